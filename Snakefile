@@ -1,0 +1,39 @@
+# Searching for accurate binary neural networks, from images to the final table.
+#
+#     snakemake --cores all                                         the default experiment
+#     snakemake --cores all --configfile configs/cifar10.yaml       another one, laid over config.yaml
+#     snakemake -n --quiet rules                                    the plan
+
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+report: "rules/report/workflow.rst"
+
+
+include: "rules/common.smk"
+include: "rules/data.smk"
+include: "rules/supernet.smk"
+include: "rules/search.smk"
+include: "rules/retrain.smk"
+include: "rules/tables.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.tables.output,
+        rules.figures.output,
+
+
+onstart:
+    record_run()
+
+
+onsuccess:
+    print(f"Results: {RESULTS}/tables/results.md")

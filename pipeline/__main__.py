@@ -1,0 +1,56 @@
+"""The command line: ``python -m pipeline STEP …``."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from pipeline import __version__
+from pipeline.errors import UserError
+from pipeline.steps import STEPS
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    pass
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one step. Returns the exit code: 0, 1 for a user's mistake, 130 after Ctrl-C."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    # Only the step that is asked for is imported: the others' help would cost every call their imports.
+    name = "run" if words[:1] == ["resume"] else next(iter(words), "")
+    if name not in STEPS:
+        return _explain(name)
+    module = import_module(f"pipeline.steps.{STEPS[name]}")
+    parser = argparse.ArgumentParser(f"python -m pipeline {name}", description=module.__doc__, formatter_class=_Help)
+    module.add_arguments(parser)
+    arguments = parser.parse_args(words[1:])
+    try:
+        return module.run(arguments) or 0
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _explain(name: str) -> int:
+    if name in ("--version", "-V"):
+        print(__version__)
+        return 0
+    width = max(map(len, STEPS))
+    print("usage: python -m pipeline STEP [options]      python -m pipeline STEP --help\n")
+    for step, module in STEPS.items():
+        doc = (import_module(f"pipeline.steps.{module}").__doc__ or "").splitlines()[0]
+        print(f"  {step:<{width}}  {doc}")
+    if name in ("", "-h", "--help"):
+        return 0
+    print(f"\nerror: there is no step '{name}'", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

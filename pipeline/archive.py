@@ -1,0 +1,102 @@
+"""The archive of evaluated candidates: what a genome scored, stored by everything that determines the score.
+
+One small file for a candidate, written whole or not at all, so that any number of jobs may write at once; two that
+trained the same candidate write the same bytes. It only saves work: no search looks into it for what to propose.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline.errors import UserError
+from pipeline.files import read_json, write_json
+from pipeline.genome import Genome, format_genome, parse_genome
+from pipeline.progress import log
+
+Status = Literal["ok", "diverged", "failed"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one candidate's training gave.
+
+    Attributes:
+        genome: of the candidate.
+        status: 'ok', 'diverged' (a fact like any score) or 'failed' (for a reason of this machine; never archived).
+        top1: accuracy on the validation images in percent; None unless 'ok'.
+        loss: mean cross-entropy there; None unless 'ok'.
+        reason: why there is no score.
+    """
+
+    genome: Genome
+    status: Status
+    top1: float | None = None
+    loss: float | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What the training took, kept apart from the score since it is never twice the same."""
+
+    seconds: float
+    machine: str
+
+
+def archive_key(facts: Mapping[str, Any], genome: Genome) -> str:
+    """The name under which a candidate is stored: a digest over ``facts`` (JSON values) and its genome."""
+    text = json.dumps({**facts, "genome": format_genome(genome)}, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+class Archive:
+    """The folder of evaluations that share ``facts``.
+
+    Args:
+        folder: shared by all searches of an experiment.
+        facts: all that determines a score beside the genome, as JSON values.
+    """
+
+    def __init__(self, folder: Path, facts: Mapping[str, Any]) -> None:
+        self._folder = folder
+        self._facts = facts
+
+    def _path(self, genome: Genome) -> Path:
+        key = archive_key(self._facts, genome)
+        return self._folder / key[:2] / f"{key}.json"
+
+    def get(self, genome: Genome) -> tuple[Evaluation, Timing] | None:
+        """The stored evaluation; a damaged file is set aside with a warning and counts as missing."""
+        path = self._path(genome)
+        if not path.exists():
+            return None
+        try:
+            record = read_json(path)
+            values = record["evaluation"]
+            found = Evaluation(**{**values, "genome": parse_genome(values["genome"])})
+            if found.genome != genome or found.status not in ("ok", "diverged"):
+                raise ValueError("it is about another candidate")
+        except (UserError, KeyError, TypeError, ValueError) as error:
+            aside = path.with_suffix(".damaged")
+            path.replace(aside)
+            log(f"warning: {path} is damaged ({error}); set aside as {aside.name}, the candidate is evaluated again")
+            return None
+        try:
+            timing = Timing(**read_json(path.with_suffix(".timing")))
+        except (UserError, TypeError):
+            timing = Timing(0.0, "unknown")
+        return found, timing
+
+    def put(self, evaluation: Evaluation, timing: Timing) -> None:
+        """Stores a finished or diverged evaluation.
+
+        Raises:
+            UserError: the disk is full or the folder cannot be written.
+        """
+        path = self._path(evaluation.genome)
+        write_json(path.with_suffix(".timing"), asdict(timing))
+        values = {**asdict(evaluation), "genome": format_genome(evaluation.genome)}
+        write_json(path, {"evaluation": values, "facts": self._facts})

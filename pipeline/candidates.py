@@ -1,0 +1,63 @@
+"""Evaluating candidates: inherit, train briefly, score (section 3 of the paper)."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pipeline.archive import Evaluation, Timing
+from pipeline.genome import Genome, format_genome
+from pipeline.networks import NetworkSpec
+from pipeline.randomness import seed_for
+
+if TYPE_CHECKING:
+    from pipeline.hardware import Execution
+    from pipeline.images import ImageSource
+    from pipeline.model import Network
+    from pipeline.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """All that candidates of one experiment have in common.
+
+    Attributes:
+        spec: the network; its genome is replaced by each candidate's.
+        settings: of a candidate's training.
+        subset, validation: what it learns from, what it is scored on.
+        start: gives a fresh network its first weights (from the supernet, or at random by the genome's seed).
+        recalibrate: whether batch-norm moments are recomputed over the subset before the score.
+        seed: of the experiment; with the genome it fixes every draw.
+        execution: device, precision, threads.
+    """
+
+    spec: NetworkSpec
+    settings: "TrainingSettings"
+    subset: "ImageSource"
+    validation: "ImageSource"
+    start: "Callable[[Network, int], None]"
+    recalibrate: bool
+    seed: int
+    execution: "Execution"
+
+    def evaluate(self, genome: Genome) -> tuple[Evaluation, Timing]:
+        """Trains and scores one candidate. A training that diverged is an evaluation; any other failure is raised."""
+        from pipeline.hardware import describe_machine
+        from pipeline.model import Network
+        from pipeline.training import DivergedError, Training, recalibrate, score
+
+        started = time.perf_counter()
+        seed = seed_for("candidate", self.seed, format_genome(genome))
+        network = Network(self.spec.with_genome(genome))
+        self.start(network, seed)
+        try:
+            for _ in Training(network, self.subset, self.settings, seed, self.execution).steps():
+                pass
+            if self.recalibrate:
+                recalibrate(network, self.subset, self.execution, self.settings.batch_size)
+            result = score(network, self.validation, self.execution)
+            evaluation = Evaluation(genome, "ok", round(result.top1, 4), round(result.loss, 6))
+        except DivergedError as error:
+            evaluation = Evaluation(genome, "diverged", reason=str(error))
+        timing = Timing(round(time.perf_counter() - started, 3), describe_machine(self.execution.device_type))
+        return evaluation, timing

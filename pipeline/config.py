@@ -1,0 +1,199 @@
+"""The configuration: read, checked against its schema, and then for what no schema can say. No torch, no Snakemake.
+
+Everything wrong that the configuration alone can show is shown here, before any work.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from pipeline.cost import network_cost
+from pipeline.datasets import DATASETS, expect_images
+from pipeline.errors import UserError
+from pipeline.genome import Genome, check_ratios, format_genome
+from pipeline.networks import NetworkSpec, find_network, uniform_genome
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = ROOT / "schemas" / "config.schema.yaml"
+TRAININGS = ("supernet", "candidate", "retrain")
+
+
+def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration with dropped entries (null) removed, when it makes sense as a whole.
+
+    Raises:
+        UserError: naming the key, what is wrong with it and what would be right.
+    """
+    cleaned = dict(config)
+    for section in ("searches", "models"):
+        if isinstance(cleaned.get(section), Mapping):
+            cleaned[section] = {name: value for name, value in cleaned[section].items() if value is not None}
+    _check_schema(cleaned)
+    _check_dataset(cleaned)
+    _check_trainings(cleaned)
+    _check_genomes(cleaned)
+    _check_searches(cleaned)
+    return cleaned
+
+
+def read_config(paths: list[Path]) -> dict[str, Any]:
+    """Reads YAML files, each laid over the ones before, key by key, and checks the outcome.
+
+    Raises:
+        UserError: a file is missing or no YAML mapping, or ``check_config`` objects.
+    """
+    merged: dict[str, Any] = {}
+    for path in paths:
+        try:
+            values = yaml.safe_load(path.read_text())
+        except OSError as error:
+            raise UserError(f"cannot read the configuration {path}", error.strerror or str(error)) from None
+        except yaml.YAMLError as error:
+            raise UserError(f"{path} is no valid YAML", " ".join(str(error).split())) from None
+        if not isinstance(values, dict):
+            raise UserError(f"{path} holds no keys and values")
+        _lay_over(merged, values)
+    return check_config(merged)
+
+
+def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
+            _lay_over(below[key], value)
+        else:
+            below[key] = value
+
+
+def genome_of(config: Mapping[str, Any], model: str) -> Genome:
+    """The genome that the configuration gives to a row of the table; one number stands for a uniform one."""
+    genome = config["models"][model]["genome"]
+    if isinstance(genome, list):
+        return tuple(float(ratio) for ratio in genome)
+    return uniform_genome(config["network"]["name"], genome)
+
+
+def _check_schema(config: Mapping[str, Any]) -> None:
+    error = best_match(Draft202012Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(config))
+    if error is not None:
+        raise UserError(*_explain(error))
+
+
+def _explain(error: ValidationError) -> tuple[str, str]:
+    """A schema's objection as a sentence for people."""
+    where = ".".join(map(str, error.absolute_path))
+    section = where or "the configuration"
+    if error.validator in ("additionalProperties", "unevaluatedProperties"):
+        known = _known_keys(error)
+        unknown = next((key for key in error.instance if key not in known), "?")
+        near = difflib.get_close_matches(str(unknown), known, 1)
+        remedy = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
+        return f"unknown key '{unknown}' in {section}", remedy
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"the key '{missing}' is missing in {section}", "add it"
+    if error.validator == "pattern":
+        return f"'{error.instance}' in {section} is no good name", "use letters, digits, '.', '_' and '-'"
+    limits = {
+        "minimum": "it must be at least {}",
+        "maximum": "it must be at most {}",
+        "exclusiveMinimum": "it must be more than {}",
+        "exclusiveMaximum": "it must be less than {}",
+        "enum": "choose one of {}",
+        "type": "it must be of type {}",
+    }
+    value = error.validator_value
+    listed = ", ".join("null" if v is None else str(v) for v in value) if isinstance(value, list) else str(value)
+    remedy = limits[error.validator].format(listed) if error.validator in limits else error.message
+    shown = "null" if error.instance is None else repr(error.instance)
+    return f"{where} is {shown}", remedy
+
+
+def _known_keys(error: ValidationError) -> list[str]:
+    known = list(error.schema.get("properties", {}))
+    if "$ref" in error.schema:
+        known += yaml.safe_load(SCHEMA.read_text())["$defs"]["training"]["properties"]
+    return known
+
+
+def _check_dataset(config: Mapping[str, Any]) -> None:
+    dataset = config["dataset"]
+    if dataset["name"] not in DATASETS:
+        raise UserError(f"dataset.name is '{dataset['name']}'", f"choose one of {', '.join(DATASETS)}")
+    if dataset.get("path") is not None and not Path(dataset["path"]).exists():
+        raise UserError(f"dataset.path: there is no folder {dataset['path']}", "name the folder of the images")
+
+
+def _check_trainings(config: Mapping[str, Any]) -> None:
+    for section in TRAININGS:
+        training = config[section]
+        milestones = training.get("milestones", [])
+        if training.get("schedule") == "milestones" and not milestones:
+            raise UserError(f"{section}.schedule is 'milestones', but {section}.milestones is empty", "list the epochs")
+        if milestones != sorted(set(milestones)):
+            raise UserError(f"{section}.milestones is {milestones}", "list each epoch once, in ascending order")
+        late = [milestone for milestone in milestones if milestone >= training["epochs"]]
+        if late:
+            raise UserError(
+                f"{section}.milestones has {late[0]}, but the training has only {training['epochs']} epochs",
+                "milestones must come before the last epoch",
+            )
+
+
+def _spec(config: Mapping[str, Any]) -> NetworkSpec:
+    network = config["network"]
+    images = expect_images(config["dataset"])
+    genome = uniform_genome(network["name"], 1)
+    return NetworkSpec(
+        network["name"],
+        genome,
+        network["base_width"],
+        images.channels,
+        config["dataset"]["image_size"],
+        images.classes or 2,
+    )
+
+
+def _check_genomes(config: Mapping[str, Any]) -> None:
+    find_network(config["network"]["name"])
+    spec = _spec(config)
+    for model, row in config["models"].items():
+        if ("genome" in row) == ("search" in row):
+            raise UserError(f"models.{model} needs either a genome or a search", "give exactly one of the two")
+        if "search" in row:
+            if row["search"] not in config["searches"]:
+                raise UserError(
+                    f"models.{model}.search is '{row['search']}'",
+                    f"searches of this experiment: {', '.join(config['searches']) or 'none'}",
+                )
+            continue
+        genome = genome_of(config, model)
+        try:
+            check_ratios(genome, config["search"]["ratios"])
+            _ = spec.with_genome(genome).layers
+        except UserError as error:
+            raise UserError(f"models.{model}: {error}") from None
+    smallest = uniform_genome(spec.network, min(config["search"]["ratios"]))
+    _ = spec.with_genome(smallest).layers
+
+
+def _check_searches(config: Mapping[str, Any]) -> None:
+    search, spec = config["search"], _spec(config)
+    smallest = spec.with_genome(uniform_genome(spec.network, min(search["ratios"])))
+    cost = network_cost(smallest)
+    for key, unit, least in (("max_flops", "operations", cost.flops), ("max_memory", "bytes", cost.bytes)):
+        limit = search.get(key)
+        if limit is not None and least > limit:
+            raise UserError(
+                f"search.{key} is {limit:g}, but the smallest genome {format_genome(smallest.genome)} needs {least:g} {unit}",
+                "raise it or set it to null",
+            )
+    space = len(search["ratios"]) ** len(spec.genome)
+    if search["population"] > space:
+        raise UserError(
+            f"search.population is {search['population']}, but there are only {space} genomes", "lower it"
+        )

@@ -1,0 +1,59 @@
+"""Which part of a large image a network sees: the usual crops of ImageNet training (Szegedy et al., 2015).
+
+>>> centre_box(500, 400, 224)
+Box(left=75, top=25, right=425, bottom=375)
+"""
+
+import math
+from random import Random
+from typing import NamedTuple
+
+#: The shorter side that an image is brought to before its centre is cut out, over the crop's side.
+_MARGIN = 256 / 224
+_AREA = (0.08, 1.0)
+_LOG_RATIO = (math.log(3 / 4), math.log(4 / 3))
+_TRIES = 10
+
+
+class Box(NamedTuple):
+    """A part of an image in pixels; right and bottom are outside."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+def centre_box(width: int, height: int, size: int) -> Box:
+    """What remains of an image whose shorter side is brought to size · 256/224 and whose centre of side size is cut."""
+    side = max(1, round(min(width, height) * size / round(size * _MARGIN)))
+    left, top = (width - side) // 2, (height - side) // 2
+    return Box(left, top, left + side, top + side)
+
+
+def random_box(width: int, height: int, random: Random) -> Box:
+    """A part of 8 % to 100 % of the area with a ratio of width to height of 3/4 to 4/3, anywhere in the image.
+
+    Where ten tries do not fit, the largest centred part with such a ratio.
+    """
+    for _ in range(_TRIES):
+        area = width * height * random.uniform(*_AREA)
+        ratio = math.exp(random.uniform(*_LOG_RATIO))
+        wide, high = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
+        if 0 < wide <= width and 0 < high <= height:
+            left, top = random.randint(0, width - wide), random.randint(0, height - high)
+            return Box(left, top, left + wide, top + high)
+    wide = max(1, min(width, round(height * 4 / 3)))
+    high = max(1, min(height, round(width * 4 / 3)))
+    left, top = (width - wide) // 2, (height - high) // 2
+    return Box(left, top, left + wide, top + high)
+
+
+def shrink_factor(box: Box, size: int) -> int:
+    """The largest of 1, 2, 4 and 8 by which an image can be decoded smaller without ``box`` falling below ``size``.
+
+    >>> shrink_factor(Box(0, 0, 500, 460), 224)
+    2
+    """
+    room = min(box.right - box.left, box.bottom - box.top) // size
+    return next(factor for factor in (8, 4, 2, 1) if room >= factor or factor == 1)

@@ -1,0 +1,58 @@
+"""The data sets that can be prepared, each in a module of its own.
+
+A data set is a module with ``NAME``, ``CHANNELS``, ``CLASSES`` (how many; None where only the images tell) and
+``open_dataset(path)``, which gives a :class:`~pipeline.datasets.sources.Dataset`: classes, train images and, where
+there is one, a test split of its own. To add one, write such a module and name it in ``DATASETS``.
+
+>>> expect_images({"name": "cifar10"})
+ExpectedImages(channels=3, classes=10)
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from pipeline.datasets import cifar10, digits, image_folder
+from pipeline.datasets.sources import Dataset
+from pipeline.errors import UserError
+
+DATASETS: dict[str, ModuleType] = {module.NAME: module for module in (digits, cifar10, image_folder)}
+
+
+class ExpectedImages(NamedTuple):
+    """What is known about a data set before it is there; ``classes`` is None where only the images tell."""
+
+    channels: int
+    classes: int | None
+
+
+def find_dataset(name: str) -> ModuleType:
+    """The data set's module.
+
+    Raises:
+        UserError: there is no data set of that name.
+    """
+    if name not in DATASETS:
+        raise UserError(f"unknown data set '{name}'", f"choose one of {', '.join(DATASETS)}")
+    return DATASETS[name]
+
+
+def expect_images(section: Mapping[str, Any]) -> ExpectedImages:
+    """What the configuration's section ``dataset`` promises. Raises UserError like ``find_dataset``."""
+    module = find_dataset(section["name"])
+    return ExpectedImages(module.CHANNELS, module.CLASSES)
+
+
+def open_dataset(name: str, path: Path | None = None) -> Dataset:
+    """Lists a data set's images, without reading those that lie in files of their own.
+
+    Args:
+        name: a key of ``DATASETS``.
+        path: its folder; None is ``resources/<name>``.
+
+    Raises:
+        UserError: it is not there, not complete or not laid out as it should be.
+    """
+    dataset: Dataset = find_dataset(name).open_dataset(path or Path("resources") / name)
+    return dataset

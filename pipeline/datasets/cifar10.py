@@ -1,0 +1,115 @@
+"""CIFAR-10: 50000 train and 10000 test images of 32×32 pixels in ten classes (Krizhevsky, 2009).
+
+It is read from the published archive, which is downloaded when it is not there, or from the archive's folder.
+"""
+
+import hashlib
+import pickle
+import socket
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.datasets.sources import ArraySplit, Dataset
+from pipeline.errors import UserError
+from pipeline.files import replacing
+from pipeline.progress import log
+
+NAME = "cifar10"
+CHANNELS = 3
+CLASSES = 10
+
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+ARCHIVE = "cifar-10-python.tar.gz"
+FOLDER = "cifar-10-batches-py"
+TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
+TEST = ("test_batch",)
+META = "batches.meta"
+#: Of the archive and of the files in it, as published.
+MD5 = {
+    ARCHIVE: "c58f30108f718f92721af3b95e74349a",
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+    "test_batch": "40351d587109b95175f43aff81a1287e",
+    "batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+}
+#: Seconds without an answer after which a download is given up.
+_PATIENCE = 30.0
+
+
+def open_dataset(path: Path) -> Dataset:
+    """Reads CIFAR-10, downloading it first where it is not there.
+
+    Args:
+        path: the folder that holds, or is to hold, the archive or its folder ``cifar-10-batches-py``; it may also be
+            that folder or the archive itself.
+
+    Raises:
+        UserError: it cannot be downloaded, or a file is missing or not the published one.
+    """
+    folder = next((place for place in (path / FOLDER, path) if (place / META).is_file()), None)
+    if folder is not None:
+        return _read(lambda name: _read_file(folder / name))
+    archive = path if path.is_file() else path / ARCHIVE
+    if not archive.is_file():
+        _download(archive)
+    _check(archive, archive.read_bytes(), ARCHIVE)
+    return _read(_contents(archive).__getitem__)
+
+
+def _download(archive: Path) -> None:
+    from torchvision.datasets.utils import download_url
+
+    log(f"downloading CIFAR-10 (170 MB) from {URL}")
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_PATIENCE)
+    try:
+        with replacing(archive) as temporary:
+            try:
+                download_url(URL, temporary.parent, temporary.name, MD5[ARCHIVE])
+            except (OSError, RuntimeError) as error:
+                raise UserError(
+                    f"CIFAR-10 cannot be downloaded ({error})",
+                    f"get {URL} on a machine that has a network and put the file into {archive.parent}/",
+                ) from None
+    finally:
+        socket.setdefaulttimeout(patience)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}", f"unpack {ARCHIVE} again") from None
+    _check(path, data, path.name)
+    return data
+
+
+def _contents(archive: Path) -> dict[str, bytes]:
+    # In one pass: going back in a compressed file means decompressing it again from its start.
+    with tarfile.open(archive) as tar:
+        files = ((member, tar.extractfile(member)) for member in tar)
+        return {Path(member.name).name: file.read() for member, file in files if file is not None}
+
+
+def _check(path: Path, data: bytes, name: str) -> None:
+    if hashlib.md5(data, usedforsecurity=False).hexdigest() != MD5[name]:
+        raise UserError(f"{path} is not the published file (its MD5 checksum differs)", "delete it and get it again")
+
+
+def _read(read: Callable[[str], bytes]) -> Dataset:
+    # Unpickling is safe here: the checksums have shown that these are the published bytes.
+    meta = pickle.loads(read(META), encoding="latin1")
+    splits = []
+    for title, names in (("train", TRAIN), ("test", TEST)):
+        batches = [pickle.loads(read(name), encoding="latin1") for name in names]
+        planes = np.concatenate([batch["data"] for batch in batches]).reshape(-1, CHANNELS, 32, 32)
+        labels = np.concatenate([np.asarray(batch["labels"], dtype=np.int64) for batch in batches])
+        pixels = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+        splits.append(ArraySplit(pixels, labels, f"CIFAR-10's {title} images"))
+    return Dataset(NAME, tuple(meta["label_names"]), CHANNELS, *splits, natural_size=32)

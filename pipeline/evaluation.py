@@ -1,0 +1,195 @@
+"""Evaluating many candidates: the archive first, then as many workers side by side as the job was given."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.archive import Archive, Evaluation, Timing
+from pipeline.candidates import Evaluator
+from pipeline.errors import UserError
+from pipeline.genome import Genome, format_genome
+from pipeline.hardware import Execution
+from pipeline.lifeline import end_with
+from pipeline.networks import NetworkSpec
+from pipeline.progress import log, progress
+from pipeline.randomness import seed_for
+from pipeline.settings import TrainingSettings
+
+if TYPE_CHECKING:
+    from pipeline.model import Network
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a worker needs to make an evaluator of its own; small enough to be sent to another process."""
+
+    spec: NetworkSpec
+    settings: TrainingSettings
+    execution: Execution
+    images: Path
+    subset: list[int]
+    validation: list[int]
+    supernet: Path | None
+    recalibrate: bool
+    seed: int
+
+    def prepare(self) -> Evaluator:
+        """Loads images and weights. Done once in each worker."""
+        import torch
+
+        from pipeline.inheritance import inherit
+        from pipeline.model import initialise
+        from pipeline.prepared import load_images
+
+        def start(network: "Network", seed: int) -> None:
+            if self.supernet is None:
+                initialise(network, torch.Generator().manual_seed(seed))
+            else:
+                inherit(network, self.supernet)
+
+        self.execution.apply()
+        device = self.execution.device
+        subset = load_images(self.images, device, self.subset)
+        validation = load_images(self.images, device, self.validation)
+        return Evaluator(
+            self.spec, self.settings, subset, validation, start, self.recalibrate, self.seed, self.execution
+        )
+
+
+class Result(NamedTuple):
+    """An evaluation, what it took when it was made, and whether it came from the archive."""
+
+    evaluation: Evaluation
+    timing: Timing
+    reused: bool
+
+
+def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, workers: int, title: str) -> list[Result]:
+    """The results in the order of ``genomes``; every finished one is in the archive before the next is waited for.
+
+    A candidate that runs out of memory is tried again when the others are done; if that does not help, or if it
+    fails in another way, its result says so, scores nothing and stays out of the archive.
+
+    Raises:
+        UserError: results cannot be written, or every candidate failed.
+    """
+    results: dict[Genome, Result] = {}
+    for genome in genomes:
+        known = archive.get(genome)
+        if known is not None:
+            results[genome] = Result(*known, reused=True)
+    missing = [genome for genome in genomes if genome not in results]
+    log(f"{title}: {len(results)} of {len(genomes)} candidates are in the archive, {len(missing)} to train")
+    if missing:
+        with progress(title, len(missing), "candidates") as bar:
+            for result in _train(task, missing, archive, workers):
+                results[result.evaluation.genome] = result
+                bar.advance(note=_summary(result.evaluation))
+    failed = [result.evaluation for result in results.values() if result.evaluation.status == "failed"]
+    if failed and len(failed) == len(genomes):
+        raise UserError(f"every candidate of {title} failed", f"the first one: {failed[0].reason}")
+    return [results[genome] for genome in genomes]
+
+
+def _train(task: Task, genomes: list[Genome], archive: Archive, workers: int) -> Iterator[Result]:
+    """Trains what is missing and archives it; the candidates that ran out of memory come once more at the end."""
+    again: list[Genome] = []
+    if min(workers, len(genomes)) == 1:
+        # Searches that share candidates often run side by side: starting at different places, they meet halfway.
+        first = seed_for(title) % len(genomes)
+        outcomes = _in_turn(task, genomes[first:] + genomes[:first], archive)
+    else:
+        outcomes = _side_by_side(task, genomes, workers)
+    for genome, outcome in outcomes:
+        if isinstance(outcome, Result):
+            yield outcome
+        elif isinstance(outcome, MemoryError):
+            log(f"{format_genome(genome)} ran out of memory; it is tried again alone")
+            again.append(genome)
+        else:
+            yield _settle(genome, outcome, archive)
+    for genome, outcome in _in_turn(task, again, archive):
+        yield outcome if isinstance(outcome, Result) else _settle(genome, outcome, archive)
+
+
+Outcome = tuple[Evaluation, Timing] | Exception
+
+
+def _settle(genome: Genome, outcome: Outcome, archive: Archive) -> Result:
+    """Archives an evaluation; makes a failed one of an exception."""
+    if isinstance(outcome, OSError | UserError):  # not about this candidate: the disk, the images, the supernet
+        raise outcome
+    if isinstance(outcome, Exception):
+        reason = f"{type(outcome).__name__}: {' '.join(str(outcome).split())[:200]}"
+        log(f"warning: {format_genome(genome)} failed ({reason})")
+        return Result(Evaluation(genome, "failed", reason=reason), Timing(0.0, ""), reused=False)
+    archive.put(*outcome)
+    return Result(*outcome, reused=False)
+
+
+def _in_turn(task: Task, genomes: Sequence[Genome], archive: Archive) -> Iterator[tuple[Genome, Outcome | Result]]:
+    """One after another in this process. Another job may have trained a candidate by the time it is its turn."""
+    evaluator = None
+    for genome in genomes:
+        known = archive.get(genome)
+        if known is not None:
+            yield genome, Result(*known, reused=True)
+            continue
+        evaluator = evaluator or task.prepare()
+        yield genome, _attempt(evaluator, genome)
+
+
+_worker: Evaluator | None = None
+
+
+def _start_worker(task: Task, parent: int) -> None:
+    global _worker
+    end_with(parent)
+    _worker = task.prepare()
+
+
+def _work(genome: Genome) -> Outcome:
+    assert _worker is not None
+    return _attempt(_worker, genome)
+
+
+def _attempt(evaluator: Evaluator, genome: Genome) -> Outcome:
+    import torch
+
+    try:
+        return evaluator.evaluate(genome)
+    except torch.OutOfMemoryError as error:
+        return MemoryError(str(error))
+    except RuntimeError as error:
+        # What torch says on the CPU where the system has no memory left.
+        return MemoryError(str(error)) if "can't allocate memory" in str(error) else error
+    except Exception as error:
+        return error
+
+
+def _side_by_side(task: Task, genomes: Sequence[Genome], workers: int) -> Iterator[tuple[Genome, "Outcome | Result"]]:
+    """In worker processes, each taking the next candidate when it is free; the longest should come first."""
+    workers = min(workers, len(genomes))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (task, os.getpid())) as pool:
+        futures = {pool.submit(_work, genome): genome for genome in genomes}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool:
+            raise UserError(
+                "a worker was killed, perhaps for want of memory",
+                "run it again: finished candidates are kept; fewer workers (search.workers) need less memory",
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _summary(evaluation: Evaluation) -> str:
+    score = f"{evaluation.top1:.2f} %" if evaluation.top1 is not None else evaluation.status
+    return f"last {format_genome(evaluation.genome)}: {score}"

@@ -1,0 +1,111 @@
+"""The device and precision that a training runs with, resolved from what the user asked for and what is there."""
+
+import platform
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import UserError
+from pipeline.settings import ExecutionSettings
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Execution:
+    """Resolved: nothing is 'auto' any more. Importing torch is put off until a tensor is needed.
+
+    Attributes:
+        device_type: 'cpu' or 'cuda'.
+        precision: 'float32' or 'bfloat16' (autocast; parameters and batch-norm moments stay float32).
+        threads: CPU threads of one training.
+    """
+
+    device_type: str
+    precision: str
+    threads: int
+
+    @cached_property
+    def device(self) -> "torch.device":
+        """Where tensors live."""
+        import torch
+
+        return torch.device(self.device_type)
+
+    @property
+    def autocast(self) -> "torch.autocast":
+        """The context in which a network runs forward."""
+        import torch
+
+        return torch.autocast(self.device_type, torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def apply(self) -> None:
+        """Gives this process the number of threads that a training here may use."""
+        import torch
+
+        torch.set_num_threads(self.threads)
+
+
+def resolve(settings: ExecutionSettings) -> Execution:
+    """Chooses the device and the precision.
+
+    Raises:
+        UserError: a GPU was asked for and there is none.
+    """
+    device = "cpu" if settings.device == "cpu" or not _has_gpu() else "cuda"
+    if settings.device == "cuda" and device != "cuda":
+        raise UserError("execution.device is 'cuda', but torch finds no GPU here", "set it to 'auto' or 'cpu'")
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bfloat16" if _computes_bfloat16(device) else "float32"
+    return Execution(device, precision, settings.threads)
+
+
+def _has_gpu() -> bool:
+    # Asking torch costs its import, which a step that finds everything in the archive need not pay.
+    if not _has_gpu_driver():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _has_gpu_driver() -> bool:
+    if platform.system() != "Linux":
+        return True
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/kfd").exists()
+
+
+def _computes_bfloat16(device: str) -> bool:
+    """Whether the hardware itself has bfloat16 products; emulation would be slower than float32."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Intel and AMD write 'flags', 64-bit ARM writes 'Features'.
+    flags = _cpu_info("flags") or _cpu_info("Features")
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.split()))
+
+
+def describe_machine(device: str = "cpu") -> str:
+    """The machine in a few words, for provenance and tables of time."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.get_device_name()
+    return _cpu_info("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_info(field: str) -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next((line.split(":", 1)[1].strip() for line in file if line.startswith(field)), "")
+    except OSError:
+        return ""
+
+
+def gpu_is_used(device: str) -> bool:
+    """Whether a training here would run on a GPU, for a rule's request of resources."""
+    return device == "cuda" or (device == "auto" and _has_gpu_driver())

@@ -1,0 +1,101 @@
+"""Labelled images in memory, and the batches that a training sees.
+
+Images stay bytes on the device where they are used; a batch is cropped, flipped and normalised there as a whole.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from pipeline.randomness import seed_for
+from pipeline.settings import Augmentation
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of each channel, in units of the full brightness (0 to 1)."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+class ImageSource(Protocol):
+    """Where batches come from."""
+
+    labels: Tensor
+
+    def __len__(self) -> int:
+        """How many images there are."""
+        ...
+
+    def batches(
+        self, plan: Sequence[Tensor], augmentation: Augmentation = "none", address: Sequence[object] = (), start: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yields for each index tensor of ``plan`` the images (B, C, H, W), float32, normalised, and labels (B,).
+
+        The first ``start`` batches are left out. The random changes of a batch are drawn from ``address`` and the
+        batch's place in ``plan`` alone, so they do not depend on ``start``.
+        """
+        ...
+
+
+class ImagesInMemory:
+    """Small images, resident on a device.
+
+    Args:
+        pixels: (N, H, W, C) bytes.
+        labels: (N,) class numbers.
+        normalisation: applied to every batch.
+        device: where the images live and the batches are made.
+    """
+
+    def __init__(self, pixels: Tensor, labels: Tensor, normalisation: Normalisation, device: torch.device) -> None:
+        self._pixels = pixels.to(device)
+        self.labels = labels.to(device)
+        self._size = pixels.shape[1]
+        scale = 255 * torch.tensor(normalisation.std, device=device)
+        self._scale = 1 / scale
+        self._shift = -255 * torch.tensor(normalisation.mean, device=device) / scale
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(
+        self, plan: Sequence[Tensor], augmentation: Augmentation = "none", address: Sequence[object] = (), start: int = 0
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """See :class:`ImageSource`."""
+        for step in range(start, len(plan)):
+            indices = plan[step].to(self._pixels.device)
+            pixels = self._pixels[indices]
+            if augmentation != "none":
+                generator = torch.Generator().manual_seed(seed_for(*address, step))
+                pixels = crop_and_flip(pixels, generator, flip=augmentation == "crop-flip")
+            images = torch.addcmul(self._shift, pixels.float(), self._scale)
+            # The bytes lie channel by channel last, which is how convolutions like them; only the view changes.
+            yield images.permute(0, 3, 1, 2), self.labels[indices]
+
+
+def crop_and_flip(pixels: Tensor, generator: torch.Generator, *, flip: bool) -> Tensor:
+    """Every image of (B, H, W, C) padded by an eighth of its side with black and cropped back at a random place.
+
+    Args:
+        pixels: bytes.
+        generator: on the CPU, so that equal seeds give equal crops on every device.
+        flip: mirror every other image, by chance.
+    """
+    count, height, width, _ = pixels.shape
+    pad = max(1, height // 8)
+    padded = F.pad(pixels, (0, 0, pad, pad, pad, pad))
+    offsets = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
+    rows = offsets[0] + torch.arange(height)
+    columns = offsets[1] + torch.arange(width)
+    if flip:
+        mirrored = torch.rand(count, 1, generator=generator) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    rows, columns = rows.to(pixels.device), columns.to(pixels.device)
+    image = torch.arange(count, device=pixels.device)
+    return padded[image[:, None, None], rows[:, :, None], columns[:, None, :]]

@@ -1,0 +1,37 @@
+"""Weight inheritance: a candidate starts from the first channels of every tensor of the supernet (section 3).
+
+First channels in both channel dimensions of a weight, of batch norms' parameters and running moments; the classifier's
+columns follow its input channels, which lie one after another, so its first columns belong to the first channels.
+"""
+
+from pathlib import Path
+
+import torch
+
+from pipeline.errors import UserError
+from pipeline.model import Network
+from pipeline.networks import NetworkSpec
+from pipeline.tensors import read_attributes, read_tensors
+
+
+def inherit(network: Network, supernet: Path) -> None:
+    """Sets every parameter and running moment of ``network`` to the supernet's first corresponding part.
+
+    Raises:
+        UserError: the file is missing, damaged, or of a network with other layers, widths, images or classes.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    parts = read_tensors(supernet, shapes)
+    network.load_state_dict({name: torch.from_numpy(part) for name, part in parts.items()})
+
+
+def check_supernet(supernet: Path, spec: NetworkSpec) -> None:
+    """Raises UserError where ``supernet`` is of another experiment than the candidates of ``spec``."""
+    theirs = read_attributes(supernet).get("network", {})
+    for key in ("network", "base_width", "channels", "size", "classes"):
+        ours = getattr(spec, key)
+        if theirs.get(key) != ours:
+            raise UserError(
+                f"the supernet {supernet} has {key.replace('_', ' ')} {theirs.get(key)}, these candidates have {ours}",
+                "it belongs to another experiment; name the right one, or delete it to have it trained again",
+            )

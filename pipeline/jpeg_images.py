@@ -1,0 +1,160 @@
+"""Large images, stored as JPEG files in one HDF5 file, and the batches that a training sees.
+
+Worker processes decode, crop and resize; whole batches come back as bytes and are normalised on the device. The random
+changes of an image are drawn from the batch's address and the image's place in it, so batches do not depend on
+the number of workers.
+"""
+
+import io
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from pipeline.crops import Box, centre_box, random_box, shrink_factor
+from pipeline.errors import UserError
+from pipeline.images import Normalisation
+from pipeline.prepared import FORMAT
+from pipeline.randomness import random_for
+from pipeline.settings import Augmentation
+from pipeline.tensors import open_hdf5
+
+#: Batches that each worker has ready.
+_AHEAD = 2
+
+
+class JpegImages:
+    """Prepared images of storage 'jpeg', an :class:`~pipeline.images.ImageSource`.
+
+    'resized-crop-flip' cuts out a random part (8 % to 100 % of the area, ratio 3/4 to 4/3), brings it to the size of
+    the prepared file and mirrors every other image by chance; 'none' brings the shorter side to 256/224 of the size
+    and cuts out the centre.
+
+    Args:
+        path: the prepared images.
+        normalisation: applied to every batch.
+        device: where the batches are made.
+        indices: (N,) the images to use, in this order; None for all.
+        workers: processes that decode; 0 decodes in this one.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        normalisation: Normalisation,
+        device: torch.device,
+        indices: np.ndarray | None = None,
+        workers: int = 0,
+    ) -> None:
+        with open_hdf5(path, FORMAT) as file:
+            offsets, labels = file["offsets"][()], file["labels"][()]
+            self._shape = (int(file.attrs["size"]), int(file.attrs["channels"]))
+        if indices is None:
+            indices = np.arange(len(labels))
+        self._path, self._workers, self._device = path, workers, device
+        self._ends = np.stack([offsets[indices], offsets[indices + 1]], axis=1)
+        self.labels = torch.from_numpy(labels[indices]).to(device)
+        scale = 255 * torch.tensor(normalisation.std, device=device)
+        self._scale = 1 / scale
+        self._shift = -255 * torch.tensor(normalisation.mean, device=device) / scale
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batches(
+        self,
+        plan: Sequence[Tensor],
+        augmentation: Augmentation = "none",
+        address: Sequence[object] = (),
+        start: int = 0,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """See :class:`~pipeline.images.ImageSource`.
+
+        Raises:
+            UserError: the augmentation is one for small images.
+        """
+        if augmentation not in ("none", "resized-crop-flip"):
+            raise UserError(f"augmentation '{augmentation}' is for small images", "use 'resized-crop-flip'")
+        decoder = _BatchDecoder(self._path, self._ends, *self._shape, augmentation != "none", tuple(address))
+        loader = DataLoader(
+            decoder,
+            sampler=[(step, plan[step].cpu()) for step in range(start, len(plan))],  # type: ignore[arg-type]
+            batch_size=None,  # what the sampler gives is a whole batch
+            num_workers=self._workers,
+            prefetch_factor=_AHEAD if self._workers else None,
+            pin_memory=self._device.type == "cuda",
+            worker_init_fn=_start_worker,
+            generator=torch.Generator(),  # otherwise the loader would draw from the process's own generator
+        )
+        for step, pixels in zip(range(start, len(plan)), loader, strict=True):
+            images = pixels.to(self._device, non_blocking=True).float()
+            images = torch.addcmul(self._shift, images, self._scale)
+            yield images.permute(0, 3, 1, 2), self.labels[plan[step].to(self._device)]
+
+
+def _start_worker(_: int) -> None:
+    # Ctrl-C and SIGTERM reach every process of a job. The main one saves its state first and then ends its workers;
+    # without them it could not finish its step.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+class _BatchDecoder(Dataset[Tensor]):
+    """Makes batches of bytes, in whatever process it finds itself.
+
+    Args:
+        path: the prepared images.
+        ends: (N, 2) where each image's bytes begin and end.
+        size: side of the crops.
+        channels: 1 or 3.
+        augment: random crops and mirroring, otherwise the centre.
+        address: of the random draws.
+    """
+
+    def __init__(
+        self, path: Path, ends: np.ndarray, size: int, channels: int, augment: bool, address: tuple[object, ...]
+    ) -> None:
+        self._path, self._ends, self._size, self._channels = path, ends, size, channels
+        self._augment, self._address = augment, address
+        self._file: h5py.File | None = None
+
+    def __getitem__(self, item: tuple[int, Tensor]) -> Tensor:
+        """(B, size, size, C) bytes of the batch (step, indices)."""
+        step, indices = item
+        if self._file is None:
+            self._file = open_hdf5(self._path, FORMAT)
+        encoded = self._file["encoded"]
+        batch = torch.empty((len(indices), self._size, self._size, self._channels), dtype=torch.uint8)
+        for place, index in enumerate(indices.tolist()):
+            begin, end = self._ends[index]
+            batch[place] = self._decode(encoded[begin:end], step, place)
+        return batch
+
+    def _decode(self, data: np.ndarray, step: int, place: int) -> Tensor:
+        image = Image.open(io.BytesIO(data.data), formats=("JPEG",))
+        if not self._augment:
+            return _crop(image, centre_box(*image.size, self._size), self._size)
+        random = random_for(*self._address, step, place)
+        crop = _crop(image, random_box(*image.size, random), self._size)
+        return crop.flip(1) if random.random() < 0.5 else crop
+
+
+def _crop(image: Image.Image, box: Box, size: int) -> Tensor:
+    """(size, size, C) bytes: a part of a JPEG image that is not loaded yet, resized."""
+    width, height = image.size
+    shrink = shrink_factor(box, size)
+    # Decoding at a fraction of the size costs less, and all that the crop needs is still there.
+    image.draft(None, (width // shrink, height // shrink))
+    box = Box(*(round(edge / shrink) for edge in box))
+    pixels = torch.from_numpy(np.array(image.crop(box)))
+    planes = pixels[None, :, :, None] if pixels.dim() == 2 else pixels[None]
+    # torch resizes bytes several times faster than Pillow, to the same values but for rounding.
+    resized = F.interpolate(planes.permute(0, 3, 1, 2), (size, size), mode="bilinear", antialias=True)
+    return resized[0].permute(1, 2, 0)

@@ -1,0 +1,121 @@
+"""The files of a search: proposed populations, their evaluations and their scores, as tables that a person can read."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.archive import Evaluation, Timing
+from pipeline.errors import UserError
+from pipeline.evolution import Individual
+from pipeline.files import read_csv, read_json, write_json
+from pipeline.genome import Genome, check_ratios, format_genome, parse_genome
+
+POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_bytes")
+EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason")
+SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitness", "reason")
+TIMINGS = ("slot", "genome", "seconds", "reused", "machine")
+
+
+@dataclass(frozen=True)
+class Best:
+    """The genome of highest fitness in a search, and where it was found."""
+
+    search: str
+    genome: Genome
+    top1: float
+    relative_flops: float
+    fitness: float
+    generation: int
+    slot: int
+    evaluations: int
+
+
+def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> list[dict[str, Any]]:
+    """The proposed genomes in the order of their slots; ``genes`` None leaves their length unchecked.
+
+    Raises:
+        UserError: a row is not one that a search can have written; it names the row.
+    """
+    rows = read_csv(path, POPULATION)
+    seen: set[Genome] = set()
+    population = []
+    for slot, row in enumerate(rows):
+        where = f"row {slot + 1} of {path}"
+        remedy = "delete the file, and it is proposed again"
+        try:
+            genome = parse_genome(row["genome"])
+            check_ratios(genome, ratios)
+        except UserError as error:
+            raise UserError(f"{where}: {error}", remedy) from None
+        if genes is not None and len(genome) != genes:
+            raise UserError(f"{where}: genome {row['genome']} has {len(genome)} genes, not {genes}", remedy)
+        if genome in seen:
+            raise UserError(f"{where}: genome {row['genome']} stands there twice", remedy)
+        if row["slot"] != str(slot):
+            raise UserError(f"{where}: slot {row['slot']!r} should be {slot}", remedy)
+        seen.add(genome)
+        population.append({**row, "genome": genome, "relative_flops": _number(row, "relative_flops", where)})
+    return population
+
+
+def read_individuals(path: Path) -> list[Individual]:
+    """The evaluated genomes of a generation, from its scores. Raises UserError for what is no such table."""
+    individuals = []
+    for line, row in enumerate(read_csv(path, SCORES), start=2):
+        where = f"line {line} of {path}"
+        top1 = _number(row, "top1", where) if row["top1"] else None
+        individuals.append(Individual(parse_genome(row["genome"]), top1, _number(row, "relative_flops", where)))
+    return individuals
+
+
+def evaluation_row(slot: int, evaluation: Evaluation) -> dict[str, Any]:
+    """A line of a shard's table of evaluations."""
+    return {
+        "slot": slot,
+        "genome": format_genome(evaluation.genome),
+        "status": evaluation.status,
+        "top1": evaluation.top1,
+        "loss": evaluation.loss,
+        "reason": evaluation.reason,
+    }
+
+
+def read_evaluations(paths: Sequence[Path]) -> dict[int, dict[str, str]]:
+    """The lines of all shards of a generation, by slot."""
+    return {int(row["slot"]): row for path in paths for row in read_csv(path, EVALUATIONS)}
+
+
+def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool) -> dict[str, Any]:
+    """A line of a shard's table of what each candidate took; ``reused`` where the archive had it."""
+    return {
+        "slot": slot,
+        "genome": format_genome(genome),
+        "seconds": timing.seconds,
+        "reused": int(reused),
+        "machine": timing.machine,
+    }
+
+
+def write_best(path: Path, best: Best) -> None:
+    """Writes what a search found."""
+    write_json(path, {**asdict(best), "genome": format_genome(best.genome)})
+
+
+def read_best(path: Path) -> Best:
+    """Reads what a search found. Raises UserError for what is no such record."""
+    record = read_json(path)
+    try:
+        return Best(**{**record, "genome": parse_genome(record["genome"])})
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} does not say what a search found", "delete it, and it is made again") from None
+
+
+def _number(row: Mapping[str, str], column: str, where: str) -> float:
+    try:
+        value = float(row[column])
+    except ValueError:
+        value = float("nan")
+    if not 0 <= value < float("inf"):
+        raise UserError(f"{where}: {column} is '{row[column]}'", "delete the file, and it is made again")
+    return value

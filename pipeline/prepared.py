@@ -1,0 +1,174 @@
+"""Prepared images: one HDF5 file for the train images of a data set, one for its test images.
+
+Small images are stored as bytes of equal size (storage 'pixels': ``pixels``, uint8 (N, H, W, C)), large ones as JPEG
+files (storage 'jpeg': ``encoded``, uint8, all files one behind the other, and ``offsets``, int64 (N + 1), where each
+begins and the last ends). ``labels`` is int64 (N,). The attributes are those of :class:`ImagesInfo`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import h5py
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.files import replacing
+from pipeline.tensors import Arrays, open_hdf5
+
+if TYPE_CHECKING:
+    import torch
+
+    from pipeline.images import ImageSource
+
+FORMAT = "binary-nas images 1"
+#: Images that are read at once where only some are wanted.
+_BLOCK = 4096
+
+Storage = Literal["pixels", "jpeg"]
+
+
+@dataclass(frozen=True)
+class ImagesInfo:
+    """What is known about a file of prepared images without reading one.
+
+    Attributes:
+        dataset: name of the data set.
+        storage: 'pixels' or 'jpeg'.
+        classes: names, in the order of the class numbers.
+        channels: 1 or 3.
+        size: side in pixels; in storage 'jpeg' the side of the crop that a network sees.
+        count: how many images there are.
+        mean, std: of each channel of the train images as a network sees them, in units of the full brightness; a
+            file of test images carries the train images' values.
+        skipped: damaged images that were left out.
+        digest: SHA-256 over everything that a training can see: images, labels, classes and the values above.
+        made_with: settings of the preparation and versions of the software.
+    """
+
+    dataset: str
+    storage: Storage
+    classes: tuple[str, ...]
+    channels: int
+    size: int
+    count: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    skipped: int = 0
+    digest: str = ""
+    made_with: str = "{}"
+
+
+def read_info(path: Path) -> ImagesInfo:
+    """The attributes of a file of prepared images.
+
+    Raises:
+        UserError: the file is missing, damaged or of another kind.
+    """
+    with open_hdf5(path, FORMAT) as file:
+        values = {key: file.attrs[key] for key in ImagesInfo.__annotations__}
+    for key in ("channels", "size", "count", "skipped"):
+        values[key] = int(values[key])
+    for key in ("classes", "mean", "std"):
+        values[key] = tuple(json.loads(values[key]))
+    return ImagesInfo(**values)
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """(N,) int64 class numbers. Raises UserError like ``read_info``."""
+    with open_hdf5(path, FORMAT) as file:
+        return np.asarray(file["labels"][()])
+
+
+def load_images(
+    path: Path, device: "torch.device | str", indices: Sequence[int] | None = None, workers: int = 0
+) -> "ImageSource":
+    """The images as a training takes them: in memory on the device, or decoded as they are needed.
+
+    Args:
+        path: the prepared images.
+        device: where batches are made.
+        indices: the images to use, in this order; None for all.
+        workers: processes that decode, for storage 'jpeg'; 0 decodes in this one.
+
+    Raises:
+        UserError: the file is missing, damaged or of another kind, or has no image of such an index.
+    """
+    import torch
+
+    from pipeline.images import ImagesInMemory, Normalisation
+    from pipeline.jpeg_images import JpegImages
+
+    info = read_info(path)
+    chosen = None if indices is None else np.asarray(indices, dtype=np.int64)
+    if chosen is not None and len(chosen) and not 0 <= chosen.min() <= chosen.max() < info.count:
+        raise UserError(
+            f"{path} has {info.count} images, but image {chosen.max()} is asked for", "draw the subset anew"
+        )
+    normalisation = Normalisation(info.mean, info.std)
+    if info.storage == "jpeg":
+        return JpegImages(path, normalisation, torch.device(device), chosen, workers)
+    with open_hdf5(path, FORMAT) as file:
+        pixels, labels = _read_rows(file["pixels"], chosen), _read_rows(file["labels"], chosen)
+    return ImagesInMemory(torch.from_numpy(pixels), torch.from_numpy(labels), normalisation, torch.device(device))
+
+
+def _read_rows(dataset: h5py.Dataset, indices: np.ndarray | None) -> np.ndarray:
+    """The rows at ``indices``, in that order, without holding much more than these in memory."""
+    if indices is None:
+        return np.asarray(dataset[()])
+    rows = np.empty((len(indices), *dataset.shape[1:]), dataset.dtype)
+    for start in range(0, len(dataset), _BLOCK):
+        # HDF5 itself reads scattered rows one by one, which is slower than reading all.
+        wanted = np.flatnonzero((indices >= start) & (indices < start + _BLOCK))
+        if len(wanted):
+            rows[wanted] = dataset[start : start + _BLOCK][indices[wanted] - start]
+    return rows
+
+
+def write_images(path: Path, info: ImagesInfo, length: int, parts: Iterable[Arrays]) -> None:
+    """Writes a file of prepared images, whole or not at all; equal input gives equal bytes.
+
+    Args:
+        path: the file.
+        info: the attributes; its ``digest`` is computed here.
+        length: bytes of all images together (storage 'jpeg').
+        parts: the images, part by part: ``labels`` and either ``pixels``, or ``encoded`` and ``lengths`` (the bytes
+            of each image).
+
+    Raises:
+        UserError: the folder cannot be written, or the disk is full.
+    """
+    seen = {key: value for key, value in _attributes(info).items() if key not in ("skipped", "digest", "made_with")}
+    total = hashlib.sha256(json.dumps(seen).encode())
+    labels = np.empty(info.count, np.int64)
+    lengths = np.zeros(info.count + 1, np.int64)
+    image = byte = 0
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        shape = (info.count, info.size, info.size, info.channels) if info.storage == "pixels" else (length,)
+        name = "pixels" if info.storage == "pixels" else "encoded"
+        data = file.create_dataset(name, shape, np.uint8)
+        for part in parts:
+            begin = image if info.storage == "pixels" else byte
+            data[begin : begin + len(part[name])] = part[name]
+            total.update(part[name].data)
+            labels[image : image + len(part["labels"])] = part["labels"]
+            if info.storage == "jpeg":
+                lengths[image + 1 : image + 1 + len(part["labels"])] = part["lengths"]
+                byte += len(part[name])
+            image += len(part["labels"])
+        file["labels"] = labels
+        total.update(labels.data)
+        if info.storage == "jpeg":
+            file["offsets"] = np.cumsum(lengths)
+            total.update(lengths.data)
+        for key, value in {**_attributes(info), "digest": total.hexdigest()}.items():
+            file.attrs[key] = value
+        file.attrs["format"] = FORMAT
+
+
+def _attributes(info: ImagesInfo) -> dict[str, Any]:
+    return {key: json.dumps(value) if isinstance(value, tuple) else value for key, value in vars(info).items()}

@@ -1,0 +1,87 @@
+"""Progress of long steps: a bar on a terminal, plain and rare lines in a log, both with an estimate of the end."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from tqdm import tqdm
+
+#: Seconds between two lines in a log; the first comes sooner, so that an estimate is seen early.
+FIRST_LINE = 5.0
+LINE_EVERY = 30.0
+
+
+class Progress:
+    """Counts the parts of a step that are done.
+
+    Args:
+        task: what is being done, for the start of each line.
+        total: how many parts there are.
+        unit: the name of a part, in the plural.
+        done: parts that an earlier, interrupted run had done.
+    """
+
+    def __init__(self, task: str, total: int, unit: str, done: int = 0) -> None:
+        self._task, self._total, self._unit = task, total, unit
+        self._done = self._at_start = done
+        self._start = time.monotonic()
+        self._next_line = self._start + FIRST_LINE
+        self._bar = tqdm(desc=task, total=total, unit=f" {unit}", initial=done) if sys.stderr.isatty() else None
+
+    def advance(self, parts: int = 1, note: str = "") -> None:
+        """Marks more parts as done; ``note`` (such as the current accuracy) is shown behind them."""
+        self._done += parts
+        if self._bar is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(parts)
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LINE_EVERY
+            self._say(note)
+
+    def _say(self, note: str) -> None:
+        elapsed = time.monotonic() - self._start
+        remaining = elapsed / max(1, self._done - self._at_start) * (self._total - self._done)
+        end = datetime.now() + timedelta(seconds=remaining)
+        text = f"{self._task}: {self._done} of {self._total} {self._unit}"
+        text += f", {duration(elapsed)} so far, about {duration(remaining)} left (until {end:%H:%M:%S})"
+        log(text + (f", {note}" if note else ""))
+
+    def close(self) -> None:
+        """Ends the bar, or writes how long it took."""
+        if self._bar is not None:
+            self._bar.close()
+        else:
+            elapsed = time.monotonic() - self._start
+            log(f"{self._task}: {self._done} of {self._total} {self._unit}, took {duration(elapsed)}")
+
+
+@contextmanager
+def progress(task: str, total: int, unit: str, done: int = 0) -> Iterator[Progress]:
+    """A :class:`Progress` that is closed at the end of the block."""
+    bar = Progress(task, total, unit, done)
+    try:
+        yield bar
+    finally:
+        bar.close()
+
+
+def log(text: str) -> None:
+    """One line with the time of day, for a person who reads the step's log."""
+    tqdm.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}", file=sys.stderr)
+    sys.stderr.flush()
+
+
+def duration(seconds: float) -> str:
+    """A time span as a person says it.
+
+    >>> duration(3.2), duration(75), duration(7260)
+    ('3 s', '1 min 15 s', '2 h 1 min')
+    """
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

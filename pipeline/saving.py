@@ -1,0 +1,99 @@
+"""Long trainings save themselves, and go on after whatever interrupted them, to the same bytes.
+
+The saved state lies beside the artifact and is not a declared output of the rule, since Snakemake deletes those when a
+job fails. The finished artifact replaces it.
+"""
+
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from pipeline.errors import UserError
+from pipeline.progress import log, progress
+from pipeline.tensors import read_attributes, read_tensors, write_tensors
+from pipeline.training import Training
+
+
+class StoppedError(Exception):
+    """The process was asked to end; the training's state is on disk."""
+
+
+class SavedState:
+    """A training's state on disk.
+
+    Args:
+        path: of the HDF5 file.
+        identity: everything that determines the training, as JSON values. A state of another training is not loaded.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+        self._path = path
+        self._identity = dict(identity)
+
+    def restore(self, training: Training) -> bool:
+        """Takes up a saved state. One that is damaged or of other settings is set aside with a warning."""
+        if not self._path.exists():
+            return False
+        try:
+            if read_attributes(self._path)["identity"] != self._identity:
+                raise UserError("it belongs to other settings")
+            training.restore({name: torch.from_numpy(array) for name, array in read_tensors(self._path).items()})
+        except (UserError, KeyError, RuntimeError, OSError, ValueError) as error:
+            aside = self._path.with_suffix(".set-aside.h5")
+            self._path.replace(aside)
+            log(f"warning: not going on from {self._path} ({error}); set aside as {aside.name}, starting anew")
+            return False
+        return True
+
+    def save(self, training: Training) -> None:
+        """Replaces the saved state. Raises UserError where it cannot be written."""
+        tensors = {name: tensor.numpy() for name, tensor in training.state().items()}
+        write_tensors(self._path, tensors, {"identity": self._identity})
+
+    def remove(self) -> None:
+        """Once the artifact is complete, the state is of no use."""
+        self._path.unlink(missing_ok=True)
+
+
+def train(training: Training, saved: SavedState, task: str, save_minutes: float) -> None:
+    """Trains to the end, from the saved state if there is one, saving every ``save_minutes`` and when asked to end.
+
+    Raises:
+        StoppedError: after SIGTERM or SIGINT, with the state saved.
+        DivergedError: as ``Training.steps``.
+    """
+    if saved.restore(training):
+        log(f"{task}: going on from epoch {training.epoch + 1}, step {training.step}")
+    saved_at = time.monotonic()
+    with _asked_to_end() as asked, progress(task, training.steps_total, "steps", training.steps_done) as bar:
+        for _ in training.steps():
+            last = training.history[-1] if training.history else None
+            bar.advance(note=f"epoch {last.epoch}: loss {last.loss:.3f}, top-1 {last.top1:.1f} %" if last else "")
+            if asked:
+                saved.save(training)
+                raise StoppedError(f"stopped by {signal.Signals(asked[0]).name}; the same command goes on from here")
+            if time.monotonic() - saved_at > 60 * save_minutes:
+                saved.save(training)
+                saved_at = time.monotonic()
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[list[int]]:
+    """The list gets the number of a signal that asks this process to end, instead of ending it in mid-step."""
+    asked: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

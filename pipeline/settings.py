@@ -1,0 +1,73 @@
+"""What a training depends on, as plain values. The command line's flags and the configuration's keys are these fields.
+
+>>> settings = TrainingSettings(epochs=4, batch_size=50, learning_rate=0.1, schedule="milestones", milestones=(2,))
+>>> [round(settings.rate_at(epoch), 3) for epoch in range(4)]
+[0.1, 0.1, 0.01, 0.01]
+"""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+Augmentation = Literal["none", "crop", "crop-flip", "resized-crop-flip"]
+Schedule = Literal["milestones", "cosine", "constant"]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def _setting(help: str, **more: Any) -> Any:
+    return field(metadata={"help": help}, **more)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """One training with stochastic gradient descent."""
+
+    epochs: int = _setting("passes over the training images")
+    batch_size: int = _setting("images in a step; the last, incomplete batch of an epoch is dropped")
+    learning_rate: float = _setting("at the start of the schedule")
+    schedule: Schedule = _setting(
+        "how the learning rate falls: by gamma at every milestone, along a half cosine to 0, or not at all",
+        default="cosine",
+    )
+    milestones: tuple[int, ...] = _setting("epochs after which the learning rate is multiplied by gamma", default=())
+    gamma: float = _setting("factor at a milestone", default=0.1)
+    momentum: float = _setting("of the gradient descent", default=0.9)
+    weight_decay: float = _setting("L2 penalty on every parameter", default=0.0)
+    augmentation: Augmentation = _setting("random changes to training images", default="none")
+
+    def rate_at(self, progress: float) -> float:
+        """The learning rate after ``progress`` epochs (a fraction inside an epoch counts for the cosine only)."""
+        if self.schedule == "cosine":
+            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress / self.epochs))
+        passed = sum(milestone <= progress for milestone in self.milestones) if self.schedule == "milestones" else 0
+        return self.learning_rate * self.gamma**passed
+
+
+@dataclass(frozen=True)
+class ExecutionSettings:
+    """How a training runs where it runs. All of it can change the last digits of a result."""
+
+    device: Device = _setting("'auto' takes a GPU where there is one", default="auto")
+    precision: Precision = _setting("'auto' takes bfloat16 where the hardware computes in it", default="auto")
+    threads: int = _setting("CPU threads of one training", default=1)
+
+
+@dataclass(frozen=True)
+class EvolutionSettings:
+    """How a search proposes genomes. Rates and selection are not in the paper; these are this project's choices."""
+
+    algorithm: Literal["evolution", "random"] = _setting("'random' is the baseline at equal budget", default="evolution")
+    population: int = _setting("genomes in a generation", default=32)
+    parents: int = _setting("how many of the best genomes so far may become parents", default=10)
+    crossover_rate: float = _setting("probability that a child has two parents, gene by gene", default=0.5)
+    mutation_rate: float = _setting("probability that a gene of a child is drawn anew", default=0.2)
+    max_flops: float | None = _setting("no genome above these operations for one image is proposed", default=None)
+    max_memory: float | None = _setting("no genome above these bytes of weights is proposed", default=None)
+
+
+def from_mapping(cls: type, mapping: dict[str, Any]) -> Any:
+    """An instance of a settings class from a configuration's section, keys of other classes left out."""
+    names = {f.name for f in fields(cls)}
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items() if key in names}
+    return cls(**values)

@@ -1,0 +1,23 @@
+"""The outer layer: one module for each step of the workflow, which reads files, calls the inner layer, writes files.
+
+A step module has a docstring (its help), ``add_arguments(parser)`` and ``run(arguments)``. What is slow to import
+(torch, pandas, matplotlib) is imported inside ``run``, so that no step pays for what it does not use.
+"""
+
+#: The command's name → the module's name in this package, in the order of the workflow.
+STEPS = {
+    "prepare-dataset": "prepare_dataset",
+    "sample-subset": "sample_subset",
+    "pretrain-supernet": "pretrain_supernet",
+    "propose-generation": "propose_generation",
+    "evaluate-generation": "evaluate_generation",
+    "score-generation": "score_generation",
+    "select-best": "select_best",
+    "retrain": "retrain",
+    "evaluate": "evaluate",
+    "tables": "tables",
+    "figures": "figures",
+    "cost": "cost",
+    "check": "check",
+    "run": "run",
+}

@@ -1,0 +1,54 @@
+"""Prints what a network costs, layer by layer, without training anything."""
+
+import argparse
+
+from pipeline.steps.options import genome
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--network", default="vgg_small", help="vgg_small or resnet18")
+    parser.add_argument("--genome", type=genome, help="ratios with commas between; by default uniform 1x")
+    parser.add_argument("--full-precision", action="store_true", help="the real-valued counterpart")
+    parser.add_argument("--base-width", type=float, default=1.0, help="fraction of the published base widths")
+    parser.add_argument("--channels", type=int, default=3, help="of the images")
+    parser.add_argument("--image-size", type=int, help="side in pixels; by default the published one")
+    parser.add_argument("--classes", type=int, help="by default the published number")
+    parser.add_argument("--convention", help="which operations are FLOPs: table1, table2, macs, everything")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the account and the totals."""
+    from pipeline.cost import BINARY_MAC, layer_cost, network_cost, speedup
+    from pipeline.networks import NetworkSpec, find_network, uniform_genome
+
+    module = find_network(arguments.network)
+    spec = NetworkSpec(
+        arguments.network,
+        arguments.genome or uniform_genome(arguments.network, 1),
+        arguments.base_width,
+        arguments.channels,
+        arguments.image_size or module.IMAGE_SIZE,
+        arguments.classes or module.CLASSES,
+        binary=not arguments.full_precision,
+    )
+    total = network_cost(spec, arguments.convention)
+    print(f"{spec.title}, {spec.channels}x{spec.size}x{spec.size}, {spec.classes} classes\n")
+    header = f"{'layer':<22} {'kind':<13} {'shape':<32} {'real MACs':>13} {'binary MACs':>13} {'other ops':>11} {'bits':>11}"
+    print(header)
+    print("-" * len(header))
+    for layer in spec.layers:
+        cost = layer_cost(layer)
+        print(
+            f"{cost.name:<22} {cost.kind:<13} {cost.shape:<32} {cost.real_macs:>13,} {cost.binary_macs:>13,} "
+            f"{cost.other_operations:>11,} {cost.bits:>11,}"
+        )
+    print("-" * len(header))
+    print(
+        f"{'total':<22} {'':<13} {'':<32} {total.real_macs:>13,} {total.binary_macs:>13,} "
+        f"{total.other_operations:>11,} {total.bits:>11,}\n"
+    )
+    print(f"FLOPs    {total.flops / 1e6:.2f}M (convention '{arguments.convention or module.CONVENTION}';")
+    print(f"         a binary MAC counts {BINARY_MAC:g})")
+    print(f"speedup  {speedup(spec, arguments.convention):.1f}x in theory, over the full-precision 1x network")
+    print(f"memory   {total.bits / 1e6:.2f}M bits, {total.bytes / 2**20:.2f} MiB")

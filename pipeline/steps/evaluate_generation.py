@@ -1,0 +1,82 @@
+"""Trains and scores the candidates of one generation, or of one shard of it; what the archive knows is not trained again."""
+
+import argparse
+from pathlib import Path
+
+from pipeline.genome import RATIOS
+from pipeline.settings import ExecutionSettings, TrainingSettings
+from pipeline.steps.options import add_execution, add_network, add_settings, path, read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    path(parser, "--population", "the proposed genomes (CSV)")
+    path(parser, "--images", "prepared train set (HDF5)")
+    path(parser, "--subset", "images that candidates learn from (CSV)")
+    path(parser, "--validation", "images that they are scored on (CSV)")
+    path(parser, "--supernet", "inherit first weights from here (HDF5); without it they are random", required=False)
+    path(parser, "--archive", "folder of evaluated candidates")
+    parser.add_argument("--shard", type=int, default=0, help="number of this shard")
+    parser.add_argument("--shards", type=int, default=1, help="how many shards the generation has")
+    parser.add_argument("--workers", type=int, default=1, help="candidates trained side by side")
+    parser.add_argument("--recalibrate", action="store_true", help="recompute batch-norm moments before scoring")
+    parser.add_argument("--seed", type=int, default=0, help="of the experiment")
+    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
+    add_network(parser)
+    add_settings(parser, TrainingSettings)
+    add_execution(parser)
+    path(parser, "--output", "the evaluations to write (CSV)")
+    path(parser, "--timing", "what each took, to write (CSV)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the evaluations of the shard's candidates, in the order of their slots."""
+    from dataclasses import asdict
+
+    from pipeline import METHOD_VERSION
+    from pipeline.archive import Archive
+    from pipeline.balance import balance, predicted_cost
+    from pipeline.evaluation import Task, evaluate_all
+    from pipeline.files import write_csv
+    from pipeline.hardware import resolve
+    from pipeline.inheritance import check_supernet
+    from pipeline.networks import uniform_genome
+    from pipeline.populations import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
+    from pipeline.prepared import read_info
+    from pipeline.splits import read_split
+    from pipeline.steps.options import network_for
+    from pipeline.tensors import read_attributes
+
+    info = read_info(arguments.images)
+    spec = network_for(arguments, info, uniform_genome(arguments.network, 1))
+    population = read_population(arguments.population, len(spec.genome), arguments.ratios)
+    supernet: Path | None = arguments.supernet
+    if supernet is not None:
+        check_supernet(supernet, spec)
+    settings = read_settings(arguments, TrainingSettings)
+    execution = resolve(read_settings(arguments, ExecutionSettings))
+    subset, validation = read_split(arguments.subset, info), read_split(arguments.validation, info)
+    task = Task(
+        spec, settings, execution, arguments.images, subset, validation, supernet, arguments.recalibrate, arguments.seed
+    )
+    facts = {
+        "network": {key: value for key, value in asdict(spec).items() if key != "genome"},
+        "settings": asdict(settings),
+        "recalibrate": arguments.recalibrate,
+        "seed": arguments.seed,
+        "images": info.digest,
+        "subset": subset,
+        "validation": validation,
+        "supernet": read_attributes(supernet)["digest"] if supernet else None,
+        "execution": [execution.device_type, execution.precision, execution.threads],
+        "method": METHOD_VERSION,
+    }
+    costs = [predicted_cost(spec.with_genome(row["genome"])) for row in population]
+    slots = balance(costs, arguments.shards)[arguments.shard]
+    genomes = [population[slot]["genome"] for slot in slots]
+    title = f"{arguments.population.parent.parent.name} {arguments.population.parent.name}"
+    results = evaluate_all(task, genomes, Archive(arguments.archive, facts), arguments.workers, title)
+    ordered = sorted(zip(slots, results, strict=True), key=lambda pair: pair[0])
+    timings = [timing_row(slot, r.evaluation.genome, r.timing, reused=r.reused) for slot, r in ordered]
+    write_csv(arguments.timing, TIMINGS, timings)
+    write_csv(arguments.output, EVALUATIONS, [evaluation_row(slot, result.evaluation) for slot, result in ordered])

@@ -1,0 +1,91 @@
+"""Command-line flags made from the settings classes, so that a setting is named and explained in one place."""
+
+import argparse
+import shlex
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pipeline.genome import Genome, parse_genome
+from pipeline.networks import NetworkSpec
+from pipeline.settings import ExecutionSettings
+
+
+def add_settings(parser: argparse.ArgumentParser, cls: type) -> None:
+    """A flag for every field of a settings class: ``learning_rate`` becomes ``--learning-rate``."""
+    group = parser.add_argument_group(cls.__doc__.splitlines()[0].rstrip(".") if cls.__doc__ else cls.__name__)
+    hints = get_type_hints(cls)
+    for f in fields(cls):
+        group.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["help"], **_how(f, hints[f.name]))
+
+
+def _how(f: Field[Any], hint: Any) -> dict[str, Any]:
+    """argparse's keywords for a field."""
+    how: dict[str, Any] = {"required": True} if f.default is MISSING else {"default": f.default}
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(part for part in get_args(hint) if part is not type(None))
+    if get_origin(hint) is Literal:
+        return {**how, "choices": get_args(hint)}
+    if get_origin(hint) is tuple:
+        return {**how, "type": get_args(hint)[0], "nargs": "*"}
+    return {**how, "type": hint}
+
+
+def read_settings(arguments: argparse.Namespace, cls: type) -> Any:
+    """The settings that were given on the command line."""
+    values = {f.name: getattr(arguments, f.name) for f in fields(cls)}
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Which network: its name and its width. The images say the rest."""
+    group = parser.add_argument_group("Network")
+    group.add_argument("--network", default="vgg_small", help="vgg_small or resnet18")
+    group.add_argument("--base-width", type=float, default=1.0, help="fraction of the published base widths")
+
+
+def network_for(arguments: argparse.Namespace, info: Any, genome: Genome, *, binary: bool = True) -> NetworkSpec:
+    """The network that was asked for, with the shape that prepared images need.
+
+    Args:
+        arguments: with the flags of ``add_network``.
+        info: the images' ``channels``, ``size`` and ``classes``.
+        genome: one ratio for each gene.
+        binary: False for the full-precision counterpart.
+    """
+    return NetworkSpec(
+        arguments.network, genome, arguments.base_width, info.channels, info.size, len(info.classes), binary
+    )
+
+
+def add_execution(parser: argparse.ArgumentParser) -> None:
+    """Device, precision and threads."""
+    add_settings(parser, ExecutionSettings)
+
+
+def genome(text: str) -> Genome:
+    """For ``type=`` of a flag that takes a genome."""
+    return parse_genome(text)
+
+
+def path(parser: "argparse._ActionsContainer", flag: str, help: str, **more: Any) -> None:
+    """A required flag that takes a file."""
+    parser.add_argument(flag, type=Path, help=help, **{"required": True, **more})
+
+
+def flags(cls: type, values: Mapping[str, Any]) -> str:
+    """The command-line flags that give a settings class these values; keys that it does not know are left out.
+
+    >>> flags(ExecutionSettings, {"device": "cpu", "threads": 2})
+    '--device cpu --threads 2'
+    """
+    words = []
+    for f in fields(cls):
+        value = values.get(f.name)
+        if value is None or value == []:
+            continue
+        listed = value if isinstance(value, list | tuple) else [value]
+        words += [f"--{f.name.replace('_', '-')}", *map(str, listed)]
+    return shlex.join(words)

@@ -1,0 +1,62 @@
+"""Brings a data set into two prepared files: its train and its test images.
+
+Data sets: digits (embedded in scikit-learn), cifar10 (downloaded when it is not there) and image_folder: a folder with
+train/CLASS/* and test/CLASS/* or val/CLASS/*, or just CLASS/*. Where there are no test images, some are split off.
+Interrupted, it goes on where it was.
+"""
+
+import argparse
+from pathlib import Path
+
+#: The largest images that storage 'auto' keeps as bytes.
+_SMALL = 64
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--dataset", required=True, help="digits, cifar10 or image_folder")
+    parser.add_argument("--path", type=Path, help="its folder; resources/DATASET if not given")
+    parser.add_argument("--image-size", type=int, help="side in pixels; the data set's own if not given")
+    parser.add_argument(
+        "--storage",
+        choices=("auto", "pixels", "jpeg"),
+        default="auto",
+        help=f"bytes of equal size, encoded in full size, or bytes up to {_SMALL} pixels and encoded above",
+    )
+    parser.add_argument(
+        "--test-fraction", type=float, default=0.2, help="share split off as test images where there are none"
+    )
+    parser.add_argument(
+        "--damaged-images", choices=("stop", "skip"), default="stop", help="what to do about what cannot be read"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the split into train and test images")
+    parser.add_argument("--threads", type=int, default=1, help="images read at a time; does not change the result")
+    parser.add_argument("--train", type=Path, required=True, help="train images to write (HDF5)")
+    parser.add_argument("--test", type=Path, required=True, help="test images to write (HDF5)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prepares both files, or goes on preparing them."""
+    from pipeline.datasets import open_dataset
+    from pipeline.errors import UserError
+    from pipeline.preparation import Preparation, prepare
+    from pipeline.progress import log
+    from pipeline.provenance import versions
+    from pipeline.splits import split_off
+
+    dataset = open_dataset(arguments.dataset, arguments.path)
+    size = dataset.natural_size if arguments.image_size is None else arguments.image_size
+    if size < 1:
+        raise UserError(f"image_size is {size}", "it must be at least 1")
+    storage = arguments.storage
+    if storage == "auto":
+        storage = "pixels" if size <= _SMALL else "jpeg"
+    train, test = dataset.train, dataset.test
+    made_with = {"versions": versions(), "storage": storage, "image_size": size}
+    if test is None:
+        made_with |= {"test_fraction": arguments.test_fraction, "seed": arguments.seed}
+        kept, held_out = split_off(train.labels, dataset.classes, arguments.test_fraction, arguments.seed)
+        train, test = train.select(kept), train.select(held_out)
+    how = Preparation(size, storage, arguments.damaged_images == "skip", arguments.threads)
+    written = prepare(dataset, (train, arguments.train), (test, arguments.test), how, made_with)
+    log(f"{dataset.name}: {len(dataset.classes)} classes, {written[0].count} train and {written[1].count} test images")

@@ -1,0 +1,46 @@
+"""Trains the supernet: the uniform network of the largest ratio, from which candidates inherit their weights."""
+
+import argparse
+import time
+
+from pipeline.genome import RATIOS
+from pipeline.settings import ExecutionSettings, TrainingSettings
+from pipeline.steps.options import add_execution, add_network, add_settings, path, read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    path(parser, "--images", "prepared train set (HDF5)")
+    path(parser, "--subset", "which images to train on (CSV)")
+    parser.add_argument("--ratio", type=float, default=max(RATIOS), help="width of every layer over its base width")
+    parser.add_argument("--seed", type=int, default=0, help="of the experiment")
+    add_network(parser)
+    add_settings(parser, TrainingSettings)
+    add_execution(parser)
+    parser.add_argument("--save-minutes", type=float, default=5.0, help="between two saved states")
+    path(parser, "--supernet", "the supernet to write (HDF5)")
+    path(parser, "--history", "its training curve to write (CSV)")
+    path(parser, "--timing", "what it took, to write (JSON)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains, or goes on training, and writes the supernet."""
+    from pipeline.fulltraining import Recipe, train_network
+    from pipeline.networks import uniform_genome
+    from pipeline.prepared import read_info
+    from pipeline.splits import read_split
+    from pipeline.steps.options import network_for
+
+    info = read_info(arguments.images)
+    genome = uniform_genome(arguments.network, arguments.ratio)
+    recipe = Recipe(
+        network_for(arguments, info, genome),
+        read_settings(arguments, TrainingSettings),
+        read_settings(arguments, ExecutionSettings),
+        arguments.seed,
+        "supernet",
+        arguments.save_minutes,
+    )
+    started = time.monotonic()
+    indices = read_split(arguments.subset, info)
+    train_network(recipe, arguments.images, indices, arguments.supernet, arguments.history, arguments.timing, started)

@@ -1,0 +1,57 @@
+"""Proposes the genomes of one generation from the search's earlier generations."""
+
+import argparse
+
+from pipeline.genome import RATIOS
+from pipeline.settings import EvolutionSettings
+from pipeline.steps.options import add_network, add_settings, network_for, path, read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    path(parser, "--images", "prepared train set (HDF5)")
+    path(parser, "--earlier", "scores of all earlier generations, the first one first", nargs="*", required=False, default=[])
+    parser.add_argument("--generation", type=int, required=True, help="number of the generation to propose")
+    parser.add_argument("--seed", type=int, default=0, help="of the search")
+    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
+    parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
+    add_network(parser)
+    add_settings(parser, EvolutionSettings)
+    path(parser, "--output", "the population to write (CSV)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the population."""
+    from pipeline.cost import network_cost, relative_flops
+    from pipeline.errors import UserError
+    from pipeline.evolution import SearchSpace, propose
+    from pipeline.files import write_csv
+    from pipeline.genome import Genome, format_genome
+        from pipeline.networks import uniform_genome
+    from pipeline.populations import POPULATION, read_individuals
+    from pipeline.prepared import read_info
+
+    if len(arguments.earlier) != arguments.generation:
+        raise UserError(f"generation {arguments.generation} needs the scores of {arguments.generation} earlier ones")
+    settings = read_settings(arguments, EvolutionSettings)
+    uniform = uniform_genome(arguments.network, 1)
+    spec = network_for(arguments, read_info(arguments.images), uniform)
+
+    def within_budget(genome: Genome) -> bool:
+        cost = network_cost(spec.with_genome(genome))
+        return not (
+            (settings.max_flops is not None and cost.flops > settings.max_flops)
+            or (settings.max_memory is not None and cost.bytes > settings.max_memory)
+        )
+
+    limited = settings.max_flops is not None or settings.max_memory is not None
+    space = SearchSpace(len(uniform), tuple(arguments.ratios), *([within_budget] if limited else []))
+    history = [read_individuals(path) for path in arguments.earlier]
+    children = propose(space, settings, history, arguments.seed, arguments.generation, arguments.penalty)
+    rows = []
+    for slot, child in enumerate(children):
+        candidate = spec.with_genome(child.genome)
+        cost = network_cost(candidate)
+        values = (slot, format_genome(child.genome), child.origin, cost.flops, relative_flops(candidate), cost.bytes)
+        rows.append(dict(zip(POPULATION, values, strict=True)))
+    write_csv(arguments.output, POPULATION, rows)

@@ -1,0 +1,47 @@
+"""Trains one row of the table in full, from random weights, on the whole train set."""
+
+import argparse
+import time
+
+from pipeline.settings import ExecutionSettings, TrainingSettings
+from pipeline.steps.options import add_execution, add_network, add_settings, genome, path, read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    path(parser, "--images", "prepared train set (HDF5)")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--genome", type=genome, help="ratios with commas between, one for each gene")
+    path(which, "--best", "take the genome that select-best wrote here (JSON)", required=False)
+    parser.add_argument("--full-precision", action="store_true", help="real weights and activations everywhere")
+    parser.add_argument("--seed", type=int, default=0, help="of the experiment")
+    parser.add_argument("--repetition", type=int, default=0, help="which of the row's seeds")
+    add_network(parser)
+    add_settings(parser, TrainingSettings)
+    add_execution(parser)
+    parser.add_argument("--save-minutes", type=float, default=5.0, help="between two saved states")
+    path(parser, "--weights", "the trained network to write (HDF5)")
+    path(parser, "--history", "its training curve to write (CSV)")
+    path(parser, "--timing", "what it took, to write (JSON)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains, or goes on training, and writes the network."""
+    from pipeline.fulltraining import Recipe, train_network
+    from pipeline.populations import read_best
+    from pipeline.prepared import read_info
+    from pipeline.randomness import seed_for
+    from pipeline.steps.options import network_for
+
+    chosen = arguments.genome or read_best(arguments.best).genome
+    info = read_info(arguments.images)
+    recipe = Recipe(
+        network_for(arguments, info, chosen, binary=not arguments.full_precision),
+        read_settings(arguments, TrainingSettings),
+        read_settings(arguments, ExecutionSettings),
+        seed_for("retrain", arguments.seed, arguments.repetition),
+        "retraining",
+        arguments.save_minutes,
+    )
+    started = time.monotonic()
+    train_network(recipe, arguments.images, None, arguments.weights, arguments.history, arguments.timing, started)

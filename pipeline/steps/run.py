@@ -1,0 +1,105 @@
+"""Runs the workflow, or goes on with it after an interruption, and prints the results. Also called 'resume'.
+
+Everything after the step's own flags goes to Snakemake; without --cores it gets all cores.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline.errors import UserError
+from pipeline.lifeline import WORKFLOW_PID, alive
+
+#: Written when a workflow starts, so that a lock can be told from a lock that somebody left.
+RUN_RECORD = Path(".snakemake/binary-nas-run.json")
+LOCKS = Path(".snakemake/locks")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays of config.yaml, in order")
+    parser.add_argument("snakemake", nargs=argparse.REMAINDER, help="any flags of Snakemake")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs Snakemake, then its report, then prints the table. Returns Snakemake's exit code."""
+    from pipeline.config import ROOT, read_config
+
+    config = read_config([ROOT / "config.yaml", *arguments.configfile])
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    if arguments.configfile:
+        command += ["--configfile", *map(str, arguments.configfile)]
+    _clear_stale_lock(command)
+    extra = arguments.snakemake
+    if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
+        extra = ["--cores", "all", *extra]
+    code = _call([*command, *extra])
+    if code != 0:
+        return code
+    results = Path("results") / config["experiment"]
+    table, report = results / "tables" / "results.md", results / "report.html"
+    if not table.exists():  # a dry run, or one of some rules only
+        return 0
+    if not report.exists() or report.stat().st_mtime < table.stat().st_mtime:
+        code = _call([*command, "--report", str(report), "--quiet", "all"])
+    print(f"\n{table.read_text()}\nReport: {report}")
+    return code
+
+
+def _call(command: list[str]) -> int:
+    """Runs a command in the foreground. Ctrl-C reaches it by itself: it ends in its own way, and we wait for it."""
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def step_environment(folder: str) -> dict[str, str]:
+    """What the workflow's steps find in their environment.
+
+    Its own Python first, even where Snakemake was called without activating its environment (a conda environment that
+    Snakemake activates comes before it), this package whatever the working directory, and whom they work for.
+    """
+    return {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")])),
+        WORKFLOW_PID: str(os.getpid()),
+    }
+
+
+def record_run() -> None:
+    """Notes which process of which machine runs the workflow in this folder."""
+    RUN_RECORD.parent.mkdir(exist_ok=True)
+    RUN_RECORD.write_text(json.dumps({"host": os.uname().nodename, "pid": os.getpid()}))
+
+
+def _clear_stale_lock(command: list[str]) -> None:
+    """Unlocks the folder if whoever locked it is dead.
+
+    Raises:
+        UserError: the workflow is running here, or was started on another machine, where we cannot see.
+    """
+    if not LOCKS.is_dir() or not any(LOCKS.iterdir()):
+        return
+    try:
+        record = json.loads(RUN_RECORD.read_text())
+        host, pid = str(record["host"]), int(record["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            "this folder is locked by a run that left no record of itself",
+            "make sure that none is running, then call: snakemake --unlock",
+        ) from None
+    if host != os.uname().nodename:
+        raise UserError(
+            f"this folder is locked by a run on the machine {host}",
+            "go on there, or, if it is surely dead, call: snakemake --unlock",
+        )
+    if alive(pid):
+        raise UserError(f"the workflow is already running in this folder (process {pid})", "wait for it, or end it")
+    print("An earlier run was interrupted; going on from what it had finished.", file=sys.stderr)
+    subprocess.run([*command, "--unlock", "--quiet", "all"], check=True)

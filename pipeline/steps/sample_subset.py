@@ -1,0 +1,30 @@
+"""Draws from the train images, class by class, which ones the search learns from and which ones score it.
+
+The validation images are drawn first, so they stay the same whatever the size of the subset.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--images", type=Path, required=True, help="prepared train images (HDF5)")
+    parser.add_argument("--validation-per-class", type=int, required=True, help="images of each class to score on")
+    parser.add_argument(
+        "--subset-per-class", type=int, help="images of each class to learn from; all others if not given"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--subset", type=Path, required=True, help="images to learn from, to write (CSV)")
+    parser.add_argument("--validation", type=Path, required=True, help="images to score on, to write (CSV)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes both tables."""
+    from pipeline.prepared import read_info, read_labels
+    from pipeline.splits import draw, write_split
+
+    classes, labels = read_info(arguments.images).classes, read_labels(arguments.images)
+    drawn = draw(labels, classes, arguments.validation_per_class, arguments.subset_per_class, arguments.seed)
+    write_split(arguments.validation, drawn.validation, labels, classes)
+    write_split(arguments.subset, drawn.subset, labels, classes)

@@ -1,0 +1,41 @@
+"""Puts a generation's shards together and gives every candidate its fitness."""
+
+import argparse
+
+from pipeline.genome import RATIOS
+from pipeline.steps.options import path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    path(parser, "--population", "the proposed genomes (CSV)")
+    path(parser, "--evaluations", "of all shards (CSV)", nargs="+")
+    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
+    parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
+    path(parser, "--output", "the scores to write (CSV)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the scores in the order of the slots."""
+    from pipeline.errors import UserError
+    from pipeline.evolution import fitness
+    from pipeline.files import write_csv
+    from pipeline.genome import format_genome
+    from pipeline.populations import SCORES, read_evaluations, read_population
+
+    population = read_population(arguments.population, None, arguments.ratios)
+    evaluations = read_evaluations(arguments.evaluations)
+    rows = []
+    for slot, candidate in enumerate(population):
+        evaluated = evaluations.get(slot)
+        genome = format_genome(candidate["genome"])
+        if evaluated is None or evaluated["genome"] != genome:
+            raise UserError(
+                f"the evaluations do not fit {arguments.population}: slot {slot} should be {genome}",
+                f"delete {arguments.evaluations[0].parent}, and the generation is evaluated again",
+            )
+        top1 = float(evaluated["top1"]) if evaluated["top1"] else None
+        relative = candidate["relative_flops"]
+        row = {key: evaluated.get(key, candidate.get(key)) for key in SCORES}
+        rows.append({**row, "relative_flops": relative, "fitness": round(fitness(top1, relative, arguments.penalty), 6)})
+    write_csv(arguments.output, SCORES, rows)

@@ -1,0 +1,39 @@
+"""Selects the genome of highest fitness among all generations of a search."""
+
+import argparse
+
+from pipeline.steps.options import path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--search", required=True, help="its name")
+    path(parser, "--scores", "of all its generations, the first one first (CSV)", nargs="+")
+    parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
+    path(parser, "--output", "what was found, to write (JSON)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the best genome; of equals the cheaper one."""
+    from pipeline.errors import UserError
+    from pipeline.evolution import fitness, rank
+    from pipeline.populations import Best, read_individuals, write_best
+
+    generations = [read_individuals(path) for path in arguments.scores]
+    place = {
+        individual.genome: (generation, slot)
+        for generation, individuals in enumerate(generations)
+        for slot, individual in enumerate(individuals)
+    }
+    scored = [individual for individuals in generations for individual in individuals if individual.top1 is not None]
+    if not scored:
+        raise UserError(
+            f"no candidate of search {arguments.search} has a score", f"the reasons stand in {arguments.scores[0]}"
+        )
+    best = rank(scored, arguments.penalty, 1)[0]
+    assert best.top1 is not None
+    value = round(fitness(best.top1, best.relative_flops, arguments.penalty), 6)
+    found = Best(
+        arguments.search, best.genome, best.top1, best.relative_flops, value, *place[best.genome], len(place)
+    )
+    write_best(arguments.output, found)

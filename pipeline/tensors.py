@@ -1,0 +1,90 @@
+"""Named tensors in an HDF5 file: the supernet, trained networks and saved states of trainings.
+
+No pickle: any HDF5 tool reads them. A part of a tensor is read without the rest of it, which is how a candidate
+inherits its weights from the supernet.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from pipeline.errors import UserError
+from pipeline.files import replacing
+
+_FORMAT = "binary-nas tensors 1"
+Arrays = dict[str, np.ndarray]
+
+
+def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> None:
+    """Writes tensors with attributes (any JSON values) and a digest over the tensors, whole or not at all."""
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+        file.attrs["format"] = _FORMAT
+        file.attrs["digest"] = digest(tensors)
+        for key, value in attributes.items():
+            file.attrs[key] = json.dumps(value)
+        for name, tensor in tensors.items():
+            file.create_dataset(name, data=tensor)
+
+
+def read_attributes(path: Path) -> dict[str, Any]:
+    """The attributes and the digest, without reading a tensor. Raises UserError like ``read_tensors``."""
+    with open_hdf5(path, _FORMAT) as file:
+        return {
+            key: value if key in ("digest", "format") else json.loads(value) for key, value in file.attrs.items()
+        }
+
+
+def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Arrays:
+    """Reads all tensors, or of those named in ``shapes`` the first corresponding part: [:n, :m, …].
+
+    Raises:
+        UserError: the file is missing, damaged, of another kind, or a tensor is missing or smaller than its shape.
+    """
+    with open_hdf5(path, _FORMAT) as file:
+        if shapes is None:
+            names: list[str] = []
+            file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+            return {name: file[name][()] for name in names}
+        tensors = {}
+        for name, shape in shapes.items():
+            if name not in file:
+                raise UserError(f"{path} has no tensor '{name}'", "it belongs to another network")
+            have = file[name].shape
+            if len(have) != len(shape) or any(part > whole for part, whole in zip(shape, have, strict=True)):
+                raise UserError(f"tensor '{name}' of {path} has shape {have}, too small for {shape}")
+            tensors[name] = np.asarray(file[name][tuple(slice(part) for part in shape)])
+        return tensors
+
+
+def digest(tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over names, types, shapes and values, independent of the file that holds them."""
+    total = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = np.ascontiguousarray(tensors[name])
+        total.update(f"{name} {tensor.dtype.str} {tensor.shape}\n".encode())
+        total.update(tensor.data)
+    return total.hexdigest()
+
+
+def open_hdf5(path: Path, expected_format: str) -> h5py.File:
+    """Opens one of this project's HDF5 files for reading, without locks, which network file systems often lack.
+
+    Raises:
+        UserError: the file is missing, damaged or of another kind.
+    """
+    try:
+        file = h5py.File(path, "r", locking=False)
+    except FileNotFoundError:
+        raise UserError(f"there is no file {path}") from None
+    except OSError as error:
+        raise UserError(f"{path} is damaged or no HDF5 file ({error})", "delete it, and it is made again") from None
+    found = file.attrs.get("format")
+    if found != expected_format:
+        file.close()
+        raise UserError(f"{path} holds '{found}', but '{expected_format}' is needed here", "name the right file")
+    return file

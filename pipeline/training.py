@@ -1,0 +1,194 @@
+"""One training loop for the supernet, the candidates and the final networks, and the scoring of what they learned."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from pipeline.hardware import Execution
+from pipeline.images import ImageSource
+from pipeline.randomness import seed_for
+from pipeline.settings import TrainingSettings
+
+
+class DivergedError(Exception):
+    """The loss or a parameter is not a finite number any more. A fact about the training, not a failure."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A finished epoch: the mean loss and top-1 (percent) over the batches it was trained on."""
+
+    epoch: int
+    learning_rate: float
+    loss: float
+    top1: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracy in percent and mean cross-entropy over a set of images. ``top5`` is None below six classes."""
+
+    top1: float
+    top5: float | None
+    loss: float
+    images: int
+
+
+class Training:
+    """A training in progress: it can stop after any step, give its state away and go on from it elsewhere.
+
+    Order and augmentation of an epoch are drawn from (seed, epoch), those of a batch from (seed, epoch, step), so the
+    state is what ``state()`` returns and nothing else.
+
+    Args:
+        network: its weights are the start; moved to the device.
+        images: what to learn from.
+        settings: the recipe.
+        seed: of order and augmentation.
+        execution: device and precision.
+    """
+
+    def __init__(
+        self, network: nn.Module, images: ImageSource, settings: TrainingSettings, seed: int, execution: Execution
+    ) -> None:
+        self.network = network.to(execution.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.images = images
+        self.settings = settings
+        self.seed = seed
+        self.execution = execution
+        self.epoch = 0
+        self.step = 0
+        self.history: list[Epoch] = []
+        self._optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            lr=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        self._batch = min(settings.batch_size, len(images))
+        self.steps_per_epoch = len(images) // self._batch
+        self._sums = torch.zeros(2, device=execution.device, dtype=torch.float64)  # loss, correct answers
+
+    @property
+    def steps_done(self) -> int:
+        """Steps taken since the very start."""
+        return self.epoch * self.steps_per_epoch + self.step
+
+    @property
+    def steps_total(self) -> int:
+        """Steps of the whole training."""
+        return self.settings.epochs * self.steps_per_epoch
+
+    def steps(self) -> Iterator[None]:
+        """Trains to the end, yielding after each step.
+
+        Raises:
+            DivergedError: at the end of an epoch in which the loss or a parameter stopped being finite.
+        """
+        self.network.train()
+        while self.epoch < self.settings.epochs:
+            plan = self._plan()
+            address = ("augment", self.seed, self.epoch)
+            for x, y in self.images.batches(plan, self.settings.augmentation, address, start=self.step):
+                self._take_step(x, y)
+                self.step += 1
+                if self.step == self.steps_per_epoch:
+                    self._finish_epoch()
+                yield
+
+    def _plan(self) -> list[Tensor]:
+        generator = torch.Generator().manual_seed(seed_for("order", self.seed, self.epoch))
+        order = torch.randperm(len(self.images), generator=generator)
+        return list(order[: self.steps_per_epoch * self._batch].split(self._batch))
+
+    def _take_step(self, x: Tensor, y: Tensor) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._rate()
+        with self.execution.autocast:
+            logits = self.network(x)
+        logits = logits.float()
+        loss = F.cross_entropy(logits, y)
+        self._optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        with torch.no_grad():
+            self._sums += torch.stack([loss.double(), (logits.argmax(1) == y).double().mean()])
+
+    def _rate(self) -> float:
+        return self.settings.rate_at(self.epoch + self.step / self.steps_per_epoch)
+
+    def _finish_epoch(self) -> None:
+        loss, correct = (self._sums / self.steps_per_epoch).tolist()
+        # Binarisation turns NaN into 0, so a finite loss does not prove that the parameters are.
+        finite = all(bool(p.isfinite().all()) for p in self.network.parameters())
+        if not (finite and loss < float("inf")):
+            raise DivergedError(f"loss {loss:g} in epoch {self.epoch + 1} of {self.settings.epochs}")
+        self.history.append(Epoch(self.epoch + 1, self.settings.rate_at(self.epoch), loss, 100 * correct))
+        self.epoch, self.step = self.epoch + 1, 0
+        self._sums.zero_()
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that ``restore`` needs, as tensors on the CPU: weights, momentum, position, sums and history."""
+        tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
+        for name, parameter in self.network.named_parameters():
+            buffer = self._optimizer.state[parameter].get("momentum_buffer")
+            if buffer is not None:
+                tensors[f"momentum/{name}"] = buffer
+        tensors["position"] = torch.tensor([self.epoch, self.step])
+        tensors["sums"] = self._sums
+        rows = [(e.epoch, e.learning_rate, e.loss, e.top1) for e in self.history]
+        tensors["history"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, 4)
+        return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Goes on from a state. Raises KeyError or RuntimeError where it belongs to another network."""
+        prefix = "network/"
+        self.network.load_state_dict({n[len(prefix) :]: t for n, t in state.items() if n.startswith(prefix)})
+        for name, parameter in self.network.named_parameters():
+            if f"momentum/{name}" in state:
+                buffer = torch.empty_like(parameter)  # keeps the parameter's memory format
+                buffer.copy_(state[f"momentum/{name}"])
+                self._optimizer.state[parameter]["momentum_buffer"] = buffer
+        self.epoch, self.step = (int(value) for value in state["position"])
+        self._sums.copy_(state["sums"])
+        self.history = [Epoch(int(e), rate, loss, top1) for e, rate, loss, top1 in state["history"].tolist()]
+
+
+@torch.inference_mode()
+def score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int = 500) -> Score:
+    """Top-1, top-5 and mean cross-entropy of ``network`` in evaluation mode."""
+    network.eval()
+    plan = torch.arange(len(images)).split(batch_size)
+    correct = torch.zeros(3, dtype=torch.float64, device=execution.device)
+    classes = 0
+    for x, y in images.batches(plan):
+        with execution.autocast:
+            logits = network(x)
+        logits = logits.float()
+        classes = logits.shape[1]
+        hits = logits.topk(min(5, classes)).indices == y[:, None]
+        loss = F.cross_entropy(logits, y, reduction="sum")
+        correct += torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss]).double()
+    top1, top5, loss = (correct / len(images)).tolist()
+    return Score(100 * top1, 100 * top5 if classes > 5 else None, loss, len(images))
+
+
+@torch.no_grad()
+def recalibrate(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int) -> None:
+    """Replaces every batch norm's running moments by their mean over ``images``, without changing a weight."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over batches
+    network.train()
+    for x, _ in images.batches(torch.arange(len(images)).split(batch_size)):
+        if len(x) > 1 or len(images) == 1:
+            with execution.autocast:
+                network(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

@@ -1,0 +1,121 @@
+# What all rules share: the checked configuration, the environment of the steps, and helpers that turn sections of the
+# configuration into flags. A rule's params hold the flags of its own command and nothing else, so that it runs again
+# exactly when something it depends on has changed.
+
+import os
+import shlex
+import sys
+
+sys.path.insert(0, workflow.basedir)
+
+from pipeline import METHOD_VERSION
+from pipeline.config import check_config, genome_of
+from pipeline.errors import UserError
+from pipeline.genome import format_genome
+from pipeline.hardware import gpu_is_used
+from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
+from pipeline.steps.options import flags
+from pipeline.steps.run import record_run, step_environment
+from snakemake.exceptions import WorkflowError
+
+os.environ.update(step_environment(workflow.basedir))
+
+try:
+    config = check_config(config)
+except UserError as error:
+    raise WorkflowError(f"configuration: {error}")
+
+RESULTS = f"results/{config['experiment']}"
+SHARDS = config["search"].get("shards", 1)
+SEEDS = range(config["retrain"]["seeds"])
+METHOD = f"method {METHOD_VERSION}"
+
+
+wildcard_constraints:
+    search="|".join(config["searches"]) or "none",
+    model="|".join(config["models"]),
+    generation=r"\d{3}",
+    shard=r"\d+",
+    seed=r"\d+",
+
+
+def network_flags():
+    """The network and the width of its layers."""
+    network = config["network"]
+    return shlex.join(["--network", network["name"], "--base-width", f"{network['base_width']:g}"])
+
+
+def execution_flags():
+    """Device, precision and threads, which can change a result's last digits."""
+    return flags(ExecutionSettings, config["execution"])
+
+
+def training_flags(section):
+    """The recipe of the supernet, of a candidate or of the retraining."""
+    return flags(TrainingSettings, config[section])
+
+
+def ratio_flags():
+    """The values that a gene can take."""
+    return "--ratios " + " ".join(f"{ratio:g}" for ratio in config["search"]["ratios"])
+
+
+def evolution_flags(search):
+    """How a search proposes genomes. λ counts only where the evolution chooses parents by it."""
+    section = config["searches"][search]
+    settings = flags(EvolutionSettings, {**config["search"], "algorithm": section["algorithm"]})
+    seed = section.get("seed", config["seed"])
+    penalty = section["lambda"] if section["algorithm"] == "evolution" else 0
+    return f"{settings} --seed {seed} --lambda {penalty:g}"
+
+
+def generation_folder(search, generation):
+    """Where everything about a generation lies."""
+    return f"{RESULTS}/search/{search}/generation_{generation:03d}"
+
+
+def earlier_generations(wildcards):
+    """What a proposal looks at: the scores of this search's earlier generations, for a random search their genomes.
+
+    In ascending order: Snakemake's recursion ends at about 160 generations in any other.
+    """
+    random = config["searches"][wildcards.search]["algorithm"] == "random"
+    name = "population.csv" if random else "scores.csv"
+    earlier = range(int(wildcards.generation))
+    return [f"{generation_folder(wildcards.search, g)}/{name}" for g in earlier]
+
+
+def all_scores(search):
+    """The scores of all generations of a search, ascending."""
+    return [f"{generation_folder(search, g)}/scores.csv" for g in range(config["search"]["generations"])]
+
+
+def supernet_input():
+    """The supernet, where candidates inherit from it."""
+    return [f"{RESULTS}/supernet/supernet.h5"] if config["supernet"]["enabled"] else []
+
+
+def workers(cores):
+    """Candidates trained side by side in one job; 'auto' divides the cores among searches and shards."""
+    wanted = config["search"].get("workers", "auto")
+    if wanted != "auto":
+        return wanted
+    return max(1, (cores or 1) // (max(1, len(config["searches"])) * SHARDS * config["execution"]["threads"]))
+
+
+def genome_flags(model):
+    """A row's genome, where the configuration gives it; a search's genome is an input file instead."""
+    row = config["models"][model]
+    precision = "" if row.get("binary", True) else " --full-precision"
+    return f"--genome {format_genome(genome_of(config, model))}{precision}" if "genome" in row else precision
+
+
+def found_genome(wildcards):
+    """The file with a search's best genome, where a row takes it from there."""
+    search = config["models"][wildcards.model].get("search")
+    return [f"{RESULTS}/search/{search}/best.json"] if search else []
+
+
+def gpus():
+    """GPUs that a training asks for."""
+    return int(gpu_is_used(config["execution"]["device"]))

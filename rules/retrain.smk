@@ -1,0 +1,63 @@
+# Training of every row of the table in full, with several seeds, and its score on the test set.
+
+
+rule retrain:
+    input:
+        images=rules.prepare_dataset.output.train,
+        best=found_genome,
+    output:
+        weights=f"{RESULTS}/retrain/{{model}}/seed_{{seed}}/weights.h5",
+        history=f"{RESULTS}/retrain/{{model}}/seed_{{seed}}/history.csv",
+        timing=f"{RESULTS}/retrain/{{model}}/seed_{{seed}}/timing.json",
+    log:
+        f"{RESULTS}/logs/retrain/{{model}}_{{seed}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/retrain/{{model}}_{{seed}}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        genome=lambda wildcards: genome_flags(wildcards.model),
+        best=lambda wildcards, input: f"--best {shlex.quote(input.best)}" if input.best else "",
+        network=network_flags(),
+        training=training_flags("retrain"),
+        execution=execution_flags(),
+        seed=config["seed"],
+        method=METHOD,
+    threads: config["execution"]["threads"]
+    resources:
+        mem_mb=8000,
+        runtime="2d",
+        gpu=gpus(),
+    message:
+        "training {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        "python -m pipeline retrain --images {input.images:q} {params.genome} {params.best}"
+        " --seed {params.seed} --repetition {wildcards.seed} {params.network} {params.training} {params.execution}"
+        f" --save-minutes {config['execution'].get('save_minutes', 5)}"
+        " --weights {output.weights:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"
+
+
+# The only rule that has the test set among its inputs.
+rule evaluate:
+    input:
+        weights=rules.retrain.output.weights,
+        images=rules.prepare_dataset.output.test,
+    output:
+        f"{RESULTS}/evaluation/{{model}}/seed_{{seed}}.json",
+    log:
+        f"{RESULTS}/logs/evaluate/{{model}}_{{seed}}.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        execution=execution_flags(),
+        method=METHOD,
+    threads: config["execution"]["threads"]
+    resources:
+        mem_mb=8000,
+        runtime="2h",
+        gpu=gpus(),
+    message:
+        "testing {wildcards.model}, seed {wildcards.seed}"
+    shell:
+        "python -m pipeline evaluate --weights {input.weights:q} --images {input.images:q} {params.execution}"
+        " --output {output:q} > {log:q} 2>&1"

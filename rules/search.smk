@@ -1,0 +1,114 @@
+# A search: propose a generation, evaluate it (in one job or in several shards), score it, propose the next.
+# Generations and shards are numbered beforehand and genomes are file contents, so the graph is known from the start.
+
+GENERATION = f"{RESULTS}/search/{{search}}/generation_{{generation}}"
+
+
+rule propose_generation:
+    input:
+        images=rules.prepare_dataset.output.train,
+        earlier=earlier_generations,
+    output:
+        f"{GENERATION}/population.csv",
+    log:
+        f"{RESULTS}/logs/search/{{search}}/propose_{{generation}}.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        network=network_flags(),
+        ratios=ratio_flags(),
+        evolution=lambda wildcards: evolution_flags(wildcards.search),
+        number=lambda wildcards: int(wildcards.generation),
+        method=METHOD,
+    priority: 90
+    localrule: True
+    message:
+        "search {wildcards.search}: proposing generation {wildcards.generation}"
+    shell:
+        "python -m pipeline propose-generation --images {input.images:q} --earlier {input.earlier:q}"
+        " --generation {params.number} {params.ratios} {params.network} {params.evolution}"
+        " --output {output:q} > {log:q} 2>&1"
+
+
+rule evaluate_generation:
+    input:
+        population=f"{GENERATION}/population.csv",
+        images=rules.prepare_dataset.output.train,
+        subset=rules.sample_subset.output.subset,
+        validation=rules.sample_subset.output.validation,
+        supernet=supernet_input(),
+    output:
+        evaluations=f"{GENERATION}/evaluations_{{shard}}-of-{SHARDS}.csv",
+        timing=f"{GENERATION}/timing_{{shard}}-of-{SHARDS}.csv",
+    log:
+        f"{RESULTS}/logs/search/{{search}}/evaluate_{{generation}}_{{shard}}-of-{SHARDS}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/search/{{search}}/evaluate_{{generation}}_{{shard}}-of-{SHARDS}.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        supernet=lambda wildcards, input: f"--supernet {shlex.quote(input.supernet)}" if input.supernet else "",
+        network=network_flags(),
+        ratios=ratio_flags(),
+        training=training_flags("candidate"),
+        recalibrate="--recalibrate" if config["candidate"].get("recalibrate") else "",
+        execution=execution_flags(),
+        seed=config["seed"],
+        method=METHOD,
+    threads: lambda wildcards: workers(workflow.cores) * config["execution"]["threads"]
+    resources:
+        mem_mb=8000,
+        runtime="4h",
+        gpu=gpus(),
+    priority: 80
+    message:
+        "search {wildcards.search}: evaluating generation {wildcards.generation}"
+    shell:
+        "python -m pipeline evaluate-generation --population {input.population:q} --images {input.images:q}"
+        " --subset {input.subset:q} --validation {input.validation:q} {params.supernet}"
+        f" --archive {RESULTS}/archive --shard {{wildcards.shard}} --shards {SHARDS}"
+        f" --workers {workers(workflow.cores)}"
+        " --seed {params.seed} {params.ratios} {params.network} {params.training} {params.recalibrate} {params.execution}"
+        " --output {output.evaluations:q} --timing {output.timing:q} > {log:q} 2>&1"
+
+
+rule score_generation:
+    input:
+        population=f"{GENERATION}/population.csv",
+        evaluations=expand(f"{GENERATION}/evaluations_{{shard}}-of-{SHARDS}.csv", shard=range(SHARDS), allow_missing=True),
+    output:
+        f"{GENERATION}/scores.csv",
+    log:
+        f"{RESULTS}/logs/search/{{search}}/score_{{generation}}.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        ratios=ratio_flags(),
+        penalty=lambda wildcards: config["searches"][wildcards.search]["lambda"],
+    priority: 90
+    localrule: True
+    message:
+        "search {wildcards.search}: scoring generation {wildcards.generation}"
+    shell:
+        "python -m pipeline score-generation --population {input.population:q} --evaluations {input.evaluations:q}"
+        " {params.ratios} --lambda {params.penalty} --output {output:q} > {log:q} 2>&1"
+
+
+rule select_best:
+    input:
+        scores=lambda wildcards: all_scores(wildcards.search),
+    output:
+        f"{RESULTS}/search/{{search}}/best.json",
+    log:
+        f"{RESULTS}/logs/search/{{search}}/select_best.log",
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        penalty=lambda wildcards: config["searches"][wildcards.search]["lambda"],
+    priority: 90
+    localrule: True
+    message:
+        "search {wildcards.search}: selecting the best genome"
+    shell:
+        "python -m pipeline select-best --search {wildcards.search} --scores {input.scores:q}"
+        " --lambda {params.penalty} --output {output:q} > {log:q} 2>&1"

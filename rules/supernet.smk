@@ -1,0 +1,37 @@
+# The uniform network of the largest ratio, from which candidates inherit.
+
+
+rule pretrain_supernet:
+    input:
+        images=rules.prepare_dataset.output.train,
+        subset=rules.sample_subset.output.subset,
+    output:
+        supernet=f"{RESULTS}/supernet/supernet.h5",
+        history=f"{RESULTS}/supernet/history.csv",
+        timing=f"{RESULTS}/supernet/timing.json",
+    log:
+        f"{RESULTS}/logs/pretrain_supernet.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/pretrain_supernet.tsv"
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        network=network_flags(),
+        ratio=max(config["search"]["ratios"]),
+        training=training_flags("supernet"),
+        execution=execution_flags(),
+        seed=config["seed"],
+        method=METHOD,
+    threads: config["execution"]["threads"]
+    resources:
+        mem_mb=8000,
+        runtime="1d",
+        gpu=gpus(),
+    priority: 100
+    message:
+        "training the supernet"
+    shell:
+        "python -m pipeline pretrain-supernet --images {input.images:q} --subset {input.subset:q}"
+        " --ratio {params.ratio} --seed {params.seed} {params.network} {params.training} {params.execution}"
+        f" --save-minutes {config['execution'].get('save_minutes', 5)}"
+        " --supernet {output.supernet:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"
