@@ -77,8 +77,8 @@ class Archive:
             record = read_json(path)
             values = record["evaluation"]
             found = Evaluation(**{**values, "genome": parse_genome(values["genome"])})
-            if found.genome != genome or found.status not in ("ok", "diverged"):
-                raise ValueError("it is about another candidate")
+            if found.genome != genome or not _sensible(found):
+                raise ValueError("it is no evaluation of this candidate")
         except (UserError, KeyError, TypeError, ValueError) as error:
             aside = path.with_suffix(".damaged")
             path.replace(aside)
@@ -100,3 +100,10 @@ class Archive:
         write_json(path.with_suffix(".timing"), asdict(timing))
         values = {**asdict(evaluation), "genome": format_genome(evaluation.genome)}
         write_json(path, {"evaluation": values, "facts": self._facts})
+
+
+def _sensible(evaluation: Evaluation) -> bool:
+    """Whether it can have been archived: a score within its bounds, or a reason for having none."""
+    if evaluation.status == "ok":
+        return 0 <= (evaluation.top1 or 0) <= 100 and None not in (evaluation.top1, evaluation.loss)
+    return evaluation.status == "diverged" and evaluation.top1 is None and bool(evaluation.reason)

@@ -87,7 +87,7 @@ def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, worker
     log(f"{title}: {len(results)} of {len(genomes)} candidates are in the archive, {len(missing)} to train")
     if missing:
         with progress(title, len(missing), "candidates") as bar:
-            for result in _train(task, missing, archive, workers):
+            for result in _train(task, missing, archive, workers, title):
                 results[result.evaluation.genome] = result
                 bar.advance(note=_summary(result.evaluation))
     failed = [result.evaluation for result in results.values() if result.evaluation.status == "failed"]
@@ -96,7 +96,7 @@ def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, worker
     return [results[genome] for genome in genomes]
 
 
-def _train(task: Task, genomes: list[Genome], archive: Archive, workers: int) -> Iterator[Result]:
+def _train(task: Task, genomes: list[Genome], archive: Archive, workers: int, title: str) -> Iterator[Result]:
     """Trains what is missing and archives it; the candidates that ran out of memory come once more at the end."""
     again: list[Genome] = []
     if min(workers, len(genomes)) == 1:

@@ -61,9 +61,13 @@ class JpegImages:
         self._path, self._workers, self._device = path, workers, device
         self._ends = np.stack([offsets[indices], offsets[indices + 1]], axis=1)
         self.labels = torch.from_numpy(labels[indices]).to(device)
-        scale = 255 * torch.tensor(normalisation.std, device=device)
-        self._scale = 1 / scale
-        self._shift = -255 * torch.tensor(normalisation.mean, device=device) / scale
+        # For a whole row of pixels: with three numbers only, the addition below would take twice as long on a CPU.
+        mean, std = (
+            torch.tensor(moment, device=device).repeat(self._shape[0])
+            for moment in (normalisation.mean, normalisation.std)
+        )
+        self._scale = 1 / (255 * std)
+        self._shift = -mean / std
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -85,7 +89,7 @@ class JpegImages:
         decoder = _BatchDecoder(self._path, self._ends, *self._shape, augmentation != "none", tuple(address))
         loader = DataLoader(
             decoder,
-            sampler=[(step, plan[step].cpu()) for step in range(start, len(plan))],  # type: ignore[arg-type]
+            sampler=[(step, plan[step].cpu()) for step in range(start, len(plan))],
             batch_size=None,  # what the sampler gives is a whole batch
             num_workers=self._workers,
             prefetch_factor=_AHEAD if self._workers else None,
@@ -95,7 +99,8 @@ class JpegImages:
         )
         for step, pixels in zip(range(start, len(plan)), loader, strict=True):
             images = pixels.to(self._device, non_blocking=True).float()
-            images = torch.addcmul(self._shift, images, self._scale)
+            rows = images.flatten(2)
+            torch.addcmul(self._shift, rows, self._scale, out=rows)
             yield images.permute(0, 3, 1, 2), self.labels[plan[step].to(self._device)]
 
 

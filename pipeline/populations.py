@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.archive import Evaluation, Timing
 from pipeline.errors import UserError
 from pipeline.evolution import Individual
-from pipeline.files import read_csv, read_json, write_json
+from pipeline.files import read_csv, read_json, write_csv, write_json
 from pipeline.genome import Genome, check_ratios, format_genome, parse_genome
 
 POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_bytes")
@@ -60,11 +60,15 @@ def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> l
 
 
 def read_individuals(path: Path) -> list[Individual]:
-    """The evaluated genomes of a generation, from its scores. Raises UserError for what is no such table."""
+    """The genomes of a generation, from its scores or, without a top-1 yet, from its population.
+
+    Raises:
+        UserError: the file holds no such table.
+    """
     individuals = []
-    for line, row in enumerate(read_csv(path, SCORES), start=2):
+    for line, row in enumerate(read_csv(path, ("genome", "relative_flops")), start=2):
         where = f"line {line} of {path}"
-        top1 = _number(row, "top1", where) if row["top1"] else None
+        top1 = _number(row, "top1", where) if row.get("top1") else None
         individuals.append(Individual(parse_genome(row["genome"]), top1, _number(row, "relative_flops", where)))
     return individuals
 
@@ -95,6 +99,14 @@ def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool) -> di
         "reused": int(reused),
         "machine": timing.machine,
     }
+
+
+def join_generations(tables: Sequence[Path], columns: Sequence[str], joined: Path) -> None:
+    """Writes the tables of all generations, the first one first, as one with the generation's number in front."""
+    rows = [
+        {"generation": generation, **row} for generation, path in enumerate(tables) for row in read_csv(path, columns)
+    ]
+    write_csv(joined, ("generation", *columns), rows)
 
 
 def write_best(path: Path, best: Best) -> None:

@@ -21,7 +21,7 @@ import PIL
 from PIL import Image, ImageOps
 
 from pipeline.crops import centre_box
-from pipeline.datasets.sources import DamagedImageError, Dataset, Split
+from pipeline.datasets.sources import DamagedImageError, Dataset, Picture, Split
 from pipeline.errors import UserError
 from pipeline.prepared import ImagesInfo, Storage, write_images
 from pipeline.progress import log, progress
@@ -69,7 +69,7 @@ class _Parts:
 
     def __init__(self, split: Split, output: Path, channels: int, how: Preparation) -> None:
         self._split, self._channels, self._how = split, channels, how
-        facts = [split.fingerprint(), channels, how.size, how.storage, how.skip_damaged, PIL.__version__]
+        facts = [split.fingerprint(), channels, how.size, how.storage, PIL.__version__]
         facts += [_PART_IMAGES, _PART_BYTES, _QUALITY]
         fingerprint = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
         self._hidden = f".{output.name}.parts-"
@@ -78,14 +78,17 @@ class _Parts:
         self._parts = [_Part(self._folder / f"{number:06}.h5", indices) for number, indices in ranges]
 
     def missing(self) -> list[_Part]:
-        """The parts that are still to be made."""
-        return [part for part in self._parts if not part.path.exists()]
+        """The parts that are still to be made; one without its damaged images will not do when they shall stop."""
+        made = (part for part in self._parts if part.path.exists())
+        good = {part for part in made if self._how.skip_damaged or not read_attributes(part.path)["skipped"]}
+        return [part for part in self._parts if part not in good]
 
     def make(self, part: _Part) -> None:
         """Makes one part. Raises UserError for a damaged image, unless those are skipped."""
         arrays, skipped = _convert(self._split, part.indices, self._channels, self._how)
-        length = sum(arrays[name].nbytes for name in ("pixels", "encoded") if name in arrays)
-        write_tensors(part.path, arrays, {"count": len(arrays["labels"]), "skipped": skipped, "length": length})
+        images = arrays["pixels" if self._how.storage == "pixels" else "encoded"]
+        counts = {"count": len(arrays["labels"]), "skipped": skipped, "length": images.nbytes}
+        write_tensors(part.path, arrays, counts)
 
     def totals(self) -> dict[str, int]:
         """Over all parts: ``count`` of images, ``skipped`` ones, and ``length``, the bytes of all images."""
@@ -95,7 +98,10 @@ class _Parts:
     def histogram(self) -> np.ndarray:
         """(C, 256) how often each brightness occurs."""
         shape = {"histogram": (self._channels, _LEVELS)}
-        return np.sum([read_tensors(part.path, shape)["histogram"] for part in self._parts], axis=0)
+        total = np.zeros(shape["histogram"], np.int64)
+        for part in self._parts:
+            total += read_tensors(part.path, shape)["histogram"]
+        return total
 
     def arrays(self) -> Iterator[Arrays]:
         """The content of each part."""
@@ -108,8 +114,9 @@ class _Parts:
 
     def remove(self, *, stale: bool = False) -> None:
         """Removes the parts; those of other images or settings alone, when ``stale``."""
-        for folder in self._folder.parent.glob(f"{self._hidden}*"):
-            if not (stale and folder == self._folder):
+        beside = self._folder.parent
+        for folder in beside.iterdir() if beside.is_dir() else ():
+            if folder.name.startswith(self._hidden) and not (stale and folder == self._folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -144,6 +151,8 @@ def prepare(
     written = []
     for parts, (_, output) in zip(sets, (train, test), strict=True):
         totals = parts.totals()
+        if not totals["count"]:
+            raise UserError(f"there is no image that can be read for {output}", "add images")
         if totals["skipped"]:
             log(f"warning: {totals['skipped']} damaged images are left out of {output}")
         info = ImagesInfo(
@@ -193,20 +202,13 @@ def _divide(sizes: np.ndarray) -> list[range]:
 
 
 def _convert(split: Split, indices: range, channels: int, how: Preparation) -> tuple[Arrays, int]:
-    """Reads images as they are stored. Returns the arrays of a part and how many images were skipped."""
+    """Reads images and converts them. Returns the arrays of a part and how many images were skipped."""
     labels: list[int] = []
-    stored: list[Any] = []
+    stored: list[bytes] = []
     histogram = np.zeros((channels, _LEVELS), np.int64)
     for index in indices:
         try:
-            picture = split.read(index)
-            if how.storage == "pixels":
-                image = _fit(picture.image, how.size)
-                stored.append(np.asarray(image).reshape(how.size, how.size, channels))
-            else:
-                box = centre_box(*picture.image.size, how.size)
-                image = picture.image.resize((how.size, how.size), Image.Resampling.BILINEAR, box)
-                stored.append(picture.jpeg or _encode(picture.image))
+            data, seen = _store(split.read(index), how)
         except DamagedImageError as error:
             if not how.skip_damaged:
                 raise UserError(
@@ -215,20 +217,29 @@ def _convert(split: Split, indices: range, channels: int, how: Preparation) -> t
                 ) from None
             log(f"skipped {split.name(index)}: {error}")
             continue
-        histogram += np.array(image.histogram()).reshape(channels, _LEVELS)
+        stored.append(data)
         labels.append(int(split.labels[index]))
-    arrays = {"labels": np.array(labels, np.int64), "histogram": histogram}
+        histogram += np.array(seen.histogram()).reshape(channels, _LEVELS)
+    arrays: Arrays = {"labels": np.array(labels, np.int64), "histogram": histogram}
+    flat = np.frombuffer(b"".join(stored), np.uint8)
     if how.storage == "pixels":
-        arrays["pixels"] = np.array(stored, np.uint8).reshape(-1, how.size, how.size, channels)
+        arrays["pixels"] = flat.reshape(-1, how.size, how.size, channels)
     else:
-        arrays["encoded"] = np.frombuffer(b"".join(stored), np.uint8)
+        arrays["encoded"] = flat
         arrays["lengths"] = np.array([len(data) for data in stored], np.int64)
     return arrays, len(indices) - len(labels)
 
 
-def _fit(image: Image.Image, size: int) -> Image.Image:
-    """The shorter side brought to ``size``, and the centre cut out."""
-    return image if image.size == (size, size) else ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+def _store(picture: Picture, how: Preparation) -> tuple[bytes, Image.Image]:
+    """The bytes that are kept of an image, and what a network sees of it when nothing is changed at random."""
+    size = (how.size, how.size)
+    if how.storage == "pixels":
+        image = picture.image
+        if image.size != size:
+            image = ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+        return image.tobytes(), image
+    seen = picture.image.resize(size, Image.Resampling.BILINEAR, centre_box(*picture.image.size, how.size))
+    return picture.jpeg or _encode(picture.image), seen
 
 
 def _encode(image: Image.Image) -> bytes:

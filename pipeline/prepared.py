@@ -8,7 +8,7 @@ begins and the last ends). ``labels`` is int64 (N,). The attributes are those of
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -69,7 +69,7 @@ def read_info(path: Path) -> ImagesInfo:
         UserError: the file is missing, damaged or of another kind.
     """
     with open_hdf5(path, FORMAT) as file:
-        values = {key: file.attrs[key] for key in ImagesInfo.__annotations__}
+        values = {key: file.attrs[key] for key in (field.name for field in fields(ImagesInfo))}
     for key in ("channels", "size", "count", "skipped"):
         values[key] = int(values[key])
     for key in ("classes", "mean", "std"):
@@ -104,10 +104,9 @@ def load_images(
 
     info = read_info(path)
     chosen = None if indices is None else np.asarray(indices, dtype=np.int64)
-    if chosen is not None and len(chosen) and not 0 <= chosen.min() <= chosen.max() < info.count:
-        raise UserError(
-            f"{path} has {info.count} images, but image {chosen.max()} is asked for", "draw the subset anew"
-        )
+    missing = () if chosen is None else tuple(chosen[(chosen < 0) | (chosen >= info.count)])
+    if missing:
+        raise UserError(f"{path} has {info.count} images, but image {missing[0]} is asked for", "draw the subset anew")
     normalisation = Normalisation(info.mean, info.std)
     if info.storage == "jpeg":
         return JpegImages(path, normalisation, torch.device(device), chosen, workers)
@@ -142,32 +141,30 @@ def write_images(path: Path, info: ImagesInfo, length: int, parts: Iterable[Arra
     Raises:
         UserError: the folder cannot be written, or the disk is full.
     """
-    seen = {key: value for key, value in _attributes(info).items() if key not in ("skipped", "digest", "made_with")}
-    total = hashlib.sha256(json.dumps(seen).encode())
-    labels = np.empty(info.count, np.int64)
-    lengths = np.zeros(info.count + 1, np.int64)
-    image = byte = 0
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
-        shape = (info.count, info.size, info.size, info.channels) if info.storage == "pixels" else (length,)
-        name = "pixels" if info.storage == "pixels" else "encoded"
-        data = file.create_dataset(name, shape, np.uint8)
+    attributes = _attributes(info)
+    seen = {key: attributes[key] for key in ("storage", "classes", "channels", "size", "count", "mean", "std")}
+    digest = hashlib.sha256(json.dumps(seen).encode())
+    name = "pixels" if info.storage == "pixels" else "encoded"
+    shape = (info.count, info.size, info.size, info.channels) if info.storage == "pixels" else (length,)
+    labels, lengths = [], []
+    with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest", locking=False) as file:
+        images = file.create_dataset(name, shape, np.uint8)
+        filled = 0
         for part in parts:
-            begin = image if info.storage == "pixels" else byte
-            data[begin : begin + len(part[name])] = part[name]
-            total.update(part[name].data)
-            labels[image : image + len(part["labels"])] = part["labels"]
+            images[filled : filled + len(part[name])] = part[name]
+            filled += len(part[name])
+            digest.update(part[name].data)
+            labels.append(part["labels"])
             if info.storage == "jpeg":
-                lengths[image + 1 : image + 1 + len(part["labels"])] = part["lengths"]
-                byte += len(part[name])
-            image += len(part["labels"])
-        file["labels"] = labels
-        total.update(labels.data)
+                lengths.append(part["lengths"])
+        numbers = {"labels": np.concatenate(labels)}
         if info.storage == "jpeg":
-            file["offsets"] = np.cumsum(lengths)
-            total.update(lengths.data)
-        for key, value in {**_attributes(info), "digest": total.hexdigest()}.items():
+            numbers["offsets"] = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+        for key, values in numbers.items():
+            file[key] = values
+            digest.update(values.data)
+        for key, value in {**attributes, "digest": digest.hexdigest(), "format": FORMAT}.items():
             file.attrs[key] = value
-        file.attrs["format"] = FORMAT
 
 
 def _attributes(info: ImagesInfo) -> dict[str, Any]:

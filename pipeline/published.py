@@ -76,9 +76,7 @@ def _table1(
 ) -> PublishedRow:
     genome = genome if isinstance(genome, tuple) else uniform_genome("vgg_small", genome)
     binary = speedup is not None
-    return PublishedRow(
-        model, "vgg_small", genome, binary, flops, speedup, memory, top1, None, f"{PAPER}, Table 1"
-    )
+    return PublishedRow(model, "vgg_small", genome, binary, flops, speedup, memory, top1, None, f"{PAPER}, Table 1")
 
 
 def _table2(
@@ -147,8 +145,8 @@ LATER = (
     PublishedAccuracy("AdaBin, two-step", "ResNet-18 1x", "ImageNet", 66.4, "Tu et al., ECCV 2022"),
     PublishedAccuracy("ReCU, two-stage", "ResNet-18 1x", "ImageNet", 66.4, "Xu et al., ICCV 2021"),
     PublishedAccuracy("DyBNN", "ResNet-18 1x", "ImageNet", 67.4, "Zhang et al., ICASSP 2022"),
-    PublishedAccuracy("NAS-BNN", "searched", "ImageNet", 68.2, "Lin et al., Pattern Recognition 2025", flops=57),
-    PublishedAccuracy("BNext-T", "BNext", "ImageNet", 72.4, "Guo et al., AAAI 2024"),
+    PublishedAccuracy("NAS-BNN", "searched", "ImageNet", 68.2, "Lin et al., arXiv 2408.15484", flops=57),
+    PublishedAccuracy("BNext-T", "BNext", "ImageNet", 72.4, "Guo et al., arXiv 2211.12933"),
     # The only published attempt to train a network of the paper anew.
     PublishedAccuracy(
         "VGG-Auto-A, trained by an outsider", "VGG-small", "CIFAR-10", 90.53, "LaVieEnRoseSMZ/AutoBNN, issue 1", 11.3

@@ -16,7 +16,7 @@ import torch
 
 from pipeline.errors import UserError
 from pipeline.progress import log, progress
-from pipeline.tensors import read_attributes, read_tensors, write_tensors
+from pipeline.tensors import digest, read_attributes, read_tensors, write_tensors
 from pipeline.training import Training
 
 
@@ -41,9 +41,13 @@ class SavedState:
         if not self._path.exists():
             return False
         try:
-            if read_attributes(self._path)["identity"] != self._identity:
+            attributes = read_attributes(self._path)
+            if attributes["identity"] != self._identity:
                 raise UserError("it belongs to other settings")
-            training.restore({name: torch.from_numpy(array) for name, array in read_tensors(self._path).items()})
+            arrays = read_tensors(self._path)
+            if digest(arrays) != attributes["digest"]:
+                raise UserError("its tensors are not those that were saved")
+            training.restore({name: torch.from_numpy(array) for name, array in arrays.items()})
         except (UserError, KeyError, RuntimeError, OSError, ValueError) as error:
             aside = self._path.with_suffix(".set-aside.h5")
             self._path.replace(aside)

@@ -59,9 +59,9 @@ class EvolutionSettings:
 
     algorithm: Literal["evolution", "random"] = _setting("'random' is the baseline at equal budget", default="evolution")
     population: int = _setting("genomes in a generation", default=32)
-    parents: int = _setting("how many of the best genomes so far may become parents", default=10)
+    parents: int = _setting("how many of the best genomes so far may become parents", default=5)
     crossover_rate: float = _setting("probability that a child has two parents, gene by gene", default=0.5)
-    mutation_rate: float = _setting("probability that a gene of a child is drawn anew", default=0.2)
+    mutation_rate: float = _setting("probability that a gene of a child is drawn anew", default=0.1)
     max_flops: float | None = _setting("no genome above these operations for one image is proposed", default=None)
     max_memory: float | None = _setting("no genome above these bytes of weights is proposed", default=None)
 

@@ -103,7 +103,7 @@ def split_off(labels: np.ndarray, classes: Sequence[str], fraction: float, seed:
         count = max(1, round(fraction * len(order)))
         if count >= len(order):
             raise UserError(
-                f"class '{name}' has {len(order)} images, and test_fraction {fraction:g} makes {count} of them test images",
+                f"class '{name}' has {len(order)} images, and test_fraction {fraction:g} takes {count} for the test",
                 "add images or lower test_fraction",
             )
         test.extend(order[:count])

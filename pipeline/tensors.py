@@ -49,7 +49,7 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
         if shapes is None:
             names: list[str] = []
             file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
-            return {name: file[name][()] for name in names}
+            return {name: np.asarray(file[name][()]) for name in names}
         tensors = {}
         for name, shape in shapes.items():
             if name not in file:

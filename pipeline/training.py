@@ -1,11 +1,12 @@
 """One training loop for the supernet, the candidates and the final networks, and the scoring of what they learned."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.optim.sgd import sgd
 
 from pipeline.hardware import Execution
 from pipeline.images import ImageSource
@@ -62,13 +63,8 @@ class Training:
         self.epoch = 0
         self.step = 0
         self.history: list[Epoch] = []
-        self._optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=settings.learning_rate,
-            momentum=settings.momentum,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
+        self._parameters = list(self.network.parameters())
+        self._momentum = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._batch = min(settings.batch_size, len(images))
         self.steps_per_epoch = len(images) // self._batch
         self._sums = torch.zeros(2, device=execution.device, dtype=torch.float64)  # loss, correct answers
@@ -106,20 +102,30 @@ class Training:
         return list(order[: self.steps_per_epoch * self._batch].split(self._batch))
 
     def _take_step(self, x: Tensor, y: Tensor) -> None:
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._rate()
         with self.execution.autocast:
             logits = self.network(x)
         logits = logits.float()
         loss = F.cross_entropy(logits, y)
-        self._optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimizer.step()
+        gradients = torch.autograd.grad(loss, self._parameters)
         with torch.no_grad():
+            self._descend(gradients)
             self._sums += torch.stack([loss.double(), (logits.argmax(1) == y).double().mean()])
 
-    def _rate(self) -> float:
-        return self.settings.rate_at(self.epoch + self.step / self.steps_per_epoch)
+    def _descend(self, gradients: Sequence[Tensor]) -> None:
+        # The functional form of torch.optim.SGD. The class imports torch's compiler on its first use, more than a
+        # second that every candidate's process would pay.
+        sgd(
+            self._parameters,
+            list(gradients),
+            list(self._momentum),
+            fused=True,
+            lr=self.settings.rate_at(self.epoch + self.step / self.steps_per_epoch),
+            momentum=self.settings.momentum,
+            weight_decay=self.settings.weight_decay,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+        )
 
     def _finish_epoch(self) -> None:
         loss, correct = (self._sums / self.steps_per_epoch).tolist()
@@ -134,10 +140,8 @@ class Training:
     def state(self) -> dict[str, Tensor]:
         """Everything that ``restore`` needs, as tensors on the CPU: weights, momentum, position, sums and history."""
         tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
-        for name, parameter in self.network.named_parameters():
-            buffer = self._optimizer.state[parameter].get("momentum_buffer")
-            if buffer is not None:
-                tensors[f"momentum/{name}"] = buffer
+        names = [name for name, _ in self.network.named_parameters()]
+        tensors |= {f"momentum/{name}": buffer for name, buffer in zip(names, self._momentum, strict=True)}
         tensors["position"] = torch.tensor([self.epoch, self.step])
         tensors["sums"] = self._sums
         rows = [(e.epoch, e.learning_rate, e.loss, e.top1) for e in self.history]
@@ -148,11 +152,8 @@ class Training:
         """Goes on from a state. Raises KeyError or RuntimeError where it belongs to another network."""
         prefix = "network/"
         self.network.load_state_dict({n[len(prefix) :]: t for n, t in state.items() if n.startswith(prefix)})
-        for name, parameter in self.network.named_parameters():
-            if f"momentum/{name}" in state:
-                buffer = torch.empty_like(parameter)  # keeps the parameter's memory format
-                buffer.copy_(state[f"momentum/{name}"])
-                self._optimizer.state[parameter]["momentum_buffer"] = buffer
+        for (name, _), buffer in zip(self.network.named_parameters(), self._momentum, strict=True):
+            buffer.copy_(state[f"momentum/{name}"])
         self.epoch, self.step = (int(value) for value in state["position"])
         self._sums.copy_(state["sums"])
         self.history = [Epoch(int(e), rate, loss, top1) for e, rate, loss, top1 in state["history"].tolist()]

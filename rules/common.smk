@@ -14,6 +14,7 @@ from pipeline.errors import UserError
 from pipeline.genome import format_genome
 from pipeline.hardware import gpu_is_used
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
+from pipeline.steps.figures import FIGURES
 from pipeline.steps.options import flags
 from pipeline.steps.run import record_run, step_environment
 from snakemake.exceptions import WorkflowError
@@ -85,9 +86,9 @@ def earlier_generations(wildcards):
     return [f"{generation_folder(wildcards.search, g)}/{name}" for g in earlier]
 
 
-def all_scores(search):
-    """The scores of all generations of a search, ascending."""
-    return [f"{generation_folder(search, g)}/scores.csv" for g in range(config["search"]["generations"])]
+def all_generations(search, name):
+    """A file of each generation of a search, ascending."""
+    return [f"{generation_folder(search, g)}/{name}" for g in range(config["search"]["generations"])]
 
 
 def supernet_input():

@@ -17,7 +17,7 @@ rule retrain:
         "../envs/pipeline.yaml"
     params:
         genome=lambda wildcards: genome_flags(wildcards.model),
-        best=lambda wildcards, input: f"--best {shlex.quote(input.best)}" if input.best else "",
+        best=lambda wildcards, input: ("--best " + shlex.join(input.best)) if input.best else "",
         network=network_flags(),
         training=training_flags("retrain"),
         execution=execution_flags(),

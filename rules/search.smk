@@ -47,7 +47,7 @@ rule evaluate_generation:
     conda:
         "../envs/pipeline.yaml"
     params:
-        supernet=lambda wildcards, input: f"--supernet {shlex.quote(input.supernet)}" if input.supernet else "",
+        supernet=lambda wildcards, input: "--supernet " + shlex.join(input.supernet) if input.supernet else "",
         network=network_flags(),
         ratios=ratio_flags(),
         training=training_flags("candidate"),
@@ -75,9 +75,11 @@ rule evaluate_generation:
 rule score_generation:
     input:
         population=f"{GENERATION}/population.csv",
-        evaluations=expand(f"{GENERATION}/evaluations_{{shard}}-of-{SHARDS}.csv", shard=range(SHARDS), allow_missing=True),
+        evaluations=expand(rules.evaluate_generation.output.evaluations, shard=range(SHARDS), allow_missing=True),
+        timings=expand(rules.evaluate_generation.output.timing, shard=range(SHARDS), allow_missing=True),
     output:
-        f"{GENERATION}/scores.csv",
+        scores=f"{GENERATION}/scores.csv",
+        timing=f"{GENERATION}/timing.csv",
     log:
         f"{RESULTS}/logs/search/{{search}}/score_{{generation}}.log",
     conda:
@@ -91,14 +93,18 @@ rule score_generation:
         "search {wildcards.search}: scoring generation {wildcards.generation}"
     shell:
         "python -m pipeline score-generation --population {input.population:q} --evaluations {input.evaluations:q}"
-        " {params.ratios} --lambda {params.penalty} --output {output:q} > {log:q} 2>&1"
+        " --timings {input.timings:q} {params.ratios} --lambda {params.penalty}"
+        " --output {output.scores:q} --timing {output.timing:q} > {log:q} 2>&1"
 
 
 rule select_best:
     input:
-        scores=lambda wildcards: all_scores(wildcards.search),
+        scores=lambda wildcards: all_generations(wildcards.search, "scores.csv"),
+        timings=lambda wildcards: all_generations(wildcards.search, "timing.csv"),
     output:
-        f"{RESULTS}/search/{{search}}/best.json",
+        best=f"{RESULTS}/search/{{search}}/best.json",
+        history=f"{RESULTS}/search/{{search}}/history.csv",
+        timing=f"{RESULTS}/search/{{search}}/timing.csv",
     log:
         f"{RESULTS}/logs/search/{{search}}/select_best.log",
     conda:
@@ -111,4 +117,5 @@ rule select_best:
         "search {wildcards.search}: selecting the best genome"
     shell:
         "python -m pipeline select-best --search {wildcards.search} --scores {input.scores:q}"
-        " --lambda {params.penalty} --output {output:q} > {log:q} 2>&1"
+        " --timings {input.timings:q} --lambda {params.penalty}"
+        " --output {output.best:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"

@@ -9,6 +9,7 @@ import socket
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -103,13 +104,19 @@ def _check(path: Path, data: bytes, name: str) -> None:
 
 
 def _read(read: Callable[[str], bytes]) -> Dataset:
-    # Unpickling is safe here: the checksums have shown that these are the published bytes.
-    meta = pickle.loads(read(META), encoding="latin1")
-    splits = []
-    for title, names in (("train", TRAIN), ("test", TEST)):
-        batches = [pickle.loads(read(name), encoding="latin1") for name in names]
-        planes = np.concatenate([batch["data"] for batch in batches]).reshape(-1, CHANNELS, 32, 32)
-        labels = np.concatenate([np.asarray(batch["labels"], dtype=np.int64) for batch in batches])
-        pixels = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        splits.append(ArraySplit(pixels, labels, f"CIFAR-10's {title} images"))
-    return Dataset(NAME, tuple(meta["label_names"]), CHANNELS, *splits, natural_size=32)
+    classes = tuple(_unpickle(read(META))["label_names"])
+    train = _split([_unpickle(read(name)) for name in TRAIN], "CIFAR-10's train images")
+    test = _split([_unpickle(read(name)) for name in TEST], "CIFAR-10's test images")
+    return Dataset(NAME, classes, CHANNELS, train, test, natural_size=32)
+
+
+def _unpickle(data: bytes) -> dict[str, Any]:
+    # Safe here: the checksums have shown that these are the published bytes.
+    batch: dict[str, Any] = pickle.loads(data, encoding="latin1")
+    return batch
+
+
+def _split(batches: list[dict[str, Any]], title: str) -> ArraySplit:
+    planes = np.concatenate([batch["data"] for batch in batches]).reshape(-1, CHANNELS, 32, 32)
+    labels = np.concatenate([np.asarray(batch["labels"], dtype=np.int64) for batch in batches])
+    return ArraySplit(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels, title)

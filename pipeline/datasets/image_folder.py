@@ -147,6 +147,7 @@ def _list_split(root: Path, folder: Path, classes: tuple[str, ...]) -> FileSplit
     with progress(f"listing {folder}", len(classes), "classes") as bar:
         for label, name in enumerate(classes):
             entries = _entries(folder / name)
+            below = (folder / name).relative_to(root)
             if not entries and (folder / name).is_dir():
                 raise UserError(f"class '{name}' has no images in {folder / name}", "add images or remove the folder")
             for entry in entries:
@@ -155,7 +156,7 @@ def _list_split(root: Path, folder: Path, classes: tuple[str, ...]) -> FileSplit
                         f"class folder {folder / name} holds another folder, '{entry.name}'",
                         "put the images directly into the class folder",
                     )
-                names.append(os.path.relpath(entry.path, root))
+                names.append(f"{below}/{entry.name}")
                 labels.append(label)
                 try:
                     facts = entry.stat()

@@ -1,9 +1,9 @@
 """The networks that can be searched, each in a module of its own.
 
 A network is a module with ``NAME``, ``TITLE``, ``BASE_WIDTHS`` (channels that the genome scales, gene by gene),
-``GENES`` (what each gene scales), ``CONVENTION`` (the counting convention of its published table, see
-:mod:`pipeline.cost`) and ``layers(widths, *, channels, size, classes, binary)``. To add one, write such a module and
-name it in ``NETWORKS``.
+``GENES`` (what each gene scales), ``IMAGE_SIZE`` and ``CLASSES`` of the published experiment, ``CONVENTION`` (how its
+published table counts, see :mod:`pipeline.cost`) and ``layers(widths, *, channels, size, classes, binary)``. To add
+one, write such a module and name it in ``NETWORKS``.
 
 >>> spec = NetworkSpec("vgg_small", (0.5, 2, 1, 1, 1, 0.5))
 >>> spec.widths

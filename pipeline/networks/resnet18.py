@@ -13,6 +13,9 @@ NAME = "resnet18"
 TITLE = "ResNet-18"
 BASE_WIDTHS = (64, 128, 256, 512, 64, 64, 128, 128, 256, 256, 512, 512)
 GENES = tuple(f"stage{i}" for i in range(1, 5)) + tuple(f"block{i}" for i in range(1, 9))
+#: Of the published experiment, ImageNet.
+IMAGE_SIZE = 224
+CLASSES = 1000
 CONVENTION = "table2"
 
 #: Stem, pooling and the last three stages halve the feature map (rounding up); smaller images reach the last of

@@ -8,6 +8,9 @@ NAME = "vgg_small"
 TITLE = "VGG-small"
 BASE_WIDTHS = (128, 128, 256, 256, 512, 512)
 GENES = tuple(f"conv{i}" for i in range(1, 7))
+#: Of the published experiment, CIFAR-10.
+IMAGE_SIZE = 32
+CLASSES = 10
 CONVENTION = "table1"
 
 

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.evolution import SearchSpace, propose
     from pipeline.files import write_csv
     from pipeline.genome import Genome, format_genome
-        from pipeline.networks import uniform_genome
+    from pipeline.networks import uniform_genome
     from pipeline.populations import POPULATION, read_individuals
     from pipeline.prepared import read_info
 

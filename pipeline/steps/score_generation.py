@@ -12,16 +12,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--evaluations", "of all shards (CSV)", nargs="+")
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
     parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
+    path(parser, "--timings", "what each candidate took, of all shards (CSV)", nargs="+")
     path(parser, "--output", "the scores to write (CSV)")
+    path(parser, "--timing", "the times put together, to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the scores in the order of the slots."""
     from pipeline.errors import UserError
     from pipeline.evolution import fitness
-    from pipeline.files import write_csv
+    from pipeline.files import read_csv, write_csv
     from pipeline.genome import format_genome
-    from pipeline.populations import SCORES, read_evaluations, read_population
+    from pipeline.populations import SCORES, TIMINGS, read_evaluations, read_population
 
     population = read_population(arguments.population, None, arguments.ratios)
     evaluations = read_evaluations(arguments.evaluations)
@@ -38,4 +40,6 @@ def run(arguments: argparse.Namespace) -> None:
         relative = candidate["relative_flops"]
         row = {key: evaluated.get(key, candidate.get(key)) for key in SCORES}
         rows.append({**row, "relative_flops": relative, "fitness": round(fitness(top1, relative, arguments.penalty), 6)})
+    times = [row for path in arguments.timings for row in read_csv(path, TIMINGS)]
+    write_csv(arguments.timing, TIMINGS, sorted(times, key=lambda row: int(row["slot"])))
     write_csv(arguments.output, SCORES, rows)

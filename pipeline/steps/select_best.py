@@ -1,4 +1,4 @@
-"""Selects the genome of highest fitness among all generations of a search."""
+"""Selects the genome of highest fitness among all generations of a search, and writes the search's history."""
 
 import argparse
 
@@ -10,14 +10,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--search", required=True, help="its name")
     path(parser, "--scores", "of all its generations, the first one first (CSV)", nargs="+")
     parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
+    path(parser, "--timings", "what the candidates of each generation took (CSV)", nargs="+")
     path(parser, "--output", "what was found, to write (JSON)")
+    path(parser, "--history", "all scores in one table, to write (CSV)")
+    path(parser, "--timing", "all times in one table, to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the best genome; of equals the cheaper one."""
     from pipeline.errors import UserError
     from pipeline.evolution import fitness, rank
-    from pipeline.populations import Best, read_individuals, write_best
+    from pipeline.populations import SCORES, TIMINGS, Best, join_generations, read_individuals, write_best
 
     generations = [read_individuals(path) for path in arguments.scores]
     place = {
@@ -36,4 +39,6 @@ def run(arguments: argparse.Namespace) -> None:
     found = Best(
         arguments.search, best.genome, best.top1, best.relative_flops, value, *place[best.genome], len(place)
     )
+    join_generations(arguments.scores, SCORES, arguments.history)
+    join_generations(arguments.timings, TIMINGS, arguments.timing)
     write_best(arguments.output, found)

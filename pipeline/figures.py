@@ -1,0 +1,503 @@
+"""The figures of an experiment, drawn from what :mod:`pipeline.results` found. Each function returns a figure.
+
+Colours are those of Okabe and Ito, which colour-blind people tell apart, and every kind of network has a marker of
+its own as well. The same data give the same bytes.
+"""
+
+import io
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from itertools import pairwise
+from statistics import fmean, median
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec
+
+import matplotlib
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from pipeline.evolution import Individual, fitness
+from pipeline.published import FIGURE_1, find_table
+from pipeline.results import ProxyPoint, Row, Search, kendall_tau, pareto_front, published_only
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+P = ParamSpec("P")
+
+_STYLE: Any = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so that text is as wide everywhere
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.hashsalt": "pipeline",  # otherwise the names inside an SVG are random
+}
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#8c8c8c"
+
+#: Colour, marker and name in legends of each kind of row.
+KINDS: dict[str, tuple[str, str, str]] = {
+    "full-precision": (BLACK, "s", "full precision"),
+    "uniform": (BLUE, "o", "uniform"),
+    "given": (GREEN, "P", "given genome"),
+    "random": (PURPLE, "^", "random search"),
+    "found": (VERMILLION, "D", "evolution"),
+}
+
+#: For the evolutions in one panel; random search is grey throughout.
+_SEARCH_COLOURS = (VERMILLION, BLUE, GREEN, ORANGE, SKY, PURPLE)
+
+
+class Curve(NamedTuple):
+    """The training curves of one network: for each seed, top-1 in percent on the training images by epoch."""
+
+    name: str
+    seeds: Sequence[Sequence[float]]
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # a user's own matplotlibrc must not change the bytes
+        matplotlib.rcParams.update(_STYLE)
+        yield
+
+
+def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    @wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
+        with _style():
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def render(figure: Figure, form: Literal["png", "svg"]) -> bytes:
+    """The figure's file, free of dates, so that the same figure is the same bytes."""
+    buffer = io.BytesIO()
+    with _style():
+        figure.savefig(buffer, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)
+    return buffer.getvalue()
+
+
+def _new_figure(width: float, height: float) -> Figure:
+    figure = Figure((width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _empty_figure(text: str) -> Figure:
+    """For what an experiment does not have: the figure says so."""
+    figure = _new_figure(7, 2)
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
+def _panels(count: int, columns: int, width: float, height: float, **how: Any) -> "tuple[Figure, list[Axes]]":
+    """A grid of ``count`` panels, each ``width`` × ``height`` inches; what is left of the last line stays blank."""
+    columns = min(columns, count)
+    lines = math.ceil(count / columns)
+    figure = _new_figure(columns * width, lines * height)
+    axes = list(figure.subplots(lines, columns, squeeze=False, **how).flat)
+    for blank in axes[count:]:
+        blank.remove()
+    for above in axes[max(0, count - columns) : count]:  # the lowest panel of each column shows the shared axis
+        above.tick_params(labelbottom=True)
+    return figure, axes[:count]
+
+
+# --- fitness over generations ---
+
+
+@_styled
+def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequence[Sequence[Individual]]]) -> Figure:
+    """Fitness (Eq. 4) over generations, the best so far and the median; one panel for each λ.
+
+    Args:
+        searches: of the experiment; those without generations are left out.
+        generations: scored candidates of each search, by its name and generation.
+    """
+    searches = [search for search in searches if generations.get(search.name)]
+    if not searches:
+        return _empty_figure("There is no search.")
+    penalties = sorted({search.penalty for search in searches}, reverse=True)
+    figure, panels = _panels(len(penalties), 2, 5.2, 3.9)
+    for axes, penalty in zip(panels, penalties, strict=True):
+        # Random search first: the evolutions are drawn over it.
+        here = sorted((s for s in searches if s.penalty == penalty), key=lambda s: s.algorithm != "random")
+        evolutions = [search for search in here if search.algorithm != "random"]
+        for search in here:
+            shade = GREY if search not in evolutions else _pick(_SEARCH_COLOURS, evolutions.index(search))
+            _draw_search(axes, search, generations[search.name], shade)
+        axes.set_title(f"λ = {penalty:g}")
+        axes.set_xlabel("generation")
+        axes.set_ylabel("fitness")
+        axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
+        if axes.get_lines():
+            axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8.5)
+    return figure
+
+
+def _draw_search(axes: "Axes", search: Search, generations: Sequence[Sequence[Individual]], colour: str) -> None:
+    values = [
+        [fitness(top1, flops, search.penalty) for _, top1, flops in generation if top1 is not None]
+        for generation in generations
+    ]
+    numbers = [number for number, generation in enumerate(values) if generation]
+    if not numbers:
+        return
+    best = [max(value for generation in values[: number + 1] for value in generation) for number in numbers]
+    name = f"{search.name} (random)" if search.algorithm == "random" else search.name
+    few = {"marker": "o", "markersize": 3.5} if len(numbers) <= 20 else {}
+    axes.plot(numbers, best, color=colour, linewidth=1.8, label=f"{name}: best so far", **few)  # type: ignore[arg-type]
+    middle = [median(values[number]) for number in numbers]
+    axes.plot(numbers, middle, color=colour, linewidth=1.2, linestyle=(0, (4, 2)), label=f"{name}: median")
+
+
+def _pick(colours: Sequence[str], number: int) -> str:
+    return colours[number % len(colours)]
+
+
+# --- accuracy against FLOPs ---
+
+
+@_styled
+def accuracy_figure(rows: Sequence[Row]) -> Figure:
+    """Top-1 on the test set against FLOPs (logarithmic): every row, the uniform networks' line, the Pareto front."""
+    figure = _new_figure(8, 5.4)
+    axes = figure.subplots()
+    front = pareto_front(rows)
+    uniform = sorted((row for row in rows if row.kind == "uniform"), key=lambda row: row.cost.flops)
+    lines = [[(_millions(row), row.top1.mean) for row in line] for line in (front, uniform)]
+    handles = axes.plot(
+        *_columns(lines[0]), color=ORANGE, linewidth=5, alpha=0.45, zorder=1, label="Pareto front (binary)"
+    )
+    axes.plot(*_columns(lines[1]), color=BLUE, linewidth=1.2, linestyle="--", zorder=1)
+    for kind, (colour, marker, name) in KINDS.items():
+        of_kind = [row for row in rows if row.kind == kind]
+        if of_kind:
+            _draw_points(axes, [(_millions(row), row.top1.mean, row.top1.std) for row in of_kind], colour, marker)
+            dashes: Any = "--" if kind == "uniform" else ""
+            handles.append(Line2D([], [], color=colour, marker=marker, linestyle=dashes, linewidth=1.2, label=name))
+    axes.set_xscale("log")
+    _plain_log_ticks(axes, [_millions(row) for row in rows])
+    axes.set_xlabel("FLOPs for one image (millions, a binary multiply-accumulate counted as 1/64)")
+    axes.set_ylabel("top-1 on the test set (%)")
+    axes.margins(x=0.12, y=0.12)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(handles) > 5 else 5, fontsize=9)
+    points = [_Point(_millions(row), row.top1.mean, row.top1.std or 0.0, row.model) for row in rows]
+    _place_labels(axes, points, lines)
+    return figure
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
+
+
+def _millions(row: Row) -> float:
+    return row.cost.flops / 1e6
+
+
+def _draw_points(axes: "Axes", points: Sequence[tuple[float, float, float | None]], colour: str, marker: str) -> None:
+    for x, y, spread in points:
+        axes.errorbar(x, y, yerr=spread or None, fmt=marker, color=colour, markersize=6.5, capsize=3, elinewidth=1)
+
+
+def _plain_log_ticks(axes: "Axes", values: Sequence[float]) -> None:
+    """Ticks as 0.5, 1, 2 instead of powers of ten."""
+    decades = math.log10(max(values) / min(values)) if values else 1.0
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3 else (1.0,), numticks=20))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+# --- names beside points ---
+
+#: In points: between a marker and its name, from a marker's middle to its edge, and the shortest line to a name.
+_GAP, _MARKER, _TIE = 3.0, 5.0, 9.0
+#: What covering a line costs, relative to covering a point or a name.
+_LINE = 0.3
+
+
+class _Point(NamedTuple):
+    """A point in data units, its error bar's length to each side, and what it is called."""
+
+    x: float
+    y: float
+    error: float
+    name: str
+
+
+_Box = tuple[float, float, float, float]  # left, low, right, high, in points of 1/72 inch
+
+
+class _Clutter:
+    """What is in the way of names: points, lines, the axes' edge and the names that have a place already."""
+
+    def __init__(self, inside: _Box, points: Sequence[_Box], lines: Sequence[_Box]) -> None:
+        self._inside = np.array([inside])
+        self._boxes = np.array([*points, *lines])
+        self._weights = np.array([1.0] * len(points) + [_LINE] * len(lines))
+
+    def covered(self, box: _Box) -> float:
+        """The area that a name in ``box`` covers, by weight, and what sticks out of the axes twice."""
+        left, low, right, high = box
+        outside = (right - left) * (high - low) - _common_areas(box, self._inside)[0]
+        return float(_common_areas(box, self._boxes) @ self._weights + 2 * outside)
+
+    def add(self, box: _Box) -> None:
+        """A name has taken this place."""
+        self._boxes = np.vstack([self._boxes, box])
+        self._weights = np.append(self._weights, 1.0)
+
+
+def _place_labels(axes: "Axes", points: Sequence[_Point], lines: Sequence[Sequence[tuple[float, float]]] = ()) -> None:
+    """Writes the name beside every point, where it covers no other name, point or error bar, nor, if it can, a line.
+
+    One name after another takes the place that covers least among many around its point, near ones first; a name
+    that had to go far is tied to its point by a thin line.
+    """
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # names have to stay where they were put
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    unit = figure.dpi / 72
+    left, low, right, high = (edge / unit for edge in axes.get_window_extent(renderer).extents)
+    solid = [_extent_of_point(axes, point, unit) for point in points]
+    clutter = _Clutter(
+        (left, low, right, high), solid, [box for line in lines for box in _boxes_along(axes, line, unit)]
+    )
+    for x, y, _, name in points:
+        how: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "ha": "center", "va": "center"}
+        text = axes.annotate(name, (x, y), (0, 0), zorder=4, **how)
+        size = text.get_window_extent(renderer)
+        width, height = size.width / unit, size.height / unit
+        middle_x, middle_y = axes.transData.transform((x, y)) / unit
+        costs = {
+            place: clutter.covered(_box_around(middle_x + place[0], middle_y + place[1], width, height))
+            + _distance(place, width, height) ** 2 / 8
+            for place in _places(width, height)
+        }
+        place = min(costs, key=costs.__getitem__)
+        text.set_position(place)
+        clutter.add(_box_around(middle_x + place[0], middle_y + place[1], width, height))
+        if _distance(place, width, height) > _TIE + _MARKER:
+            line = {"arrowstyle": "-", "color": GREY, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 4}
+            end = _nearest_edge(place, width, height)
+            axes.annotate("", (x, y), end, textcoords="offset points", arrowprops=line)
+
+
+def _extent_of_point(axes: "Axes", point: _Point, unit: float) -> _Box:
+    left, low = axes.transData.transform((point.x, point.y - point.error)) / unit
+    right, high = axes.transData.transform((point.x, point.y + point.error)) / unit
+    return left - _MARKER, low - _MARKER, right + _MARKER, high + _MARKER
+
+
+def _boxes_along(axes: "Axes", line: Sequence[tuple[float, float]], unit: float) -> Iterator[_Box]:
+    """Small boxes along a line through ``line``, close enough that no name slips between them."""
+    step = 4.0
+    corners = [axes.transData.transform(point) / unit for point in line]
+    for (x0, y0), (x1, y1) in pairwise(corners):
+        count = max(1, int(math.hypot(x1 - x0, y1 - y0) / step))
+        for i in range(count):
+            yield _box_around(x0 + (x1 - x0) * i / count, y0 + (y1 - y0) * i / count, step, step)
+
+
+def _box_around(x: float, y: float, width: float, height: float) -> _Box:
+    return x - width / 2, y - height / 2, x + width / 2, y + height / 2
+
+
+def _places(width: float, height: float) -> list[tuple[float, float]]:
+    """Offsets in points of a name's middle from its point: beside, above, below and at the corners, ever farther."""
+    places = []
+    for distance in (0, 4, 9, 15, 22, 30, 40, 52):
+        x, y = _MARKER + _GAP + width / 2 + distance, _MARKER + _GAP / 2 + height / 2 + distance
+        places += [(x, 0.0), (-x, 0.0), (0.0, y), (0.0, -y)]
+        for part in (0.35, 0.7, 1.0):
+            places += [(right * part * x, up * y) for up in (1, -1) for right in (1, -1)]
+            places += [(right * x, up * part * y) for up in (1, -1) for right in (1, -1)]
+    return places
+
+
+def _common_areas(box: _Box, boxes: Any) -> Any:
+    """The area that ``box`` has in common with each of ``boxes``, an array of lines (left, low, right, high)."""
+    left, low, right, high = box
+    width = np.minimum(right, boxes[:, 2]) - np.maximum(left, boxes[:, 0])
+    height = np.minimum(high, boxes[:, 3]) - np.maximum(low, boxes[:, 1])
+    return np.maximum(width, 0) * np.maximum(height, 0)
+
+
+def _nearest_edge(place: tuple[float, float], width: float, height: float) -> tuple[float, float]:
+    """The part of a name that is nearest to its point, as an offset from the point."""
+    x, y = place
+    return min(max(0.0, x - width / 2), x + width / 2), min(max(0.0, y - height / 2), y + height / 2)
+
+
+def _distance(place: tuple[float, float], width: float, height: float) -> float:
+    return math.hypot(*_nearest_edge(place, width, height))
+
+
+# --- output channels ---
+
+
+@_styled
+def channels_figure(rows: Sequence[Row]) -> Figure:
+    """Figure 2 of the paper: output channels of every layer of a found network, beside a uniform one of similar FLOPs.
+
+    Shortcut convolutions are left out: they are as wide as their stage.
+    """
+    found = [row for row in rows if row.kind == "found"] or [row for row in rows if row.kind == "random"]
+    if not found:
+        return _empty_figure("No row comes from a search.")
+    layers = len(_channels(found[0]))
+    figure, panels = _panels(len(found), 2 if layers <= 8 else 1, 5.2 if layers <= 8 else 9, 3.3)
+    for axes, row in zip(panels, found, strict=True):
+        beside = _most_similar(row, [other for other in rows if other.kind == "uniform"])
+        _draw_channels(axes, [row] if beside is None else [row, beside])
+    return figure
+
+
+def _most_similar(row: Row, uniform: Sequence[Row]) -> Row | None:
+    """The uniform row whose FLOPs are nearest, as a ratio."""
+    return min(uniform, key=lambda other: abs(math.log(other.cost.flops / row.cost.flops)), default=None)
+
+
+def _channels(row: Row) -> dict[str, int]:
+    convolutions = [layer for layer in row.spec.layers if layer.kind == "convolution"]
+    return {layer.name: layer.out_channels for layer in convolutions if "shortcut" not in layer.name}
+
+
+def _draw_channels(axes: "Axes", rows: Sequence[Row]) -> None:
+    width = 0.8 / len(rows)
+    for number, row in enumerate(rows):
+        channels = _channels(row)
+        places = [layer + (number - (len(rows) - 1) / 2) * width for layer in range(len(channels))]
+        colour = KINDS[row.kind][0]
+        label = f"{row.model}, {_millions(row):.3g}M FLOPs, {row.top1} %"
+        axes.bar(places, list(channels.values()), width, color=colour, label=label, edgecolor="white", linewidth=0.5)
+    names = list(_channels(rows[0]))
+    many = len(names) > 8
+    axes.set_xticks(range(len(names)), names, rotation=60 if many else 0, ha="right" if many else "center")
+    if many:
+        for name_of_layer in axes.get_xticklabels():
+            name_of_layer.set_rotation_mode("anchor")
+    axes.tick_params(axis="x", length=0)
+    axes.grid(axis="x", visible=False)
+    axes.set_ylabel("output channels")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0.3, fontsize=9)
+
+
+# --- training curves ---
+
+
+@_styled
+def curves_figure(curves: Sequence[Curve]) -> Figure:
+    """Top-1 on the training images by epoch, a panel for each network: mean over seeds, and from lowest to highest.
+
+    The means of the other networks that trained as long stand behind it in grey.
+    """
+    curves = [curve for curve in curves if curve.seeds and all(curve.seeds)]
+    if not curves:
+        return _empty_figure("There are no training curves.")
+    figure, panels = _panels(len(curves), 4, 2.6, 2.2, sharey=True)
+    means = [_over_seeds(curve, fmean) for curve in curves]
+    for axes, curve, mean in zip(panels, curves, means, strict=True):
+        epochs = range(1, len(mean) + 1)
+        for other in means:
+            if len(other) == len(mean):
+                axes.plot(epochs, other, color="#cccccc", linewidth=0.8)
+        axes.fill_between(epochs, _over_seeds(curve, min), _over_seeds(curve, max), color=BLUE, alpha=0.3, linewidth=0)
+        axes.plot(epochs, mean, color=BLUE, linewidth=1.8)
+        axes.set_title(curve.name, fontsize=10)
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("top-1 on the training images (%)", fontsize=10)
+    return figure
+
+
+def _over_seeds(curve: Curve, reduce: Callable[[Sequence[float]], float]) -> list[float]:
+    """One value for each epoch that every seed has."""
+    return [reduce(values) for values in zip(*curve.seeds, strict=False)]
+
+
+# --- the proxy ---
+
+
+@_styled
+def proxy_figure(points: Sequence[ProxyPoint]) -> Figure:
+    """Accuracy when trained in full against the score as a candidate, with Kendall's tau where there is one."""
+    if not points:
+        return _empty_figure("No genome has both a candidate's score and an accuracy when trained in full.")
+    figure = _new_figure(6.4, 4.8)
+    axes = figure.subplots()
+    _draw_points(axes, [(point.score, point.top1.mean, point.top1.std) for point in points], BLUE, "o")
+    tau = kendall_tau(points)
+    count = f"{len(points)} genome{'s' * (len(points) != 1)}"
+    axes.set_title(f"Kendall's τ = {tau:.2f} over {count}" if tau is not None else f"{count}: no rank correlation")
+    axes.set_xlabel("score as a candidate, top-1 on the validation images (%)")
+    axes.set_ylabel("trained in full, top-1 on the test set (%)")
+    axes.margins(0.15)
+    _place_labels(axes, [_Point(p.score, p.top1.mean, p.top1.std or 0.0, p.model) for p in points])
+    return figure
+
+
+# --- the methods ---
+
+
+class _Bar(NamedTuple):
+    name: str
+    value: float
+    spread: float | None
+    colour: str
+    published: bool
+
+
+@_styled
+def methods_figure(rows: Sequence[Row], published: str | None = None) -> Figure:
+    """Figure 1 of the paper: top-1 of every row, and published values in hatched bars beside them.
+
+    Args:
+        rows: of this experiment.
+        published: ``table1`` or ``table2``, whose networks are shown, with Table 2 Figure 1's other methods too.
+    """
+    bars = [bar for row in rows for bar in _bars_of(row)]
+    bars += [_published_bar(line.model, line.top1) for line in published_only(rows, published) if not line.quoted]
+    if published and find_table(published).network == "resnet18":
+        bars += [_published_bar(method.method, method.top1) for method in FIGURE_1]
+    figure = _new_figure(7.5, 0.9 + 0.27 * len(bars))
+    axes = figure.subplots()
+    for place, bar in enumerate(bars):
+        look = {"color": "white", "edgecolor": bar.colour, "hatch": "////"} if bar.published else {"color": bar.colour}
+        axes.barh(place, bar.value, 0.72, xerr=bar.spread or None, capsize=2.5, linewidth=0.8, **look)  # type: ignore[arg-type]
+        text = f"{bar.value:.2f}" + (f" ± {bar.spread:.2f}" if bar.spread is not None else "")
+        axes.text(bar.value + (bar.spread or 0.0) + 1.2, place, text, va="center", fontsize=9)
+    axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1.2 * max(bar.value for bar in bars))
+    axes.set_xticks(range(0, 101, 20))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+    axes.margins(y=0.01)
+    axes.set_xlabel("top-1 on the test set (%)")
+    return figure
+
+
+def _bars_of(row: Row) -> list[_Bar]:
+    bars = [_Bar(row.model, row.top1.mean, row.top1.std, KINDS[row.kind][0], published=False)]
+    return bars + ([_published_bar(row.published.model, row.published.top1)] if row.published else [])
+
+
+def _published_bar(name: str, top1: float) -> _Bar:
+    return _Bar(f"{name} (published)", top1, None, GREY, published=True)

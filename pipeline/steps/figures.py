@@ -1,0 +1,87 @@
+"""Draws the figures of an experiment, each as PNG and SVG."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.steps.options import path
+from pipeline.steps.tables import add_measurements, read_generations, read_rows, read_searches
+
+if TYPE_CHECKING:
+    from pipeline.figures import Curve
+
+#: What this step writes into its output folder, each as .png and .svg.
+FIGURES = ("fitness", "accuracy", "channels", "curves", "proxy", "methods")
+OUTPUTS = tuple(f"{name}.{form}" for name in FIGURES for form in ("png", "svg"))
+
+#: Column of a training's history that is drawn.
+_HISTORY = ("epoch", "top1")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    add_measurements(parser)
+    path(parser, "--histories", "curves of every retraining (retrain/MODEL/seed_N/history.csv)", nargs="+")
+    path(parser, "--supernet-history", "the supernet's curve (CSV); none without a supernet", required=False)
+    path(parser, "--output-folder", "where to write " + ", ".join(FIGURES) + ", as .png and .svg")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the figures; the same inputs give the same bytes."""
+    from pipeline.figures import (
+        accuracy_figure,
+        channels_figure,
+        curves_figure,
+        fitness_figure,
+        methods_figure,
+        proxy_figure,
+        render,
+    )
+    from pipeline.files import replacing
+    from pipeline.results import proxy_points
+
+    rows = read_rows(arguments)
+    generations = read_generations(arguments.scores)
+    candidates = [candidate for group in generations.values() for g in group for candidate in g]
+    figures = {
+        "fitness": fitness_figure(list(read_searches(arguments).values()), generations),
+        "accuracy": accuracy_figure(rows),
+        "channels": channels_figure(rows),
+        "curves": curves_figure(
+            read_curves([row.model for row in rows], arguments.histories, arguments.supernet_history)
+        ),
+        "proxy": proxy_figure(proxy_points(rows, candidates)),
+        "methods": methods_figure(rows, arguments.published),
+    }
+    for name, figure in figures.items():
+        for form in ("png", "svg"):
+            with replacing(arguments.output_folder / f"{name}.{form}") as temporary:
+                temporary.write_bytes(render(figure, form))
+
+
+def read_curves(models: Sequence[str], histories: Sequence[Path], supernet: Path | None) -> "list[Curve]":
+    """The curves of every model in this order, from retrain/MODEL/seed_N/history.csv, then the supernet's.
+
+    Raises:
+        UserError: a file is missing, or it is no training's history.
+    """
+    from pipeline.figures import Curve
+
+    seeds: dict[str, list[list[float]]] = {model: [] for model in models}
+    for history in histories:
+        model = history.parent.parent.name
+        if model in seeds:
+            seeds[model].append(_read_curve(history))
+    curves = [Curve(model, curve) for model, curve in seeds.items()]
+    return curves + ([Curve("supernet", [_read_curve(supernet)])] if supernet else [])
+
+
+def _read_curve(history: Path) -> list[float]:
+    from pipeline.errors import UserError
+    from pipeline.files import read_csv
+
+    try:
+        return [float(row["top1"]) for row in read_csv(history, _HISTORY)]
+    except ValueError:
+        raise UserError(f"{history} is no training's history", "delete it and its network to train again") from None

@@ -1,0 +1,35 @@
+"""What several tests need: digits small enough to train on in a blink, and a tiny experiment's configuration."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from pipeline.hardware import Execution
+from pipeline.images import ImagesInMemory, Normalisation
+
+CPU = Execution("cpu", "float32", 1)
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImagesInMemory:
+    """200 embedded digits, 8×8 grey."""
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    pixels = torch.from_numpy((data.images[:200] * 15.9).astype("uint8"))[..., None]
+    return ImagesInMemory(pixels, torch.from_numpy(data.target[:200]), Normalisation((0.3,), (0.35,)), CPU.device)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the prepared digits and a small split: train.h5, test.h5, subset.csv, validation.csv."""
+    from pipeline.__main__ import main
+
+    folder = tmp_path_factory.mktemp("prepared")
+    prepare = "prepare-dataset --dataset digits --image-size 8 --seed 0".split()
+    assert main([*prepare, "--train", f"{folder}/train.h5", "--test", f"{folder}/test.h5"]) == 0
+    sample = "sample-subset --validation-per-class 5 --subset-per-class 5 --seed 0".split()
+    files = ["--subset", f"{folder}/subset.csv", "--validation", f"{folder}/validation.csv"]
+    assert main([*sample, "--images", f"{folder}/train.h5", *files]) == 0
+    return folder

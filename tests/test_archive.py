@@ -1,0 +1,68 @@
+"""The archive: facts come back, anything else about a training makes another key, damage is noticed."""
+
+import json
+
+import pytest
+
+from pipeline.archive import Archive, Evaluation, Timing, archive_key
+from pipeline.errors import UserError
+
+FACTS = {"seed": 0, "settings": {"epochs": 10}, "supernet": "abc", "execution": ["cpu", "float32", 1]}
+GENOME = (0.5, 2.0, 1.0)
+TIMING = Timing(1.5, "machine")
+
+
+@pytest.mark.parametrize(
+    "evaluation",
+    [Evaluation(GENOME, "ok", 91.25, 0.3), Evaluation(GENOME, "diverged", reason="loss nan in epoch 2 of 10")],
+)
+def test_what_was_put_comes_back(tmp_path, evaluation):
+    Archive(tmp_path, FACTS).put(evaluation, TIMING)
+    assert Archive(tmp_path, FACTS).get(GENOME) == (evaluation, TIMING)
+    assert Archive(tmp_path, FACTS).get((0.5, 2.0, 2.0)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"seed": 1}, {"settings": {"epochs": 11}}, {"supernet": None}, {"execution": ["cpu", "bfloat16", 1]}],
+)
+def test_another_fact_is_another_entry(tmp_path, change):
+    Archive(tmp_path, FACTS).put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    assert Archive(tmp_path, {**FACTS, **change}).get(GENOME) is None
+    assert archive_key({**FACTS, **change}, GENOME) != archive_key(FACTS, GENOME)
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"evaluation": {"genome": "1,1,1", "status": "ok"}}', "\x00\x01"])
+def test_a_damaged_entry_is_set_aside(tmp_path, damage, capsys):
+    archive = Archive(tmp_path, FACTS)
+    archive.put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    (entry,) = tmp_path.glob("*/*.json")
+    entry.write_text(damage)
+    assert archive.get(GENOME) is None
+    assert "damaged" in capsys.readouterr().err
+    assert entry.with_suffix(".damaged").read_text() == damage
+    archive.put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    assert archive.get(GENOME) is not None
+
+
+def test_an_edited_score_out_of_range_is_damage(tmp_path):
+    archive = Archive(tmp_path, FACTS)
+    archive.put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    (entry,) = tmp_path.glob("*/*.json")
+    entry.write_text(entry.read_text().replace("91.0", "910.0"))
+    assert archive.get(GENOME) is None
+
+
+def test_two_writers_write_the_same_bytes(tmp_path):
+    for folder in ("a", "b"):
+        Archive(tmp_path / folder, FACTS).put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    first, second = (next((tmp_path / f).glob("*/*.json")) for f in ("a", "b"))
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+    assert json.loads(first.read_text())["facts"] == FACTS
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "archive").write_text("a file where a folder should be")
+    with pytest.raises(UserError, match="cannot write .*archive"):
+        Archive(tmp_path / "archive", FACTS).put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)

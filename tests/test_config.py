@@ -1,0 +1,157 @@
+"""The configuration: every mistake that it alone can show gets one sentence that says where and what to do."""
+
+import copy
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.config import ROOT, TRAININGS, check_config, genome_of, read_config
+from pipeline.errors import UserError
+from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings, from_mapping
+
+DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
+OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def changed(changes):
+    config = copy.deepcopy(DEFAULT)
+    for path, value in changes.items():
+        *sections, key = path.split(".")
+        place = config
+        for section in sections:
+            place = place[section]
+        place[key] = value
+    return config
+
+
+MISTAKES = [
+    ({"retrain.epoch": 3}, "unknown key 'epoch' in retrain: did you mean 'epochs'?"),
+    ({"serch": {}}, "unknown key 'serch' in the configuration: did you mean 'search'?"),
+    ({"network.colour": 1}, "unknown key 'colour' in network: known keys: name, base_width"),
+    ({"searches.A.lamda": 1}, "unknown key 'lamda' in searches.A: did you mean 'lambda'?"),
+    ({"seed": "one"}, "seed is 'one': it must be of type integer"),
+    ({"retrain.epochs": "200"}, "retrain.epochs is '200': it must be of type integer"),
+    ({"retrain.epochs": 0}, "retrain.epochs is 0: it must be at least 1"),
+    ({"candidate.epochs": -10}, "candidate.epochs is -10: it must be at least 1"),
+    ({"supernet.learning_rate": 0}, "supernet.learning_rate is 0: it must be more than 0"),
+    ({"searches.A.lambda": -4}, "searches.A.lambda is -4: it must be at least 0"),
+    ({"search.ratios": []}, "search.ratios"),
+    ({"models.x": {"genome": [1, 1, 1, 1, 1, 1.5]}}, "models.x: gene 6 of genome 1,1,1,1,1,1.5 is 1.5: allowed ratios"),
+    ({"models.x": {"genome": 5}}, "models.x: gene 1 of genome 5,5,5,5,5,5 is 5"),
+    ({"models.x": {"genome": [1, 2]}}, "models.x: genome 1,2 has 2 genes: VGG-small takes 6"),
+    ({"models.x": {}}, "models.x needs either a genome or a search"),
+    ({"models.x": {"genome": 1, "search": "A"}}, "models.x needs either a genome or a search"),
+    ({"models.x": {"search": "Z"}}, "models.x.search is 'Z': searches of this experiment: A, B, random-A, random-B"),
+    ({"models.a/b": {"genome": 1}}, "'a/b' in models is no good name"),
+    ({"network.base_width": 0.01}, "conv1 of VGG-small would have no channels"),
+    ({"network.base_width": 0.02}, "conv1 of VGG-small would have no channels"),
+    ({"network.name": "vgg"}, "unknown network 'vgg': choose one of vgg_small, resnet18"),
+    ({"dataset.name": "mnist"}, "dataset.name is 'mnist': choose one of digits, cifar10, image_folder"),
+    ({"dataset.path": "/no/such/folder"}, "dataset.path: there is no folder /no/such/folder"),
+    ({"dataset.image_size": 4}, "images are too small"),
+    ({"retrain.schedule": "milestones", "retrain.milestones": [10, 30]}, "retrain.milestones has 30, but the training"),
+    ({"retrain.schedule": "milestones", "retrain.milestones": [20, 10]}, "list each epoch once, in ascending order"),
+    ({"retrain.schedule": "milestones"}, "retrain.schedule is 'milestones', but retrain.milestones is empty"),
+    ({"search.max_flops": 10}, "search.max_flops is 10, but the smallest genome 0.25,0.25,0.25,0.25,0.25,0.25 needs"),
+    ({"search.max_memory": 1}, "search.max_memory is 1, but the smallest genome"),
+    ({"search.ratios": [1], "models": {"x": {"genome": 1}}}, "search.population is 12, but there are only 1 genomes"),
+    ({"published": "table3"}, "published is 'table3': choose one of table1, table2, null"),
+    ({"execution.threads": 0}, "execution.threads is 0: it must be at least 1"),
+    ({"split.subset_per_class": 0}, "split.subset_per_class is 0: it must be at least 1"),
+]
+
+
+@pytest.mark.parametrize(("changes", "sentence"), MISTAKES, ids=[str(changes) for changes, _ in MISTAKES])
+def test_a_mistake_gets_one_sentence(changes, sentence):
+    with pytest.raises(UserError) as caught:
+        check_config(changed(changes))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 250
+
+
+def test_missing_sections_are_named():
+    config = changed({})
+    del config["retrain"]["seeds"]
+    with pytest.raises(UserError, match="the key 'seeds' is missing in retrain"):
+        check_config(config)
+
+
+@pytest.mark.parametrize("overlay", [None, *OVERLAYS], ids=lambda path: path.name if path else "default")
+def test_shipped_configurations_are_good(overlay):
+    config = read_config([ROOT / "config.yaml", *([overlay] if overlay else [])])
+    for section in TRAININGS:
+        assert from_mapping(TrainingSettings, config[section]).epochs == config[section]["epochs"]
+
+
+def test_default_experiment_has_the_method_at_an_honest_scale():
+    search = DEFAULT["search"]
+    assert DEFAULT["split"]["subset_per_class"] == 50
+    assert search["ratios"] == [0.25, 0.5, 1, 2, 3, 4]
+    assert search["generations"] >= 8 and search["population"] >= 12
+    assert DEFAULT["candidate"]["epochs"] == 10
+    assert DEFAULT["retrain"]["seeds"] >= 3
+    evolutions = [s["lambda"] for s in DEFAULT["searches"].values() if s["algorithm"] == "evolution"]
+    assert 4 in evolutions and len(evolutions) == 2
+    assert any(s["algorithm"] == "random" for s in DEFAULT["searches"].values())
+
+
+def test_every_setting_is_in_the_default_configuration_and_the_schema():
+    """A field added to a settings class must be explained in config.yaml and limited in the schema."""
+    schema = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text())
+    training = set(TrainingSettings.__dataclass_fields__)
+    assert set(schema["$defs"]["training"]["properties"]) == training
+    for section in TRAININGS:
+        assert training <= set(DEFAULT[section])
+    assert set(ExecutionSettings.__dataclass_fields__) <= set(DEFAULT["execution"])
+    assert set(EvolutionSettings.__dataclass_fields__) - {"algorithm"} <= set(DEFAULT["search"])
+    for section in ("dataset", "split", "network", "search", "execution"):
+        assert set(schema["properties"][section]["properties"]) == set(DEFAULT[section])
+
+
+def test_every_key_of_the_default_configuration_is_explained():
+    """The first time that a key appears, a comment stands above it. Searches and rows are entries, not keys."""
+    lines = (ROOT / "config.yaml").read_text().splitlines()
+    explained = set()
+    section = ""
+    for above, line in itertools.pairwise(lines):
+        found = re.match(r"( *)([a-z_]+):", line)
+        if found is None:
+            continue
+        indent, key = found.groups()
+        section = section if indent else key
+        if section in ("searches", "models") and indent:
+            continue
+        assert key in explained or above.lstrip().startswith("#"), f"config.yaml: {section} {key} has no comment"
+        explained.add(key)
+    assert set(DEFAULT) <= explained
+
+
+def test_overlays_drop_entries_with_null(tmp_path):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("models: {uniform-3x: null}\nsearches: {random-A: null}\n")
+    with pytest.raises(UserError, match="models.random-A.search is 'random-A'"):
+        read_config([ROOT / "config.yaml", overlay])
+    overlay.write_text("models: {uniform-3x: null, random-A: null}\nsearches: {random-A: null}\n")
+    config = read_config([ROOT / "config.yaml", overlay])
+    assert "uniform-3x" not in config["models"] and "random-A" not in config["searches"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [("- a\n- b\n", "holds no keys and values"), ("a: [1\n", "is no valid YAML"), (None, "cannot read")],
+)
+def test_files_that_are_no_configuration(tmp_path, text, sentence):
+    path = tmp_path / "overlay.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        read_config([ROOT / "config.yaml", Path(path)])
+
+
+def test_one_number_stands_for_a_uniform_genome():
+    assert genome_of(DEFAULT, "uniform-0.5x") == (0.5,) * 6
+    assert genome_of({**DEFAULT, "models": {"x": {"genome": [1, 2, 3, 4, 1, 1]}}}, "x") == (1, 2, 3, 4, 1, 1)

@@ -1,0 +1,40 @@
+"""Processes end when the one that they work for is gone."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from workflow import ROOT
+
+from pipeline.lifeline import WORKFLOW_PID, alive
+
+WORKER = "from pipeline.lifeline import end_with_workflow; import time; end_with_workflow(); time.sleep(60)"
+
+
+def test_a_step_ends_with_its_workflow():
+    workflow = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), WORKFLOW_PID: str(workflow.pid)}
+    step = subprocess.Popen([sys.executable, "-c", WORKER], env=environment)
+    time.sleep(1.0)
+    assert step.poll() is None
+    workflow.kill()  # not waited for: a zombie counts as dead
+    assert step.wait(timeout=10) == -signal.SIGTERM
+    workflow.wait()
+
+
+def test_a_step_run_by_hand_answers_to_nobody():
+    environment = {name: value for name, value in os.environ.items() if name != WORKFLOW_PID}
+    program = "from pipeline.lifeline import end_with_workflow; end_with_workflow(); import threading; "
+    program += "print(threading.active_count())"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.stdout == "1\n"
+
+
+def test_alive():
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    assert alive(os.getpid()) and not alive(process.pid)

@@ -1,0 +1,213 @@
+"""The command line: damaged and mistaken files get one sentence and exit code 1, never a stack trace."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.steps import STEPS
+
+NETWORK = ["--network", "vgg_small", "--base-width", "0.0625"]
+CPU = ["--device", "cpu", "--precision", "float32"]
+TRAINING = ["--epochs", "1", "--batch-size", "25", "--learning-rate", "0.1"]
+
+
+@pytest.fixture
+def folder(prepared: Path, tmp_path: Path) -> Path:
+    """A copy of the prepared images with a proposed population and a trained supernet."""
+    shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
+    assert call("propose-generation", "--generation", "0", "--population", "3", "--output", tmp_path / "p.csv", at=tmp_path) == 0
+    assert supernet(tmp_path) == 0
+    return tmp_path
+
+
+def call(step: str, *words: object, at: Path) -> int:
+    """One step on the files of a folder."""
+    common = {"images": at / "train.h5", "subset": at / "subset.csv", "validation": at / "validation.csv"}
+    wanted = {
+        "propose-generation": ["images"],
+        "pretrain-supernet": ["images", "subset"],
+        "evaluate-generation": ["images", "subset", "validation"],
+        "retrain": ["images"],
+    }.get(step, [])
+    files = [word for name in wanted for word in (f"--{name}", common[name])]
+    network = NETWORK if wanted else []
+    return main([step, *map(str, [*files, *network, *words])])
+
+
+def supernet(at: Path, *more: str) -> int:
+    outputs = ["--supernet", at / "supernet.h5", "--history", at / "h.csv", "--timing", at / "t.json"]
+    return call("pretrain-supernet", *TRAINING, *CPU, *outputs, *more, at=at)
+
+
+def evaluate(at: Path, *more: object) -> int:
+    outputs = ["--output", at / "e.csv", "--timing", at / "et.csv", "--archive", at / "archive"]
+    population = ["--population", at / "p.csv", "--supernet", at / "supernet.h5"]
+    return call("evaluate-generation", *population, *TRAINING, *CPU, *outputs, *more, at=at)
+
+
+def retrain(at: Path, *more: object) -> int:
+    outputs = ["--weights", at / "w.h5", "--history", at / "wh.csv", "--timing", at / "wt.json"]
+    return call("retrain", *TRAINING, *CPU, *outputs, *more, at=at)
+
+
+def sentence(capsys) -> str:
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def test_the_steps_work_by_hand(folder):
+    assert evaluate(folder) == 0
+    score = ["--population", folder / "p.csv", "--evaluations", folder / "e.csv", "--timings", folder / "et.csv"]
+    assert call("score-generation", *score, "--output", folder / "s.csv", "--timing", folder / "st.csv", at=folder) == 0
+    select = ["--search", "A", "--scores", folder / "s.csv", "--timings", folder / "st.csv", "--output", folder / "b.json"]
+    assert call("select-best", *select, "--history", folder / "sh.csv", "--timing", folder / "sht.csv", at=folder) == 0
+    assert retrain(folder, "--best", folder / "b.json") == 0
+    test = ["--weights", folder / "w.h5", "--images", folder / "test.h5", *CPU, "--output", folder / "r.json"]
+    assert call("evaluate", *test, at=folder) == 0
+    assert 0 <= json.loads((folder / "r.json").read_text())["top1"] <= 100
+
+
+@pytest.mark.parametrize(
+    ("name", "step"), [("train.h5", retrain), ("train.h5", evaluate), ("supernet.h5", evaluate)], ids=lambda value: str(value)
+)
+@pytest.mark.parametrize("length", [0, 64, 0.5])
+def test_an_hdf5_file_cut_short(folder, capsys, name, step, length):
+    path = folder / name
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * length) if isinstance(length, float) else length])
+    assert step(folder, *(["--genome", "1,1,1,1,1,1"] if step is retrain else [])) == 1
+    assert f"{name} is damaged" in sentence(capsys)
+
+
+def test_an_hdf5_file_of_another_kind(folder, capsys):
+    shutil.copy(folder / "train.h5", folder / "supernet.h5")
+    assert evaluate(folder) == 1
+    assert "supernet.h5 holds 'binary-nas images 1', but 'binary-nas tensors 1' is needed" in sentence(capsys)
+    with h5py.File(folder / "supernet.h5", "w"):
+        pass
+    assert evaluate(folder) == 1
+    assert "supernet.h5 holds" in sentence(capsys)
+
+
+def test_a_supernet_of_another_experiment(folder, capsys):
+    assert evaluate(folder, "--base-width", "0.125") == 1
+    assert "has base width 0.0625, these candidates have 0.125" in sentence(capsys)
+
+
+def test_files_that_are_not_there(folder, capsys):
+    (folder / "supernet.h5").unlink()
+    assert evaluate(folder) == 1
+    assert "there is no file" in sentence(capsys)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("0,", "7,", "slot '7' should be 0"),
+        ('"', '"9,', "is 9: allowed ratios are 0.25,0.5,1,2,3,4"),
+        (',"', ',"1,', "7 genes"),
+        ('"', "'", "cells"),
+        ("genome", "gnome", "no column 'genome'"),
+        ("random,", "random,-", "is '"),
+        (',"', ',"x', "is no genome"),
+    ],
+)
+def test_a_population_edited_into_nonsense(folder, capsys, old, new, complaint):
+    path = folder / "p.csv"
+    header, first, *rest = path.read_text().splitlines()
+    if old in header:
+        header = header.replace(old, new)
+    else:
+        first = first.replace(old, new, 1)
+    if complaint == "is '":
+        first = first.rsplit(",", 2)[0] + ",minus one," + first.rsplit(",", 1)[1]
+    path.write_text("\n".join([header, first, *rest]) + "\n")
+    assert evaluate(folder) == 1
+    assert complaint in sentence(capsys)
+    assert "p.csv" in sentence_again(folder, capsys)
+    assert not (folder / "e.csv").exists()
+
+
+def sentence_again(folder, capsys) -> str:
+    assert evaluate(folder) == 1
+    return sentence(capsys)
+
+
+def test_a_genome_twice_in_a_population(folder, capsys):
+    header, first, second, third = (folder / "p.csv").read_text().splitlines()
+    (folder / "p.csv").write_text("\n".join([header, first, "1" + first[1:], third]) + "\n")
+    assert evaluate(folder) == 1
+    assert "stands there twice" in sentence(capsys)
+
+
+def test_evaluations_of_another_population(folder, capsys):
+    assert evaluate(folder) == 0
+    text = (folder / "p.csv").read_text().splitlines()
+    other = text[1].split('"')[1]
+    (folder / "e.csv").write_text((folder / "e.csv").read_text().replace(other, "4,4,4,4,4,4"))
+    score = ["--population", folder / "p.csv", "--evaluations", folder / "e.csv", "--timings", folder / "et.csv"]
+    outputs = ["--output", folder / "s.csv", "--timing", folder / "st.csv"]
+    assert call("score-generation", *score, *outputs, at=folder) == 1
+    assert "the evaluations do not fit" in sentence(capsys)
+
+
+def test_a_diverging_retraining_says_so(folder, capsys):
+    assert retrain(folder, "--genome", "1,1,1,1,1,1", "--learning-rate", "1e30") == 1
+    assert "diverged" in sentence(capsys)
+
+
+def test_more_images_than_there_are(folder, capsys):
+    words = ["--validation-per-class", "50", "--subset-per-class", "500", "--images", folder / "train.h5"]
+    assert call("sample-subset", *words, "--subset", folder / "a.csv", "--validation", folder / "b.csv", at=folder) == 1
+    assert "train images, but 50 are asked for validation and 500 for the subset" in sentence(capsys)
+
+
+def test_cuda_where_there_is_none(folder, capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.hardware._has_gpu", lambda: False)
+    assert retrain(folder, "--genome", "1,1,1,1,1,1", "--device", "cuda") == 1
+    assert "torch finds no GPU here" in sentence(capsys)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_every_step_has_help(step, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([step, "--help"])
+    assert stopped.value.code == 0
+    assert f"usage: python -m pipeline {step}" in capsys.readouterr().out
+
+
+def test_unknown_steps_and_no_step(capsys):
+    assert main(["trian"]) == 2
+    assert "there is no step 'trian'" in capsys.readouterr().err
+    assert main([]) == 0
+    assert "retrain" in capsys.readouterr().out
+
+
+LIGHT = ["propose-generation", "score-generation", "select-best", "cost", "check", "sample-subset", "run"]
+
+
+@pytest.mark.parametrize("step", LIGHT)
+def test_steps_that_need_no_torch_do_not_import_it(step, folder):
+    commands = {
+        "propose-generation": f"--images {folder}/train.h5 --generation 0 --output {folder}/q.csv --base-width 0.0625",
+        "cost": "--genome 1,1,1,1,1,1",
+        "check": "",
+        "sample-subset": f"--images {folder}/train.h5 --validation-per-class 2 --subset {folder}/q --validation {folder}/r",
+    }
+    words = commands.get(step, "--help").split()
+    program = (
+        "import sys; from pipeline.__main__ import main\n"
+        f"try: code = main({[step, *words]!r})\n"
+        "except SystemExit as stop: code = stop.code\n"
+        "print('torch' in sys.modules, 'pandas' in sys.modules, 'matplotlib' in sys.modules); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False False False"

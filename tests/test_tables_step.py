@@ -1,0 +1,255 @@
+"""The step ``tables`` on small made-up files: what it writes, that it writes the same again, and what it refuses."""
+
+import csv
+import json
+import re
+from dataclasses import asdict
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.cost import relative_flops
+from pipeline.evolution import fitness
+from pipeline.files import write_csv, write_json
+from pipeline.genome import format_genome
+from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.populations import SCORES, TIMINGS, Best, write_best
+from pipeline.steps.tables import OUTPUTS, escape_latex
+
+SPEC = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=0.0625, channels=1, size=8)
+FOUND, RANDOM = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (1.0, 0.25, 4.0, 1.0, 2.0, 0.5)
+
+#: Row → genome, binary, top-1 of its seeds.
+ROWS = {
+    "full-precision": (SPEC.genome, False, (97.0, 97.2)),
+    "uniform-1x": (SPEC.genome, True, (90.0, 90.2)),
+    "uniform_2x": (uniform_genome("vgg_small", 2), True, (93.0, 93.2)),
+    "found-A": (FOUND, True, (91.9, 92.1)),
+    "random-A": (RANDOM, True, (91.0, 92.4)),
+}
+SEARCHES = {"A": ("evolution", FOUND), "random-A": ("random", RANDOM)}
+
+
+def write_experiment(folder, rows=ROWS, searches=SEARCHES, spec=SPEC, seconds=10.0):
+    """Writes what the workflow would have measured, and returns the flags that name it, by step."""
+    for model, (genome, binary, accuracies) in rows.items():
+        network = asdict(NetworkSpec(spec.network, genome, spec.base_width, spec.channels, spec.size, binary=binary))
+        for seed, top1 in enumerate(accuracies):
+            record = {"top1": top1, "top5": 99.5, "loss": 0.2, "images": 450, "network": network}
+            write_json(folder / f"evaluation/{model}/seed_{seed}.json", record)
+            training = folder / f"retrain/{model}/seed_{seed}"
+            curve = [{"epoch": e, "learning_rate": 0.1, "loss": 1 / e, "top1": top1 - 20 / e} for e in (1, 2, 3)]
+            write_csv(training / "history.csv", tuple(curve[0]), curve)
+            write_json(training / "timing.json", timing(seconds))
+    for search, (_, best) in searches.items():
+        scores, times = [], []
+        for generation in range(2):
+            genomes = [best, (*best[:5], 3.0 + generation)]
+            individuals = [
+                (genome, 85.0 + generation - i, spec.with_genome(genome)) for i, genome in enumerate(genomes)
+            ]
+            number = {"generation": generation}
+            scores += [{**number, **score_line(i, *one)} for i, one in enumerate(individuals)]
+            times += [{**number, **time_line(i, one[0], seconds)} for i, one in enumerate(individuals)]
+        write_csv(folder / f"search/{search}/history.csv", ("generation", *SCORES), scores)
+        write_csv(folder / f"search/{search}/timing.csv", ("generation", *TIMINGS), times)
+        write_best(folder / f"search/{search}/best.json", Best(search, best, 86.0, 0.7, 83.2, 1, 0, 4))
+    write_json(folder / "supernet/timing.json", timing(seconds))
+    write_csv(folder / "supernet/history.csv", ("epoch", "top1"), [{"epoch": 1, "top1": 50}, {"epoch": 2, "top1": 60}])
+    return flags(folder, rows, searches)
+
+
+def timing(seconds):
+    return {"seconds": seconds, "device": "cpu", "threads": 1, "machine": "EPYC", "command": "", "versions": {}}
+
+
+def score_line(slot, genome, top1, spec):
+    relative = relative_flops(spec)
+    line = {"slot": slot, "genome": format_genome(genome), "origin": "random", "status": "ok", "top1": top1}
+    return {**line, "relative_flops": relative, "fitness": fitness(top1, relative, 4), "reason": ""}
+
+
+def time_line(slot, genome, seconds):
+    return {"slot": slot, "genome": format_genome(genome), "seconds": seconds, "reused": slot, "machine": "EPYC"}
+
+
+def flags(folder, rows=ROWS, searches=SEARCHES):
+    def found(pattern):
+        return sorted(str(path) for path in folder.glob(pattern))
+
+    models = [f"{model}={search}" if (search := model.removeprefix("found-")) in searches else model for model in rows]
+    shared = ["--models", *models, "--evaluations", *found("evaluation/*/*.json")]
+    shared += ["--searches", *(f"{name}={algorithm}:4" for name, (algorithm, _) in searches.items())]
+    shared += ["--scores", *found("search/*/history.csv"), "--best", *found("search/*/best.json")]
+    times = ["--timings", *found("retrain/*/*/timing.json"), "--supernet-timing", str(folder / "supernet/timing.json")]
+    times += ["--candidate-timings", *found("search/*/timing.csv")]
+    curves = ["--histories", *found("retrain/*/*/history.csv")]
+    curves += ["--supernet-history", str(folder / "supernet/history.csv")]
+    return {"tables": shared + times, "figures": shared + curves}
+
+
+def make_tables(folder, output, *more, **how):
+    arguments = write_experiment(folder, **how)["tables"]
+    assert main(["tables", *arguments, *more, "--output-folder", str(output)]) == 0
+    return {name: (output / name).read_text() for name in OUTPUTS}
+
+
+def test_writes_every_table(tmp_path):
+    written = make_tables(tmp_path, tmp_path / "tables")
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == sorted(OUTPUTS)
+    lines = list(csv.DictReader(written["results.csv"].splitlines()))
+    assert [line["model"] for line in lines] == list(ROWS)
+    assert [line["top1_mean"] for line in lines] == ["97.1", "90.1", "93.1", "92.0", "91.7"]
+    assert {line["name"] for line in csv.DictReader(written["timing.csv"].splitlines())} == {
+        *ROWS,
+        *SEARCHES,
+        "supernet",
+        "everything",
+    }
+
+
+def test_results_for_a_reader(tmp_path):
+    text = make_tables(tmp_path, tmp_path / "tables")["results.md"]
+    header = next(line for line in text.splitlines() if line.startswith("| model"))
+    assert "speedup (theoretical)" in header
+    assert "a measured time" in text
+    assert "92.00 ± 0.14" in text
+    plain = " ".join(text.split())
+    assert "**found-A** (evolution, λ = 4, 4 candidates;" in plain
+    assert "more accurate than uniform-1x (90.10 ± 0.14 %)" in plain
+    assert "less accurate than uniform_2x" in plain
+    assert "Against random search of the same λ: not told apart from random-A" in plain
+    assert "Binary rows, cheapest first: found-A" in plain
+    assert "only 2 genomes have both" in plain
+    assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 110
+
+
+def test_table_columns_are_aligned(tmp_path):
+    text = make_tables(tmp_path, tmp_path / "tables")["results.md"]
+    table = text.split("\n\n")[1].splitlines()
+    assert len(table) == 2 + len(ROWS)
+    assert len({len(line) for line in table}) == 1
+
+
+def test_second_run_gives_the_same_bytes_and_times_are_kept_apart(tmp_path):
+    first = make_tables(tmp_path / "one", tmp_path / "first")
+    again = make_tables(tmp_path / "one", tmp_path / "again")
+    assert again == first
+    slower = make_tables(tmp_path / "two", tmp_path / "slower", seconds=99.0)
+    differing = {name for name in OUTPUTS if slower[name] != first[name]}
+    assert differing == {"timing.csv", "timing.md"}
+
+
+def test_single_seed(tmp_path):
+    rows = {model: (genome, binary, accuracies[:1]) for model, (genome, binary, accuracies) in ROWS.items()}
+    written = make_tables(tmp_path, tmp_path / "tables", rows=rows)
+    assert "There is one seed for each row, so there are no intervals" in " ".join(written["results.md"].split())
+    assert "±" not in written["results.md"].split("\n\n")[1]
+    assert {line["top1_std"] for line in csv.DictReader(written["results.csv"].splitlines())} == {""}
+
+
+def test_without_searches_and_supernet(tmp_path):
+    rows = {model: ROWS[model] for model in ("full-precision", "uniform-1x")}
+    arguments = write_experiment(tmp_path, rows=rows, searches={})["tables"]
+    place = arguments.index("--supernet-timing")
+    arguments = arguments[:place] + arguments[place + 2 :]
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = (tmp_path / "tables/results.md").read_text()
+    assert "## Verdict" not in text
+    assert "no genome has both" in " ".join(text.split())
+    assert "| reused" not in (tmp_path / "tables/timing.md").read_text()
+
+
+def test_published_table_beside(tmp_path):
+    written = make_tables(tmp_path, tmp_path / "tables", "--published", "table1")
+    lines = {line["model"]: line for line in csv.DictReader(written["results.csv"].splitlines())}
+    assert lines["found-A"]["published_model"] == "VGG-Auto-A"
+    assert lines["VGG-Auto-B"]["source"] == "published only"
+    assert lines["VGG-Auto-B"]["top1_mean"] == ""
+    text = " ".join(written["results.md"].split())
+    assert "## Beside Table 1 of the paper (CIFAR-10)" in text
+    assert "VGG-Auto-B (published only)" in text
+    assert "those measured here of 0.0625: they do not compare" in text
+    assert "ReCU" in text
+
+
+def test_latex_is_escaped(tmp_path):
+    tex = make_tables(tmp_path, tmp_path / "tables", "--published", "table1")["results.tex"]
+    body = [line for line in tex.splitlines() if not line.startswith("%")]
+    assert r"uniform\_2x" in tex
+    assert r"$92.00" not in tex
+    assert r"92.00 $\pm$ 0.14" in tex
+    for line in body:
+        assert not re.search(r"(?<!\\)[_%#^~]", line), line
+        assert line.count("$") % 2 == 0
+        assert line.isascii()
+    rows = [line for line in body if line.endswith(r" \\")]
+    columns = [len(spec) for spec in re.findall(r"\\begin\{tabular\}\{([lr]+)\}", tex)]
+    assert {line.count(" & ") + 1 for line in rows} == set(columns)
+    assert tex.count(r"\begin{tabular}") == tex.count(r"\end{tabular}") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a_b", r"a\_b"),
+        ("ABC {5/3}", r"ABC \{5/3\}"),
+        ("50 % & $1 #2", r"50 \% \& \$1 \#2"),
+        (r"a\b", r"a\textbackslash{}b"),
+        ("~^", r"\textasciitilde{}\textasciicircum{}"),
+        ("1 ± 2×", r"1 $\pm$ 2$\times$"),
+    ],
+)
+def test_escape_latex(text, escaped):
+    assert escape_latex(text) == escaped
+
+
+def replace_json(path, **values):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "evaluation/found-A/seed_0.json").write_text("{"), "seed_0.json cannot be read"),
+        (lambda f: (f / "evaluation/found-A/seed_0.json").write_text("{}"), "seed_0.json is no evaluation"),
+        (lambda f: (f / "evaluation/found-A/seed_0.json").unlink(), "there is no file"),
+        (lambda f: replace_json(f / "evaluation/found-A/seed_0.json", top1="?"), "is no evaluation"),
+        (lambda f: replace_json(f / "evaluation/found-A/seed_0.json", network={}), "is no evaluation"),
+        (lambda f: replace_json(f / "retrain/found-A/seed_0/timing.json", seconds=None), "what a training took"),
+        (lambda f: (f / "search/A/timing.csv").write_text("slot\n"), "has no column 'genome'"),
+        (lambda f: (f / "search/A/history.csv").write_text("slot\n"), "has no column 'generation'"),
+        (
+            lambda f: (f / "search/A/history.csv").write_text("generation,genome,relative_flops\n?,1,1\n"),
+            "history.csv is no search's history",
+        ),
+        (
+            lambda f: (f / "search/A/timing.csv").write_text("slot,genome,seconds,reused,machine\n0,1,?,0,x\n"),
+            "timing.csv does not say what candidates took",
+        ),
+    ],
+)
+def test_damaged_files_are_named_in_one_sentence(tmp_path, capsys, damage, message):
+    arguments = write_experiment(tmp_path)["tables"]
+    damage(tmp_path)
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "tables").exists()
+
+
+def test_unknown_search(tmp_path, capsys):
+    arguments = write_experiment(tmp_path)["tables"]
+    arguments[arguments.index("found-A=A")] = "found-A=C"
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 1
+    assert "there is no search 'C' for a row to come from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("search", ["A", "A=annealing:4", "A=evolution", "A=evolution:much"])
+def test_malformed_search(tmp_path, search, capsys):
+    arguments = write_experiment(tmp_path)["tables"]
+    arguments[arguments.index("A=evolution:4")] = search
+    with pytest.raises(SystemExit):
+        main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")])
+    assert "--searches" in capsys.readouterr().err

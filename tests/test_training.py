@@ -1,0 +1,157 @@
+"""The training loop: the same bytes from the same seed, wherever it was interrupted; and what it measures."""
+
+import math
+
+import pytest
+import torch
+from conftest import CPU
+
+from pipeline.hardware import Execution
+from pipeline.model import Network, initialise
+from pipeline.networks import NetworkSpec
+from pipeline.settings import TrainingSettings
+from pipeline.training import DivergedError, Training, recalibrate, score
+
+SPEC = NetworkSpec("vgg_small", (1, 1, 2, 1, 1, 1), 1 / 16, channels=1, size=8)
+SETTINGS = TrainingSettings(epochs=3, batch_size=40, learning_rate=0.1, weight_decay=5e-4, augmentation="crop")
+
+
+def start(digits, settings=SETTINGS, seed=0, spec=SPEC, execution=CPU):
+    network = Network(spec)
+    initialise(network, torch.Generator().manual_seed(seed))
+    return Training(network, digits, settings, seed, execution)
+
+
+def finish(training):
+    for _ in training.steps():
+        pass
+    return training
+
+
+def same(first, second):
+    a, b = first.state(), second.state()
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_equal_seeds_give_equal_bytes(digits):
+    assert same(finish(start(digits)), finish(start(digits)))
+    assert not same(finish(start(digits)), finish(start(digits, seed=1)))
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("stop", [1, 5, 7, 14])
+def test_going_on_from_any_step_gives_the_same_bytes(digits, stop, precision):
+    execution = Execution("cpu", precision, 1)
+    whole = finish(start(digits, execution=execution))
+    interrupted = start(digits, execution=execution)
+    for _, _ in zip(range(stop), interrupted.steps(), strict=False):
+        pass
+    assert interrupted.steps_done == stop
+    resumed = start(digits, seed=0, execution=execution)
+    with torch.no_grad():
+        for parameter in resumed.network.parameters():
+            parameter.zero_()  # everything must come from the state
+    resumed.restore(interrupted.state())
+    finish(resumed)
+    assert same(whole, resumed)
+    assert resumed.history == whole.history
+
+
+def test_it_learns(digits):
+    settings = TrainingSettings(epochs=15, batch_size=20, learning_rate=0.1)
+    training = finish(start(digits, settings, spec=NetworkSpec("vgg_small", (2,) * 6, 1 / 8, 1, 8)))
+    assert training.history[-1].top1 > 90
+    assert training.history[-1].loss < training.history[0].loss / 3
+    assert len(training.history) == 15
+    assert score(training.network, digits, CPU).top1 > 90
+
+
+def test_the_real_values_behind_binary_weights_move(digits):
+    training = start(digits)
+    before = {name: p.detach().clone() for name, p in training.network.named_parameters()}
+    next(training.steps())
+    assert all(not torch.equal(before[name], p) for name, p in training.network.named_parameters())
+
+
+@pytest.mark.parametrize("damage", [float("nan"), float("inf")])
+def test_divergence_is_noticed_though_binarisation_hides_nan(digits, damage):
+    training = start(digits)
+    with torch.no_grad():
+        training.network.get_submodule("norm3").weight[0] = damage
+    with pytest.raises(DivergedError, match="epoch 1 of 3"):
+        finish(training)
+
+
+def test_an_absurd_learning_rate_diverges(digits):
+    with pytest.raises(DivergedError):
+        finish(start(digits, TrainingSettings(epochs=3, batch_size=20, learning_rate=1e30)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "rates"),
+    [
+        ({"schedule": "milestones", "milestones": (1, 3), "gamma": 0.1}, [1, 0.1, 0.1, 0.01]),
+        ({"schedule": "constant"}, [1, 1, 1, 1]),
+        ({"schedule": "cosine"}, [1, 0.5 * (1 + math.cos(math.pi / 4)), 0.5, 0.5 * (1 + math.cos(0.75 * math.pi))]),
+    ],
+)
+def test_schedules(digits, settings, rates):
+    settings = TrainingSettings(epochs=4, batch_size=100, learning_rate=1.0, **settings)
+    assert [settings.rate_at(epoch) for epoch in range(4)] == pytest.approx(rates)
+
+
+def test_the_step_is_sgd_with_momentum_and_weight_decay(digits):
+    """Against torch.optim.SGD, which the loop does not use for the time that its import takes."""
+    ours = start(digits, TrainingSettings(epochs=1, batch_size=50, learning_rate=0.1, weight_decay=1e-2))
+    network = Network(SPEC)
+    initialise(network, torch.Generator().manual_seed(0))
+    network.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1, 0.9, weight_decay=1e-2)
+    for step, batch in enumerate(digits.batches(ours._plan())):
+        optimizer.param_groups[0]["lr"] = ours.settings.rate_at(step / 4)
+        loss = torch.nn.functional.cross_entropy(network(batch[0]), batch[1])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    finish(ours)
+    for a, b in zip(ours.network.parameters(), network.parameters(), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_an_incomplete_last_batch_is_dropped_and_a_large_one_cut(digits):
+    assert start(digits, TrainingSettings(epochs=2, batch_size=60, learning_rate=0.1)).steps_total == 6
+    assert start(digits, TrainingSettings(epochs=2, batch_size=999, learning_rate=0.1)).steps_total == 2
+
+
+def test_every_epoch_sees_every_image_once_in_another_order(digits):
+    training = start(digits)
+    first = torch.cat(training._plan())
+    training.epoch = 1
+    second = torch.cat(training._plan())
+    assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(200))
+    assert first.tolist() != second.tolist()
+
+
+def test_score_counts_by_hand(digits):
+    network = finish(start(digits)).network
+    result = score(network, digits, CPU, batch_size=64)
+    (x, y), *_ = digits.batches([torch.arange(200)])
+    logits = network.eval()(x)
+    assert result.top1 == pytest.approx(100 * (logits.argmax(1) == y).double().mean().item())
+    ranks = (logits > logits.gather(1, y[:, None])).sum(1)
+    assert result.top5 == pytest.approx(100 * (ranks < 5).double().mean().item())
+    assert result.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
+    assert result.images == 200
+
+
+def test_recalibration_fits_moments_and_nothing_else(digits):
+    training = finish(start(digits))
+    network = training.network
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    recalibrate(network, digits, CPU, batch_size=200)
+    after = network.state_dict()
+    changed = {name.split(".")[1] for name in after if not torch.equal(before[name], after[name])}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"}
+    (x, _), *_ = digits.batches([torch.arange(200)])
+    feature_map = network.get_submodule("conv1")(x)
+    torch.testing.assert_close(after["norm1.running_mean"], feature_map.mean((0, 2, 3)))
