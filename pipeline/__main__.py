@@ -10,6 +10,10 @@ from pipeline.errors import UserError
 from pipeline.steps import STEPS
 
 
+#: A step that sets this default takes flags that it does not know, to pass them on.
+OTHERS = "others"
+
+
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     pass
 
@@ -24,7 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     module = import_module(f"pipeline.steps.{STEPS[name]}")
     parser = argparse.ArgumentParser(f"python -m pipeline {name}", description=module.__doc__, formatter_class=_Help)
     module.add_arguments(parser)
-    arguments = parser.parse_args(words[1:])
+    arguments, others = parser.parse_known_args(words[1:])
+    if others and not hasattr(arguments, OTHERS):
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
+    setattr(arguments, OTHERS, others)
     try:
         return module.run(arguments) or 0
     except UserError as error:

@@ -21,7 +21,7 @@ LOCKS = Path(".snakemake/locks")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays of config.yaml, in order")
-    parser.add_argument("snakemake", nargs=argparse.REMAINDER, help="any flags of Snakemake")
+    parser.set_defaults(others=[])
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.configfile:
         command += ["--configfile", *map(str, arguments.configfile)]
     _clear_stale_lock(command)
-    extra = arguments.snakemake
+    extra = arguments.others
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
         extra = ["--cores", "all", *extra]
     code = _call([*command, *extra])
