@@ -9,7 +9,6 @@ from pipeline import __version__
 from pipeline.errors import UserError
 from pipeline.steps import STEPS
 
-
 #: A step that sets this default takes flags that it does not know, to pass them on.
 OTHERS = "others"
 

@@ -48,8 +48,12 @@ class Timing:
 
 def archive_key(facts: Mapping[str, Any], genome: Genome) -> str:
     """The name under which a candidate is stored: a digest over ``facts`` (JSON values) and its genome."""
-    text = json.dumps({**facts, "genome": format_genome(genome)}, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return digest_of({**facts, "genome": format_genome(genome)})[:32]
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 of a JSON value, the same whatever the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 class Archive:

@@ -30,7 +30,7 @@ class _BinariseActivation(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dtype: torch.dtype) -> Tensor:
         # One byte an element for the backward pass, in place of the input itself.
-        ctx.save_for_backward((x >= 0) & (x <= 1))
+        ctx.save_for_backward(x == x.clamp(0, 1))
         ctx.dtype = x.dtype
         # Half to even: round(0.5) is 0, so what rounds to 1 is exactly what lies above one half.
         return (x > 0.5).to(dtype)

@@ -13,10 +13,11 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
 from pipeline.cost import network_cost
-from pipeline.datasets import DATASETS, expect_images
+from pipeline.datasets import DATASETS, expect_images, resolve_storage
 from pipeline.errors import UserError
 from pipeline.genome import Genome, check_ratios, format_genome
 from pipeline.networks import NetworkSpec, find_network, uniform_genome
+from pipeline.published import find_table
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
@@ -36,8 +37,10 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_schema(cleaned)
     _check_dataset(cleaned)
     _check_trainings(cleaned)
+    _check_augmentations(cleaned)
     _check_genomes(cleaned)
     _check_searches(cleaned)
+    _check_published(cleaned)
     return cleaned
 
 
@@ -144,6 +147,29 @@ def _check_trainings(config: Mapping[str, Any]) -> None:
             )
 
 
+def _check_augmentations(config: Mapping[str, Any]) -> None:
+    """Photographs are cropped while they are decoded, small images as whole batches: each has its own augmentations."""
+    dataset = config["dataset"]
+    storage = resolve_storage(dataset.get("storage", "auto"), dataset["image_size"])
+    fitting = {"pixels": ("none", "crop", "crop-flip"), "jpeg": ("none", "resized-crop-flip")}[storage]
+    for section in TRAININGS:
+        chosen = config[section].get("augmentation", "none")
+        if chosen not in fitting:
+            raise UserError(
+                f"{section}.augmentation is '{chosen}', which images stored as {storage} do not offer",
+                f"choose one of {', '.join(fitting)}, or another dataset.storage",
+            )
+
+
+def _check_published(config: Mapping[str, Any]) -> None:
+    published = config.get("published")
+    if published is not None and find_table(published).network != config["network"]["name"]:
+        raise UserError(
+            f"published is '{published}', a table of another network than {config['network']['name']}",
+            "set it to null or to the network's own table",
+        )
+
+
 def _spec(config: Mapping[str, Any]) -> NetworkSpec:
     network = config["network"]
     images = expect_images(config["dataset"])
@@ -189,11 +215,10 @@ def _check_searches(config: Mapping[str, Any]) -> None:
         limit = search.get(key)
         if limit is not None and least > limit:
             raise UserError(
-                f"search.{key} is {limit:g}, but the smallest genome {format_genome(smallest.genome)} needs {least:g} {unit}",
+                f"search.{key} is {limit:g}, but the smallest genome {format_genome(smallest.genome)} "
+                f"needs {least:g} {unit}",
                 "raise it or set it to null",
             )
     space = len(search["ratios"]) ** len(spec.genome)
     if search["population"] > space:
-        raise UserError(
-            f"search.population is {search['population']}, but there are only {space} genomes", "lower it"
-        )
+        raise UserError(f"search.population is {search['population']}, but there are only {space} genomes", "lower it")

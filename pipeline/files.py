@@ -90,5 +90,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise UserError(f"{path} has no column '{missing[0]}'", "delete it, and it is made again")
     for line, row in enumerate(rows, start=2):
         if None in row or None in row.values():
-            raise UserError(f"line {line} of {path} does not have {len(found)} cells", "delete it, and it is made again")
+            raise UserError(
+                f"line {line} of {path} does not have {len(found)} cells", "delete it, and it is made again"
+            )
     return rows

@@ -33,7 +33,11 @@ class ImageSource(Protocol):
         ...
 
     def batches(
-        self, plan: Sequence[Tensor], augmentation: Augmentation = "none", address: Sequence[object] = (), start: int = 0
+        self,
+        plan: Sequence[Tensor],
+        augmentation: Augmentation = "none",
+        address: Sequence[object] = (),
+        start: int = 0,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields for each index tensor of ``plan`` the images (B, C, H, W), float32, normalised, and labels (B,).
 
@@ -65,7 +69,11 @@ class ImagesInMemory:
         return len(self.labels)
 
     def batches(
-        self, plan: Sequence[Tensor], augmentation: Augmentation = "none", address: Sequence[object] = (), start: int = 0
+        self,
+        plan: Sequence[Tensor],
+        augmentation: Augmentation = "none",
+        address: Sequence[object] = (),
+        start: int = 0,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """See :class:`ImageSource`."""
         for step in range(start, len(plan)):

@@ -1,7 +1,8 @@
-"""Weight inheritance: a candidate starts from the first channels of every tensor of the supernet (section 3).
+"""Weights from files: of trained networks, and of the supernet, from which a candidate inherits (section 3).
 
-First channels in both channel dimensions of a weight, of batch norms' parameters and running moments; the classifier's
-columns follow its input channels, which lie one after another, so its first columns belong to the first channels.
+It inherits the first channels of every tensor: in both channel dimensions of a weight, of batch norms' parameters and
+running moments. The classifier's columns follow its input channels, which lie one after another, so its first columns
+belong to the first channels.
 """
 
 from pathlib import Path
@@ -23,6 +24,24 @@ def inherit(network: Network, supernet: Path) -> None:
     shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     parts = read_tensors(supernet, shapes)
     network.load_state_dict({name: torch.from_numpy(part) for name, part in parts.items()})
+
+
+def load_network(weights: Path) -> Network:
+    """The trained network that a file of weights holds.
+
+    Raises:
+        UserError: the file is missing, damaged, or not written by a training of this project.
+    """
+    try:
+        values = read_attributes(weights)["network"]
+        spec = NetworkSpec(**{**values, "genome": tuple(values["genome"])})
+    except (KeyError, TypeError):
+        raise UserError(
+            f"{weights} does not say which network it holds", "delete it, and it is trained again"
+        ) from None
+    network = Network(spec)
+    inherit(network, weights)
+    return network
 
 
 def check_supernet(supernet: Path, spec: NetworkSpec) -> None:

@@ -57,7 +57,9 @@ class ExecutionSettings:
 class EvolutionSettings:
     """How a search proposes genomes. Rates and selection are not in the paper; these are this project's choices."""
 
-    algorithm: Literal["evolution", "random"] = _setting("'random' is the baseline at equal budget", default="evolution")
+    algorithm: Literal["evolution", "random"] = _setting(
+        "'random' is the baseline at equal budget", default="evolution"
+    )
     population: int = _setting("genomes in a generation", default=32)
     parents: int = _setting("how many of the best genomes so far may become parents", default=5)
     crossover_rate: float = _setting("probability that a child has two parents, gene by gene", default=0.5)

@@ -34,9 +34,7 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], attributes: Map
 def read_attributes(path: Path) -> dict[str, Any]:
     """The attributes and the digest, without reading a tensor. Raises UserError like ``read_tensors``."""
     with open_hdf5(path, _FORMAT) as file:
-        return {
-            key: value if key in ("digest", "format") else json.loads(value) for key, value in file.attrs.items()
-        }
+        return {key: value if key in ("digest", "format") else json.loads(value) for key, value in file.attrs.items()}
 
 
 def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Arrays:

@@ -99,7 +99,7 @@ class Training:
     def _plan(self) -> list[Tensor]:
         generator = torch.Generator().manual_seed(seed_for("order", self.seed, self.epoch))
         order = torch.randperm(len(self.images), generator=generator)
-        return list(order[: self.steps_per_epoch * self._batch].split(self._batch))
+        return list(torch.split(order[: self.steps_per_epoch * self._batch], self._batch))
 
     def _take_step(self, x: Tensor, y: Tensor) -> None:
         with self.execution.autocast:
@@ -161,9 +161,9 @@ class Training:
 
 @torch.inference_mode()
 def score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int = 500) -> Score:
-    """Top-1, top-5 and mean cross-entropy of ``network`` in evaluation mode."""
-    network.eval()
-    plan = torch.arange(len(images)).split(batch_size)
+    """Top-1, top-5 and mean cross-entropy of ``network`` in evaluation mode; it is moved to the device."""
+    network.to(execution.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    plan = torch.split(torch.arange(len(images)), batch_size)
     correct = torch.zeros(3, dtype=torch.float64, device=execution.device)
     classes = 0
     for x, y in images.batches(plan):
@@ -187,7 +187,7 @@ def recalibrate(network: nn.Module, images: ImageSource, execution: Execution, b
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean over batches
     network.train()
-    for x, _ in images.batches(torch.arange(len(images)).split(batch_size)):
+    for x, _ in images.batches(torch.split(torch.arange(len(images)), batch_size)):
         if len(x) > 1 or len(images) == 1:
             with execution.autocast:
                 network(x)

@@ -96,12 +96,13 @@ def supernet_input():
     return [f"{RESULTS}/supernet/supernet.h5"] if config["supernet"]["enabled"] else []
 
 
-def workers(cores):
+def workers():
     """Candidates trained side by side in one job; 'auto' divides the cores among searches and shards."""
     wanted = config["search"].get("workers", "auto")
     if wanted != "auto":
         return wanted
-    return max(1, (cores or 1) // (max(1, len(config["searches"])) * SHARDS * config["execution"]["threads"]))
+    cores = workflow.resource_settings.cores or 1  # none is given for --dag and the like
+    return max(1, cores // (max(1, len(config["searches"])) * SHARDS * config["execution"]["threads"]))
 
 
 def genome_flags(model):

@@ -37,15 +37,15 @@ rule retrain:
         " --weights {output.weights:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"
 
 
-# The only rule that has the test set among its inputs.
+# The only rule that has the test set among its inputs. One job for all seeds of a row: it takes seconds.
 rule evaluate:
     input:
-        weights=rules.retrain.output.weights,
+        weights=expand(rules.retrain.output.weights, seed=SEEDS, allow_missing=True),
         images=rules.prepare_dataset.output.test,
     output:
-        f"{RESULTS}/evaluation/{{model}}/seed_{{seed}}.json",
+        expand(f"{RESULTS}/evaluation/{{model}}/seed_{{seed}}.json", seed=SEEDS, allow_missing=True),
     log:
-        f"{RESULTS}/logs/evaluate/{{model}}_{{seed}}.log",
+        f"{RESULTS}/logs/evaluate/{{model}}.log",
     conda:
         "../envs/pipeline.yaml"
     params:
@@ -57,7 +57,7 @@ rule evaluate:
         runtime="2h",
         gpu=gpus(),
     message:
-        "testing {wildcards.model}, seed {wildcards.seed}"
+        "testing {wildcards.model}"
     shell:
         "python -m pipeline evaluate --weights {input.weights:q} --images {input.images:q} {params.execution}"
         " --output {output:q} > {log:q} 2>&1"

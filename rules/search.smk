@@ -55,7 +55,7 @@ rule evaluate_generation:
         execution=execution_flags(),
         seed=config["seed"],
         method=METHOD,
-    threads: lambda wildcards: workers(workflow.cores) * config["execution"]["threads"]
+    threads: workers() * config["execution"]["threads"]
     resources:
         mem_mb=8000,
         runtime="4h",
@@ -67,8 +67,7 @@ rule evaluate_generation:
         "python -m pipeline evaluate-generation --population {input.population:q} --images {input.images:q}"
         " --subset {input.subset:q} --validation {input.validation:q} {params.supernet}"
         f" --archive {RESULTS}/archive --shard {{wildcards.shard}} --shards {SHARDS}"
-        f" --workers {workers(workflow.cores)}"
-        " --seed {params.seed} {params.ratios} {params.network} {params.training} {params.recalibrate} {params.execution}"
+        " --cores {threads} --seed {params.seed} {params.ratios} {params.network} {params.training} {params.recalibrate} {params.execution}"
         " --output {output.evaluations:q} --timing {output.timing:q} > {log:q} 2>&1"
 
 

@@ -21,7 +21,7 @@ def optional_flag(flag, files):
 
 
 MEASUREMENTS = {
-    "evaluations": of_every_training(rules.evaluate.output),
+    "evaluations": expand(rules.evaluate.output, model=config["models"]),
     "histories": expand(rules.select_best.output.history, search=config["searches"]),
     "best": expand(rules.select_best.output.best, search=config["searches"]),
 }

@@ -27,9 +27,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pipeline.__main__ import main
 
     folder = tmp_path_factory.mktemp("prepared")
-    prepare = "prepare-dataset --dataset digits --image-size 8 --seed 0".split()
+    prepare = ["prepare-dataset", "--dataset", "digits", "--image-size", "8", "--seed", "0"]
     assert main([*prepare, "--train", f"{folder}/train.h5", "--test", f"{folder}/test.h5"]) == 0
-    sample = "sample-subset --validation-per-class 5 --subset-per-class 5 --seed 0".split()
+    sample = ["sample-subset", "--validation-per-class", "5", "--subset-per-class", "5", "--seed", "0"]
     files = ["--subset", f"{folder}/subset.csv", "--validation", f"{folder}/validation.csv"]
     assert main([*sample, "--images", f"{folder}/train.h5", *files]) == 0
     return folder

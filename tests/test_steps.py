@@ -21,7 +21,12 @@ TRAINING = ["--epochs", "1", "--batch-size", "25", "--learning-rate", "0.1"]
 def folder(prepared: Path, tmp_path: Path) -> Path:
     """A copy of the prepared images with a proposed population and a trained supernet."""
     shutil.copytree(prepared, tmp_path, dirs_exist_ok=True)
-    assert call("propose-generation", "--generation", "0", "--population", "3", "--output", tmp_path / "p.csv", at=tmp_path) == 0
+    assert (
+        call(
+            "propose-generation", "--generation", "0", "--population", "3", "--output", tmp_path / "p.csv", at=tmp_path
+        )
+        == 0
+    )
     assert supernet(tmp_path) == 0
     return tmp_path
 
@@ -67,7 +72,16 @@ def test_the_steps_work_by_hand(folder):
     assert evaluate(folder) == 0
     score = ["--population", folder / "p.csv", "--evaluations", folder / "e.csv", "--timings", folder / "et.csv"]
     assert call("score-generation", *score, "--output", folder / "s.csv", "--timing", folder / "st.csv", at=folder) == 0
-    select = ["--search", "A", "--scores", folder / "s.csv", "--timings", folder / "st.csv", "--output", folder / "b.json"]
+    select = [
+        "--search",
+        "A",
+        "--scores",
+        folder / "s.csv",
+        "--timings",
+        folder / "st.csv",
+        "--output",
+        folder / "b.json",
+    ]
     assert call("select-best", *select, "--history", folder / "sh.csv", "--timing", folder / "sht.csv", at=folder) == 0
     assert retrain(folder, "--best", folder / "b.json") == 0
     test = ["--weights", folder / "w.h5", "--images", folder / "test.h5", *CPU, "--output", folder / "r.json"]
@@ -76,7 +90,9 @@ def test_the_steps_work_by_hand(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "step"), [("train.h5", retrain), ("train.h5", evaluate), ("supernet.h5", evaluate)], ids=lambda value: str(value)
+    ("name", "step"),
+    [("train.h5", retrain), ("train.h5", evaluate), ("supernet.h5", evaluate)],
+    ids=lambda value: str(value),
 )
 @pytest.mark.parametrize("length", [0, 64, 0.5])
 def test_an_hdf5_file_cut_short(folder, capsys, name, step, length):
@@ -200,7 +216,8 @@ def test_steps_that_need_no_torch_do_not_import_it(step, folder):
         "propose-generation": f"--images {folder}/train.h5 --generation 0 --output {folder}/q.csv --base-width 0.0625",
         "cost": "--genome 1,1,1,1,1,1",
         "check": "",
-        "sample-subset": f"--images {folder}/train.h5 --validation-per-class 2 --subset {folder}/q --validation {folder}/r",
+        "sample-subset": f"--images {folder}/train.h5 --validation-per-class 2 --subset {folder}/q "
+        f"--validation {folder}/r",
     }
     words = commands.get(step, "--help").split()
     program = (

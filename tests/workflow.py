@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -71,10 +72,13 @@ def outcome(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(results)): path.read_bytes() for path in found}
 
 
-def kill_everything(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
-    """Kills a process and all that it started."""
-    os.killpg(process.pid, number)
+def kill_everything(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> bool:
+    """Kills a process and all that it started. Returns whether it was still running."""
+    running = process.poll() is None
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
     process.wait()
+    return running
 
 
 def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str], timeout: float = 120) -> None:

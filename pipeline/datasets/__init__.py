@@ -27,6 +27,21 @@ class ExpectedImages(NamedTuple):
     classes: int | None
 
 
+#: The largest images, by their side in pixels, that storage 'auto' keeps as bytes.
+SMALL = 64
+
+
+def resolve_storage(storage: str, image_size: int) -> str:
+    """'pixels' or 'jpeg' in place of 'auto': small images as bytes of equal size, large ones encoded.
+
+    >>> resolve_storage("auto", 32), resolve_storage("auto", 224), resolve_storage("jpeg", 32)
+    ('pixels', 'jpeg', 'jpeg')
+    """
+    if storage != "auto":
+        return storage
+    return "pixels" if image_size <= SMALL else "jpeg"
+
+
 def find_dataset(name: str) -> ModuleType:
     """The data set's module.
 

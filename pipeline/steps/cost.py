@@ -34,7 +34,9 @@ def run(arguments: argparse.Namespace) -> None:
     )
     total = network_cost(spec, arguments.convention)
     print(f"{spec.title}, {spec.channels}x{spec.size}x{spec.size}, {spec.classes} classes\n")
-    header = f"{'layer':<22} {'kind':<13} {'shape':<32} {'real MACs':>13} {'binary MACs':>13} {'other ops':>11} {'bits':>11}"
+    header = (
+        f"{'layer':<22} {'kind':<13} {'shape':<32} {'real MACs':>13} {'binary MACs':>13} {'other ops':>11} {'bits':>11}"
+    )
     print(header)
     print("-" * len(header))
     for layer in spec.layers:

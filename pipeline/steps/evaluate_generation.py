@@ -1,4 +1,4 @@
-"""Trains and scores the candidates of one generation, or of one shard of it; what the archive knows is not trained again."""
+"""Trains and scores the candidates of one generation, or of one shard of it, unless the archive knows them."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--archive", "folder of evaluated candidates")
     parser.add_argument("--shard", type=int, default=0, help="number of this shard")
     parser.add_argument("--shards", type=int, default=1, help="how many shards the generation has")
-    parser.add_argument("--workers", type=int, default=1, help="candidates trained side by side")
+    parser.add_argument("--cores", type=int, default=1, help="to train candidates side by side on, --threads for each")
     parser.add_argument("--recalibrate", action="store_true", help="recompute batch-norm moments before scoring")
     parser.add_argument("--seed", type=int, default=0, help="of the experiment")
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from pipeline import METHOD_VERSION
-    from pipeline.archive import Archive
+    from pipeline.archive import Archive, digest_of
     from pipeline.balance import balance, predicted_cost
     from pipeline.evaluation import Task, evaluate_all
     from pipeline.files import write_csv
@@ -65,8 +65,8 @@ def run(arguments: argparse.Namespace) -> None:
         "recalibrate": arguments.recalibrate,
         "seed": arguments.seed,
         "images": info.digest,
-        "subset": subset,
-        "validation": validation,
+        "subset": digest_of(subset),
+        "validation": digest_of(validation),
         "supernet": read_attributes(supernet)["digest"] if supernet else None,
         "execution": [execution.device_type, execution.precision, execution.threads],
         "method": METHOD_VERSION,
@@ -74,8 +74,9 @@ def run(arguments: argparse.Namespace) -> None:
     costs = [predicted_cost(spec.with_genome(row["genome"])) for row in population]
     slots = balance(costs, arguments.shards)[arguments.shard]
     genomes = [population[slot]["genome"] for slot in slots]
+    workers = max(1, arguments.cores // execution.threads)
     title = f"{arguments.population.parent.parent.name} {arguments.population.parent.name}"
-    results = evaluate_all(task, genomes, Archive(arguments.archive, facts), arguments.workers, title)
+    results = evaluate_all(task, genomes, Archive(arguments.archive, facts), workers, title)
     ordered = sorted(zip(slots, results, strict=True), key=lambda pair: pair[0])
     timings = [timing_row(slot, r.evaluation.genome, r.timing, reused=r.reused) for slot, r in ordered]
     write_csv(arguments.timing, TIMINGS, timings)

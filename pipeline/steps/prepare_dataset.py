@@ -8,9 +8,6 @@ Interrupted, it goes on where it was.
 import argparse
 from pathlib import Path
 
-#: The largest images that storage 'auto' keeps as bytes.
-_SMALL = 64
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
@@ -21,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--storage",
         choices=("auto", "pixels", "jpeg"),
         default="auto",
-        help=f"bytes of equal size, encoded in full size, or bytes up to {_SMALL} pixels and encoded above",
+        help="bytes of equal size, encoded in full size, or by image size",
     )
     parser.add_argument(
         "--test-fraction", type=float, default=0.2, help="share split off as test images where there are none"
@@ -37,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prepares both files, or goes on preparing them."""
-    from pipeline.datasets import open_dataset
+    from pipeline.datasets import open_dataset, resolve_storage
     from pipeline.errors import UserError
     from pipeline.preparation import Preparation, prepare
     from pipeline.progress import log
@@ -48,9 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     size = dataset.natural_size if arguments.image_size is None else arguments.image_size
     if size < 1:
         raise UserError(f"image_size is {size}", "it must be at least 1")
-    storage = arguments.storage
-    if storage == "auto":
-        storage = "pixels" if size <= _SMALL else "jpeg"
+    storage = resolve_storage(arguments.storage, size)
     train, test = dataset.train, dataset.test
     made_with = {"versions": versions(), "storage": storage, "image_size": size}
     if test is None:

@@ -10,7 +10,14 @@ from pipeline.steps.options import add_network, add_settings, network_for, path,
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     path(parser, "--images", "prepared train set (HDF5)")
-    path(parser, "--earlier", "scores of all earlier generations, the first one first", nargs="*", required=False, default=[])
+    path(
+        parser,
+        "--earlier",
+        "scores of all earlier generations, the first one first",
+        nargs="*",
+        required=False,
+        default=[],
+    )
     parser.add_argument("--generation", type=int, required=True, help="number of the generation to propose")
     parser.add_argument("--seed", type=int, default=0, help="of the search")
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")

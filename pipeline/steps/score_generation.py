@@ -39,7 +39,9 @@ def run(arguments: argparse.Namespace) -> None:
         top1 = float(evaluated["top1"]) if evaluated["top1"] else None
         relative = candidate["relative_flops"]
         row = {key: evaluated.get(key, candidate.get(key)) for key in SCORES}
-        rows.append({**row, "relative_flops": relative, "fitness": round(fitness(top1, relative, arguments.penalty), 6)})
+        rows.append(
+            {**row, "relative_flops": relative, "fitness": round(fitness(top1, relative, arguments.penalty), 6)}
+        )
     times = [row for path in arguments.timings for row in read_csv(path, TIMINGS)]
     write_csv(arguments.timing, TIMINGS, sorted(times, key=lambda row: int(row["slot"])))
     write_csv(arguments.output, SCORES, rows)

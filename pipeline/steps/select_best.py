@@ -36,9 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     best = rank(scored, arguments.penalty, 1)[0]
     assert best.top1 is not None
     value = round(fitness(best.top1, best.relative_flops, arguments.penalty), 6)
-    found = Best(
-        arguments.search, best.genome, best.top1, best.relative_flops, value, *place[best.genome], len(place)
-    )
+    found = Best(arguments.search, best.genome, best.top1, best.relative_flops, value, *place[best.genome], len(place))
     join_generations(arguments.scores, SCORES, arguments.history)
     join_generations(arguments.timings, TIMINGS, arguments.timing)
     write_best(arguments.output, found)
