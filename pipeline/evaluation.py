@@ -37,6 +37,7 @@ class Task:
     supernet: Path | None
     recalibrate: bool
     seed: int
+    loaders: int = 0
 
     def prepare(self) -> Evaluator:
         """Loads images and weights. Done once in each worker."""
@@ -54,8 +55,8 @@ class Task:
 
         self.execution.apply()
         device = self.execution.device
-        subset = load_images(self.images, device, self.subset)
-        validation = load_images(self.images, device, self.validation)
+        subset = load_images(self.images, device, self.subset, self.loaders)
+        validation = load_images(self.images, device, self.validation, self.loaders)
         return Evaluator(
             self.spec, self.settings, subset, validation, start, self.recalibrate, self.seed, self.execution
         )

@@ -36,6 +36,7 @@ class Recipe:
         seed: of the weights, order and augmentation.
         task: for progress lines.
         save_minutes: between two saved states.
+        loaders: processes that decode photographs.
     """
 
     spec: NetworkSpec
@@ -44,6 +45,7 @@ class Recipe:
     seed: int
     task: str
     save_minutes: float
+    loaders: int
 
 
 def train_network(
@@ -72,7 +74,7 @@ def train_network(
     execution.apply()
     spec = recipe.spec
     log(f"{recipe.task}: {spec.title}, {execution.precision} on {describe_machine(execution.device_type)}")
-    source = load_images(images, execution.device, indices)
+    source = load_images(images, execution.device, indices, recipe.loaders)
     network = Network(spec)
     initialise(network, torch.Generator().manual_seed(seed_for("weights", recipe.seed)))
     training = Training(network, source, recipe.settings, recipe.seed, execution)

@@ -69,7 +69,12 @@ def progress(task: str, total: int, unit: str, done: int = 0) -> Iterator[Progre
 
 def log(text: str) -> None:
     """One line with the time of day, for a person who reads the step's log."""
-    tqdm.write(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}", file=sys.stderr)
+    say(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}")
+
+
+def say(text: str) -> None:
+    """One line as it is, above a bar if there is one."""
+    tqdm.write(text, file=sys.stderr)
     sys.stderr.flush()
 
 

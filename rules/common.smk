@@ -51,6 +51,11 @@ def execution_flags():
     return flags(ExecutionSettings, config["execution"])
 
 
+def run_flags():
+    """What has no influence on results, and so stands in a command but not in a rule's params."""
+    return f"--loaders {config['execution'].get('loaders', 0)}"
+
+
 def training_flags(section):
     """The recipe of the supernet, of a candidate or of the retraining."""
     return flags(TrainingSettings, config[section])
@@ -121,3 +126,44 @@ def found_genome(wildcards):
 def gpus():
     """GPUs that a training asks for."""
     return int(gpu_is_used(config["execution"]["device"]))
+
+
+def dataset_flags():
+    """What is prepared, and how."""
+    dataset = config["dataset"]
+    words = ["--dataset", dataset["name"], "--image-size", dataset["image_size"]]
+    words += ["--storage", dataset.get("storage", "auto")]
+    words += ["--test-fraction", dataset.get("test_fraction", 0.2)]
+    words += ["--damaged-images", dataset.get("damaged_images", "stop")]
+    words += ["--seed", config["seed"]]
+    if dataset.get("path") is not None:
+        words += ["--path", dataset["path"]]
+    return shlex.join(map(str, words))
+
+
+def split_flags():
+    """How many images of each class the search uses."""
+    split = config["split"]
+    words = ["--validation-per-class", split["validation_per_class"], "--seed", config["seed"]]
+    if split["subset_per_class"] is not None:
+        words += ["--subset-per-class", split["subset_per_class"]]
+    return shlex.join(map(str, words))
+
+
+def measurement_flags():
+    """The rows and searches of the tables, in the configuration's order."""
+    rows = (f"{model}={row['search']}" if "search" in row else model for model, row in config["models"].items())
+    searches = (f"{name}={s['algorithm']}:{s['lambda']:g}" for name, s in config["searches"].items())
+    published = config.get("published")
+    words = ["--models", *rows, "--searches", *searches]
+    return shlex.join(words + (["--published", published] if published else []))
+
+
+def of_every_training(pattern):
+    """A file of each row and seed."""
+    return expand(pattern, model=config["models"], seed=SEEDS)
+
+
+def optional_flag(flag, files):
+    """A flag with its files, left out where there are none."""
+    return f"{flag} {shlex.join(files)}" if files else ""

@@ -15,25 +15,23 @@ rule retrain:
         f"{RESULTS}/benchmarks/retrain/{{model}}_{{seed}}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    params:
-        genome=lambda wildcards: genome_flags(wildcards.model),
-        best=lambda wildcards, input: ("--best " + shlex.join(input.best)) if input.best else "",
-        network=network_flags(),
-        training=training_flags("retrain"),
-        execution=execution_flags(),
-        seed=config["seed"],
-        method=METHOD,
     threads: config["execution"]["threads"]
     resources:
         mem_mb=8000,
         runtime="2d",
         gpu=gpus(),
-    message:
-        "training {wildcards.model}, seed {wildcards.seed}"
+    params:
+        genome=lambda wildcards: genome_flags(wildcards.model),
+        best=lambda wildcards, input: optional_flag("--best", input.best),
+        network=network_flags(),
+        training=training_flags("retrain"),
+        execution=execution_flags(),
+        seed=config["seed"],
+        method=METHOD,
     shell:
         "python -m pipeline retrain --images {input.images:q} {params.genome} {params.best}"
         " --seed {params.seed} --repetition {wildcards.seed} {params.network} {params.training} {params.execution}"
-        f" --save-minutes {config['execution'].get('save_minutes', 5)}"
+        f" {run_flags()} --save-minutes {config['execution'].get('save_minutes', 5)}"
         " --weights {output.weights:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"
 
 
@@ -48,16 +46,15 @@ rule evaluate:
         f"{RESULTS}/logs/evaluate/{{model}}.log",
     conda:
         "../envs/pipeline.yaml"
-    params:
-        execution=execution_flags(),
-        method=METHOD,
     threads: config["execution"]["threads"]
     resources:
         mem_mb=8000,
         runtime="2h",
         gpu=gpus(),
-    message:
-        "testing {wildcards.model}"
+    params:
+        execution=execution_flags(),
+        method=METHOD,
     shell:
         "python -m pipeline evaluate --weights {input.weights:q} --images {input.images:q} {params.execution}"
+        f" {run_flags()}"
         " --output {output:q} > {log:q} 2>&1"

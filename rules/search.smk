@@ -12,6 +12,8 @@ rule propose_generation:
         f"{GENERATION}/population.csv",
     log:
         f"{RESULTS}/logs/search/{{search}}/propose_{{generation}}.log",
+    priority: 90
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
@@ -20,10 +22,6 @@ rule propose_generation:
         evolution=lambda wildcards: evolution_flags(wildcards.search),
         number=lambda wildcards: int(wildcards.generation),
         method=METHOD,
-    priority: 90
-    localrule: True
-    message:
-        "search {wildcards.search}: proposing generation {wildcards.generation}"
     shell:
         "python -m pipeline propose-generation --images {input.images:q} --earlier {input.earlier:q}"
         " --generation {params.number} {params.ratios} {params.network} {params.evolution}"
@@ -44,10 +42,16 @@ rule evaluate_generation:
         f"{RESULTS}/logs/search/{{search}}/evaluate_{{generation}}_{{shard}}-of-{SHARDS}.log",
     benchmark:
         f"{RESULTS}/benchmarks/search/{{search}}/evaluate_{{generation}}_{{shard}}-of-{SHARDS}.tsv"
+    priority: 80
     conda:
         "../envs/pipeline.yaml"
+    threads: workers() * config["execution"]["threads"]
+    resources:
+        mem_mb=8000,
+        runtime="4h",
+        gpu=gpus(),
     params:
-        supernet=lambda wildcards, input: "--supernet " + shlex.join(input.supernet) if input.supernet else "",
+        supernet=lambda wildcards, input: optional_flag("--supernet", input.supernet),
         network=network_flags(),
         ratios=ratio_flags(),
         training=training_flags("candidate"),
@@ -55,18 +59,10 @@ rule evaluate_generation:
         execution=execution_flags(),
         seed=config["seed"],
         method=METHOD,
-    threads: workers() * config["execution"]["threads"]
-    resources:
-        mem_mb=8000,
-        runtime="4h",
-        gpu=gpus(),
-    priority: 80
-    message:
-        "search {wildcards.search}: evaluating generation {wildcards.generation}"
     shell:
         "python -m pipeline evaluate-generation --population {input.population:q} --images {input.images:q}"
         " --subset {input.subset:q} --validation {input.validation:q} {params.supernet}"
-        f" --archive {RESULTS}/archive --shard {{wildcards.shard}} --shards {SHARDS}"
+        f" {run_flags()} --archive {RESULTS}/archive --shard {{wildcards.shard}} --shards {SHARDS}"
         " --cores {threads} --seed {params.seed} {params.ratios} {params.network} {params.training} {params.recalibrate} {params.execution}"
         " --output {output.evaluations:q} --timing {output.timing:q} > {log:q} 2>&1"
 
@@ -81,15 +77,13 @@ rule score_generation:
         timing=f"{GENERATION}/timing.csv",
     log:
         f"{RESULTS}/logs/search/{{search}}/score_{{generation}}.log",
+    priority: 90
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
         ratios=ratio_flags(),
         penalty=lambda wildcards: config["searches"][wildcards.search]["lambda"],
-    priority: 90
-    localrule: True
-    message:
-        "search {wildcards.search}: scoring generation {wildcards.generation}"
     shell:
         "python -m pipeline score-generation --population {input.population:q} --evaluations {input.evaluations:q}"
         " --timings {input.timings:q} {params.ratios} --lambda {params.penalty}"
@@ -106,14 +100,12 @@ rule select_best:
         timing=f"{RESULTS}/search/{{search}}/timing.csv",
     log:
         f"{RESULTS}/logs/search/{{search}}/select_best.log",
+    priority: 90
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
         penalty=lambda wildcards: config["searches"][wildcards.search]["lambda"],
-    priority: 90
-    localrule: True
-    message:
-        "search {wildcards.search}: selecting the best genome"
     shell:
         "python -m pipeline select-best --search {wildcards.search} --scores {input.scores:q}"
         " --timings {input.timings:q} --lambda {params.penalty}"

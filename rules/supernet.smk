@@ -13,8 +13,14 @@ rule pretrain_supernet:
         f"{RESULTS}/logs/pretrain_supernet.log",
     benchmark:
         f"{RESULTS}/benchmarks/pretrain_supernet.tsv"
+    priority: 100
     conda:
         "../envs/pipeline.yaml"
+    threads: config["execution"]["threads"]
+    resources:
+        mem_mb=8000,
+        runtime="1d",
+        gpu=gpus(),
     params:
         network=network_flags(),
         ratio=max(config["search"]["ratios"]),
@@ -22,16 +28,8 @@ rule pretrain_supernet:
         execution=execution_flags(),
         seed=config["seed"],
         method=METHOD,
-    threads: config["execution"]["threads"]
-    resources:
-        mem_mb=8000,
-        runtime="1d",
-        gpu=gpus(),
-    priority: 100
-    message:
-        "training the supernet"
     shell:
         "python -m pipeline pretrain-supernet --images {input.images:q} --subset {input.subset:q}"
         " --ratio {params.ratio} --seed {params.seed} {params.network} {params.training} {params.execution}"
-        f" --save-minutes {config['execution'].get('save_minutes', 5)}"
+        f" {run_flags()} --save-minutes {config['execution'].get('save_minutes', 5)}"
         " --supernet {output.supernet:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"

@@ -1,25 +1,5 @@
 # What was found, in tables and figures.
 
-
-def measurement_flags():
-    """The rows and searches of the tables, in the configuration's order."""
-    rows = (f"{model}={row['search']}" if "search" in row else model for model, row in config["models"].items())
-    searches = (f"{name}={s['algorithm']}:{s['lambda']:g}" for name, s in config["searches"].items())
-    published = config.get("published")
-    words = ["--models", *rows, "--searches", *searches]
-    return shlex.join(words + (["--published", published] if published else []))
-
-
-def of_every_training(pattern):
-    """A file of each row and seed."""
-    return expand(pattern, model=config["models"], seed=SEEDS)
-
-
-def optional_flag(flag, files):
-    """A flag with its files, left out where there are none."""
-    return f"{flag} {shlex.join(files)}" if files else ""
-
-
 MEASUREMENTS = {
     "evaluations": expand(rules.evaluate.output, model=config["models"]),
     "histories": expand(rules.select_best.output.history, search=config["searches"]),
@@ -44,19 +24,19 @@ rule tables:
         f"{RESULTS}/tables/results.tex",
         report(f"{RESULTS}/tables/timing.md", caption="report/timing.rst", category="Time", labels={"what": "time"}),
         f"{RESULTS}/tables/timing.csv",
-        report(f"{RESULTS}/tables/proxy.md", caption="report/proxy_table.rst", category="Proxy", labels={"what": "proxy"}),
+        report(
+            f"{RESULTS}/tables/proxy.md", caption="report/proxy_table.rst", category="Proxy", labels={"what": "proxy"}
+        ),
         f"{RESULTS}/tables/proxy.csv",
     log:
         f"{RESULTS}/logs/tables.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
         measurements=measurement_flags(),
         supernet=lambda wildcards, input: optional_flag("--supernet-timing", input.supernet),
-        folder=f"{RESULTS}/tables",
-    localrule: True
-    message:
-        "making the tables"
+        folder=subpath(output[0], parent=True),
     shell:
         "python -m pipeline tables {params.measurements} --evaluations {input.evaluations:q} --scores {input.histories:q}"
         " --best {input.best:q} --timings {input.timings:q} {params.supernet}"
@@ -81,15 +61,13 @@ rule figures:
         expand(f"{RESULTS}/figures/{{name}}.svg", name=FIGURES),
     log:
         f"{RESULTS}/logs/figures.log",
+    localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
         measurements=measurement_flags(),
         supernet=lambda wildcards, input: optional_flag("--supernet-history", input.supernet),
-        folder=f"{RESULTS}/figures",
-    localrule: True
-    message:
-        "drawing the figures"
+        folder=subpath(output[0], parent=True),
     shell:
         "python -m pipeline figures {params.measurements} --evaluations {input.evaluations:q} --scores {input.histories:q}"
         " --best {input.best:q} --histories {input.curves:q} {params.supernet}"

@@ -213,7 +213,7 @@ def test_the_plan_of_the_papers_search(tmp_path):
         ({"retrain": {"epochs": 0, "seeds": 1}}, "retrain.epochs is 0: it must be at least 1"),
         ({"searches": {"A": {"algorithm": "evolution", "lambda": -1}}}, "searches.A.lambda is -1"),
         ({"dataset": {"name": "mnist"}}, "dataset.name is 'mnist': choose one of"),
-        ({"network": {"base_width": 0.001}}, "would have no channels"),
+        ({"network": {"base_width": 0.001}}, "conv1 of VGG-small would have no channels"),
         ({"colour": 1}, "unknown key 'colour' in the configuration"),
     ],
 )

@@ -11,7 +11,7 @@ ExpectedImages(channels=3, classes=10)
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pipeline.datasets import cifar10, digits, image_folder
 from pipeline.datasets.sources import Dataset
@@ -31,15 +31,15 @@ class ExpectedImages(NamedTuple):
 SMALL = 64
 
 
-def resolve_storage(storage: str, image_size: int) -> str:
+def resolve_storage(storage: str, image_size: int) -> Literal["pixels", "jpeg"]:
     """'pixels' or 'jpeg' in place of 'auto': small images as bytes of equal size, large ones encoded.
 
     >>> resolve_storage("auto", 32), resolve_storage("auto", 224), resolve_storage("jpeg", 32)
     ('pixels', 'jpeg', 'jpeg')
     """
-    if storage != "auto":
-        return storage
-    return "pixels" if image_size <= SMALL else "jpeg"
+    if storage == "pixels" or (storage == "auto" and image_size <= SMALL):
+        return "pixels"
+    return "jpeg"
 
 
 def find_dataset(name: str) -> ModuleType:

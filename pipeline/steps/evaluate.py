@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     info = read_info(arguments.images)
     execution = resolve(read_settings(arguments, ExecutionSettings))
     execution.apply()
-    images = load_images(arguments.images, execution.device)
+    images = load_images(arguments.images, execution.device, workers=arguments.loaders)
     for weights, output in zip(arguments.weights, arguments.output, strict=True):
         _evaluate(weights, images, info, execution, output)
 

@@ -57,7 +57,16 @@ def run(arguments: argparse.Namespace) -> None:
     execution = resolve(read_settings(arguments, ExecutionSettings))
     subset, validation = read_split(arguments.subset, info), read_split(arguments.validation, info)
     task = Task(
-        spec, settings, execution, arguments.images, subset, validation, supernet, arguments.recalibrate, arguments.seed
+        spec,
+        settings,
+        execution,
+        arguments.images,
+        subset,
+        validation,
+        supernet,
+        arguments.recalibrate,
+        arguments.seed,
+        arguments.loaders,
     )
     facts = {
         "network": {key: value for key, value in asdict(spec).items() if key != "genome"},

@@ -61,8 +61,11 @@ def network_for(arguments: argparse.Namespace, info: Any, genome: Genome, *, bin
 
 
 def add_execution(parser: argparse.ArgumentParser) -> None:
-    """Device, precision and threads."""
+    """Device, precision and threads, and what has no influence on results: processes that decode photographs."""
     add_settings(parser, ExecutionSettings)
+    parser.add_argument(
+        "--loaders", type=int, default=0, help="processes that decode photographs; 0 for none of its own"
+    )
 
 
 def genome(text: str) -> Genome:

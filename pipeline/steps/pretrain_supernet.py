@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.seed,
         "supernet",
         arguments.save_minutes,
+        arguments.loaders,
     )
     started = time.monotonic()
     indices = read_split(arguments.subset, info)

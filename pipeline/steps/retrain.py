@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
         seed_for("retrain", arguments.seed, arguments.repetition),
         "retraining",
         arguments.save_minutes,
+        arguments.loaders,
     )
     started = time.monotonic()
     train_network(recipe, arguments.images, None, arguments.weights, arguments.history, arguments.timing, started)

@@ -1,21 +1,29 @@
 """Runs the workflow, or goes on with it after an interruption, and prints the results. Also called 'resume'.
 
-Everything after the step's own flags goes to Snakemake; without --cores it gets all cores.
+All other flags go to Snakemake; without --cores it gets all cores. Progress is shown in one line (with -p or --verbose:
+all that Snakemake says); its full output is kept under .snakemake/log/.
 """
 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import UserError
 from pipeline.lifeline import WORKFLOW_PID, alive
+from pipeline.overview import Overview
 
 #: Written when a workflow starts, so that a lock can be told from a lock that somebody left.
 RUN_RECORD = Path(".snakemake/binary-nas-run.json")
 LOCKS = Path(".snakemake/locks")
+#: Flags of Snakemake that ask for output: it is shown as it is, instead of one line of progress.
+_WORDY = {"-n", "--dry-run", "--dryrun", "-p", "--printshellcmds", "--verbose", "--dag", "--rulegraph", "--filegraph"}
+_WORDY |= {"--summary", "--detailed-summary", "--lint", "--unlock", "--report", "--help", "-h", "--list-rules"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     extra = arguments.others
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
         extra = ["--cores", "all", *extra]
-    code = _call([*command, *extra])
+    wordy = not _WORDY.isdisjoint(extra)
+    code = _call([*command, *extra]) if wordy else _follow([*command, *extra], config["experiment"])
     if code != 0:
         return code
     results = Path("results") / config["experiment"]
@@ -44,14 +53,33 @@ def run(arguments: argparse.Namespace) -> int:
     if not table.exists():  # a dry run, or one of some rules only
         return 0
     if not report.exists() or report.stat().st_mtime < table.stat().st_mtime:
-        code = _call([*command, "--report", str(report), "--quiet", "all"])
+        report_command = [*command, "--report", str(report), "--quiet", "all"]
+        code = subprocess.run(report_command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
     print(f"\n{table.read_text()}\nReport: {report}")
     return code
 
 
 def _call(command: list[str]) -> int:
-    """Runs a command in the foreground. Ctrl-C reaches it by itself: it ends in its own way, and we wait for it."""
-    process = subprocess.Popen(command)
+    """Runs a command in the foreground, its output as it is."""
+    return _wait_for(subprocess.Popen(command))
+
+
+def _follow(command: list[str], title: str) -> int:
+    """Runs the workflow and shows its progress in one line, and what explains a failure."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
+    overview = Overview(title)
+    assert process.stdout is not None
+    reader = threading.Thread(target=overview.follow, args=(process.stdout,))
+    reader.start()
+    code = _wait_for(process)
+    reader.join()
+    overview.close(code)
+    return code
+
+
+def _wait_for(process: "subprocess.Popen[Any]") -> int:
+    # Ctrl-C reaches Snakemake by itself: it ends in its own way, and we wait for it.
     while True:
         try:
             return process.wait()

@@ -1,0 +1,77 @@
+"""A whole run in one line: how much of the workflow is done, and what it is doing, from what Snakemake says.
+
+Snakemake tells of every job in a dozen lines. Here they become a bar, or in a log a line now and then; what explains a
+failure is shown as it is.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable
+
+from pipeline.progress import Progress, log, say
+
+_STEPS = re.compile(r"(\d+) of (\d+) steps")
+_TOTAL = re.compile(r"total +(\d+)$")
+_RULE = re.compile(r"(?:local)?rule (\w+):")
+_WILDCARDS = re.compile(r" +wildcards: (.*)")
+_FENCE = "=" * 20
+#: Lines kept to explain a failure for which no step's log was shown.
+_KEPT = 25
+
+
+class Overview:
+    """Reads Snakemake's output line by line.
+
+    Args:
+        title: for the progress line, such as the experiment's name.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._progress: Progress | None = None
+        self._done = 0
+        self._rule = ""
+        self._fences = 0  # of the log that is being shown
+        self._failed = False
+        self._last: deque[str] = deque(maxlen=_KEPT)
+
+    def follow(self, lines: Iterable[str]) -> None:
+        """Shows progress until the output ends."""
+        for line in lines:
+            self._read(line.rstrip("\n"))
+
+    def _read(self, line: str) -> None:
+        self._last.append(line)
+        if self._fences or line.startswith("Logfile "):
+            self._show_log(line)
+        elif total := _TOTAL.match(line):
+            self._progress = Progress(self._title, int(total[1]), "steps")
+        elif rule := _RULE.match(line):
+            self._rule = rule[1]
+        elif wildcards := _WILDCARDS.match(line):
+            self._rule = f"{self._rule.split(' ')[0]} {wildcards[1]}"
+        elif steps := _STEPS.match(line):
+            self._advance(int(steps[1]))
+
+    def _advance(self, done: int) -> None:
+        if self._progress is not None:
+            self._progress.advance(done - self._done, f"now {self._rule}")
+        self._done = done
+
+    def _show_log(self, line: str) -> None:
+        self._failed = True
+        if line.startswith(_FENCE):
+            self._fences = (self._fences + 1) % 3  # the heading, the fence above and the one below
+        elif not self._fences:
+            self._fences = 1
+            log(f"failed: {line.removeprefix('Logfile ')}")
+        else:
+            say(f"    {line}")
+
+    def close(self, code: int) -> None:
+        """Ends the line; where the run failed and nothing has said why, shows Snakemake's last words."""
+        if self._progress is not None:
+            self._progress.close()
+        if code != 0 and not self._failed:
+            for line in self._last:
+                say(line)

@@ -1,0 +1,65 @@
+"""One line for a whole run: counted right, quiet on success, and plain about what failed."""
+
+import pytest
+
+from pipeline import progress
+from pipeline.overview import Overview
+
+START = """Building DAG of jobs...
+Job stats:
+job                    count
+-------------------  -------
+retrain                    4
+total                      5
+
+[Mon Nov 23 14:28:29 2026]
+rule retrain:
+    input: results/f/data/train.h5
+    wildcards: model=uniform-1x, seed=0
+    threads: 1
+[Mon Nov 23 14:28:32 2026]
+Finished jobid: 4 (Rule: retrain)
+2 of 5 steps (40%) done
+"""
+FAILURE = """Error in rule retrain:
+    jobid: 3
+Logfile results/f/logs/retrain/uniform-1x_0.log:
+================================================================================
+2026-11-23 14:28:31  retraining: binary VGG-small
+error: it diverged: lower its learning rate
+================================================================================
+[Mon Nov 23 14:28:38 2026]
+Exiting because a job execution failed.
+"""
+
+
+@pytest.fixture
+def said(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+
+    def read(text: str, code: int) -> str:
+        overview = Overview("mine")
+        overview.follow(text.splitlines(keepends=True))
+        overview.close(code)
+        return capsys.readouterr().err
+
+    return read
+
+
+def test_progress_is_one_line(said):
+    first, last = said(START, 0).splitlines()
+    assert "mine: 2 of 5 steps" in first and "now retrain model=uniform-1x, seed=0" in first
+    assert "left (until" in first
+    assert "mine: 2 of 5 steps, took" in last
+
+
+def test_a_failed_steps_log_is_shown_and_nothing_else(said):
+    lines = said(START + FAILURE, 1)
+    assert "failed: results/f/logs/retrain/uniform-1x_0.log:" in lines
+    assert "    error: it diverged: lower its learning rate" in lines
+    assert "====" not in lines and "Exiting" not in lines and "jobid" not in lines
+
+
+def test_what_failed_before_any_step_is_shown(said):
+    assert "WorkflowError: configuration: seed" in said("WorkflowError: configuration: seed is 'x'\n", 1)
+    assert said("Building DAG of jobs...\nNothing to be done\n", 0) == ""
