@@ -9,6 +9,8 @@ from workflow import ROOT
 import pipeline
 
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+#: What runs the workflow, not its steps.
+ENGINE = {"snakemake", "pygments"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -18,7 +20,7 @@ def split(requirement: str) -> tuple[str, str]:
 
 
 def test_conda_and_pip_ask_for_the_same():
-    wanted = {CONDA_NAMES.get(n, n): v for n, v in map(split, PROJECT["dependencies"]) if n != "snakemake"}
+    wanted = {CONDA_NAMES.get(n, n): v for n, v in map(split, PROJECT["dependencies"]) if n not in ENGINE}
     wanted["python"] = PROJECT["requires-python"]
     environment = yaml.safe_load((ROOT / "envs" / "pipeline.yaml").read_text())
     assert dict(map(split, environment["dependencies"])) == wanted

@@ -46,17 +46,17 @@ def run(arguments: argparse.Namespace) -> int:
         extra = ["--cores", "all", *extra]
     wordy = not _WORDY.isdisjoint(extra)
     code = _call([*command, *extra]) if wordy else _follow([*command, *extra], config["experiment"])
-    if code != 0:
-        return code
     results = Path("results") / config["experiment"]
     table, report = results / "tables" / "results.md", results / "report.html"
-    if not table.exists():  # a dry run, or one of some rules only
-        return 0
+    if code != 0 or not table.exists():  # without a table: a dry run, or one of some rules only
+        return code
     if not report.exists() or report.stat().st_mtime < table.stat().st_mtime:
         report_command = [*command, "--report", str(report), "--quiet", "all"]
-        code = subprocess.run(report_command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        done = subprocess.run(report_command, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise UserError("the tables are made, but the report is not", done.stderr.strip().splitlines()[-1])
     print(f"\n{table.read_text()}\nReport: {report}")
-    return code
+    return 0
 
 
 def _call(command: list[str]) -> int:
