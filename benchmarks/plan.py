@@ -21,8 +21,8 @@ from pipeline.hardware import describe_machine
 OVERLAY = """
 experiment: plan
 search: {{generations: 50, population: 32, shards: {shards}}}
-searches: {{B: null, random-A: null, random-B: null}}
-models: {{found-B: null, random-A: null, random-B: null}}
+searches: {{B: null, random: null}}
+models: {{found-B: null, random: null}}
 """
 
 
