@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         extra = ["--cores", "all", *extra]
     wordy = not _WORDY.isdisjoint(extra)
     code = _call([*command, *extra]) if wordy else _follow([*command, *extra], config["experiment"])
-    results = Path("results") / config["experiment"]
+    results = Path("results") / _experiment(config, extra)
     table, report = results / "tables" / "results.md", results / "report.html"
     if code != 0 or not table.exists():  # without a table: a dry run, or one of some rules only
         return code
@@ -57,6 +58,12 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError("the tables are made, but the report is not", done.stderr.strip().splitlines()[-1])
     print(f"\n{table.read_text()}\nReport: {report}")
     return 0
+
+
+def _experiment(config: Mapping[str, Any], extra: Sequence[str]) -> str:
+    """The experiment's name; ``--config experiment=NAME`` overrides the configuration files, as in Snakemake."""
+    given = [word.removeprefix("experiment=") for word in extra if word.startswith("experiment=")]
+    return given[-1] if "--config" in extra and given else config["experiment"]
 
 
 def _call(command: list[str]) -> int:
