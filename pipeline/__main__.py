@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from pipeline import __version__
-from pipeline.errors import UserError
+from pipeline.errors import StoppedError, UserError
 from pipeline.steps import STEPS
 
 #: A step that sets this default takes flags that it does not know, to pass them on.
@@ -18,7 +18,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one step. Returns the exit code: 0, 1 for a user's mistake, 130 after Ctrl-C."""
+    """Runs one step. Returns the exit code: 0, 1 for a user's mistake, 128 and the signal's number after one."""
     words = list(sys.argv[1:] if argv is None else argv)
     # Only the step that is asked for is imported: the others' help would cost every call their imports.
     name = "run" if words[:1] == ["resume"] else next(iter(words), "")
@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except StoppedError as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
     except BrokenPipeError:
         return 1
     except KeyboardInterrupt:

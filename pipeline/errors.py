@@ -1,8 +1,10 @@
-"""Errors that a user can mend. The command line prints them as one sentence, without a stack trace."""
+"""What the command line prints as one sentence, without a stack trace."""
+
+import signal
 
 
 class UserError(Exception):
-    """What is wrong and where, and, where it is not plain from that, what to do.
+    """A mistake that the user can mend: what is wrong and where, and, where it is not plain from that, what to do.
 
     >>> str(UserError("no file 'images.h5'", "run prepare-dataset first"))
     "no file 'images.h5': run prepare-dataset first"
@@ -10,3 +12,11 @@ class UserError(Exception):
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(f"{problem}: {remedy}" if remedy else problem)
+
+
+class StoppedError(Exception):
+    """A long training was asked to end by a signal, and its state is on disk."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}; the same command goes on from here")
+        self.exit_code = 128 + number

@@ -1,6 +1,5 @@
 """Training one network to the end and writing what became of it: the supernet, and every row of the table."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -55,7 +54,6 @@ def train_network(
     weights: Path,
     history: Path,
     timing: Path,
-    started: float,
 ) -> None:
     """Trains and writes weights (HDF5), the curve (CSV) and what it took (JSON); the weights come last.
 
@@ -64,7 +62,6 @@ def train_network(
         images: the prepared train set.
         indices: which of its images; None for all.
         weights, history, timing: files to write.
-        started: ``time.monotonic()`` at the step's start.
 
     Raises:
         UserError: the training diverged, a file is damaged or cannot be written.
@@ -94,8 +91,7 @@ def train_network(
         raise UserError(f"the {recipe.task} of {spec.title} diverged ({error})", "lower its learning rate") from None
     rows = [{key: f"{value:.6g}" for key, value in asdict(epoch).items()} for epoch in training.history]
     write_csv(history, HISTORY, rows)
-    seconds = time.monotonic() - started
-    record = {"seconds": round(seconds, 2), "device": execution.device_type, "threads": execution.threads}
+    record = {"seconds": round(saved.seconds(), 2), "device": execution.device_type, "threads": execution.threads}
     record["machine"] = describe_machine(execution.device_type)
     write_json(timing, {**record, **provenance()})
     tensors = {name: tensor.cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}

@@ -14,14 +14,10 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import UserError
+from pipeline.errors import StoppedError, UserError
 from pipeline.progress import log, progress
 from pipeline.tensors import digest, read_attributes, read_tensors, write_tensors
 from pipeline.training import Training
-
-
-class StoppedError(Exception):
-    """The process was asked to end; the training's state is on disk."""
 
 
 class SavedState:
@@ -35,6 +31,12 @@ class SavedState:
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self._path = path
         self._identity = dict(identity)
+        self._started = time.monotonic()
+        self._before = 0.0
+
+    def seconds(self) -> float:
+        """Time that the training has taken, in this process and in the interrupted ones before it."""
+        return self._before + time.monotonic() - self._started
 
     def restore(self, training: Training) -> bool:
         """Takes up a saved state. One that is damaged or of other settings is set aside with a warning."""
@@ -48,6 +50,7 @@ class SavedState:
             if digest(arrays) != attributes["digest"]:
                 raise UserError("its tensors are not those that were saved")
             training.restore({name: torch.from_numpy(array) for name, array in arrays.items()})
+            self._before = float(attributes["seconds"])
         except (UserError, KeyError, RuntimeError, OSError, ValueError) as error:
             aside = self._path.with_suffix(".set-aside.h5")
             self._path.replace(aside)
@@ -58,7 +61,7 @@ class SavedState:
     def save(self, training: Training) -> None:
         """Replaces the saved state. Raises UserError where it cannot be written."""
         tensors = {name: tensor.numpy() for name, tensor in training.state().items()}
-        write_tensors(self._path, tensors, {"identity": self._identity})
+        write_tensors(self._path, tensors, {"identity": self._identity, "seconds": self.seconds()})
 
     def remove(self) -> None:
         """Once the artifact is complete, the state is of no use."""
@@ -81,7 +84,7 @@ def train(training: Training, saved: SavedState, task: str, save_minutes: float)
             bar.advance(note=f"epoch {last.epoch}: loss {last.loss:.3f}, top-1 {last.top1:.1f} %" if last else "")
             if asked:
                 saved.save(training)
-                raise StoppedError(f"stopped by {signal.Signals(asked[0]).name}; the same command goes on from here")
+                raise StoppedError(asked[0])
             if time.monotonic() - saved_at > 60 * save_minutes:
                 saved.save(training)
                 saved_at = time.monotonic()

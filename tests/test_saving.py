@@ -7,8 +7,8 @@ import pytest
 import torch
 from test_training import finish, same, start
 
-from pipeline.errors import UserError
-from pipeline.saving import SavedState, StoppedError, train
+from pipeline.errors import StoppedError, UserError
+from pipeline.saving import SavedState, train
 from pipeline.training import Training
 
 IDENTITY = {"settings": "these", "seed": 0}
@@ -103,3 +103,16 @@ def test_a_restored_state_keeps_the_memory_format(digits, tmp_path):
     weight = fresh.network.get_submodule("conv3").weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
     assert fresh._momentum[2].stride() == fresh._parameters[2].stride()
+
+
+def test_time_adds_up_over_interruptions(digits, tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("pipeline.saving.time.monotonic", lambda: now[0])
+    first = SavedState(tmp_path / "state.h5", IDENTITY)
+    now[0] += 40
+    first.save(start(digits))
+    now[0] += 1000  # nothing runs
+    second = SavedState(tmp_path / "state.h5", IDENTITY)
+    assert second.restore(start(digits))
+    now[0] += 2
+    assert second.seconds() == 42.0

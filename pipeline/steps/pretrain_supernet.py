@@ -1,7 +1,6 @@
 """Trains the supernet: the uniform network of the largest ratio, from which candidates inherit their weights."""
 
 import argparse
-import time
 
 from pipeline.genome import RATIOS
 from pipeline.settings import ExecutionSettings, TrainingSettings
@@ -42,6 +41,5 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.save_minutes,
         arguments.loaders,
     )
-    started = time.monotonic()
     indices = read_split(arguments.subset, info)
-    train_network(recipe, arguments.images, indices, arguments.supernet, arguments.history, arguments.timing, started)
+    train_network(recipe, arguments.images, indices, arguments.supernet, arguments.history, arguments.timing)

@@ -1,7 +1,6 @@
 """Trains one row of the table in full, from random weights, on the whole train set."""
 
 import argparse
-import time
 
 from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.steps.options import add_execution, add_network, add_settings, genome, path, read_settings
@@ -44,5 +43,4 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.save_minutes,
         arguments.loaders,
     )
-    started = time.monotonic()
-    train_network(recipe, arguments.images, None, arguments.weights, arguments.history, arguments.timing, started)
+    train_network(recipe, arguments.images, None, arguments.weights, arguments.history, arguments.timing)
