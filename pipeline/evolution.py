@@ -6,7 +6,7 @@ extended by more generations later.
 
 >>> space = SearchSpace(genes=2, ratios=(0.5, 1.0))
 >>> [child.genome for child in propose(space, EvolutionSettings(population=3), [], seed=0, generation=0)]
-[(0.5, 1.0), (1.0, 0.5), (0.5, 0.5)]
+[(0.5, 1.0), (1.0, 1.0), (1.0, 0.5)]
 """
 
 import heapq

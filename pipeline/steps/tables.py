@@ -438,40 +438,13 @@ def _markdown(grid: Grid) -> str:
 
 
 def _latex(grid: Grid) -> str:
-    """The table as a tabular environment."""
+    """The table as a tabular environment with booktabs' rules."""
+    import pandas
+
     columns = "l" * grid.words + "r" * (len(grid.headers) - grid.words)
-    header, *lines = (" & ".join(map(escape_latex, line)) + r" \\" for line in (grid.headers, *grid.lines))
-    body = [
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        header,
-        r"\midrule",
-        *lines,
-        r"\bottomrule",
-        r"\end{tabular}",
-    ]
-    return "\n".join(body)
-
-
-_LATEX = str.maketrans(
-    {
-        **{character: f"\\{character}" for character in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "×": r"$\times$",
-    }
-)
-
-
-def escape_latex(text: str) -> str:
-    """The text as LaTeX prints it.
-
-    >>> print(escape_latex("my_model {5/3} 50 %"))
-    my\\_model \\{5/3\\} 50 \\%
-    """
-    return text.translate(_LATEX)
+    frame = pandas.DataFrame(grid.lines, columns=grid.headers)
+    text = frame.to_latex(index=False, escape=True, column_format=columns).rstrip("\n")
+    return text.replace("±", r"$\pm$").replace("×", r"$\times$")
 
 
 def _wrap(text: str, indent: str = "") -> str:
