@@ -23,7 +23,7 @@ lint: $(VENV)/.test
 	$(BIN)/snakemake --lint
 
 unit: $(VENV)/.test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
 # pip reads constraints.txt for the versions that this commit was tested with; pyproject.toml has the ranges.
 $(VENV)/.run: pyproject.toml constraints.txt

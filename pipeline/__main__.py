@@ -14,7 +14,9 @@ OTHERS = "others"
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    pass
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        # A required flag has no default, and an empty one says nothing.
+        return super()._get_help_string(action) if action.default else action.help
 
 
 def main(argv: Sequence[str] | None = None) -> int:

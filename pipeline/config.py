@@ -4,12 +4,13 @@ Everything wrong that the configuration alone can show is shown here, before any
 """
 
 import difflib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from pipeline.cost import network_cost
@@ -35,6 +36,8 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(cleaned.get(section), Mapping):
             cleaned[section] = {name: value for name, value in cleaned[section].items() if value is not None}
     _check_schema(cleaned)
+    for section in ("searches", "models"):
+        cleaned[section] = _in_order(cleaned[section], section)
     _check_dataset(cleaned)
     _check_trainings(cleaned)
     _check_augmentations(cleaned)
@@ -42,6 +45,15 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_searches(cleaned)
     _check_published(cleaned)
     return cleaned
+
+
+def _in_order(entries: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """The default configuration's entries first and in its order: Snakemake puts those of an overlay before them."""
+    default = list(yaml.safe_load((ROOT / "config.yaml").read_text())[section])
+    return {
+        name: entries[name]
+        for name in [*(n for n in default if n in entries), *(n for n in entries if n not in default)]
+    }
 
 
 def read_config(paths: list[Path]) -> dict[str, Any]:
@@ -56,6 +68,8 @@ def read_config(paths: list[Path]) -> dict[str, Any]:
             values = yaml.safe_load(path.read_text())
         except OSError as error:
             raise UserError(f"cannot read the configuration {path}", error.strerror or str(error)) from None
+        except UnicodeDecodeError:
+            raise UserError(f"the configuration {path} is no text in UTF-8") from None
         except yaml.YAMLError as error:
             raise UserError(f"{path} is no valid YAML", " ".join(str(error).split())) from None
         if not isinstance(values, dict):
@@ -80,8 +94,20 @@ def genome_of(config: Mapping[str, Any], model: str) -> Genome:
     return uniform_genome(config["network"]["name"], genome)
 
 
+def _is_integer(checker: Any, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)  # JSON Schema itself takes 2.0 for one
+
+
+def _is_number(checker: Any, value: Any) -> bool:
+    return _is_integer(checker, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+_types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer).redefine("number", _is_number)
+_Validator = validators.extend(Draft202012Validator, type_checker=_types)
+
+
 def _check_schema(config: Mapping[str, Any]) -> None:
-    error = best_match(Draft202012Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(config))
+    error = best_match(_Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(config))
     if error is not None:
         raise UserError(*_explain(error))
 
@@ -112,6 +138,8 @@ def _explain(error: ValidationError) -> tuple[str, str]:
     value = error.validator_value
     listed = ", ".join("null" if v is None else str(v) for v in value) if isinstance(value, list) else str(value)
     remedy = limits[error.validator].format(listed) if error.validator in limits else error.message
+    if isinstance(error.instance, str) and error.validator == "type":
+        remedy += "; a number inside --config '…={…}' arrives as text, so give it in a file (--configfile)"
     shown = "null" if error.instance is None else repr(error.instance)
     return f"{where} is {shown}", remedy
 

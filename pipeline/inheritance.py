@@ -41,6 +41,8 @@ def load_network(weights: Path) -> Network:
         ) from None
     network = Network(spec)
     inherit(network, weights)
+    if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
+        raise UserError(f"{weights} is damaged: it holds numbers that no training leaves", "delete it to train again")
     return network
 
 

@@ -24,7 +24,7 @@ from pipeline.images import Normalisation
 from pipeline.prepared import FORMAT
 from pipeline.randomness import random_for
 from pipeline.settings import Augmentation
-from pipeline.tensors import open_hdf5
+from pipeline.tensors import keep_open, open_hdf5
 
 #: Batches that each worker has ready.
 _AHEAD = 2
@@ -134,7 +134,7 @@ class _BatchDecoder(Dataset[Tensor]):
         """(B, size, size, C) bytes of the batch (step, indices)."""
         step, indices = item
         if self._file is None:
-            self._file = open_hdf5(self._path, FORMAT)
+            self._file = keep_open(self._path, FORMAT)
         encoded = self._file["encoded"]
         batch = torch.empty((len(indices), self._size, self._size, self._channels), dtype=torch.uint8)
         for place, index in enumerate(indices.tolist()):

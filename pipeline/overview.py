@@ -32,7 +32,7 @@ class Overview:
         self._done = 0
         self._rule = ""
         self._fences = 0  # of the log that is being shown
-        self._failed = False
+        self._failed = self._interrupted = False
         self._last: deque[str] = deque(maxlen=_KEPT)
 
     def follow(self, lines: Iterable[str]) -> None:
@@ -55,10 +55,16 @@ class Overview:
 
     def _advance(self, done: int) -> None:
         if self._progress is not None:
-            self._progress.advance(done - self._done, f"now {self._rule}")
+            self._progress.advance(done - self._done, f"last started: {self._rule}")
         self._done = done
 
+    def interrupt(self) -> None:
+        """From here on nothing fails any more; it is being stopped."""
+        self._interrupted = True
+
     def _show_log(self, line: str) -> None:
+        if self._interrupted:
+            return
         self._failed = True
         if line.startswith(_FENCE):
             self._fences = (self._fences + 1) % 3  # the heading, the fence above and the one below
@@ -71,7 +77,11 @@ class Overview:
     def close(self, code: int) -> None:
         """Ends the line; where the run failed and nothing has said why, shows Snakemake's last words."""
         if self._progress is not None:
-            self._progress.close()
-        if code != 0 and not self._failed:
+            self._progress.close("" if code == 0 else "stopped")
+        if self._interrupted:
+            say("Interrupted. The same command goes on from here.")
+        elif code == 0 and self._progress is None:
+            say("Nothing to do: everything is up to date.")
+        elif code != 0 and not self._failed:
             for line in self._last:
                 say(line)

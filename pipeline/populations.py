@@ -3,17 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from pipeline.archive import Evaluation, Timing
+from pipeline.archive import Evaluation, Status, Timing
 from pipeline.errors import UserError
-from pipeline.evolution import Individual
+from pipeline.evolution import Individual, Origin
 from pipeline.files import read_csv, read_json, write_csv, write_json
 from pipeline.genome import Genome, check_ratios, format_genome, parse_genome
 
 POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_bytes")
 EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason")
 SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitness", "reason")
+_AGAIN = "delete the file, and it is made again"
 TIMINGS = ("slot", "genome", "seconds", "reused", "machine")
 
 
@@ -42,7 +43,7 @@ def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> l
     population = []
     for slot, row in enumerate(rows):
         where = f"row {slot + 1} of {path}"
-        remedy = "delete the file, and it is proposed again"
+        remedy = _AGAIN
         try:
             genome = parse_genome(row["genome"])
             check_ratios(genome, ratios)
@@ -54,9 +55,19 @@ def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> l
             raise UserError(f"{where}: genome {row['genome']} stands there twice", remedy)
         if row["slot"] != str(slot):
             raise UserError(f"{where}: slot {row['slot']!r} should be {slot}", remedy)
+        if row["origin"] not in get_args(Origin):
+            raise UserError(f"{where}: origin is '{row['origin']}'", remedy)
+        for column in ("flops", "relative_flops", "memory_bytes"):
+            _number(row, column, where)
         seen.add(genome)
         population.append({**row, "genome": genome, "relative_flops": _number(row, "relative_flops", where)})
     return population
+
+
+def check_genome(genome: Genome, genes: int, ratios: Sequence[float], path: Path) -> None:
+    """Raises UserError where a genome in the file ``path`` is none of this search's space."""
+    if len(genome) != genes or not set(genome) <= set(ratios):
+        raise UserError(f"{path}: genome {format_genome(genome)} is not of this search's space", _AGAIN)
 
 
 def read_individuals(path: Path) -> list[Individual]:
@@ -68,8 +79,12 @@ def read_individuals(path: Path) -> list[Individual]:
     individuals = []
     for line, row in enumerate(read_csv(path, ("genome", "relative_flops")), start=2):
         where = f"line {line} of {path}"
-        top1 = _number(row, "top1", where) if row.get("top1") else None
-        individuals.append(Individual(parse_genome(row["genome"]), top1, _number(row, "relative_flops", where)))
+        top1 = _number(row, "top1", where, most=100) if row.get("top1") else None
+        try:
+            genome = parse_genome(row["genome"])
+        except UserError as error:
+            raise UserError(f"{where}: {error}", _AGAIN) from None
+        individuals.append(Individual(genome, top1, _number(row, "relative_flops", where)))
     return individuals
 
 
@@ -86,8 +101,19 @@ def evaluation_row(slot: int, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def read_evaluations(paths: Sequence[Path]) -> dict[int, dict[str, str]]:
-    """The lines of all shards of a generation, by slot."""
-    return {int(row["slot"]): row for path in paths for row in read_csv(path, EVALUATIONS)}
+    """The lines of all shards of a generation, by slot. Raises UserError for one that no evaluation has written."""
+    evaluations = {}
+    for path in paths:
+        for line, row in enumerate(read_csv(path, EVALUATIONS), start=2):
+            where = f"line {line} of {path}"
+            if not row["slot"].isdigit() or row["status"] not in get_args(Status):
+                raise UserError(f"{where}: slot '{row['slot']}' with status '{row['status']}'", _AGAIN)
+            if (row["status"] == "ok") != bool(row["top1"]):
+                raise UserError(f"{where}: status '{row['status']}' with top1 '{row['top1']}'", _AGAIN)
+            if row["top1"]:
+                _number(row, "top1", where, most=100)
+            evaluations[int(row["slot"])] = row
+    return evaluations
 
 
 def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool) -> dict[str, Any]:
@@ -123,11 +149,11 @@ def read_best(path: Path) -> Best:
         raise UserError(f"{path} does not say what a search found", "delete it, and it is made again") from None
 
 
-def _number(row: Mapping[str, str], column: str, where: str) -> float:
+def _number(row: Mapping[str, str], column: str, where: str, most: float = float("inf")) -> float:
     try:
         value = float(row[column])
     except ValueError:
         value = float("nan")
-    if not 0 <= value < float("inf"):
-        raise UserError(f"{where}: {column} is '{row[column]}'", "delete the file, and it is made again")
+    if not 0 <= value <= most or value == float("inf"):
+        raise UserError(f"{where}: {column} is '{row[column]}'", _AGAIN)
     return value

@@ -149,7 +149,7 @@ def prepare(
     _check_classes(sets[0], dataset.classes)
     mean, std = _moments(sets[0].histogram())
     written = []
-    for parts, (_, output) in zip(sets, (train, test), strict=True):
+    for parts, (_, output), name in zip(sets, (train, test), ("train", "test"), strict=True):
         totals = parts.totals()
         if not totals["count"]:
             raise UserError(f"there is no image that can be read for {output}", "add images")
@@ -164,6 +164,7 @@ def prepare(
             totals["count"],
             mean,
             std,
+            name,
             totals["skipped"],
             made_with=json.dumps(made_with, sort_keys=True),
         )

@@ -44,6 +44,7 @@ class ImagesInfo:
         count: how many images there are.
         mean, std: of each channel of the train images as a network sees them, in units of the full brightness; a
             file of test images carries the train images' values.
+        split: 'train' or 'test'.
         skipped: damaged images that were left out.
         digest: SHA-256 over everything that a training can see: images, labels, classes and the values above.
         made_with: settings of the preparation and versions of the software.
@@ -57,16 +58,21 @@ class ImagesInfo:
     count: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    split: str = "train"
     skipped: int = 0
     digest: str = ""
     made_with: str = "{}"
 
 
-def read_info(path: Path) -> ImagesInfo:
+def read_info(path: Path, split: str | None = None) -> ImagesInfo:
     """The attributes of a file of prepared images.
 
+    Args:
+        path: the file.
+        split: 'train' or 'test', where only one of them will do.
+
     Raises:
-        UserError: the file is missing, damaged or of another kind.
+        UserError: the file is missing, damaged or of another kind, or holds the other split's images.
     """
     with open_hdf5(path, FORMAT) as file:
         values = {key: file.attrs[key] for key in (field.name for field in fields(ImagesInfo))}
@@ -74,6 +80,10 @@ def read_info(path: Path) -> ImagesInfo:
         values[key] = int(values[key])
     for key in ("classes", "mean", "std"):
         values[key] = tuple(json.loads(values[key]))
+    if split not in (None, values["split"]):
+        raise UserError(
+            f"{path} holds {values['split']} images, but {split} images are needed here", "name the other file"
+        )
     return ImagesInfo(**values)
 
 
@@ -148,7 +158,9 @@ def write_images(path: Path, info: ImagesInfo, length: int, parts: Iterable[Arra
     shape = (info.count, info.size, info.size, info.channels) if info.storage == "pixels" else (length,)
     labels, lengths = [], []
     with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest", locking=False) as file:
-        images = file.create_dataset(name, shape, np.uint8)
+        # HDF5 checks the sum of what is read. Not of encoded images, whose random reads would take in whole chunks; a
+        # damaged one does not decode.
+        images = file.create_dataset(name, shape, np.uint8, fletcher32=info.storage == "pixels")
         filled = 0
         for part in parts:
             images[filled : filled + len(part[name])] = part[name]
@@ -161,7 +173,7 @@ def write_images(path: Path, info: ImagesInfo, length: int, parts: Iterable[Arra
         if info.storage == "jpeg":
             numbers["offsets"] = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
         for key, values in numbers.items():
-            file[key] = values
+            file.create_dataset(key, data=values, fletcher32=True)
             digest.update(values.data)
         for key, value in {**attributes, "digest": digest.hexdigest(), "format": FORMAT}.items():
             file.attrs[key] = value

@@ -48,13 +48,14 @@ class Progress:
         text += f", {duration(elapsed)} so far, about {duration(remaining)} left (until {end:%H:%M:%S})"
         log(text + (f", {note}" if note else ""))
 
-    def close(self) -> None:
-        """Ends the bar, or writes how long it took."""
+    def close(self, how: str = "") -> None:
+        """Ends the bar, or writes how long it took; ``how`` is said where it did not end well."""
         if self._bar is not None:
             self._bar.close()
         else:
             elapsed = time.monotonic() - self._start
-            log(f"{self._task}: {self._done} of {self._total} {self._unit}, took {duration(elapsed)}")
+            ending = f"{how} after" if how else "took"
+            log(f"{self._task}: {self._done} of {self._total} {self._unit}, {ending} {duration(elapsed)}")
 
 
 @contextmanager

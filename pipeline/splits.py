@@ -145,6 +145,8 @@ def read_split(path: Path, images: _Images) -> list[int]:
         ):
             raise UserError(f"line {line} of {path} is about other images", "delete it, and it is made again")
         indices.append(index)
+    if len(set(indices)) != len(indices):
+        raise UserError(f"{path} lists an image twice", "delete it, and it is made again")
     if not indices:
         raise UserError(f"{path} lists no images", "delete it, and it is made again")
     return indices

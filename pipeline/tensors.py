@@ -6,7 +6,8 @@ inherits its weights from the supernet.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,8 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], attributes: Map
         for key, value in attributes.items():
             file.attrs[key] = json.dumps(value)
         for name, tensor in tensors.items():
-            file.create_dataset(name, data=tensor)
+            # HDF5 checks the sum of whatever part is read later; a single number has no chunks to sum.
+            file.create_dataset(name, data=tensor, fletcher32=tensor.size > 1)
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
@@ -69,18 +71,33 @@ def digest(tensors: Mapping[str, np.ndarray]) -> str:
     return total.hexdigest()
 
 
-def open_hdf5(path: Path, expected_format: str) -> h5py.File:
+@contextmanager
+def open_hdf5(path: Path, expected_format: str) -> Iterator[h5py.File]:
     """Opens one of this project's HDF5 files for reading, without locks, which network file systems often lack.
 
     Raises:
-        UserError: the file is missing, damaged or of another kind.
+        UserError: the file is missing, damaged or of another kind, or what is read of it inside the block is damaged.
     """
+    try:
+        with keep_open(path, expected_format) as file:
+            yield file
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:120]
+    return UserError(f"{path} is damaged or no HDF5 file ({reason})", "delete it, and it is made again")
+
+
+def keep_open(path: Path, expected_format: str) -> h5py.File:
+    """The same for as long as the caller likes. Raises UserError where the file is missing, damaged or another kind."""
     try:
         file = h5py.File(path, "r", locking=False)
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
     except OSError as error:
-        raise UserError(f"{path} is damaged or no HDF5 file ({error})", "delete it, and it is made again") from None
+        raise _damaged(path, error) from None
     found = file.attrs.get("format")
     if found != expected_format:
         file.close()

@@ -48,7 +48,7 @@ def said(monkeypatch, capsys):
 
 def test_progress_is_one_line(said):
     first, last = said(START, 0).splitlines()
-    assert "mine: 2 of 5 steps" in first and "now retrain model=uniform-1x, seed=0" in first
+    assert "mine: 2 of 5 steps" in first and "last started: retrain model=uniform-1x, seed=0" in first
     assert "left (until" in first
     assert "mine: 2 of 5 steps, took" in last
 
@@ -62,4 +62,4 @@ def test_a_failed_steps_log_is_shown_and_nothing_else(said):
 
 def test_what_failed_before_any_step_is_shown(said):
     assert "WorkflowError: configuration: seed" in said("WorkflowError: configuration: seed is 'x'\n", 1)
-    assert said("Building DAG of jobs...\nNothing to be done\n", 0) == ""
+    assert said("Building DAG of jobs...\nNothing to be done\n", 0) == "Nothing to do: everything is up to date.\n"

@@ -1,5 +1,6 @@
 """The command line: damaged and mistaken files get one sentence and exit code 1, never a stack trace."""
 
+import csv
 import json
 import shutil
 import subprocess
@@ -10,6 +11,7 @@ import h5py
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.files import write_csv
 from pipeline.steps import STEPS
 
 NETWORK = ["--network", "vgg_small", "--base-width", "0.0625"]
@@ -92,7 +94,7 @@ def test_the_steps_work_by_hand(folder):
 @pytest.mark.parametrize(
     ("name", "step"),
     [("train.h5", retrain), ("train.h5", evaluate), ("supernet.h5", evaluate)],
-    ids=lambda value: str(value),
+    ids=lambda value: getattr(value, "__name__", value),
 )
 @pytest.mark.parametrize("length", [0, 64, 0.5])
 def test_an_hdf5_file_cut_short(folder, capsys, name, step, length):
@@ -228,3 +230,54 @@ def test_steps_that_need_no_torch_do_not_import_it(step, folder):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False False False"
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "complaint"),
+    [
+        ("top1", "1e9", "top1 is '1e9'"),
+        ("top1", "-1", "top1 is '-1'"),
+        ("top1", "nan", "top1 is 'nan'"),
+        ("top1", "abc", "top1 is 'abc'"),
+        ("top1", "", "status 'ok' with top1 ''"),
+        ("status", "fine", "status 'fine'"),
+        ("slot", "x", "slot 'x'"),
+    ],
+)
+def test_evaluations_edited_into_nonsense(folder, capsys, column, value, complaint):
+    assert evaluate(folder) == 0
+    with open(folder / "e.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows[1][column] = value
+    write_csv(folder / "e.csv", list(rows[0]), rows)
+    score = ["--population", folder / "p.csv", "--evaluations", folder / "e.csv", "--timings", folder / "et.csv"]
+    outputs = ["--output", folder / "s.csv", "--timing", folder / "st.csv"]
+    assert call("score-generation", *score, *outputs, at=folder) == 1
+    message = sentence(capsys)
+    assert complaint in message and "line 3" in message and "e.csv" in message
+
+
+@pytest.mark.parametrize("name", ["train.h5", "supernet.h5"])
+def test_flipped_values_are_noticed(folder, capsys, name):
+    """The file opens and its structure is whole, but its content is not what was written."""
+    with h5py.File(folder / name) as file:
+        dataset = file["pixels" if name == "train.h5" else "conv4.weight"]
+        offset = dataset.id.get_chunk_info(0).byte_offset
+    data = bytearray((folder / name).read_bytes())
+    data[offset + 100] ^= 0x40
+    (folder / name).write_bytes(data)
+    assert evaluate(folder) == 1
+    assert f"{name} is damaged" in capsys.readouterr().err
+
+
+def test_train_images_are_no_test_images(folder, capsys):
+    assert retrain(folder, "--genome", "1,1,1,1,1,1") == 0
+    test = ["--weights", folder / "w.h5", "--images", folder / "train.h5", *CPU, "--output", folder / "r.json"]
+    assert call("evaluate", *test, at=folder) == 1
+    assert "train.h5 holds train images, but test images are needed here" in sentence(capsys)
+
+
+def test_subset_and_validation_do_not_share_images(folder, capsys):
+    shutil.copy(folder / "subset.csv", folder / "validation.csv")
+    assert evaluate(folder) == 1
+    assert "share images" in sentence(capsys)

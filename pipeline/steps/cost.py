@@ -8,7 +8,9 @@ from pipeline.steps.options import genome
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("--network", default="vgg_small", help="vgg_small or resnet18")
-    parser.add_argument("--genome", type=genome, help="ratios with commas between; by default uniform 1x")
+    parser.add_argument(
+        "--genome", type=genome, help="ratios with commas between, or one for a uniform network; by default 1"
+    )
     parser.add_argument("--full-precision", action="store_true", help="the real-valued counterpart")
     parser.add_argument("--base-width", type=float, default=1.0, help="fraction of the published base widths")
     parser.add_argument("--channels", type=int, default=3, help="of the images")
@@ -23,9 +25,10 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.networks import NetworkSpec, find_network, uniform_genome
 
     module = find_network(arguments.network)
+    chosen = arguments.genome or (1.0,)
     spec = NetworkSpec(
         arguments.network,
-        arguments.genome or uniform_genome(arguments.network, 1),
+        chosen if len(chosen) > 1 else uniform_genome(arguments.network, chosen[0]),
         arguments.base_width,
         arguments.channels,
         arguments.image_size or module.IMAGE_SIZE,

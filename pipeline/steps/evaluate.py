@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
             f"there are {len(arguments.weights)} networks, but {len(arguments.output)} files to write",
             "name one file for each network",
         )
-    info = read_info(arguments.images)
+    info = read_info(arguments.images, "test")
     execution = resolve(read_settings(arguments, ExecutionSettings))
     execution.apply()
     images = load_images(arguments.images, execution.device, workers=arguments.loaders)

@@ -36,6 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline import METHOD_VERSION
     from pipeline.archive import Archive, digest_of
     from pipeline.balance import balance, predicted_cost
+    from pipeline.errors import UserError
     from pipeline.evaluation import Task, evaluate_all
     from pipeline.files import write_csv
     from pipeline.hardware import resolve
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.steps.options import network_for
     from pipeline.tensors import read_attributes
 
-    info = read_info(arguments.images)
+    info = read_info(arguments.images, "train")
     spec = network_for(arguments, info, uniform_genome(arguments.network, 1))
     population = read_population(arguments.population, len(spec.genome), arguments.ratios)
     supernet: Path | None = arguments.supernet
@@ -56,6 +57,10 @@ def run(arguments: argparse.Namespace) -> None:
     settings = read_settings(arguments, TrainingSettings)
     execution = resolve(read_settings(arguments, ExecutionSettings))
     subset, validation = read_split(arguments.subset, info), read_split(arguments.validation, info)
+    if not set(subset).isdisjoint(validation):
+        raise UserError(
+            f"{arguments.subset} and {arguments.validation} share images", "delete both, and they are drawn again"
+        )
     task = Task(
         spec,
         settings,

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.splits import read_split
     from pipeline.steps.options import network_for
 
-    info = read_info(arguments.images)
+    info = read_info(arguments.images, "train")
     genome = uniform_genome(arguments.network, arguments.ratio)
     recipe = Recipe(
         network_for(arguments, info, genome),

@@ -35,14 +35,14 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.files import write_csv
     from pipeline.genome import Genome, format_genome
     from pipeline.networks import uniform_genome
-    from pipeline.populations import POPULATION, read_individuals
+    from pipeline.populations import POPULATION, check_genome, read_individuals
     from pipeline.prepared import read_info
 
     if len(arguments.earlier) != arguments.generation:
         raise UserError(f"generation {arguments.generation} needs the scores of {arguments.generation} earlier ones")
     settings = read_settings(arguments, EvolutionSettings)
     uniform = uniform_genome(arguments.network, 1)
-    spec = network_for(arguments, read_info(arguments.images), uniform)
+    spec = network_for(arguments, read_info(arguments.images, "train"), uniform)
 
     def within_budget(genome: Genome) -> bool:
         cost = network_cost(spec.with_genome(genome))
@@ -54,6 +54,9 @@ def run(arguments: argparse.Namespace) -> None:
     limited = settings.max_flops is not None or settings.max_memory is not None
     space = SearchSpace(len(uniform), tuple(arguments.ratios), *([within_budget] if limited else []))
     history = [read_individuals(path) for path in arguments.earlier]
+    for scores, individuals in zip(arguments.earlier, history, strict=True):
+        for individual in individuals:
+            check_genome(individual.genome, len(uniform), arguments.ratios, scores)
     children = propose(space, settings, history, arguments.seed, arguments.generation, arguments.penalty)
     rows = []
     for slot, child in enumerate(children):

@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.steps.options import network_for
 
     chosen = arguments.genome or read_best(arguments.best).genome
-    info = read_info(arguments.images)
+    info = read_info(arguments.images, "train")
     recipe = Recipe(
         network_for(arguments, info, chosen, binary=not arguments.full_precision),
         read_settings(arguments, TrainingSettings),

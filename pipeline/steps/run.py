@@ -7,12 +7,14 @@ all that Snakemake says); its full output is kept under .snakemake/log/.
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from pipeline.errors import UserError
@@ -25,6 +27,8 @@ LOCKS = Path(".snakemake/locks")
 #: Flags of Snakemake that ask for output: it is shown as it is, instead of one line of progress.
 _WORDY = {"-n", "--dry-run", "--dryrun", "-p", "--printshellcmds", "--verbose", "--dag", "--rulegraph", "--filegraph"}
 _WORDY |= {"--summary", "--detailed-summary", "--lint", "--unlock", "--report", "--help", "-h", "--list-rules"}
+#: Flags after which the tables in this folder may be those of something else.
+_PARTIAL = {"--until", "-U", "--omit-from", "-O", "--directory", "-d"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,21 +53,21 @@ def run(arguments: argparse.Namespace) -> int:
     code = _call([*command, *extra]) if wordy else _follow([*command, *extra], config["experiment"])
     results = Path("results") / _experiment(config, extra)
     table, report = results / "tables" / "results.md", results / "report.html"
-    if code != 0 or not table.exists():  # without a table: a dry run, or one of some rules only
+    if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not table.exists():
         return code
     if not report.exists() or report.stat().st_mtime < table.stat().st_mtime:
         report_command = [*command, "--report", str(report), "--quiet", "all"]
         done = subprocess.run(report_command, capture_output=True, text=True)
         if done.returncode != 0:
             raise UserError("the tables are made, but the report is not", done.stderr.strip().splitlines()[-1])
-    print(f"\n{table.read_text()}\nReport: {report}")
+    print(f"\n{table.read_text()}\nFigures: {results / 'figures'}\nReport: {report}")
     return 0
 
 
 def _experiment(config: Mapping[str, Any], extra: Sequence[str]) -> str:
     """The experiment's name; ``--config experiment=NAME`` overrides the configuration files, as in Snakemake."""
-    given = [word.removeprefix("experiment=") for word in extra if word.startswith("experiment=")]
-    return given[-1] if "--config" in extra and given else config["experiment"]
+    given = [word.rpartition("experiment=")[2] for word in extra if re.match(r"(--config=)?experiment=", word)]
+    return given[-1] if given else config["experiment"]
 
 
 def _call(command: list[str]) -> int:
@@ -74,12 +78,22 @@ def _call(command: list[str]) -> int:
 def _follow(command: list[str], title: str) -> int:
     """Runs the workflow and shows its progress in one line, and what explains a failure."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-    signal.signal(signal.SIGTERM, lambda number, frame: process.terminate())
     overview = Overview(title)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        overview.interrupt()
+        process.send_signal(signal.SIGINT)  # on SIGTERM it would wait for its jobs
+
+    signal.signal(signal.SIGTERM, end)
     assert process.stdout is not None
     reader = threading.Thread(target=overview.follow, args=(process.stdout,))
     reader.start()
-    code = _wait_for(process)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:  # it reaches Snakemake by itself, which ends in its own way
+        overview.interrupt()
+        _wait_for(process)
+        code = 128 + signal.SIGINT
     reader.join()
     overview.close(code)
     return code

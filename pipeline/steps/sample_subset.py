@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.prepared import read_info, read_labels
     from pipeline.splits import draw, write_split
 
-    classes, labels = read_info(arguments.images).classes, read_labels(arguments.images)
+    classes, labels = read_info(arguments.images, "train").classes, read_labels(arguments.images)
     drawn = draw(labels, classes, arguments.validation_per_class, arguments.subset_per_class, arguments.seed)
     write_split(arguments.validation, drawn.validation, labels, classes)
     write_split(arguments.subset, drawn.subset, labels, classes)
