@@ -162,3 +162,9 @@ def test_files_that_are_no_configuration(tmp_path, text, sentence):
 def test_one_number_stands_for_a_uniform_genome():
     assert genome_of(DEFAULT, "uniform-0.5x") == (0.5,) * 6
     assert genome_of({**DEFAULT, "models": {"x": {"genome": [1, 2, 3, 4, 1, 1]}}}, "x") == (1, 2, 3, 4, 1, 1)
+
+
+def test_rows_keep_their_order_whatever_snakemake_does_with_overlays():
+    """Snakemake lays the default below an overlay by putting the overlay's keys first."""
+    models = {"mine": {"genome": 2}, **DEFAULT["models"]}
+    assert list(check_config({**DEFAULT, "models": models})["models"]) == [*DEFAULT["models"], "mine"]
