@@ -443,7 +443,7 @@ def _latex(grid: Grid) -> str:
 
     columns = "l" * grid.words + "r" * (len(grid.headers) - grid.words)
     frame = pandas.DataFrame(grid.lines, columns=grid.headers)
-    text = frame.to_latex(index=False, escape=True, column_format=columns).rstrip("\n")
+    text: str = frame.to_latex(index=False, escape=True, column_format=columns).rstrip("\n")
     return text.replace("±", r"$\pm$").replace("×", r"$\times$")
 
 
