@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from pipeline import METHOD_VERSION
+from pipeline.archive import digest_of
 from pipeline.errors import UserError
 from pipeline.files import write_csv, write_json
 from pipeline.hardware import describe_machine, resolve
@@ -80,7 +81,7 @@ def train_network(
         "settings": asdict(recipe.settings),
         "seed": recipe.seed,
         "images": read_info(images).digest,
-        "count": len(source),
+        "subset": None if indices is None else digest_of(list(indices)),
         "execution": [execution.device_type, execution.precision, execution.threads],
         "method": METHOD_VERSION,
     }

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import h5py
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.errors import StoppedError
 from pipeline.files import write_csv
 from pipeline.steps import STEPS
 
@@ -281,3 +283,20 @@ def test_subset_and_validation_do_not_share_images(folder, capsys):
     shutil.copy(folder / "subset.csv", folder / "validation.csv")
     assert evaluate(folder) == 1
     assert "share images" in sentence(capsys)
+
+
+def test_a_saved_state_of_another_subset_is_not_taken_up(folder, monkeypatch, capsys):
+    """As many images, but not the same ones: as when validation_per_class changes under an interrupted supernet."""
+
+    def stop(training, saved, task, save_minutes):
+        next(training.steps())
+        saved.save(training)
+        raise StoppedError(signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pipeline.fulltraining.train", stop)
+        assert supernet(folder) == 128 + signal.SIGTERM
+    assert (folder / "supernet.state.h5").exists()
+    shutil.copy(folder / "validation.csv", folder / "subset.csv")
+    assert supernet(folder) == 0
+    assert "it belongs to other settings" in capsys.readouterr().err
