@@ -4,6 +4,7 @@ The saved state lies beside the artifact and is not a declared output of the rul
 job fails. The finished artifact replaces it.
 """
 
+import json
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -30,7 +31,8 @@ class SavedState:
 
     def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
         self._path = path
-        self._identity = dict(identity)
+        # As it comes back from the file, where a tuple has become a list.
+        self._identity = json.loads(json.dumps(identity))
         self._started = time.monotonic()
         self._before = 0.0
 

@@ -285,7 +285,8 @@ def test_subset_and_validation_do_not_share_images(folder, capsys):
     assert "share images" in sentence(capsys)
 
 
-def test_a_saved_state_of_another_subset_is_not_taken_up(folder, monkeypatch, capsys):
+@pytest.mark.parametrize(("subset", "sentence"), [("subset", "going on from"), ("validation", "other settings")])
+def test_a_saved_state_is_taken_up_for_the_same_images_only(folder, monkeypatch, capsys, subset, sentence):
     """As many images, but not the same ones: as when validation_per_class changes under an interrupted supernet."""
 
     def stop(training, saved, task, save_minutes):
@@ -297,6 +298,6 @@ def test_a_saved_state_of_another_subset_is_not_taken_up(folder, monkeypatch, ca
         patch.setattr("pipeline.fulltraining.train", stop)
         assert supernet(folder) == 128 + signal.SIGTERM
     assert (folder / "supernet.state.h5").exists()
-    shutil.copy(folder / "validation.csv", folder / "subset.csv")
+    (folder / "subset.csv").write_text((folder / f"{subset}.csv").read_text())
     assert supernet(folder) == 0
-    assert "it belongs to other settings" in capsys.readouterr().err
+    assert sentence in capsys.readouterr().err
