@@ -27,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name not in STEPS:
         return _explain(name)
     module = import_module(f"pipeline.steps.{STEPS[name]}")
-    parser = argparse.ArgumentParser(f"python -m pipeline {name}", description=module.__doc__, formatter_class=_Help)
+    parser = argparse.ArgumentParser(
+        f"python -m pipeline {name}", description=module.__doc__, formatter_class=_Help, allow_abbrev=False
+    )  # an abbreviation could be another program's flag: --config is not --configfile
     module.add_arguments(parser)
     arguments, others = parser.parse_known_args(words[1:])
     if others and not hasattr(arguments, OTHERS):
