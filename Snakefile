@@ -32,7 +32,7 @@ rule all:
 
 
 onstart:
-    record_run()
+    record_run(workflow)
 
 
 onsuccess:

@@ -17,6 +17,7 @@ import torch
 
 from pipeline.errors import StoppedError, UserError
 from pipeline.progress import log, progress
+from pipeline.requeue import WARNING, queue_again, warnings
 from pipeline.tensors import digest, read_attributes, read_tensors, write_tensors
 from pipeline.training import Training
 
@@ -74,7 +75,7 @@ def train(training: Training, saved: SavedState, task: str, save_minutes: float)
     """Trains to the end, from the saved state if there is one, saving every ``save_minutes`` and when asked to end.
 
     Raises:
-        StoppedError: after SIGTERM or SIGINT, with the state saved.
+        StoppedError: after SIGTERM or SIGINT, or when the time of a SLURM job is nearly up, with the state saved.
         DivergedError: as ``Training.steps``.
     """
     if saved.restore(training):
@@ -86,6 +87,8 @@ def train(training: Training, saved: SavedState, task: str, save_minutes: float)
             bar.advance(note=f"epoch {last.epoch}: loss {last.loss:.3f}, top-1 {last.top1:.1f} %" if last else "")
             if asked:
                 saved.save(training)
+                if asked[0] == WARNING:
+                    queue_again()
                 raise StoppedError(asked[0])
             if time.monotonic() - saved_at > 60 * save_minutes:
                 saved.save(training)
@@ -100,7 +103,7 @@ def _asked_to_end() -> Iterator[list[int]]:
     def note(number: int, frame: FrameType | None) -> None:
         asked.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT, *warnings())}
     try:
         yield asked
     finally:

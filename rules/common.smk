@@ -102,10 +102,12 @@ def supernet_input():
 
 
 def workers():
-    """Candidates trained side by side in one job; 'auto' divides the cores among searches and shards."""
+    """Candidates trained side by side in one job; 'auto' divides this machine's cores among searches and shards."""
     wanted = config["search"].get("workers", "auto")
     if wanted != "auto":
         return wanted
+    if not (workflow.is_main_process and workflow.local_exec):
+        return 1  # on a cluster every shard is a job of its own, and a node's cores are not all its
     cores = workflow.resource_settings.cores or 1  # none is given for --dag and the like
     return max(1, cores // (max(1, len(config["searches"])) * SHARDS * config["execution"]["threads"]))
 
@@ -126,6 +128,11 @@ def found_genome(wildcards):
 def gpus():
     """GPUs that a training asks for."""
     return int(gpu_is_used(config["execution"]["device"]))
+
+
+def memory(megabytes):
+    """Main memory that a job asks for: more when it is tried again."""
+    return lambda wildcards, attempt: megabytes * attempt
 
 
 def dataset_flags():

@@ -18,8 +18,7 @@ rule pretrain_supernet:
         "../envs/pipeline.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=8000,
-        runtime="1d",
+        mem_mb=memory(8000),
         gpu=gpus(),
     params:
         network=network_flags(),
