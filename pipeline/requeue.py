@@ -48,7 +48,7 @@ def on_warning(action: Callable[[], object]) -> Iterator[None]:
     inbox: SimpleQueue[bool] = SimpleQueue()  # made for being called by a signal handler, at any moment
 
     def wait() -> None:
-        if inbox.get():
+        while inbox.get():
             action()
 
     thread = threading.Thread(target=wait, daemon=True, name="time limit")
