@@ -17,7 +17,6 @@ from typing import Any, Literal, NamedTuple
 
 from pipeline.cost import Cost, network_cost, speedup
 from pipeline.errors import UserError
-from pipeline.evolution import Individual
 from pipeline.genome import Genome, format_genome
 from pipeline.networks import NetworkSpec, find_network
 from pipeline.populations import Best
@@ -380,21 +379,20 @@ class ProxyPoint(NamedTuple):
 PROXY = ("model", "genome", "proxy_top1", "top1_mean", "top1_std", "seeds")
 
 
-def proxy_points(rows: Sequence[Row], candidates: Iterable[Individual]) -> list[ProxyPoint]:
-    """The binary rows whose genome some search has scored, each genome once, in the rows' order.
+def proxy_points(rows: Sequence[Row], scores: Iterable[tuple[Genome, float]]) -> list[ProxyPoint]:
+    """The binary rows whose genome has a score as a candidate, each genome once, in the rows' order.
 
     Searches share the archive, so that a genome has one score; where two trained it at the same time on a device
     that is not deterministic, the mean counts.
     """
-    scores: dict[Genome, list[float]] = {}
-    for candidate in candidates:
-        if candidate.top1 is not None:
-            scores.setdefault(candidate.genome, []).append(candidate.top1)
+    known: dict[Genome, list[float]] = {}
+    for genome, top1 in scores:
+        known.setdefault(genome, []).append(top1)
     points: dict[Genome, ProxyPoint] = {}
     for row in rows:
         genome = row.spec.genome
-        if row.spec.binary and genome in scores and genome not in points:
-            points[genome] = ProxyPoint(row.model, genome, fmean(scores[genome]), row.top1)
+        if row.spec.binary and genome in known and genome not in points:
+            points[genome] = ProxyPoint(row.model, genome, fmean(known[genome]), row.top1)
     return list(points.values())
 
 

@@ -117,6 +117,18 @@ def genome_flags(model):
     return f"--genome {format_genome(genome_of(config, model))}{precision}" if "genome" in row else precision
 
 
+def row_genome_flags():
+    """The binary rows whose genomes the configuration gives."""
+    rows = {model: row for model, row in config["models"].items() if "genome" in row and row.get("binary", True)}
+    genomes = dict.fromkeys(format_genome(genome_of(config, model)) for model in rows)
+    return shlex.join(["--genomes", *genomes]) if genomes else ""
+
+
+def searches_of_rows():
+    """The searches whose best genome is a row."""
+    return list(dict.fromkeys(row["search"] for row in config["models"].values() if "search" in row))
+
+
 def found_genome(wildcards):
     """The file with a search's best genome, where a row takes it from there."""
     search = config["models"][wildcards.model].get("search")

@@ -58,11 +58,12 @@ rule evaluate_generation:
         recalibrate="--recalibrate" if config["candidate"].get("recalibrate") else "",
         execution=execution_flags(),
         seed=config["seed"],
+        shard=lambda wildcards: f"--shard {wildcards.shard} --shards {SHARDS}",
         method=METHOD,
     shell:
         "python -m pipeline evaluate-generation --population {input.population:q} --images {input.images:q}"
         " --subset {input.subset:q} --validation {input.validation:q} {params.supernet}"
-        f" {run_flags()} --archive {RESULTS}/archive --shard {{wildcards.shard}} --shards {SHARDS}"
+        f" {run_flags()} --archive {RESULTS}/archive {{params.shard}}"
         " --cores {threads} --seed {params.seed} {params.ratios} {params.network} {params.training} {params.recalibrate} {params.execution}"
         " --output {output.evaluations:q} --timing {output.timing:q} > {log:q} 2>&1"
 

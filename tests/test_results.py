@@ -3,7 +3,6 @@
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.evolution import Individual
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.populations import Best
 from pipeline.results import (
@@ -294,7 +293,7 @@ def points_of(scores, accuracies):
     rows = [
         row(f"m{i}", genome, accuracy) for i, (genome, accuracy) in enumerate(zip(genomes, accuracies, strict=True))
     ]
-    return proxy_points(rows, [Individual(g, score, 1.0) for g, score in zip(genomes, scores, strict=True)])
+    return proxy_points(rows, zip(genomes, scores, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -338,8 +337,7 @@ def test_proxy_points_are_binary_rows_with_a_score_each_genome_once():
         row("never scored", 4, 93.0),
     ]
     one = uniform_genome("vgg_small", 1)
-    scored = [Individual(one, 80.0, 1.0), Individual(VGG_A, 84.0, 0.9), Individual(VGG_A, 86.0, 0.9)]
-    points = proxy_points(rows, [*scored, Individual(VGG_B, None, 4.5)])
+    points = proxy_points(rows, [(one, 80.0), (VGG_A, 84.0), (VGG_A, 86.0)])
     assert [(point.model, point.score) for point in points] == [("uniform-1x", 80.0), ("found", 85.0)]
     assert [tuple(line) for line in proxy_table(points)] == [PROXY, PROXY]
 

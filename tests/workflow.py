@@ -61,6 +61,8 @@ def outcome(folder: Path) -> dict[str, bytes]:
         "search/*/generation_*/population.csv",
         "search/*/generation_*/scores.csv",
         "search/*/best.json",
+        "proxy/population.csv",
+        "proxy/evaluations.csv",
         "archive/*/*.json",
         "evaluation/*/*.json",
         "retrain/*/*/history.csv",

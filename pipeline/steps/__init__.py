@@ -13,6 +13,7 @@ STEPS = {
     "evaluate-generation": "evaluate_generation",
     "score-generation": "score_generation",
     "select-best": "select_best",
+    "gather-rows": "gather_rows",
     "retrain": "retrain",
     "evaluate": "evaluate",
     "tables": "tables",

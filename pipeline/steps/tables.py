@@ -12,6 +12,7 @@ from pipeline.steps.options import path
 
 if TYPE_CHECKING:
     from pipeline.evolution import Individual
+    from pipeline.genome import Genome
     from pipeline.results import CandidateTime, Measurement, ProxyPoint, Row, Search, TrainingTime
 
 #: What this step writes into its output folder.
@@ -42,6 +43,7 @@ def add_measurements(parser: argparse.ArgumentParser) -> None:
     )
     path(parser, "--evaluations", "accuracies on the test set (evaluation/MODEL/seed_N.json)", nargs="+")
     several(parser, "--scores", "scored candidates of every search (search/SEARCH/history.csv)")
+    path(parser, "--row-scores", "rows scored as candidates (proxy/evaluations.csv)", required=False)
     several(parser, "--best", "what the searches found (search/SEARCH/best.json)")
     parser.add_argument("--published", help="put a published table beside it: table1 or table2")
 
@@ -79,8 +81,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
     rows = read_rows(arguments)
-    generations = read_generations(arguments.scores)
-    points = proxy_points(rows, [candidate for group in generations.values() for g in group for candidate in g])
+    points = proxy_points(rows, read_scores(arguments))
     times = timing_table(
         {row.model: read_training_times(arguments.timings, row.model) for row in rows},
         read_candidate_times(arguments.candidate_timings),
@@ -162,6 +163,18 @@ def read_generations(paths: Sequence[Path]) -> "dict[str, list[list[Individual]]
         UserError: a file is missing, or it is no search's history.
     """
     return {path.parent.name: _read_history(path) for path in paths}
+
+
+def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
+    """What genomes scored as candidates, in a search or as rows of the table."""
+    from pipeline.genome import parse_genome
+    from pipeline.populations import read_evaluations
+
+    generations = read_generations(arguments.scores)
+    individuals = [individual for search in generations.values() for generation in search for individual in generation]
+    scores = [(individual.genome, individual.top1) for individual in individuals if individual.top1 is not None]
+    rows = read_evaluations([arguments.row_scores] if arguments.row_scores else []).values()
+    return scores + [(parse_genome(row["genome"]), float(row["top1"])) for row in rows if row["top1"]]
 
 
 def _read_history(path: Path) -> "list[list[Individual]]":
