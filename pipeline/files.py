@@ -12,12 +12,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline.claims import taken, written
 from pipeline.errors import UserError
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path to write to; on leaving it without an error, that file becomes ``path``.
+
+    An output of this step that another process has completed in the meantime is left as it is.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
@@ -29,7 +32,9 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if not taken(path):
+            temporary.replace(path)
+            written(path)
     except OSError as error:
         raise UserError(f"cannot write {path}", error.strerror or str(error)) from error
     finally:

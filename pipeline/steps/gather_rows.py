@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline.genome import RATIOS
-from pipeline.steps.options import add_network, genome, network_for, path
+from pipeline.steps.options import add_network, genome, network_for, output, path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--best", "what the searches found (JSON)", nargs="*", required=False, default=[])
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
     add_network(parser)
-    path(parser, "--output", "the population to write (CSV)")
+    output(parser, "--output", "the population to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:

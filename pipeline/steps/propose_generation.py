@@ -4,7 +4,7 @@ import argparse
 
 from pipeline.genome import RATIOS
 from pipeline.settings import EvolutionSettings
-from pipeline.steps.options import add_network, add_settings, network_for, path, read_settings
+from pipeline.steps.options import add_network, add_settings, network_for, output, path, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
     add_network(parser)
     add_settings(parser, EvolutionSettings)
-    path(parser, "--output", "the population to write (CSV)")
+    output(parser, "--output", "the population to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:

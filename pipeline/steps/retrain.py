@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.steps.options import add_execution, add_network, add_settings, genome, path, read_settings
+from pipeline.steps.options import add_execution, add_network, add_settings, genome, output, path, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, TrainingSettings)
     add_execution(parser)
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between two saved states")
-    path(parser, "--weights", "the trained network to write (HDF5)")
-    path(parser, "--history", "its training curve to write (CSV)")
-    path(parser, "--timing", "what it took, to write (JSON)")
+    output(parser, "--weights", "the trained network to write (HDF5)")
+    output(parser, "--history", "its training curve to write (CSV)")
+    output(parser, "--timing", "what it took, to write (JSON)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline.genome import RATIOS
-from pipeline.steps.options import path
+from pipeline.steps.options import output, path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,8 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
     parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
     path(parser, "--timings", "what each candidate took, of all shards (CSV)", nargs="+")
-    path(parser, "--output", "the scores to write (CSV)")
-    path(parser, "--timing", "the times put together, to write (CSV)")
+    output(parser, "--output", "the scores to write (CSV)")
+    output(parser, "--timing", "the times put together, to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:
