@@ -95,12 +95,14 @@ class Archive:
         return found, timing
 
     def put(self, evaluation: Evaluation, timing: Timing) -> None:
-        """Stores a finished or diverged evaluation.
+        """Stores a finished or diverged evaluation, unless another job has done so in the meantime.
 
         Raises:
             UserError: the disk is full or the folder cannot be written.
         """
         path = self._path(evaluation.genome)
+        if path.exists():
+            return
         write_json(path.with_suffix(".timing"), asdict(timing))
         values = {**asdict(evaluation), "genome": format_genome(evaluation.genome)}
         write_json(path, {"evaluation": values, "facts": self._facts})

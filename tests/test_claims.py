@@ -15,7 +15,7 @@ def test_what_another_process_completed_stays(tmp_path):
     claim([output], [])
     late = tmp_path / "theirs.txt"
     late.write_text("theirs")
-    os.replace(late, output)
+    late.replace(output)
     before = output.stat()
     write_text(output, "ours")
     assert output.read_text() == "theirs" and output.stat().st_mtime_ns == before.st_mtime_ns
