@@ -33,6 +33,7 @@ rule all:
 
 
 onstart:
+    check_folder(RESULTS)
     record_run()
 
 

@@ -7,6 +7,7 @@ this machine or over a network file system, sees all of it or nothing, whatever 
 import csv
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,22 @@ from typing import Any
 
 from pipeline.claims import taken, written
 from pipeline.errors import UserError
+
+
+def check_writable(folder: Path) -> None:
+    """Asks whether files can be made in a folder, or in what there is of it.
+
+    Raises:
+        UserError: they cannot.
+    """
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot write into {folder.resolve()}", f"{reason}; results go there") from None
 
 
 @contextmanager

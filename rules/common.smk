@@ -5,12 +5,14 @@
 import os
 import shlex
 import sys
+from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
 from pipeline import METHOD_VERSION
 from pipeline.config import check_config, genome_of
 from pipeline.errors import UserError
+from pipeline.files import check_writable
 from pipeline.genome import format_genome
 from pipeline.hardware import gpu_is_used
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
@@ -20,6 +22,17 @@ from pipeline.steps.run import record_run, step_environment
 from snakemake.exceptions import WorkflowError
 
 os.environ.update(step_environment(workflow.basedir))
+
+
+def check_folder(folder):
+    """Ends with a sentence where results cannot be written; Snakemake itself would end with a trace."""
+    try:
+        check_writable(Path(folder))
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+check_folder(".")
 
 try:
     config = check_config(config)

@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from pipeline.errors import UserError
+from pipeline.files import check_writable
 from pipeline.lifeline import WORKFLOW_PID, alive
 from pipeline.overview import Overview
 
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     if arguments.configfile:
         command += ["--configfile", *map(str, arguments.configfile)]
+    check_writable(Path.cwd())
     _clear_stale_lock(command)
     extra = arguments.others
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
