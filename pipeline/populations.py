@@ -19,7 +19,7 @@ SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitne
 #: How a candidate came about: as a search proposed it, or as a row of the table.
 ORIGINS = (*get_args(Origin), "row")
 _AGAIN = "delete the file, and it is made again"
-TIMINGS = ("slot", "genome", "seconds", "reused", "machine")
+TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine")
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,14 @@ def read_evaluations(paths: Sequence[Path]) -> dict[int, dict[str, str]]:
     return evaluations
 
 
-def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool) -> dict[str, Any]:
+def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool, shard: int) -> dict[str, Any]:
     """A line of a shard's table of what each candidate took; ``reused`` where the archive had it."""
     return {
         "slot": slot,
         "genome": format_genome(genome),
         "seconds": timing.seconds,
         "reused": int(reused),
+        "shard": shard,
         "machine": timing.machine,
     }
 

@@ -15,6 +15,7 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
+from pipeline.balance import longest_over_mean
 from pipeline.cost import Cost, network_cost, speedup
 from pipeline.errors import UserError
 from pipeline.genome import Genome, format_genome
@@ -458,6 +459,8 @@ class CandidateTime:
     seconds: float
     reused: bool
     machine: str
+    generation: int = 0
+    shard: int = 0
 
 
 TIMING = (
@@ -501,6 +504,30 @@ def timing_table(
     reused = len(candidates) - len(distinct) if candidates else None
     saved = sum(candidate.seconds for candidate in candidates) - sum(distinct.values()) if candidates else None
     return [*lines, _timing_line("everything", "total", seconds, reused, len(candidates), saved, "", "")]
+
+
+BALANCE = ("search", "generation", "shards", "longest_over_mean")
+
+
+def balance_table(candidates: Sequence[CandidateTime]) -> list[dict[str, Any]]:
+    """How well the shards of every generation were balanced, with the columns ``BALANCE``.
+
+    Generations in one piece have no line, nor have those in which nothing was trained.
+    """
+    seconds: dict[tuple[str, int], dict[int, float]] = {}
+    for time in candidates:
+        shards = seconds.setdefault((time.search, time.generation), {})
+        shards[time.shard] = shards.get(time.shard, 0.0) + (0.0 if time.reused else time.seconds)
+    return [
+        {
+            "search": search,
+            "generation": generation,
+            "shards": len(shards),
+            "longest_over_mean": round(longest_over_mean(list(shards.values())), 3),
+        }
+        for (search, generation), shards in seconds.items()
+        if len(shards) > 1 and any(shards.values())
+    ]
 
 
 def _training_line(name: str, kind: str, times: Sequence[TrainingTime]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ rule tables:
         f"{RESULTS}/tables/results.tex",
         report(f"{RESULTS}/tables/timing.md", caption="report/timing.rst", category="Time", labels={"what": "time"}),
         f"{RESULTS}/tables/timing.csv",
+        f"{RESULTS}/tables/balance.csv",
         report(
             f"{RESULTS}/tables/proxy.md", caption="report/proxy_table.rst", category="Proxy", labels={"what": "proxy"}
         ),

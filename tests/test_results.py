@@ -6,6 +6,7 @@ from pipeline.errors import UserError
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.populations import Best
 from pipeline.results import (
+    BALANCE,
     PROXY,
     RESULTS,
     TIMING,
@@ -15,6 +16,7 @@ from pipeline.results import (
     Row,
     Search,
     TrainingTime,
+    balance_table,
     collect_rows,
     kendall_tau,
     pareto_front,
@@ -366,6 +368,16 @@ def test_timing_table():
     ]
     assert [line["device"] for line in lines[:2]] == ["cpu, 2 threads", "cuda"]
     assert lines[3]["machine"] == "EPYC; Xeon"
+
+
+def test_balance_of_shards():
+    def time(seconds, generation, shard, reused=False):
+        return CandidateTime("A", VGG_A, seconds, reused, "EPYC", generation, shard)
+
+    times = [time(30, 0, 0), time(10, 0, 1), time(99, 0, 1, reused=True), time(5, 1, 0), time(5, 2, 0, reused=True)]
+    lines = balance_table([*times, time(5, 2, 1, reused=True)])
+    assert [tuple(line) for line in lines] == [BALANCE]
+    assert tuple(lines[0].values()) == ("A", 0, 2, 1.5)
 
 
 def test_timing_of_a_search_that_trained_nothing():

@@ -92,6 +92,8 @@ def run(arguments: argparse.Namespace) -> None:
     title = f"{arguments.population.parent.parent.name} {arguments.population.parent.name}"
     results = evaluate_all(task, genomes, Archive(arguments.archive, facts), workers, title)
     ordered = sorted(zip(slots, results, strict=True), key=lambda pair: pair[0])
-    timings = [timing_row(slot, r.evaluation.genome, r.timing, reused=r.reused) for slot, r in ordered]
+    timings = [
+        timing_row(slot, r.evaluation.genome, r.timing, reused=r.reused, shard=arguments.shard) for slot, r in ordered
+    ]
     write_csv(arguments.timing, TIMINGS, timings)
     write_csv(arguments.output, EVALUATIONS, [evaluation_row(slot, result.evaluation) for slot, result in ordered])

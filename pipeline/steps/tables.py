@@ -3,6 +3,7 @@
 import argparse
 import math
 import re
+import statistics
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
     from pipeline.results import CandidateTime, Measurement, ProxyPoint, Row, Search, TrainingTime
 
 #: What this step writes into its output folder.
-OUTPUTS = ("results.csv", "results.md", "results.tex", "timing.csv", "timing.md", "proxy.csv", "proxy.md")
+OUTPUTS = (
+    "results.csv",
+    "results.md",
+    "results.tex",
+    "timing.csv",
+    "timing.md",
+    "balance.csv",
+    "proxy.csv",
+    "proxy.md",
+)
 
 #: Characters in a line of Markdown prose, which is read in terminals too.
 LINE_WIDTH = 110
@@ -70,9 +80,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the tables. All but those of time hold the same bytes whenever they are made from the same inputs."""
     from pipeline.files import write_csv, write_text
     from pipeline.results import (
+        BALANCE,
         PROXY,
         RESULTS,
         TIMING,
+        balance_table,
         proxy_points,
         proxy_sentence,
         proxy_table,
@@ -82,9 +94,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     rows = read_rows(arguments)
     points = proxy_points(rows, read_scores(arguments))
+    candidates = read_candidate_times(arguments.candidate_timings)
     times = timing_table(
         {row.model: read_training_times(arguments.timings, row.model) for row in rows},
-        read_candidate_times(arguments.candidate_timings),
+        candidates,
         _read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None,
     )
     folder: Path = arguments.output_folder
@@ -94,7 +107,9 @@ def run(arguments: argparse.Namespace) -> None:
     write_csv(folder / "proxy.csv", PROXY, proxy_table(points))
     write_text(folder / "proxy.md", _document("Proxy", _proxy_grid(points), proxy_sentence(points)))
     write_csv(folder / "timing.csv", TIMING, times)
-    write_text(folder / "timing.md", _document("Time", _timing_grid(times), _TIMING_NOTE))
+    balance = balance_table(candidates)
+    write_csv(folder / "balance.csv", BALANCE, balance)
+    write_text(folder / "timing.md", _document("Time", _timing_grid(times), _TIMING_NOTE, _balance_sentence(balance)))
 
 
 # --- reading ---
@@ -224,12 +239,13 @@ def read_candidate_times(paths: Sequence[Path]) -> "list[CandidateTime]":
         for row in read_csv(timing, TIMINGS):
             try:
                 seconds, reused = float(row["seconds"]), bool(int(row["reused"]))
+                place = int(row.get("generation", 0)), int(row["shard"])
             except ValueError:
                 raise UserError(
                     f"{timing} does not say what candidates took", "delete it, and it is made again"
                 ) from None
             search = timing.parent.name
-            times.append(CandidateTime(search, parse_genome(row["genome"]), seconds, reused, row["machine"]))
+            times.append(CandidateTime(search, parse_genome(row["genome"]), seconds, reused, row["machine"], *place))
     return times
 
 
@@ -413,6 +429,16 @@ def _timing_grid(times: Iterable[Mapping[str, Any]]) -> Grid:
     return Grid(headers, lines, words=4).keep(lambda _, cells: any(cells))
 
 
+def _balance_sentence(balance: Sequence[Mapping[str, Any]]) -> str:
+    if not balance:
+        return "Every generation was evaluated in one job."
+    values = [line["longest_over_mean"] for line in balance]
+    return (
+        f"Shards: the longest trained {statistics.median(values):.2f} times as long as the mean of its generation "
+        f"(median over {len(values)} generations; {max(values):.2f} in the worst); balance.csv has them all."
+    )
+
+
 def _short_genome(genome: Sequence[float]) -> str:
     from pipeline.genome import format_genome
 
@@ -432,8 +458,8 @@ def _cell(value: float | None, text: _Text) -> str:
     return "" if value is None else text(value)
 
 
-def _document(title: str, grid: Grid, note: str) -> str:
-    return "\n\n".join([f"# {title}", *([_markdown(grid)] if grid.lines else []), _wrap(note)]) + "\n"
+def _document(title: str, grid: Grid, *notes: str) -> str:
+    return "\n\n".join([f"# {title}", *([_markdown(grid)] if grid.lines else []), *map(_wrap, notes)]) + "\n"
 
 
 def _markdown(grid: Grid) -> str:
