@@ -115,7 +115,9 @@ def supernet_input():
 
 
 def workers():
-    """Candidates trained side by side in one job; 'auto' divides the cores among searches and shards."""
+    """Candidates trained side by side in one job; on CPUs, 'auto' divides the cores among searches and shards."""
+    if gpus():
+        return config["search"].get("candidates_per_gpu", 1)
     wanted = config["search"].get("workers", "auto")
     if wanted != "auto":
         return wanted
