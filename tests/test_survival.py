@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -24,16 +25,23 @@ pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("BINARY_NAS_KILLS", "30"))
 SEED = int(os.environ.get("BINARY_NAS_SEED", str(int(time.time()))))
-#: Seconds between a start and a kill: Snakemake alone needs two to begin.
-EARLIEST, LATEST = 1.0, 9.0
+#: When a run is killed, as a share of what an undisturbed one takes: early enough for many kills, late enough to get on.
+EARLIEST, LATEST = 0.03, 0.4
+
+
+class Undisturbed(NamedTuple):
+    """What the tiny experiment gives when nothing happens to it, and how many seconds it takes here and now."""
+
+    outcome: dict[str, bytes]
+    seconds: float
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """What the tiny experiment gives when nothing happens to it."""
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
     folder = tmp_path_factory.mktemp("undisturbed")
+    started = time.monotonic()
     complete(command("--cores", 2), folder)
-    return outcome(folder)
+    return Undisturbed(outcome(folder), time.monotonic() - started)
 
 
 # --- kills ---
@@ -93,9 +101,9 @@ def test_killed_anywhere_again_and_again_it_ends_the_same(undisturbed, tmp_path)
     while sum(kinds.values()) < KILLS:
         folder = tmp_path / f"life_{lives}"
         folder.mkdir()
-        live_through(folder, config, draw, kinds, last=KILLS)
+        live_through(folder, config, draw, kinds, undisturbed.seconds)
         complete(resume("--cores", "2", config=config), folder)
-        assert outcome(folder) == undisturbed, f"seed {SEED}"
+        assert outcome(folder) == undisturbed.outcome, f"seed {SEED}"
         output = (folder / "output.txt").read_text()
         assert "Traceback" not in output, f"seed {SEED}: {output}"
         assert planned(folder, config=config) == {}, f"seed {SEED}: something would run again"
@@ -109,18 +117,18 @@ def trainings(folder: Path) -> dict[str, bytes]:
     return {path.stem: path.with_suffix(".timing").read_bytes() for path in entries}
 
 
-def live_through(folder: Path, config: Path, draw: random.Random, kinds: Counter[str], last: int) -> None:
-    """Starts, kills and starts an experiment again, until it is complete or there were ``last`` kills."""
+def live_through(folder: Path, config: Path, draw: random.Random, kinds: Counter[str], seconds: float) -> None:
+    """Starts, kills and starts an experiment again, until it is complete or there were enough kills."""
     trained: dict[str, bytes] = {}
-    while sum(kinds.values()) < last:
+    while sum(kinds.values()) < KILLS:
         process = start(resume("--cores", "2", config=config), folder)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(draw.uniform(EARLIEST, LATEST))
+            process.wait(seconds * draw.uniform(EARLIEST, LATEST))
         kind = kill(process, draw)
         if kind is not None:
             kinds[kind] += 1
             with suppress(subprocess.TimeoutExpired):  # Snakemake lets what else is running finish
-                process.wait(20)
+                process.wait(seconds)
         kill_everything(process)
         now = trainings(folder)
         assert {name: now.get(name) for name in trained} == trained, f"seed {SEED}: a candidate was lost or repeated"
@@ -156,7 +164,7 @@ def test_a_full_disk(undisturbed, small_disk):
     assert "Traceback" not in said
     remount(small_disk, "size=20m")
     complete(resume("--cores", "2"), small_disk)
-    assert outcome(small_disk) == undisturbed
+    assert outcome(small_disk) == undisturbed.outcome
 
 
 def test_a_folder_that_cannot_be_written(undisturbed, small_disk):
@@ -174,7 +182,7 @@ def test_a_folder_that_cannot_be_written(undisturbed, small_disk):
         assert "Traceback" not in said, said
     remount(small_disk, "rw")
     complete(resume("--cores", "2"), small_disk)
-    assert outcome(small_disk) == undisturbed
+    assert outcome(small_disk) == undisturbed.outcome
 
 
 @pytest.mark.parametrize("hours", [-3, 3])
@@ -190,7 +198,7 @@ def test_a_clock_that_jumps(undisturbed, tmp_path, hours):
     trained = trainings(tmp_path)
     supernet = (tmp_path / "results/tiny/supernet/timing.json").read_bytes()
     complete(resume("--cores", "2"), tmp_path)
-    assert outcome(tmp_path) == undisturbed
+    assert outcome(tmp_path) == undisturbed.outcome
     after = trainings(tmp_path)
     assert {name: after[name] for name in trained} == trained
     assert (tmp_path / "results/tiny/supernet/timing.json").read_bytes() == supernet
