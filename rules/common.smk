@@ -93,6 +93,11 @@ def generation_folder(search, generation):
     return f"{RESULTS}/search/{search}/generation_{generation:03d}"
 
 
+def searches_by(algorithm):
+    """The searches of one algorithm, as a pattern for their names."""
+    return "|".join(name for name, s in config["searches"].items() if s["algorithm"] == algorithm) or "none"
+
+
 def earlier_generations(wildcards):
     """What a proposal looks at: the scores of this search's earlier generations, for a random search their genomes.
 

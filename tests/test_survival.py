@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("BINARY_NAS_KILLS", "30"))
 SEED = int(os.environ.get("BINARY_NAS_SEED", str(int(time.time()))))
-#: When a run is killed, as a share of what an undisturbed one takes: early enough for many kills, late enough to get on.
+#: When a run is killed, as a share of what an undisturbed one takes: soon enough for many, late enough to get on.
 EARLIEST, LATEST = 0.03, 0.4
 
 

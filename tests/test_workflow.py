@@ -122,7 +122,7 @@ def test_a_new_lambda_reruns_its_own_search_and_trains_no_known_candidate(copied
 def test_more_generations_extend_a_search(copied, tmp_path):
     config = overlay(tmp_path, {"search": {"generations": 3, "population": 4}})
     jobs = planned(copied, config=config)
-    assert jobs["evaluate_generation"] == jobs["propose_generation"] == 3
+    assert jobs["evaluate_generation"] + jobs["evaluate_random_generation"] == jobs["propose_generation"] == 3
     before = outcome(copied)
     complete(command("--cores", 2, config=config), copied)
     after = outcome(copied)
