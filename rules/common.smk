@@ -42,6 +42,7 @@ except UserError as error:
 RESULTS = f"results/{config['experiment']}"
 SHARDS = config["search"].get("shards", 1)
 SEEDS = range(config["retrain"]["seeds"])
+PROCESSES = config["execution"].get("processes", 1)
 METHOD = f"method {METHOD_VERSION}"
 
 
@@ -62,6 +63,16 @@ def network_flags():
 def execution_flags():
     """Device, precision and threads, which can change a result's last digits."""
     return flags(ExecutionSettings, config["execution"])
+
+
+def shared_execution_flags():
+    """The same for a training whose steps several processes can take together; one process needs no flag."""
+    return execution_flags() + (f" --processes {PROCESSES}" if PROCESSES > 1 else "")
+
+
+def shared_python():
+    """What runs such a training: Python, or torchrun where there are several processes."""
+    return "python" if PROCESSES == 1 else f"torchrun --standalone --nproc-per-node {PROCESSES}"
 
 
 def run_flags():
@@ -155,9 +166,19 @@ def found_genome(wildcards):
     return [f"{RESULTS}/search/{search}/best.json"] if search else []
 
 
-def gpus():
-    """GPUs that a training asks for."""
-    return int(gpu_is_used(config["execution"]["device"]))
+def gpus(processes=1):
+    """GPUs that a training asks for: one for each of its processes.
+
+    Snakemake would silently lower a request for more than it was given.
+    """
+    wanted = processes * gpu_is_used(config["execution"]["device"])
+    given = workflow.global_resources.get("gpu")
+    given = getattr(given, "value", given)
+    if workflow.is_main_process and given is not None and processes > 1 and wanted > given:
+        raise WorkflowError(
+            f"execution.processes is {processes}, but this run is given gpu={given}: add --resources gpu={wanted}"
+        )
+    return wanted
 
 
 def dataset_flags():

@@ -72,6 +72,13 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """How many processes take the steps of one training together. They change a result's last digits."""
+    parser.add_argument(
+        "--processes", type=int, help="that torchrun starts for this one training; by default any number"
+    )
+
+
 def genome(text: str) -> Genome:
     """For ``type=`` of a flag that takes a genome."""
     return parse_genome(text)
