@@ -34,7 +34,7 @@ rule all:
 
 onstart:
     check_folder(RESULTS)
-    record_run()
+    record_run(workflow)
 
 
 onsuccess:

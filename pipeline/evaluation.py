@@ -18,6 +18,7 @@ from pipeline.lifeline import end_with
 from pipeline.networks import NetworkSpec
 from pipeline.progress import log, progress
 from pipeline.randomness import seed_for
+from pipeline.requeue import on_warning, queue_again
 from pipeline.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, worker
     """The results in the order of ``genomes``; every finished one is in the archive before the next is waited for.
 
     A candidate that runs out of memory is tried again when the others are done; if that does not help, or if it
-    fails in another way, its result says so, scores nothing and stays out of the archive.
+    fails in another way, its result says so, scores nothing and stays out of the archive. A SLURM job whose time is
+    nearly up is queued again: only the candidates that are being trained then start anew.
 
     Raises:
         UserError: results cannot be written, or every candidate failed.
@@ -87,7 +89,15 @@ def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, worker
     missing = [genome for genome in genomes if genome not in results]
     log(f"{title}: {len(results)} of {len(genomes)} candidates are in the archive, {len(missing)} to train")
     if missing:
-        with progress(title, len(missing), "candidates") as bar:
+        at_start = len(results)
+
+        def go_on_in_another_job() -> None:
+            if len(results) > at_start:
+                queue_again()
+            else:  # the next job would end like this one, and so for ever
+                log(f"warning: {title}: no candidate was trained in this job's time; give it more (runtime)")
+
+        with progress(title, len(missing), "candidates") as bar, on_warning(go_on_in_another_job):
             for result in _train(task, missing, archive, workers, title):
                 results[result.evaluation.genome] = result
                 bar.advance(note=_summary(result.evaluation))

@@ -17,6 +17,7 @@ import torch
 
 from pipeline.errors import StoppedError, UserError
 from pipeline.progress import log, progress
+from pipeline.requeue import WARNING, queue_again, warnings
 from pipeline.tensors import digest, read_attributes, read_tensors, write_tensors
 from pipeline.training import Training
 
@@ -85,7 +86,8 @@ def train(training: Training, saved: SavedState, task: str, save_minutes: float)
     stop after the same step.
 
     Raises:
-        StoppedError: after SIGTERM or SIGINT (to any of the processes), with the state saved.
+        StoppedError: after SIGTERM or SIGINT (to any of the processes), or when the time of a SLURM job is nearly up,
+            with the state saved.
         DivergedError: as ``Training.steps``.
     """
     world = training.world
@@ -101,6 +103,8 @@ def train(training: Training, saved: SavedState, task: str, save_minutes: float)
             if number:
                 if world.first:
                     saved.save(training)
+                    if number == WARNING:
+                        queue_again()
                 world.agree(0)  # nobody leaves before the state is saved: torchrun would end the others
                 raise StoppedError(number)
             if world.first and time.monotonic() - saved_at > 60 * save_minutes:
@@ -116,7 +120,7 @@ def _asked_to_end() -> Iterator[list[int]]:
     def note(number: int, frame: FrameType | None) -> None:
         asked.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT, *warnings())}
     try:
         yield asked
     finally:

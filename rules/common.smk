@@ -131,12 +131,14 @@ def supernet_input():
 
 
 def workers():
-    """Candidates trained side by side in one job; on CPUs, 'auto' divides the cores among searches and shards."""
+    """Candidates trained side by side in one job; on CPUs, 'auto' divides this machine's among searches and shards."""
     if gpus():
         return config["search"].get("candidates_per_gpu", 1)
     wanted = config["search"].get("workers", "auto")
     if wanted != "auto":
         return wanted
+    if not (workflow.is_main_process and workflow.local_exec):
+        return 1  # on a cluster every shard is a job of its own, and a node's cores are not all its
     cores = workflow.resource_settings.cores or 1  # none is given for --dag and the like
     return max(1, cores // (max(1, len(config["searches"])) * SHARDS * config["execution"]["threads"]))
 
@@ -179,6 +181,11 @@ def gpus(processes=1):
             f"execution.processes is {processes}, but this run is given gpu={given}: add --resources gpu={wanted}"
         )
     return wanted
+
+
+def memory(megabytes):
+    """Main memory that a job asks for: more when it is tried again."""
+    return lambda wildcards, attempt: megabytes * attempt
 
 
 def dataset_flags():

@@ -15,8 +15,7 @@ rule prepare_dataset:
     # Worth it for large photographs; it changes no byte of the result.
     threads: 4
     resources:
-        mem_mb=4000,
-        runtime="12h",
+        mem_mb=memory(4000),
     params:
         flags=dataset_flags(),
     shell:

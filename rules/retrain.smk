@@ -17,8 +17,7 @@ rule retrain:
         "../envs/pipeline.yaml"
     threads: PROCESSES * config["execution"]["threads"]
     resources:
-        mem_mb=8000,
-        runtime="2d",
+        mem_mb=memory(8000 * PROCESSES),
         gpu=gpus(PROCESSES),
     params:
         genome=lambda wildcards: genome_flags(wildcards.model),
@@ -49,8 +48,7 @@ rule evaluate:
         "../envs/pipeline.yaml"
     threads: config["execution"]["threads"]
     resources:
-        mem_mb=8000,
-        runtime="2h",
+        mem_mb=memory(8000),
         gpu=gpus(),
     params:
         execution=execution_flags(),

@@ -47,10 +47,9 @@ rule evaluate_generation:
     priority: 80
     conda:
         "../envs/pipeline.yaml"
-    threads: workers() * config["execution"]["threads"]
+    threads: lambda wildcards: workers() * config["execution"]["threads"]
     resources:
-        mem_mb=8000,
-        runtime="4h",
+        mem_mb=memory(8000),
         gpu=gpus(),
     params:
         supernet=lambda wildcards, input: optional_flag("--supernet", input.supernet),

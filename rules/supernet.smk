@@ -18,8 +18,7 @@ rule pretrain_supernet:
         "../envs/pipeline.yaml"
     threads: PROCESSES * config["execution"]["threads"]
     resources:
-        mem_mb=8000,
-        runtime="1d",
+        mem_mb=memory(8000 * PROCESSES),
         gpu=gpus(PROCESSES),
     params:
         network=network_flags(),

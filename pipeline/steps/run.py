@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pipeline import slurm
 from pipeline.errors import UserError
 from pipeline.files import check_writable
 from pipeline.lifeline import WORKFLOW_PID, alive
@@ -25,9 +26,10 @@ from pipeline.overview import Overview
 #: Written when a workflow starts, so that a lock can be told from a lock that somebody left.
 RUN_RECORD = Path(".snakemake/binary-nas-run.json")
 LOCKS = Path(".snakemake/locks")
-#: Flags of Snakemake that ask for output: it is shown as it is, instead of one line of progress.
-_WORDY = {"-n", "--dry-run", "--dryrun", "-p", "--printshellcmds", "--verbose", "--dag", "--rulegraph", "--filegraph"}
-_WORDY |= {"--summary", "--detailed-summary", "--lint", "--unlock", "--report", "--help", "-h", "--list-rules"}
+#: Flags of Snakemake that ask for output: it is shown as it is, instead of one line of progress. Most run no job.
+_LOOKING = {"-n", "--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--summary", "--detailed-summary"}
+_LOOKING |= {"--lint", "--unlock", "--report", "--help", "-h", "--list-rules"}
+_WORDY = _LOOKING | {"-p", "--printshellcmds", "--verbose"}
 #: Flags after which the tables in this folder may be those of something else.
 _PARTIAL = {"--until", "-U", "--omit-from", "-O", "--directory", "-d"}
 
@@ -47,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.configfile:
         command += ["--configfile", *map(str, arguments.configfile)]
     check_writable(Path.cwd())
-    _clear_stale_lock(command)
     extra = arguments.others
+    _settle_earlier_run(command, looking=not _LOOKING.isdisjoint(extra))
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
         extra = ["--cores", "all", *extra]
     wordy = not _WORDY.isdisjoint(extra)
@@ -123,34 +125,53 @@ def step_environment(folder: str) -> dict[str, str]:
     }
 
 
-def record_run() -> None:
-    """Notes which process of which machine runs the workflow in this folder."""
+def record_run(workflow: Any) -> None:
+    """Notes which process of which machine runs the workflow in this folder, and how its SLURM jobs are called."""
+    record = {"host": os.uname().nodename, "pid": os.getpid(), "slurm": slurm.run_name(workflow)}
     RUN_RECORD.parent.mkdir(exist_ok=True)
-    RUN_RECORD.write_text(json.dumps({"host": os.uname().nodename, "pid": os.getpid()}))
+    RUN_RECORD.write_text(json.dumps(record))
 
 
-def _clear_stale_lock(command: list[str]) -> None:
-    """Unlocks the folder if whoever locked it is dead.
+def _settle_earlier_run(command: list[str], looking: bool) -> None:
+    """Clears away what a dead run left: its jobs in SLURM's queue, unless we only look, and its lock.
 
     Raises:
         UserError: the workflow is running here, or was started on another machine, where we cannot see.
     """
-    if not LOCKS.is_dir() or not any(LOCKS.iterdir()):
-        return
+    locked = LOCKS.is_dir() and any(LOCKS.iterdir())
+    record = _read_record()
+    if locked:
+        _check_dead(record)
+    # Where nothing is locked, nothing runs: whatever is still queued has nobody who waits for it.
+    if record.get("slurm") and not looking:
+        slurm.cancel(record["slurm"])
+    if locked:
+        print("An earlier run was interrupted; going on from what it had finished.", file=sys.stderr)
+        subprocess.run([*command, "--unlock", "--quiet", "all"], check=True)
+
+
+def _read_record() -> dict[str, Any]:
+    """Who ran the workflow last in this folder; empty where that is not known."""
     try:
         record = json.loads(RUN_RECORD.read_text())
-        host, pid = str(record["host"]), int(record["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return {"host": str(record["host"]), "pid": int(record["pid"]), "slurm": record.get("slurm")}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _check_dead(record: Mapping[str, Any]) -> None:
+    """Raises UserError where whoever holds the lock is not surely dead."""
+    if not record:
         raise UserError(
             "this folder is locked by a run that left no record of itself",
             "make sure that none is running, then call: snakemake --unlock",
-        ) from None
-    if host != os.uname().nodename:
+        )
+    if record["host"] != os.uname().nodename:
         raise UserError(
-            f"this folder is locked by a run on the machine {host}",
+            f"this folder is locked by a run on the machine {record['host']}",
             "go on there, or, if it is surely dead, call: snakemake --unlock",
         )
-    if alive(pid):
-        raise UserError(f"the workflow is already running in this folder (process {pid})", "wait for it, or end it")
-    print("An earlier run was interrupted; going on from what it had finished.", file=sys.stderr)
-    subprocess.run([*command, "--unlock", "--quiet", "all"], check=True)
+    if alive(record["pid"]):
+        raise UserError(
+            f"the workflow is already running in this folder (process {record['pid']})", "wait for it, or end it"
+        )

@@ -1,0 +1,66 @@
+"""The jobs of a workflow in SLURM's queue, which outlive a Snakemake that was killed.
+
+They would go on beside those that the next run sends for the same files: nothing would be wrong, but much of it would
+be done twice.
+"""
+
+import subprocess
+import time
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.progress import log
+
+#: Seconds for jobs to end: SLURM asks them to, waits (KillWait, 30 s on most clusters) and then kills them.
+PATIENCE = 300.0
+
+
+def run_name(workflow: Any) -> str | None:
+    """The name that all SLURM jobs of this run of Snakemake have; None where it sends none."""
+    # The plugin tells it to nobody but the user, in its first line of output.
+    name = getattr(getattr(workflow.scheduler, "_executor", None), "run_uuid", None)
+    return None if name is None else str(name)
+
+
+def jobs_named(name: str) -> list[str]:
+    """The numbers of the jobs that are queued, running or ending.
+
+    Raises:
+        UserError: SLURM cannot be asked.
+    """
+    return _ask("squeue", "--noheader", "--format=%i", "--name", name).split()
+
+
+def cancel(name: str) -> None:
+    """Ends all jobs of a run, and waits until they are gone; a training saves its state first.
+
+    Raises:
+        UserError: SLURM cannot be asked, or a job does not end.
+    """
+    jobs = jobs_named(name)
+    if not jobs:
+        return
+    log(f"ending {len(jobs)} jobs that an earlier run left in SLURM's queue (trainings save themselves)")
+    _ask("scancel", "--name", name)
+    give_up = time.monotonic() + PATIENCE
+    while jobs := jobs_named(name):
+        if time.monotonic() > give_up:
+            raise UserError(
+                f"SLURM has not ended the earlier run's jobs {', '.join(jobs)} in {PATIENCE:.0f} s",
+                "call again when squeue does not list them any more",
+            )
+        time.sleep(1.0)
+
+
+def _ask(*words: str) -> str:
+    try:
+        return subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout
+    except FileNotFoundError:
+        raise UserError(
+            f"an earlier run sent jobs to SLURM, and there is no {words[0]} here to look for them",
+            "go on where SLURM's programs are",
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise UserError("SLURM does not answer", "try again later") from None
+    except subprocess.CalledProcessError as error:
+        raise UserError("SLURM's queue cannot be read", " ".join(error.stderr.split())) from None

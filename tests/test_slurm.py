@@ -1,0 +1,209 @@
+"""The shipped profile on a real SLURM of one node: kills, time limits, and what is left in the queue."""
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import yaml
+from slurm import Slurm, ask, missing, wait_until
+from workflow import ROOT, TINY, command, complete, kill_everything, outcome, resume, start, wait_for
+
+from pipeline import slurm
+from pipeline.errors import UserError
+from pipeline.tensors import read_attributes
+
+PROFILE = ("--workflow-profile", ROOT / "profiles" / "slurm", "--slurm-init-seconds-before-status-checks", 2)
+#: A warning 25 s before the limit. SLURM looks every 30 s, so in a job of a minute it comes after 5 to 35 s.
+ONE_MINUTE = ("runtime=1", "slurm_extra='--signal=URG@25 --open-mode=append'")
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(missing()), reason=f"no SLURM: {missing()}")]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    with Slurm(tmp_path_factory.mktemp("cluster") / "slurm") as running:
+        yield running
+
+
+def experiment(folder: Path, **sections: dict) -> Path:
+    """The tiny experiment with one search in two shards, few rows, and other changes."""
+    config = yaml.safe_load(TINY.read_text())
+    config |= {"searches": {"B": None, "random": None}}
+    config["search"] |= {"shards": 2, "workers": 1}
+    config["retrain"] |= {"seeds": 1, "epochs": 30}  # some seconds
+    for name, values in sections.items():
+        config[name] |= values
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+class Job:
+    """A job of SLURM's, found by the rule (and a word of its wildcards) that it runs."""
+
+    def __init__(self, rule: str, state: str = "RUNNING", but: str = "") -> None:
+        self.number = ""
+
+        def found() -> bool:
+            for line in ask("squeue", "--noheader", "--states=all", "--format=%i|%T|%k").splitlines():
+                number, now, comment = line.split("|", 2)
+                if now == state and number != but and comment.startswith(f"rule_{rule}"):
+                    self.number = number
+            return bool(self.number)
+
+        wait_until(found, 120)
+
+    def facts(self) -> dict[str, str]:
+        """What ``scontrol show job`` says."""
+        return dict(re.findall(r"(\S+?)=(\S*)", ask("scontrol", "show", "job", self.number)))
+
+    def warn(self) -> None:
+        """What SLURM does before the time limit, now."""
+        ask("scancel", "--signal=URG", self.number)
+
+
+def all_jobs(folder: Path) -> dict[str, list[tuple[str, str, str, str]]]:
+    """What ran for a folder: for each rule and wildcards (start, end, state, GPUs) of its jobs in their order."""
+    found: dict[str, list[tuple[str, str, str, str]]] = {}
+    for line in ask("squeue", "--noheader", "--states=all", "--format=%Z|%k|%S|%e|%T|%b").splitlines():
+        work, name, *facts = line.split("|")
+        if work == str(folder):
+            found.setdefault(name, []).append(tuple(facts))
+    return {name: sorted(jobs) for name, jobs in found.items()}
+
+
+def log_of(folder: Path, name: str) -> str:
+    path = folder / "results" / "tiny" / "logs" / name
+    return path.read_text() if path.exists() else ""
+
+
+def output(folder: Path) -> str:
+    return (folder / "output.txt").read_text()
+
+
+def finish(process: "subprocess.Popen[str]", folder: Path) -> None:
+    assert process.wait(timeout=240) == 0, output(folder)
+
+
+def says(folder: Path, name: str, sentence: str) -> Callable[[], bool]:
+    """Whether a step's log has a sentence."""
+    return lambda: sentence in log_of(folder, name)
+
+
+def test_killed_in_every_way_it_ends_as_a_local_run(cluster, tmp_path):
+    config = experiment(tmp_path)
+    local, here = tmp_path / "local", tmp_path / "slurm"
+    local.mkdir()
+    here.mkdir()
+    process = start(resume(*PROFILE, config=config), here)
+    complete(command("--cores", 1, config=config), local)
+
+    # A job that is cancelled saves itself, and is tried again.
+    wait_for("results/tiny/retrain/uniform-1x/*/*.state.h5", here, process)
+    cancelled = Job("retrain_wildcards_uniform-1x")
+    ask("scancel", cancelled.number)
+    assert Job("retrain_wildcards_uniform-1x", but=cancelled.number).number
+    wait_until(says(here, "retrain/uniform-1x_0.log", "going on from epoch"), 60)
+
+    # So is one that SLURM may not queue again.
+    wait_for("results/tiny/retrain/found-A/*/*.state.h5", here, process)
+    refused = Job("retrain_wildcards_found-A")
+    ask("scontrol", "update", f"jobid={refused.number}", "requeue=0")
+    refused.warn()
+    wait_until(lambda: refused.facts()["JobState"] == "FAILED", 60)
+    assert "SLURM does not queue it again" in log_of(here, "retrain/found-A_0.log")
+
+    # A Snakemake that is killed leaves its jobs behind: the next one ends them and sends them anew.
+    left = Job("retrain_wildcards_found-A", but=refused.number)
+    wait_until(says(here, "retrain/found-A_0.log", "going on from epoch"), 60)
+    assert kill_everything(process)
+    assert left.facts()["JobState"] == "RUNNING"
+    finish(start(resume(*PROFILE, config=config), here), here)
+    assert left.facts()["JobState"] == "CANCELLED"
+    assert "jobs that an earlier run left in SLURM's queue" in output(here)
+
+    assert outcome(here) == outcome(local)
+    jobs = all_jobs(here)
+    assert {name.split("_wildcards")[0] for name in jobs} >= {"rule_prepare_dataset", "rule_evaluate_generation"}
+    for name, runs in jobs.items():
+        assert all(first[1] <= second[0] for first, second in pairwise(runs)), f"{name} ran beside itself: {runs}"
+        assert all("gpu" not in run[3] for run in runs), f"{name} asked for a GPU"
+
+
+def test_a_training_longer_than_its_time_limit_goes_on_in_further_jobs(cluster, tmp_path):
+    weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
+    config = experiment(tmp_path, retrain={"epochs": 500}, execution={"save_minutes": 5})
+    local, here = tmp_path / "local", tmp_path / "slurm"
+    local.mkdir()
+    here.mkdir()
+    words = [weights, "--retries", 0, "--default-resources", *ONE_MINUTE]  # no retry: going on is not a failure
+    process = start(command(*PROFILE, *words, "--set-resources", "retrain:gpu=1", config=config), here)
+    job = Job("retrain")
+    beside = start(command(weights, "--cores", 1, config=config), local)
+    wait_until(lambda: job.facts()["JobState"] == "PENDING", 90)
+    assert "is nearly up: it is queued again" in log_of(here, "retrain/uniform-1x_0.log")
+    assert process.poll() is None and "rror" not in output(here)
+    finish(beside, local)
+    finish(process, here)
+    assert "rror" not in output(here)
+    facts = job.facts()
+    assert int(facts["Restarts"]) >= 1 and facts["JobState"] == "COMPLETED" and facts["TimeLimit"] == "00:01:00"
+    assert "gpu:1" in facts["TresPerJob"]
+    assert len(all_jobs(here)["rule_retrain_wildcards_uniform-1x_0"]) == 1
+    assert read_attributes(here / weights)["digest"] == read_attributes(local / weights)["digest"]
+    assert (here / weights).with_name("history.csv").read_bytes() == (local / weights).with_name(
+        "history.csv"
+    ).read_bytes()
+    assert not list(here.rglob("*.state.h5"))
+
+
+def test_a_generation_is_queued_again_once_it_has_trained_a_candidate(cluster, tmp_path):
+    """Without that it would never end."""
+    config = experiment(tmp_path, candidate={"epochs": 100}, search={"shards": 1}, supernet={"enabled": False})
+    target = "results/tiny/search/A/generation_000/evaluations_0-of-1.csv"
+    log = "search/A/evaluate_000_0-of-1.log"
+    process = start(command(*PROFILE, target, "--retries", 0, config=config), tmp_path)
+    job = Job("evaluate_generation")
+    wait_until(says(tmp_path, log, "candidates are in the archive"), 60)
+
+    def told() -> bool:
+        job.warn()
+        return "no candidate was trained in this job's time" in log_of(tmp_path, log)
+
+    wait_until(told, 30)
+    assert job.facts()["Restarts"] == "0"
+    wait_for("results/tiny/archive/*/*.json", tmp_path, process)
+    first = {path: path.read_bytes() for path in tmp_path.glob("results/tiny/archive/*/*.timing")}
+    job.warn()
+    wait_until(lambda: job.facts()["Restarts"] == "1", 30)
+    finish(process, tmp_path)
+    assert job.facts()["JobState"] == "COMPLETED"
+    assert {path: path.read_bytes() for path in first} == first
+    assert len(list(tmp_path.glob("results/tiny/archive/*/*.json"))) == 4
+    assert int(re.search(r"(\d+) of 4 candidates are in the archive", log_of(tmp_path, log))[1]) >= 1
+
+
+def test_looking_ends_no_job_and_a_queue_that_cannot_be_read_is_said(cluster, tmp_path, monkeypatch):
+    job = subprocess.run(
+        ["sbatch", "--parsable", "--job-name=left", "--output=/dev/null", "--wrap=sleep 60"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    ).stdout.strip()
+    record = tmp_path / ".snakemake" / "binary-nas-run.json"
+    record.parent.mkdir()
+    record.write_text('{"host": "elsewhere", "pid": 1, "slurm": "left"}')
+    assert slurm.jobs_named("left") == [job]
+    complete(resume("-n", "--quiet", "all", "--cores", "1"), tmp_path)
+    assert slurm.jobs_named("left") == [job]
+    started = time.monotonic()
+    slurm.cancel("left")
+    assert slurm.jobs_named("left") == []
+    assert time.monotonic() - started < 60
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="no squeue here"):
+        slurm.cancel("left")
