@@ -33,6 +33,7 @@ rule all:
 
 onstart:
     record_run()
+    write_plan(config, Path(RESULTS))
 
 
 onsuccess:

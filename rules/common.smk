@@ -5,6 +5,7 @@
 import os
 import shlex
 import sys
+from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
@@ -14,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.genome import format_genome
 from pipeline.hardware import gpu_is_used
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
+from pipeline.status_plan import write_plan
 from pipeline.steps.figures import FIGURES
 from pipeline.steps.options import flags
 from pipeline.steps.run import record_run, step_environment

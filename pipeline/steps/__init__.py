@@ -20,4 +20,6 @@ STEPS = {
     "cost": "cost",
     "check": "check",
     "run": "run",
+    "status": "status",
+    "archive": "archive",
 }
