@@ -35,6 +35,7 @@ rule all:
 onstart:
     check_folder(RESULTS)
     record_run(workflow)
+    write_plan(config, Path(RESULTS))
 
 
 onsuccess:

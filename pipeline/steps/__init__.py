@@ -21,4 +21,6 @@ STEPS = {
     "cost": "cost",
     "check": "check",
     "run": "run",
+    "status": "status",
+    "archive": "archive",
 }
