@@ -19,5 +19,6 @@ STEPS = {
     "figures": "figures",
     "cost": "cost",
     "check": "check",
+    "plan": "plan",
     "run": "run",
 }
