@@ -20,6 +20,7 @@ STEPS = {
     "figures": "figures",
     "cost": "cost",
     "check": "check",
+    "plan": "plan",
     "run": "run",
     "status": "status",
     "archive": "archive",
