@@ -20,6 +20,7 @@ include: "rules/common.smk"
 include: "rules/data.smk"
 include: "rules/supernet.smk"
 include: "rules/search.smk"
+include: "rules/proxy.smk"
 include: "rules/retrain.smk"
 include: "rules/tables.smk"
 
@@ -32,7 +33,9 @@ rule all:
 
 
 onstart:
+    check_folder(RESULTS)
     record_run(workflow)
+    write_plan(config, Path(RESULTS))
 
 
 onsuccess:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pipeline import __version__
 from pipeline.errors import StoppedError, UserError
 from pipeline.steps import STEPS
+from pipeline.steps.options import claim_files
 
 #: A step that sets this default takes flags that it does not know, to pass them on.
 OTHERS = "others"
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if others and not hasattr(arguments, OTHERS):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     setattr(arguments, OTHERS, others)
+    claim_files(arguments)
     try:
         return module.run(arguments) or 0
     except UserError as error:

@@ -6,10 +6,14 @@ trained the same candidate write the same bytes. It only saves work: no search l
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pipeline.errors import UserError
 from pipeline.files import read_json, write_json
@@ -78,32 +82,90 @@ class Archive:
         if not path.exists():
             return None
         try:
-            record = read_json(path)
-            values = record["evaluation"]
-            found = Evaluation(**{**values, "genome": parse_genome(values["genome"])})
-            if found.genome != genome or not _sensible(found):
+            found = _evaluation(read_json(path))
+            if found.genome != genome:
                 raise ValueError("it is no evaluation of this candidate")
-        except (UserError, KeyError, TypeError, ValueError) as error:
+        except (UserError, *_MALFORMED) as error:
             aside = path.with_suffix(".damaged")
             path.replace(aside)
             log(f"warning: {path} is damaged ({error}); set aside as {aside.name}, the candidate is evaluated again")
             return None
-        try:
-            timing = Timing(**read_json(path.with_suffix(".timing")))
-        except (UserError, TypeError):
-            timing = Timing(0.0, "unknown")
-        return found, timing
+        return found, read_timing(path.with_suffix(".timing")) or Timing(0.0, "unknown")
 
     def put(self, evaluation: Evaluation, timing: Timing) -> None:
-        """Stores a finished or diverged evaluation.
+        """Stores a finished or diverged evaluation, unless another job has done so in the meantime.
 
         Raises:
             UserError: the disk is full or the folder cannot be written.
         """
         path = self._path(evaluation.genome)
+        if path.exists():
+            return
         write_json(path.with_suffix(".timing"), asdict(timing))
         values = {**asdict(evaluation), "genome": format_genome(evaluation.genome)}
         write_json(path, {"evaluation": values, "facts": self._facts})
+
+
+class Entry(NamedTuple):
+    """An evaluation as it lies in an archive: under which key, with the facts that it was made from."""
+
+    key: str
+    facts: dict[str, Any]
+    evaluation: Evaluation
+
+
+#: What reading a record of another shape than expected raises.
+_MALFORMED = (KeyError, TypeError, ValueError, AttributeError)
+_NAME = re.compile(r"[0-9a-f]{32}\.(json|timing|damaged)")
+
+
+def archive_files(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """The files of an archive: entries (.json), what they took (.timing), damaged ones set aside (.damaged).
+
+    In no order. Files under other names (half-written ones among them) and what cannot be listed are left out, so
+    that it can look on while others write.
+    """
+    with suppress(OSError), os.scandir(folder) as parts:
+        for part in parts:
+            with suppress(OSError), os.scandir(part) as files:
+                yield from (file for file in files if _NAME.fullmatch(file.name))
+
+
+def read_entry(path: Path) -> Entry:
+    """One entry, whatever its facts.
+
+    Raises:
+        UserError: it is missing, cut short, edited, or lies under a key that is not its own.
+    """
+    try:
+        record = json.loads(path.read_bytes())
+        entry = Entry(path.stem, record["facts"], _evaluation(record))
+        key = archive_key(entry.facts, entry.evaluation.genome)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read", error.strerror or str(error)) from None
+    except (UserError, RecursionError, *_MALFORMED) as error:
+        raise UserError(f"{path} is damaged", f"{type(error).__name__}, {error}") from None
+    if key != entry.key or path.parent.name != key[:2]:
+        raise UserError(f"{path} is damaged", f"what it holds belongs under the key {key}")
+    return entry
+
+
+def read_timing(path: Path) -> Timing | None:
+    """What an entry's training took; None where that is not known."""
+    try:
+        timing = Timing(**json.loads(path.read_bytes()))
+        return timing if 0 <= timing.seconds < math.inf and isinstance(timing.machine, str) else None
+    except (OSError, RecursionError, *_MALFORMED):
+        return None
+
+
+def _evaluation(record: Any) -> Evaluation:
+    """The evaluation of an entry's record; raises one of ``_MALFORMED`` or UserError where it is none."""
+    values = record["evaluation"]
+    evaluation = Evaluation(**{**values, "genome": parse_genome(values["genome"])})
+    if not _sensible(evaluation):
+        raise ValueError("it is no evaluation of a candidate")
+    return evaluation
 
 
 def _sensible(evaluation: Evaluation) -> bool:

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from pipeline.networks import NetworkSpec
 
@@ -15,6 +16,16 @@ OVERHEAD_MACS = 1e6
 def predicted_cost(spec: NetworkSpec) -> float:
     """Relative training time of a candidate: all its MACs, since training computes binary ones in floating point."""
     return OVERHEAD_MACS + sum(layer.macs for layer in spec.layers)
+
+
+def longest_over_mean(seconds: Sequence[float]) -> float:
+    """How well shards were balanced: 1 where all took equally long, their number where one did all the work.
+
+    >>> longest_over_mean([30.0, 10.0, 20.0])
+    1.5
+    """
+    mean = fmean(seconds) if seconds else 0.0
+    return max(seconds) / mean if mean else 1.0
 
 
 def balance(costs: Sequence[float], shards: int) -> list[list[int]]:

@@ -40,6 +40,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         cleaned[section] = _in_order(cleaned[section], section)
     _check_dataset(cleaned)
     _check_trainings(cleaned)
+    _check_processes(cleaned)
     _check_augmentations(cleaned)
     _check_genomes(cleaned)
     _check_searches(cleaned)
@@ -172,6 +173,18 @@ def _check_trainings(config: Mapping[str, Any]) -> None:
             raise UserError(
                 f"{section}.milestones has {late[0]}, but the training has only {training['epochs']} epochs",
                 "milestones must come before the last epoch",
+            )
+
+
+def _check_processes(config: Mapping[str, Any]) -> None:
+    """Every process of a training takes an equal part of each batch."""
+    processes = config["execution"].get("processes", 1)
+    for section in ("supernet", "retrain") if config["supernet"]["enabled"] else ("retrain",):
+        batch = config[section]["batch_size"]
+        if batch % processes:
+            raise UserError(
+                f"{section}.batch_size is {batch}, which cannot be divided among {processes} processes",
+                f"choose a multiple of {processes}, or another execution.processes",
             )
 
 

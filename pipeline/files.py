@@ -7,17 +7,37 @@ this machine or over a network file system, sees all of it or nothing, whatever 
 import csv
 import json
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline.claims import taken, written
 from pipeline.errors import UserError
+
+
+def check_writable(folder: Path) -> None:
+    """Asks whether files can be made in a folder, or in what there is of it.
+
+    Raises:
+        UserError: they cannot.
+    """
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UserError(f"cannot write into {folder.resolve()}", f"{reason}; results go there") from None
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Gives a temporary path to write to; on leaving it without an error, that file becomes ``path``.
+
+    An output of this step that another process has completed in the meantime is left as it is.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
@@ -29,7 +49,9 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
+        if not taken(path):
+            temporary.replace(path)
+            written(path)
     except OSError as error:
         raise UserError(f"cannot write {path}", error.strerror or str(error)) from error
     finally:

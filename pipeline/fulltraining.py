@@ -8,7 +8,8 @@ import torch
 
 from pipeline import METHOD_VERSION
 from pipeline.archive import digest_of
-from pipeline.errors import UserError
+from pipeline.distributed import World, joined, local_rank
+from pipeline.errors import StoppedError, UserError
 from pipeline.files import write_csv, write_json
 from pipeline.hardware import describe_machine, resolve
 from pipeline.model import Network, initialise
@@ -36,7 +37,9 @@ class Recipe:
         seed: of the weights, order and augmentation.
         task: for progress lines.
         save_minutes: between two saved states.
-        loaders: processes that decode photographs.
+        loaders: processes that decode photographs, for each process of the training.
+        processes: how many take every step together, each with its part of the batch; torchrun must have started so
+            many. None for as many as it has, or one without it.
     """
 
     spec: NetworkSpec
@@ -46,6 +49,7 @@ class Recipe:
     task: str
     save_minutes: float
     loaders: int
+    processes: int | None = None
 
 
 def train_network(
@@ -58,6 +62,8 @@ def train_network(
 ) -> None:
     """Trains and writes weights (HDF5), the curve (CSV) and what it took (JSON); the weights come last.
 
+    Where torchrun has started several processes, each calls this, and the first one writes.
+
     Args:
         recipe: what and how.
         images: the prepared train set.
@@ -65,17 +71,39 @@ def train_network(
         weights, history, timing: files to write.
 
     Raises:
-        UserError: the training diverged, a file is damaged or cannot be written.
+        UserError: the training diverged, a file is damaged or cannot be written, or there are not as many processes as
+            the recipe says.
         StoppedError: asked to end; the state is saved.
     """
-    execution = resolve(recipe.execution)
+    with joined(recipe.processes) as world:
+        try:
+            _train_in(world, recipe, images, indices, weights, history, timing)
+        except DivergedError as error:
+            problem = f"the {recipe.task} of {recipe.spec.title} diverged ({error})"
+            raise world.said_once(UserError(problem, "lower its learning rate")) from None
+        except StoppedError as stopped:
+            raise world.said_once(stopped) from None
+
+
+def _train_in(
+    world: World,
+    recipe: Recipe,
+    images: Path,
+    indices: Sequence[int] | None,
+    weights: Path,
+    history: Path,
+    timing: Path,
+) -> None:
+    execution = resolve(recipe.execution, local_rank())
     execution.apply()
     spec = recipe.spec
-    log(f"{recipe.task}: {spec.title}, {execution.precision} on {describe_machine(execution.device_type)}")
+    machine = describe_machine(execution.device_type)
+    several = "" if world.alone else f", {world.size} processes"
+    log(f"{recipe.task}: {spec.title}, {execution.precision} on {machine}{several}")
     source = load_images(images, execution.device, indices, recipe.loaders)
     network = Network(spec)
     initialise(network, torch.Generator().manual_seed(seed_for("weights", recipe.seed)))
-    training = Training(network, source, recipe.settings, recipe.seed, execution)
+    training = Training(network, source, recipe.settings, recipe.seed, execution, world)
     identity = {
         "network": asdict(spec),
         "settings": asdict(recipe.settings),
@@ -85,16 +113,16 @@ def train_network(
         "execution": [execution.device_type, execution.precision, execution.threads],
         "method": METHOD_VERSION,
     }
-    saved = SavedState(weights.with_name(f"{weights.stem}.state.h5"), identity)
-    try:
-        train(training, saved, recipe.task, recipe.save_minutes)
-    except DivergedError as error:
-        raise UserError(f"the {recipe.task} of {spec.title} diverged ({error})", "lower its learning rate") from None
+    saved = SavedState(weights.with_name(f"{weights.stem}.state.h5"), identity, world.size)
+    train(training, saved, recipe.task, recipe.save_minutes)
+    if not world.first:
+        return
     rows = [{key: f"{value:.6g}" for key, value in asdict(epoch).items()} for epoch in training.history]
     write_csv(history, HISTORY, rows)
     record = {"seconds": round(saved.seconds(), 2), "device": execution.device_type, "threads": execution.threads}
-    record["machine"] = describe_machine(execution.device_type)
-    write_json(timing, {**record, **provenance()})
+    processes = {} if world.alone else {"processes": world.size}
+    write_json(timing, {**record, **processes, "machine": machine, **provenance()})
     tensors = {name: tensor.cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
-    write_tensors(weights, tensors, {**identity, "precision": execution.precision, "versions": versions()})
+    made_with = {"precision": execution.precision, **processes, "versions": versions()}
+    write_tensors(weights, tensors, {**identity, **made_with})
     saved.remove()

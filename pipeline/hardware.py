@@ -21,19 +21,21 @@ class Execution:
     Attributes:
         device_type: 'cpu' or 'cuda'.
         precision: 'float32' or 'bfloat16' (autocast; parameters and batch-norm moments stay float32).
-        threads: CPU threads of one training.
+        threads: CPU threads of one process.
+        gpu: number of the GPU, where a training has one for each of its processes; None for the default one.
     """
 
     device_type: str
     precision: str
     threads: int
+    gpu: int | None = None
 
     @cached_property
     def device(self) -> "torch.device":
         """Where tensors live."""
         import torch
 
-        return torch.device(self.device_type)
+        return torch.device(self.device_type if self.gpu is None else f"{self.device_type}:{self.gpu}")
 
     @property
     def autocast(self) -> "torch.autocast":
@@ -47,6 +49,8 @@ class Execution:
         import torch
 
         torch.set_num_threads(self.threads)
+        if self.gpu is not None:
+            torch.cuda.set_device(self.device)
         if self.device_type == "cpu":
             _keep_freed_memory()
 
@@ -63,11 +67,15 @@ def _keep_freed_memory() -> None:
     mallopt(mmap_threshold, limit)
 
 
-def resolve(settings: ExecutionSettings) -> Execution:
+def resolve(settings: ExecutionSettings, process: int | None = None) -> Execution:
     """Chooses the device and the precision.
 
+    Args:
+        settings: what was asked for.
+        process: number of this process of a training, where there are several, each with a GPU of its own.
+
     Raises:
-        UserError: a GPU was asked for and there is none.
+        UserError: a GPU was asked for and there is none, or there are fewer than processes.
     """
     device = "cpu" if settings.device == "cpu" or not _has_gpu() else "cuda"
     if settings.device == "cuda" and device != "cuda":
@@ -75,7 +83,21 @@ def resolve(settings: ExecutionSettings) -> Execution:
     precision = settings.precision
     if precision == "auto":
         precision = "bfloat16" if _computes_bfloat16(device) else "float32"
-    return Execution(device, precision, settings.threads)
+    gpu = process if device == "cuda" else None
+    if gpu is not None:
+        _check_gpu(gpu)
+    return Execution(device, precision, settings.threads, gpu)
+
+
+def _check_gpu(number: int) -> None:
+    import torch
+
+    found = torch.cuda.device_count()
+    if number >= found:
+        raise UserError(
+            f"every process of a training needs a GPU of its own, but torch finds only {found} here",
+            "lower execution.processes",
+        )
 
 
 def _has_gpu() -> bool:

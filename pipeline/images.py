@@ -14,6 +14,9 @@ from torch.nn import functional as F
 from pipeline.randomness import seed_for
 from pipeline.settings import Augmentation
 
+#: All images of a batch.
+WHOLE = slice(None)
+
 
 @dataclass(frozen=True)
 class Normalisation:
@@ -38,11 +41,13 @@ class ImageSource(Protocol):
         augmentation: Augmentation = "none",
         address: Sequence[object] = (),
         start: int = 0,
+        part: slice = WHOLE,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yields for each index tensor of ``plan`` the images (B, C, H, W), float32, normalised, and labels (B,).
 
-        The first ``start`` batches are left out. The random changes of a batch are drawn from ``address`` and the
-        batch's place in ``plan`` alone, so they do not depend on ``start``.
+        The first ``start`` batches are left out, and of every batch all images but ``part``. The random changes of an
+        image are drawn from ``address``, the batch's place in ``plan`` and the image's place in the batch alone, so
+        they do not depend on what is left out.
         """
         ...
 
@@ -74,36 +79,50 @@ class ImagesInMemory:
         augmentation: Augmentation = "none",
         address: Sequence[object] = (),
         start: int = 0,
+        part: slice = WHOLE,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """See :class:`ImageSource`."""
         for step in range(start, len(plan)):
-            indices = plan[step].to(self._pixels.device)
+            indices = plan[step][part].to(self._pixels.device)
             pixels = self._pixels[indices]
             if augmentation != "none":
                 generator = torch.Generator().manual_seed(seed_for(*address, step))
-                pixels = crop_and_flip(pixels, generator, flip=augmentation == "crop-flip")
+                draws = draw_crops(len(plan[step]), self._size, generator, flip=augmentation == "crop-flip")
+                pixels = crop(pixels, *(draw[part] for draw in draws))
             images = torch.addcmul(self._shift, pixels.float(), self._scale)
             # The bytes lie channel by channel last, which is how convolutions like them; only the view changes.
             yield images.permute(0, 3, 1, 2), self.labels[indices]
 
 
-def crop_and_flip(pixels: Tensor, generator: torch.Generator, *, flip: bool) -> Tensor:
-    """Every image of (B, H, W, C) padded by an eighth of its side with black and cropped back at a random place.
+def draw_crops(count: int, side: int, generator: torch.Generator, *, flip: bool) -> tuple[Tensor, Tensor]:
+    """For each of ``count`` square images the rows and columns, (count, side), that a random crop takes from it.
+
+    The crop is as large as the image, which is padded by an eighth of its side (at least a pixel) all around.
 
     Args:
-        pixels: bytes.
+        count: how many images.
+        side: of an image, in pixels.
         generator: on the CPU, so that equal seeds give equal crops on every device.
         flip: mirror every other image, by chance.
     """
-    count, height, width, _ = pixels.shape
-    pad = max(1, height // 8)
-    padded = F.pad(pixels, (0, 0, pad, pad, pad, pad))
+    pad = _padding(side)
     offsets = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
-    rows = offsets[0] + torch.arange(height)
-    columns = offsets[1] + torch.arange(width)
+    rows = offsets[0] + torch.arange(side)
+    columns = offsets[1] + torch.arange(side)
     if flip:
         mirrored = torch.rand(count, 1, generator=generator) < 0.5
         columns = torch.where(mirrored, columns.flip(1), columns)
+    return rows, columns
+
+
+def crop(pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """These rows and columns, counted from the padding's corner, of every image of (B, H, W, C), padded with black."""
+    pad = _padding(pixels.shape[1])
+    padded = F.pad(pixels, (0, 0, pad, pad, pad, pad))
     rows, columns = rows.to(pixels.device), columns.to(pixels.device)
-    image = torch.arange(count, device=pixels.device)
+    image = torch.arange(len(pixels), device=pixels.device)
     return padded[image[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def _padding(side: int) -> int:
+    return max(1, side // 8)

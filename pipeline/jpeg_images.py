@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from pipeline.crops import Box, centre_box, random_box, shrink_factor
 from pipeline.errors import UserError
-from pipeline.images import Normalisation
+from pipeline.images import WHOLE, Normalisation
 from pipeline.prepared import FORMAT
 from pipeline.randomness import random_for
 from pipeline.settings import Augmentation
@@ -78,6 +78,7 @@ class JpegImages:
         augmentation: Augmentation = "none",
         address: Sequence[object] = (),
         start: int = 0,
+        part: slice = WHOLE,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """See :class:`~pipeline.images.ImageSource`.
 
@@ -89,8 +90,8 @@ class JpegImages:
         decoder = _BatchDecoder(self._path, self._ends, *self._shape, augmentation != "none", tuple(address))
         loader = DataLoader(
             decoder,
-            sampler=[(step, plan[step].cpu()) for step in range(start, len(plan))],
-            batch_size=None,  # what the sampler gives is a whole batch
+            sampler=[(step, plan[step].cpu(), part) for step in range(start, len(plan))],
+            batch_size=None,  # what the sampler gives is a batch
             num_workers=self._workers,
             prefetch_factor=_AHEAD if self._workers else None,
             pin_memory=self._device.type == "cuda",
@@ -101,7 +102,7 @@ class JpegImages:
             images = pixels.to(self._device, non_blocking=True).float()
             rows = images.flatten(2)
             torch.addcmul(self._shift, rows, self._scale, out=rows)
-            yield images.permute(0, 3, 1, 2), self.labels[plan[step].to(self._device)]
+            yield images.permute(0, 3, 1, 2), self.labels[plan[step][part].to(self._device)]
 
 
 def _start_worker(_: int) -> None:
@@ -130,16 +131,17 @@ class _BatchDecoder(Dataset[Tensor]):
         self._augment, self._address = augment, address
         self._file: h5py.File | None = None
 
-    def __getitem__(self, item: tuple[int, Tensor]) -> Tensor:
-        """(B, size, size, C) bytes of the batch (step, indices)."""
-        step, indices = item
+    def __getitem__(self, item: tuple[int, Tensor, slice]) -> Tensor:
+        """(B, size, size, C) bytes of a part of the batch: (step, indices, part)."""
+        step, indices, part = item
+        places = range(len(indices))[part]
         if self._file is None:
             self._file = keep_open(self._path, FORMAT)
         encoded = self._file["encoded"]
-        batch = torch.empty((len(indices), self._size, self._size, self._channels), dtype=torch.uint8)
-        for place, index in enumerate(indices.tolist()):
+        batch = torch.empty((len(places), self._size, self._size, self._channels), dtype=torch.uint8)
+        for image, place, index in zip(batch, places, indices[part].tolist(), strict=True):
             begin, end = self._ends[index]
-            batch[place] = self._decode(encoded[begin:end], step, place)
+            image.copy_(self._decode(encoded[begin:end], step, place))
         return batch
 
     def _decode(self, data: np.ndarray, step: int, place: int) -> Tensor:

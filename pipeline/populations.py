@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pipeline.archive import Evaluation, Status, Timing
+from pipeline.cost import network_cost, relative_flops
 from pipeline.errors import UserError
 from pipeline.evolution import Individual, Origin
 from pipeline.files import read_csv, read_json, write_csv, write_json
 from pipeline.genome import Genome, check_ratios, format_genome, parse_genome
+from pipeline.networks import NetworkSpec
 
 POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_bytes")
 EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason")
 SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitness", "reason")
+#: How a candidate came about: as a search proposed it, or as a row of the table.
+ORIGINS = (*get_args(Origin), "row")
 _AGAIN = "delete the file, and it is made again"
-TIMINGS = ("slot", "genome", "seconds", "reused", "machine")
+TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine")
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,13 @@ class Best:
     generation: int
     slot: int
     evaluations: int
+
+
+def population_row(slot: int, spec: NetworkSpec, origin: str) -> dict[str, Any]:
+    """A line of a population: a candidate and what it costs."""
+    cost = network_cost(spec)
+    values = (slot, format_genome(spec.genome), origin, cost.flops, relative_flops(spec), cost.bytes)
+    return dict(zip(POPULATION, values, strict=True))
 
 
 def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> list[dict[str, Any]]:
@@ -55,7 +66,7 @@ def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> l
             raise UserError(f"{where}: genome {row['genome']} stands there twice", remedy)
         if row["slot"] != str(slot):
             raise UserError(f"{where}: slot {row['slot']!r} should be {slot}", remedy)
-        if row["origin"] not in get_args(Origin):
+        if row["origin"] not in ORIGINS:
             raise UserError(f"{where}: origin is '{row['origin']}'", remedy)
         for column in ("flops", "relative_flops", "memory_bytes"):
             _number(row, column, where)
@@ -116,13 +127,14 @@ def read_evaluations(paths: Sequence[Path]) -> dict[int, dict[str, str]]:
     return evaluations
 
 
-def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool) -> dict[str, Any]:
+def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool, shard: int) -> dict[str, Any]:
     """A line of a shard's table of what each candidate took; ``reused`` where the archive had it."""
     return {
         "slot": slot,
         "genome": format_genome(genome),
         "seconds": timing.seconds,
         "reused": int(reused),
+        "shard": shard,
         "machine": timing.machine,
     }
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.errors import UserError
 from pipeline.files import replacing
-from pipeline.tensors import Arrays, open_hdf5
+from pipeline.tensors import Arrays, create_hdf5, open_hdf5
 
 if TYPE_CHECKING:
     import torch
@@ -157,7 +157,7 @@ def write_images(path: Path, info: ImagesInfo, length: int, parts: Iterable[Arra
     name = "pixels" if info.storage == "pixels" else "encoded"
     shape = (info.count, info.size, info.size, info.channels) if info.storage == "pixels" else (length,)
     labels, lengths = [], []
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest", locking=False) as file:
+    with replacing(path) as temporary, create_hdf5(temporary) as file:
         # HDF5 checks the sum of what is read. Not of encoded images, whose random reads would take in whole chunks; a
         # damaged one does not decode.
         images = file.create_dataset(name, shape, np.uint8, fletcher32=info.storage == "pixels")

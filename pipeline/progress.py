@@ -13,6 +13,15 @@ FIRST_LINE = 5.0
 LINE_EVERY = 30.0
 
 
+_silent = False
+
+
+def be_silent() -> None:
+    """From now on this process shows no progress: another one of the same training does."""
+    global _silent
+    _silent = True
+
+
 class Progress:
     """Counts the parts of a step that are done.
 
@@ -28,7 +37,7 @@ class Progress:
         self._done = self._at_start = done
         self._start = time.monotonic()
         self._next_line = self._start + FIRST_LINE
-        self._bar = tqdm(desc=task, total=total, unit=f" {unit}", initial=done) if sys.stderr.isatty() else None
+        self._bar = tqdm(desc=task, total=total, unit=f" {unit}", initial=done) if _on_terminal() else None
 
     def advance(self, parts: int = 1, note: str = "") -> None:
         """Marks more parts as done; ``note`` (such as the current accuracy) is shown behind them."""
@@ -75,8 +84,14 @@ def log(text: str) -> None:
 
 def say(text: str) -> None:
     """One line as it is, above a bar if there is one."""
+    if _silent:
+        return
     tqdm.write(text, file=sys.stderr)
     sys.stderr.flush()
+
+
+def _on_terminal() -> bool:
+    return sys.stderr.isatty() and not _silent
 
 
 def duration(seconds: float) -> str:

@@ -15,9 +15,9 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
+from pipeline.balance import longest_over_mean
 from pipeline.cost import Cost, network_cost, speedup
 from pipeline.errors import UserError
-from pipeline.evolution import Individual
 from pipeline.genome import Genome, format_genome
 from pipeline.networks import NetworkSpec, find_network
 from pipeline.populations import Best
@@ -380,21 +380,20 @@ class ProxyPoint(NamedTuple):
 PROXY = ("model", "genome", "proxy_top1", "top1_mean", "top1_std", "seeds")
 
 
-def proxy_points(rows: Sequence[Row], candidates: Iterable[Individual]) -> list[ProxyPoint]:
-    """The binary rows whose genome some search has scored, each genome once, in the rows' order.
+def proxy_points(rows: Sequence[Row], scores: Iterable[tuple[Genome, float]]) -> list[ProxyPoint]:
+    """The binary rows whose genome has a score as a candidate, each genome once, in the rows' order.
 
     Searches share the archive, so that a genome has one score; where two trained it at the same time on a device
     that is not deterministic, the mean counts.
     """
-    scores: dict[Genome, list[float]] = {}
-    for candidate in candidates:
-        if candidate.top1 is not None:
-            scores.setdefault(candidate.genome, []).append(candidate.top1)
+    known: dict[Genome, list[float]] = {}
+    for genome, top1 in scores:
+        known.setdefault(genome, []).append(top1)
     points: dict[Genome, ProxyPoint] = {}
     for row in rows:
         genome = row.spec.genome
-        if row.spec.binary and genome in scores and genome not in points:
-            points[genome] = ProxyPoint(row.model, genome, fmean(scores[genome]), row.top1)
+        if row.spec.binary and genome in known and genome not in points:
+            points[genome] = ProxyPoint(row.model, genome, fmean(known[genome]), row.top1)
     return list(points.values())
 
 
@@ -460,6 +459,8 @@ class CandidateTime:
     seconds: float
     reused: bool
     machine: str
+    generation: int = 0
+    shard: int = 0
 
 
 TIMING = (
@@ -503,6 +504,30 @@ def timing_table(
     reused = len(candidates) - len(distinct) if candidates else None
     saved = sum(candidate.seconds for candidate in candidates) - sum(distinct.values()) if candidates else None
     return [*lines, _timing_line("everything", "total", seconds, reused, len(candidates), saved, "", "")]
+
+
+BALANCE = ("search", "generation", "shards", "longest_over_mean")
+
+
+def balance_table(candidates: Sequence[CandidateTime]) -> list[dict[str, Any]]:
+    """How well the shards of every generation were balanced, with the columns ``BALANCE``.
+
+    Generations in one piece have no line, nor have those in which nothing was trained.
+    """
+    seconds: dict[tuple[str, int], dict[int, float]] = {}
+    for time in candidates:
+        shards = seconds.setdefault((time.search, time.generation), {})
+        shards[time.shard] = shards.get(time.shard, 0.0) + (0.0 if time.reused else time.seconds)
+    return [
+        {
+            "search": search,
+            "generation": generation,
+            "shards": len(shards),
+            "longest_over_mean": round(longest_over_mean(list(shards.values())), 3),
+        }
+        for (search, generation), shards in seconds.items()
+        if len(shards) > 1 and any(shards.values())
+    ]
 
 
 def _training_line(name: str, kind: str, times: Sequence[TrainingTime]) -> dict[str, Any]:

@@ -28,12 +28,14 @@ class SavedState:
     Args:
         path: of the HDF5 file.
         identity: everything that determines the training, as JSON values. A state of another training is not loaded.
+        processes: how many take the training's steps together. The state does not depend on it.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any], processes: int = 1) -> None:
         self._path = path
         # As it comes back from the file, where a tuple has become a list.
         self._identity = json.loads(json.dumps(identity))
+        self._processes = processes
         self._started = time.monotonic()
         self._before = 0.0
 
@@ -54,17 +56,23 @@ class SavedState:
                 raise UserError("its tensors are not those that were saved")
             training.restore({name: torch.from_numpy(array) for name, array in arrays.items()})
             self._before = float(attributes["seconds"])
+            processes = int(attributes.get("processes", 1))
         except (UserError, KeyError, RuntimeError, OSError, ValueError) as error:
             aside = self._path.with_suffix(".set-aside.h5")
             self._path.replace(aside)
             log(f"warning: not going on from {self._path} ({error}); set aside as {aside.name}, starting anew")
             return False
+        if processes != self._processes:
+            log(
+                f"the state was saved by {processes} processes, now there are {self._processes}; last digits can differ"
+            )
         return True
 
     def save(self, training: Training) -> None:
         """Replaces the saved state. Raises UserError where it cannot be written."""
         tensors = {name: tensor.numpy() for name, tensor in training.state().items()}
-        write_tensors(self._path, tensors, {"identity": self._identity, "seconds": self.seconds()})
+        attributes = {"identity": self._identity, "seconds": self.seconds(), "processes": self._processes}
+        write_tensors(self._path, tensors, attributes)
 
     def remove(self) -> None:
         """Once the artifact is complete, the state is of no use."""
@@ -74,23 +82,32 @@ class SavedState:
 def train(training: Training, saved: SavedState, task: str, save_minutes: float) -> None:
     """Trains to the end, from the saved state if there is one, saving every ``save_minutes`` and when asked to end.
 
+    Of several processes the first one reads and writes the state, which is the same in all of them, and all of them
+    stop after the same step.
+
     Raises:
-        StoppedError: after SIGTERM or SIGINT, or when the time of a SLURM job is nearly up, with the state saved.
+        StoppedError: after SIGTERM or SIGINT (to any of the processes), or when the time of a SLURM job is nearly up,
+            with the state saved.
         DivergedError: as ``Training.steps``.
     """
-    if saved.restore(training):
+    world = training.world
+    if world.first and saved.restore(training):
         log(f"{task}: going on from epoch {training.epoch + 1}, step {training.step}")
+    training.follow_first()
     saved_at = time.monotonic()
     with _asked_to_end() as asked, progress(task, training.steps_total, "steps", training.steps_done) as bar:
         for _ in training.steps():
             last = training.history[-1] if training.history else None
             bar.advance(note=f"epoch {last.epoch}: loss {last.loss:.3f}, top-1 {last.top1:.1f} %" if last else "")
-            if asked:
-                saved.save(training)
-                if asked[0] == WARNING:
-                    queue_again()
-                raise StoppedError(asked[0])
-            if time.monotonic() - saved_at > 60 * save_minutes:
+            number = world.agree(asked[0] if asked else 0)
+            if number:
+                if world.first:
+                    saved.save(training)
+                    if number == WARNING:
+                        queue_again()
+                world.agree(0)  # nobody leaves before the state is saved: torchrun would end the others
+                raise StoppedError(number)
+            if world.first and time.monotonic() - saved_at > 60 * save_minutes:
                 saved.save(training)
                 saved_at = time.monotonic()
 

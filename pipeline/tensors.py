@@ -5,6 +5,7 @@ inherits its weights from the supernet.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ Arrays = dict[str, np.ndarray]
 
 def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], attributes: Mapping[str, Any]) -> None:
     """Writes tensors with attributes (any JSON values) and a digest over the tensors, whole or not at all."""
-    with replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+    with replacing(path) as temporary, create_hdf5(temporary) as file:
         file.attrs["format"] = _FORMAT
         file.attrs["digest"] = digest(tensors)
         for key, value in attributes.items():
@@ -69,6 +70,36 @@ def digest(tensors: Mapping[str, np.ndarray]) -> str:
         total.update(f"{name} {tensor.dtype.str} {tensor.shape}\n".encode())
         total.update(tensor.data)
     return total.hexdigest()
+
+
+class _Disk(io.FileIO):
+    """A file that takes every write, and remembers why one did not reach the disk.
+
+    HDF5 that meets a full disk by itself prints a page of traces and may end the process.
+    """
+
+    problem: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        """All of ``data``, or none of it once there was a problem."""
+        view = memoryview(data).cast("B")
+        done = 0
+        try:
+            while done < len(view) and self.problem is None:
+                done += super().write(view[done:])
+        except OSError as error:
+            self.problem = error
+        return len(view)
+
+
+@contextmanager
+def create_hdf5(path: Path) -> Iterator[h5py.File]:
+    """A new file to write. Raises OSError at the end where the disk did not take it."""
+    with _Disk(path, "w+") as disk:
+        with h5py.File(disk, "w", libver="latest") as file:
+            yield file
+        if disk.problem is not None:
+            raise disk.problem
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.sgd import sgd
 
+from pipeline.distributed import ALONE, World
 from pipeline.hardware import Execution
 from pipeline.images import ImageSource
 from pipeline.randomness import seed_for
@@ -50,22 +51,35 @@ class Training:
         settings: the recipe.
         seed: of order and augmentation.
         execution: device and precision.
+        world: the processes that take this training's steps together, each with the same arguments.
+
+    Raises:
+        UserError: the batches cannot be divided among the processes.
     """
 
     def __init__(
-        self, network: nn.Module, images: ImageSource, settings: TrainingSettings, seed: int, execution: Execution
+        self,
+        network: nn.Module,
+        images: ImageSource,
+        settings: TrainingSettings,
+        seed: int,
+        execution: Execution,
+        world: World = ALONE,
     ) -> None:
         self.network = network.to(execution.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.images = images
         self.settings = settings
         self.seed = seed
         self.execution = execution
+        self.world = world
         self.epoch = 0
         self.step = 0
         self.history: list[Epoch] = []
+        self._replica = world.replicate(self.network)
         self._parameters = list(self.network.parameters())
         self._momentum = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._batch = min(settings.batch_size, len(images))
+        self._part = world.part(self._batch)
         self.steps_per_epoch = len(images) // self._batch
         self._sums = torch.zeros(2, device=execution.device, dtype=torch.float64)  # loss, correct answers
 
@@ -85,11 +99,11 @@ class Training:
         Raises:
             DivergedError: at the end of an epoch in which the loss or a parameter stopped being finite.
         """
-        self.network.train()
+        self._replica.train()
         while self.epoch < self.settings.epochs:
             plan = self._plan()
             address = ("augment", self.seed, self.epoch)
-            for x, y in self.images.batches(plan, self.settings.augmentation, address, start=self.step):
+            for x, y in self.images.batches(plan, self.settings.augmentation, address, self.step, self._part):
                 self._take_step(x, y)
                 self.step += 1
                 if self.step == self.steps_per_epoch:
@@ -103,13 +117,23 @@ class Training:
 
     def _take_step(self, x: Tensor, y: Tensor) -> None:
         with self.execution.autocast:
-            logits = self.network(x)
+            logits = self._replica(x)
         logits = logits.float()
         loss = F.cross_entropy(logits, y)
-        gradients = torch.autograd.grad(loss, self._parameters)
+        gradients = self._gradients(loss)
         with torch.no_grad():
             self._descend(gradients)
-            self._sums += torch.stack([loss.double(), (logits.argmax(1) == y).double().mean()])
+            measured = torch.stack([loss.double(), (logits.argmax(1) == y).double().mean()])
+            self._sums += self.world.mean(measured)
+
+    def _gradients(self, loss: Tensor) -> Sequence[Tensor]:
+        """Those of the whole batch's mean loss, of which ``loss`` is this process's part."""
+        if self.world.alone:
+            return torch.autograd.grad(loss, self._parameters)
+        # Only where gradients are accumulated in the parameters does DistributedDataParallel average them.
+        self._replica.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
 
     def _descend(self, gradients: Sequence[Tensor]) -> None:
         # The functional form of torch.optim.SGD. The class imports torch's compiler on its first use, more than a
@@ -147,6 +171,11 @@ class Training:
         rows = [(e.epoch, e.learning_rate, e.loss, e.top1) for e in self.history]
         tensors["history"] = torch.tensor(rows, dtype=torch.float64).reshape(-1, 4)
         return {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
+
+    def follow_first(self) -> None:
+        """Takes over the first process's state, which it may have restored. All processes call this together."""
+        if not self.world.alone:
+            self.restore(self.world.share(self.state()))
 
     def restore(self, state: dict[str, Tensor]) -> None:
         """Goes on from a state. Raises KeyError or RuntimeError where it belongs to another network."""

@@ -5,21 +5,35 @@
 import os
 import shlex
 import sys
+from pathlib import Path
 
 sys.path.insert(0, workflow.basedir)
 
 from pipeline import METHOD_VERSION
 from pipeline.config import check_config, genome_of
 from pipeline.errors import UserError
+from pipeline.files import check_writable
 from pipeline.genome import format_genome
 from pipeline.hardware import gpu_is_used
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
+from pipeline.status_plan import write_plan
 from pipeline.steps.figures import FIGURES
 from pipeline.steps.options import flags
 from pipeline.steps.run import record_run, step_environment
 from snakemake.exceptions import WorkflowError
 
 os.environ.update(step_environment(workflow.basedir))
+
+
+def check_folder(folder):
+    """Ends with a sentence where results cannot be written; Snakemake itself would end with a trace."""
+    try:
+        check_writable(Path(folder))
+    except UserError as error:
+        raise WorkflowError(str(error))
+
+
+check_folder(".")
 
 try:
     config = check_config(config)
@@ -29,6 +43,7 @@ except UserError as error:
 RESULTS = f"results/{config['experiment']}"
 SHARDS = config["search"].get("shards", 1)
 SEEDS = range(config["retrain"]["seeds"])
+PROCESSES = config["execution"].get("processes", 1)
 METHOD = f"method {METHOD_VERSION}"
 
 
@@ -49,6 +64,16 @@ def network_flags():
 def execution_flags():
     """Device, precision and threads, which can change a result's last digits."""
     return flags(ExecutionSettings, config["execution"])
+
+
+def shared_execution_flags():
+    """The same for a training whose steps several processes can take together; one process needs no flag."""
+    return execution_flags() + (f" --processes {PROCESSES}" if PROCESSES > 1 else "")
+
+
+def shared_python():
+    """What runs such a training: Python, or torchrun where there are several processes."""
+    return "python" if PROCESSES == 1 else f"torchrun --standalone --nproc-per-node {PROCESSES}"
 
 
 def run_flags():
@@ -80,6 +105,11 @@ def generation_folder(search, generation):
     return f"{RESULTS}/search/{search}/generation_{generation:03d}"
 
 
+def searches_by(algorithm):
+    """The searches of one algorithm, as a pattern for their names."""
+    return "|".join(name for name, s in config["searches"].items() if s["algorithm"] == algorithm) or "none"
+
+
 def earlier_generations(wildcards):
     """What a proposal looks at: the scores of this search's earlier generations, for a random search their genomes.
 
@@ -102,7 +132,9 @@ def supernet_input():
 
 
 def workers():
-    """Candidates trained side by side in one job; 'auto' divides this machine's cores among searches and shards."""
+    """Candidates trained side by side in one job; on CPUs, 'auto' divides this machine's among searches and shards."""
+    if gpus():
+        return config["search"].get("candidates_per_gpu", 1)
     wanted = config["search"].get("workers", "auto")
     if wanted != "auto":
         return wanted
@@ -119,15 +151,37 @@ def genome_flags(model):
     return f"--genome {format_genome(genome_of(config, model))}{precision}" if "genome" in row else precision
 
 
+def row_genome_flags():
+    """The binary rows whose genomes the configuration gives."""
+    rows = {model: row for model, row in config["models"].items() if "genome" in row and row.get("binary", True)}
+    genomes = dict.fromkeys(format_genome(genome_of(config, model)) for model in rows)
+    return shlex.join(["--genomes", *genomes]) if genomes else ""
+
+
+def searches_of_rows():
+    """The searches whose best genome is a row."""
+    return list(dict.fromkeys(row["search"] for row in config["models"].values() if "search" in row))
+
+
 def found_genome(wildcards):
     """The file with a search's best genome, where a row takes it from there."""
     search = config["models"][wildcards.model].get("search")
     return [f"{RESULTS}/search/{search}/best.json"] if search else []
 
 
-def gpus():
-    """GPUs that a training asks for."""
-    return int(gpu_is_used(config["execution"]["device"]))
+def gpus(processes=1):
+    """GPUs that a training asks for: one for each of its processes.
+
+    Snakemake would silently lower a request for more than it was given.
+    """
+    wanted = processes * gpu_is_used(config["execution"]["device"])
+    given = workflow.global_resources.get("gpu")
+    given = getattr(given, "value", given)
+    if workflow.is_main_process and given is not None and processes > 1 and wanted > given:
+        raise WorkflowError(
+            f"execution.processes is {processes}, but this run is given gpu={given}: add --resources gpu={wanted}"
+        )
+    return wanted
 
 
 def memory(megabytes):

@@ -15,20 +15,21 @@ rule retrain:
         f"{RESULTS}/benchmarks/retrain/{{model}}_{{seed}}.tsv"
     conda:
         "../envs/pipeline.yaml"
-    threads: config["execution"]["threads"]
+    threads: PROCESSES * config["execution"]["threads"]
     resources:
-        mem_mb=memory(8000),
-        gpu=gpus(),
+        mem_mb=memory(8000 * PROCESSES),
+        gpu=gpus(PROCESSES),
     params:
         genome=lambda wildcards: genome_flags(wildcards.model),
         best=lambda wildcards, input: optional_flag("--best", input.best),
         network=network_flags(),
         training=training_flags("retrain"),
-        execution=execution_flags(),
+        execution=shared_execution_flags(),
         seed=config["seed"],
         method=METHOD,
     shell:
-        "python -m pipeline retrain --images {input.images:q} {params.genome} {params.best}"
+        f"{shared_python()} -m pipeline retrain"
+        " --images {input.images:q} {params.genome} {params.best}"
         " --seed {params.seed} --repetition {wildcards.seed} {params.network} {params.training} {params.execution}"
         f" {run_flags()} --save-minutes {config['execution'].get('save_minutes', 5)}"
         " --weights {output.weights:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"

@@ -42,6 +42,8 @@ rule evaluate_generation:
         f"{RESULTS}/logs/search/{{search}}/evaluate_{{generation}}_{{shard}}-of-{SHARDS}.log",
     benchmark:
         f"{RESULTS}/benchmarks/search/{{search}}/evaluate_{{generation}}_{{shard}}-of-{SHARDS}.tsv"
+    wildcard_constraints:
+        search=searches_by("evolution"),
     priority: 80
     conda:
         "../envs/pipeline.yaml"
@@ -57,13 +59,21 @@ rule evaluate_generation:
         recalibrate="--recalibrate" if config["candidate"].get("recalibrate") else "",
         execution=execution_flags(),
         seed=config["seed"],
+        shard=lambda wildcards: f"--shard {wildcards.shard} --shards {SHARDS}",
         method=METHOD,
     shell:
         "python -m pipeline evaluate-generation --population {input.population:q} --images {input.images:q}"
         " --subset {input.subset:q} --validation {input.validation:q} {params.supernet}"
-        f" {run_flags()} --archive {RESULTS}/archive --shard {{wildcards.shard}} --shards {SHARDS}"
+        f" {run_flags()} --archive {RESULTS}/archive {{params.shard}}"
         " --cores {threads} --seed {params.seed} {params.ratios} {params.network} {params.training} {params.recalibrate} {params.execution}"
         " --output {output.evaluations:q} --timing {output.timing:q} > {log:q} 2>&1"
+
+
+# The generations of a random search do not wait for each other, and would take the cores from those that do.
+use rule evaluate_generation as evaluate_random_generation with:
+    wildcard_constraints:
+        search=searches_by("random"),
+    priority: 70
 
 
 rule score_generation:

@@ -16,19 +16,20 @@ rule pretrain_supernet:
     priority: 100
     conda:
         "../envs/pipeline.yaml"
-    threads: config["execution"]["threads"]
+    threads: PROCESSES * config["execution"]["threads"]
     resources:
-        mem_mb=memory(8000),
-        gpu=gpus(),
+        mem_mb=memory(8000 * PROCESSES),
+        gpu=gpus(PROCESSES),
     params:
         network=network_flags(),
         ratio=max(config["search"]["ratios"]),
         training=training_flags("supernet"),
-        execution=execution_flags(),
+        execution=shared_execution_flags(),
         seed=config["seed"],
         method=METHOD,
     shell:
-        "python -m pipeline pretrain-supernet --images {input.images:q} --subset {input.subset:q}"
+        f"{shared_python()} -m pipeline pretrain-supernet"
+        " --images {input.images:q} --subset {input.subset:q}"
         " --ratio {params.ratio} --seed {params.seed} {params.network} {params.training} {params.execution}"
         f" {run_flags()} --save-minutes {config['execution'].get('save_minutes', 5)}"
         " --supernet {output.supernet:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"

@@ -3,10 +3,10 @@
 import pytest
 
 from pipeline.errors import UserError
-from pipeline.evolution import Individual
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.populations import Best
 from pipeline.results import (
+    BALANCE,
     PROXY,
     RESULTS,
     TIMING,
@@ -16,6 +16,7 @@ from pipeline.results import (
     Row,
     Search,
     TrainingTime,
+    balance_table,
     collect_rows,
     kendall_tau,
     pareto_front,
@@ -294,7 +295,7 @@ def points_of(scores, accuracies):
     rows = [
         row(f"m{i}", genome, accuracy) for i, (genome, accuracy) in enumerate(zip(genomes, accuracies, strict=True))
     ]
-    return proxy_points(rows, [Individual(g, score, 1.0) for g, score in zip(genomes, scores, strict=True)])
+    return proxy_points(rows, zip(genomes, scores, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -338,8 +339,7 @@ def test_proxy_points_are_binary_rows_with_a_score_each_genome_once():
         row("never scored", 4, 93.0),
     ]
     one = uniform_genome("vgg_small", 1)
-    scored = [Individual(one, 80.0, 1.0), Individual(VGG_A, 84.0, 0.9), Individual(VGG_A, 86.0, 0.9)]
-    points = proxy_points(rows, [*scored, Individual(VGG_B, None, 4.5)])
+    points = proxy_points(rows, [(one, 80.0), (VGG_A, 84.0), (VGG_A, 86.0)])
     assert [(point.model, point.score) for point in points] == [("uniform-1x", 80.0), ("found", 85.0)]
     assert [tuple(line) for line in proxy_table(points)] == [PROXY, PROXY]
 
@@ -368,6 +368,16 @@ def test_timing_table():
     ]
     assert [line["device"] for line in lines[:2]] == ["cpu, 2 threads", "cuda"]
     assert lines[3]["machine"] == "EPYC; Xeon"
+
+
+def test_balance_of_shards():
+    def time(seconds, generation, shard, reused=False):
+        return CandidateTime("A", VGG_A, seconds, reused, "EPYC", generation, shard)
+
+    times = [time(30, 0, 0), time(10, 0, 1), time(99, 0, 1, reused=True), time(5, 1, 0), time(5, 2, 0, reused=True)]
+    lines = balance_table([*times, time(5, 2, 1, reused=True)])
+    assert [tuple(line) for line in lines] == [BALANCE]
+    assert tuple(lines[0].values()) == ("A", 0, 2, 1.5)
 
 
 def test_timing_of_a_search_that_trained_nothing():

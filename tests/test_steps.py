@@ -43,6 +43,7 @@ def call(step: str, *words: object, at: Path) -> int:
         "pretrain-supernet": ["images", "subset"],
         "evaluate-generation": ["images", "subset", "validation"],
         "retrain": ["images"],
+        "gather-rows": ["images"],
     }.get(step, [])
     files = [word for name in wanted for word in (f"--{name}", common[name])]
     network = NETWORK if wanted else []
@@ -52,6 +53,14 @@ def call(step: str, *words: object, at: Path) -> int:
 def supernet(at: Path, *more: str) -> int:
     outputs = ["--supernet", at / "supernet.h5", "--history", at / "h.csv", "--timing", at / "t.json"]
     return call("pretrain-supernet", *TRAINING, *CPU, *outputs, *more, at=at)
+
+
+def test_rows_are_gathered_once_each_and_within_the_search_space(folder):
+    rows = ["--genomes", "1,1,1,1,1,1", "2,2,2,2,2,2", "1.5,1,1,1,1,1", "1,1,1,1,1,1"]
+    assert call("gather-rows", *rows, "--output", folder / "p.csv", at=folder) == 0
+    assert [row["genome"] for row in csv.DictReader((folder / "p.csv").open())] == ["1,1,1,1,1,1", "2,2,2,2,2,2"]
+    assert evaluate(folder) == 0
+    assert len(list(csv.DictReader((folder / "e.csv").open()))) == 2
 
 
 def evaluate(at: Path, *more: object) -> int:

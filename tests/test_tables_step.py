@@ -70,7 +70,8 @@ def score_line(slot, genome, top1, spec):
 
 
 def time_line(slot, genome, seconds):
-    return {"slot": slot, "genome": format_genome(genome), "seconds": seconds, "reused": slot, "machine": "EPYC"}
+    line = {"slot": slot, "genome": format_genome(genome), "seconds": seconds, "reused": slot, "shard": slot}
+    return {**line, "machine": "EPYC"}
 
 
 def flags(folder, rows=ROWS, searches=SEARCHES):
@@ -131,13 +132,27 @@ def test_table_columns_are_aligned(tmp_path):
     assert len({len(line) for line in table}) == 1
 
 
+def test_rows_scored_as_candidates_count_for_the_proxy(tmp_path):
+    table = tmp_path / "evaluations.csv"
+    scored = [("uniform-1x", "ok", 71.0), ("uniform_2x", "ok", 82.5), ("found-A", "diverged", None)]
+    rows = [
+        {"slot": i, "genome": format_genome(ROWS[name][0]), "status": status, "top1": top1, "loss": top1, "reason": ""}
+        for i, (name, status, top1) in enumerate(scored)
+    ]
+    write_csv(table, tuple(rows[0]), rows)
+    written = make_tables(tmp_path, tmp_path / "tables", "--row-scores", str(table))
+    points = {line["model"]: line["proxy_top1"] for line in csv.DictReader(written["proxy.csv"].splitlines())}
+    assert points == {"uniform-1x": "71.0", "uniform_2x": "82.5", "found-A": "85.5", "random-A": "85.5"}
+    assert "over 4 genomes" in written["proxy.md"]
+
+
 def test_second_run_gives_the_same_bytes_and_times_are_kept_apart(tmp_path):
     first = make_tables(tmp_path / "one", tmp_path / "first")
     again = make_tables(tmp_path / "one", tmp_path / "again")
     assert again == first
     slower = make_tables(tmp_path / "two", tmp_path / "slower", seconds=99.0)
     differing = {name for name in OUTPUTS if slower[name] != first[name]}
-    assert differing == {"timing.csv", "timing.md"}
+    assert differing == {"timing.csv", "timing.md"}  # and not balance.csv, whose shares are the same
 
 
 def test_single_seed(tmp_path):
@@ -208,7 +223,7 @@ def replace_json(path, **values):
             "history.csv is no search's history",
         ),
         (
-            lambda f: (f / "search/A/timing.csv").write_text("slot,genome,seconds,reused,machine\n0,1,?,0,x\n"),
+            lambda f: (f / "search/A/timing.csv").write_text("slot,genome,seconds,reused,shard,machine\n0,1,?,0,0,x\n"),
             "timing.csv does not say what candidates took",
         ),
     ],

@@ -33,7 +33,7 @@ def start(words: list[str], folder: Path) -> subprocess.Popen[str]:
         )
 
 
-def run(words: list[str], folder: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run(words: list[str], folder: Path, timeout: float = 1200) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end. Returns code and output."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
@@ -61,6 +61,8 @@ def outcome(folder: Path) -> dict[str, bytes]:
         "search/*/generation_*/population.csv",
         "search/*/generation_*/scores.csv",
         "search/*/best.json",
+        "proxy/population.csv",
+        "proxy/evaluations.csv",
         "archive/*/*.json",
         "evaluation/*/*.json",
         "retrain/*/*/history.csv",

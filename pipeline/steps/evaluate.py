@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.settings import ExecutionSettings
-from pipeline.steps.options import add_execution, path, read_settings
+from pipeline.steps.options import add_execution, output, path, read_settings
 
 if TYPE_CHECKING:
     from pipeline.hardware import Execution
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--weights", "trained networks (HDF5)", nargs="+")
     path(parser, "--images", "prepared test set (HDF5)")
     add_execution(parser)
-    path(parser, "--output", "their scores to write (JSON), in the order of --weights", nargs="+")
+    output(parser, "--output", "their scores to write (JSON), in the order of --weights", nargs="+")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -36,8 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
     execution = resolve(read_settings(arguments, ExecutionSettings))
     execution.apply()
     images = load_images(arguments.images, execution.device, workers=arguments.loaders)
-    for weights, output in zip(arguments.weights, arguments.output, strict=True):
-        _evaluate(weights, images, info, execution, output)
+    for weights, written in zip(arguments.weights, arguments.output, strict=True):
+        _evaluate(weights, images, info, execution, written)
 
 
 def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", execution: "Execution", output: Path) -> None:

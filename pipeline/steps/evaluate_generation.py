@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pipeline.genome import RATIOS
 from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.steps.options import add_execution, add_network, add_settings, path, read_settings
+from pipeline.steps.options import add_execution, add_network, add_settings, output, path, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     add_settings(parser, TrainingSettings)
     add_execution(parser)
-    path(parser, "--output", "the evaluations to write (CSV)")
-    path(parser, "--timing", "what each took, to write (CSV)")
+    output(parser, "--output", "the evaluations to write (CSV)")
+    output(parser, "--timing", "what each took, to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -92,6 +92,8 @@ def run(arguments: argparse.Namespace) -> None:
     title = f"{arguments.population.parent.parent.name} {arguments.population.parent.name}"
     results = evaluate_all(task, genomes, Archive(arguments.archive, facts), workers, title)
     ordered = sorted(zip(slots, results, strict=True), key=lambda pair: pair[0])
-    timings = [timing_row(slot, r.evaluation.genome, r.timing, reused=r.reused) for slot, r in ordered]
+    timings = [
+        timing_row(slot, r.evaluation.genome, r.timing, reused=r.reused, shard=arguments.shard) for slot, r in ordered
+    ]
     write_csv(arguments.timing, TIMINGS, timings)
     write_csv(arguments.output, EVALUATIONS, [evaluation_row(slot, result.evaluation) for slot, result in ordered])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.steps.options import path
-from pipeline.steps.tables import add_measurements, read_generations, read_rows, read_searches
+from pipeline.steps.tables import add_measurements, read_generations, read_rows, read_scores, read_searches
 
 if TYPE_CHECKING:
     from pipeline.figures import Curve
@@ -43,7 +43,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     rows = read_rows(arguments)
     generations = read_generations(arguments.scores)
-    candidates = [candidate for group in generations.values() for g in group for candidate in g]
     figures = {
         "fitness": fitness_figure(list(read_searches(arguments).values()), generations),
         "accuracy": accuracy_figure(rows),
@@ -51,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         "curves": curves_figure(
             read_curves([row.model for row in rows], arguments.histories, arguments.supernet_history)
         ),
-        "proxy": proxy_figure(proxy_points(rows, candidates)),
+        "proxy": proxy_figure(proxy_points(rows, read_scores(arguments))),
         "methods": methods_figure(rows, arguments.published),
     }
     for name, figure in figures.items():

@@ -8,9 +8,13 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
+from pipeline.claims import claim
 from pipeline.genome import Genome, parse_genome
 from pipeline.networks import NetworkSpec
 from pipeline.settings import ExecutionSettings
+
+#: The default of a parser that names the flags declared by ``output``.
+OUTPUTS = "outputs"
 
 
 def add_settings(parser: argparse.ArgumentParser, cls: type) -> None:
@@ -68,9 +72,33 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_processes(parser: argparse.ArgumentParser) -> None:
+    """How many processes take the steps of one training together. They change a result's last digits."""
+    parser.add_argument(
+        "--processes", type=int, help="that torchrun starts for this one training; by default any number"
+    )
+
+
 def genome(text: str) -> Genome:
     """For ``type=`` of a flag that takes a genome."""
     return parse_genome(text)
+
+
+def output(parser: argparse.ArgumentParser, flag: str, help: str, **more: Any) -> None:
+    """A required flag that takes a file which the step writes."""
+    action = parser.add_argument(flag, type=Path, help=help, **{"required": True, **more})
+    parser.set_defaults(**{OUTPUTS: (*(parser.get_default(OUTPUTS) or ()), action.dest)})
+
+
+def claim_files(arguments: argparse.Namespace) -> None:
+    """Notes which files the step was called to write, and which it may read: all the others that it was given."""
+    files = {name: value if isinstance(value, list) else [value] for name, value in vars(arguments).items()}
+    paths = {name: [path for path in values if isinstance(path, Path)] for name, values in files.items()}
+    outputs = getattr(arguments, OUTPUTS, ())
+    claim(
+        [path for name in outputs for path in paths[name]],
+        [path for name in paths if name not in outputs for path in paths[name] if path.is_file()],
+    )
 
 
 def path(parser: "argparse._ActionsContainer", flag: str, help: str, **more: Any) -> None:

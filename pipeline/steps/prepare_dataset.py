@@ -8,6 +8,8 @@ Interrupted, it goes on where it was.
 import argparse
 from pathlib import Path
 
+from pipeline.steps.options import output
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
@@ -28,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the split into train and test images")
     parser.add_argument("--threads", type=int, default=1, help="images read at a time; does not change the result")
-    parser.add_argument("--train", type=Path, required=True, help="train images to write (HDF5)")
-    parser.add_argument("--test", type=Path, required=True, help="test images to write (HDF5)")
+    output(parser, "--train", "train images to write (HDF5)")
+    output(parser, "--test", "test images to write (HDF5)")
 
 
 def run(arguments: argparse.Namespace) -> None:

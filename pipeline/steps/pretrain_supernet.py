@@ -4,7 +4,7 @@ import argparse
 
 from pipeline.genome import RATIOS
 from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.steps.options import add_execution, add_network, add_settings, path, read_settings
+from pipeline.steps.options import add_execution, add_network, add_processes, add_settings, output, path, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,10 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     add_settings(parser, TrainingSettings)
     add_execution(parser)
+    add_processes(parser)
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between two saved states")
-    path(parser, "--supernet", "the supernet to write (HDF5)")
-    path(parser, "--history", "its training curve to write (CSV)")
-    path(parser, "--timing", "what it took, to write (JSON)")
+    output(parser, "--supernet", "the supernet to write (HDF5)")
+    output(parser, "--history", "its training curve to write (CSV)")
+    output(parser, "--timing", "what it took, to write (JSON)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
         "supernet",
         arguments.save_minutes,
         arguments.loaders,
+        arguments.processes,
     )
     indices = read_split(arguments.subset, info)
     train_network(recipe, arguments.images, indices, arguments.supernet, arguments.history, arguments.timing)

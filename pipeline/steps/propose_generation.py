@@ -4,7 +4,7 @@ import argparse
 
 from pipeline.genome import RATIOS
 from pipeline.settings import EvolutionSettings
-from pipeline.steps.options import add_network, add_settings, network_for, path, read_settings
+from pipeline.steps.options import add_network, add_settings, network_for, output, path, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,18 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
     add_network(parser)
     add_settings(parser, EvolutionSettings)
-    path(parser, "--output", "the population to write (CSV)")
+    output(parser, "--output", "the population to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the population."""
-    from pipeline.cost import network_cost, relative_flops
+    from pipeline.cost import network_cost
     from pipeline.errors import UserError
     from pipeline.evolution import SearchSpace, propose
     from pipeline.files import write_csv
-    from pipeline.genome import Genome, format_genome
+    from pipeline.genome import Genome
     from pipeline.networks import uniform_genome
-    from pipeline.populations import POPULATION, check_genome, read_individuals
+    from pipeline.populations import POPULATION, check_genome, population_row, read_individuals
     from pipeline.prepared import read_info
 
     if len(arguments.earlier) != arguments.generation:
@@ -58,10 +58,5 @@ def run(arguments: argparse.Namespace) -> None:
         for individual in individuals:
             check_genome(individual.genome, len(uniform), arguments.ratios, scores)
     children = propose(space, settings, history, arguments.seed, arguments.generation, arguments.penalty)
-    rows = []
-    for slot, child in enumerate(children):
-        candidate = spec.with_genome(child.genome)
-        cost = network_cost(candidate)
-        values = (slot, format_genome(child.genome), child.origin, cost.flops, relative_flops(candidate), cost.bytes)
-        rows.append(dict(zip(POPULATION, values, strict=True)))
+    rows = [population_row(slot, spec.with_genome(child.genome), child.origin) for slot, child in enumerate(children)]
     write_csv(arguments.output, POPULATION, rows)

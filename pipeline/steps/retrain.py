@@ -3,7 +3,16 @@
 import argparse
 
 from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.steps.options import add_execution, add_network, add_settings, genome, path, read_settings
+from pipeline.steps.options import (
+    add_execution,
+    add_network,
+    add_processes,
+    add_settings,
+    genome,
+    output,
+    path,
+    read_settings,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_network(parser)
     add_settings(parser, TrainingSettings)
     add_execution(parser)
+    add_processes(parser)
     parser.add_argument("--save-minutes", type=float, default=5.0, help="between two saved states")
-    path(parser, "--weights", "the trained network to write (HDF5)")
-    path(parser, "--history", "its training curve to write (CSV)")
-    path(parser, "--timing", "what it took, to write (JSON)")
+    output(parser, "--weights", "the trained network to write (HDF5)")
+    output(parser, "--history", "its training curve to write (CSV)")
+    output(parser, "--timing", "what it took, to write (JSON)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -42,5 +52,6 @@ def run(arguments: argparse.Namespace) -> None:
         "retraining",
         arguments.save_minutes,
         arguments.loaders,
+        arguments.processes,
     )
     train_network(recipe, arguments.images, None, arguments.weights, arguments.history, arguments.timing)

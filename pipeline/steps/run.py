@@ -19,6 +19,7 @@ from typing import Any
 
 from pipeline import slurm
 from pipeline.errors import UserError
+from pipeline.files import check_writable
 from pipeline.lifeline import WORKFLOW_PID, alive
 from pipeline.overview import Overview
 
@@ -47,6 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     if arguments.configfile:
         command += ["--configfile", *map(str, arguments.configfile)]
+    check_writable(Path.cwd())
     extra = arguments.others
     _settle_earlier_run(command, looking=not _LOOKING.isdisjoint(extra))
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):

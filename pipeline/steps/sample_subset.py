@@ -4,19 +4,20 @@ The validation images are drawn first, so they stay the same whatever the size o
 """
 
 import argparse
-from pathlib import Path
+
+from pipeline.steps.options import output, path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("--images", type=Path, required=True, help="prepared train images (HDF5)")
+    path(parser, "--images", "prepared train images (HDF5)")
     parser.add_argument("--validation-per-class", type=int, required=True, help="images of each class to score on")
     parser.add_argument(
         "--subset-per-class", type=int, help="images of each class to learn from; all others if not given"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
-    parser.add_argument("--subset", type=Path, required=True, help="images to learn from, to write (CSV)")
-    parser.add_argument("--validation", type=Path, required=True, help="images to score on, to write (CSV)")
+    output(parser, "--subset", "images to learn from, to write (CSV)")
+    output(parser, "--validation", "images to score on, to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline.genome import RATIOS
-from pipeline.steps.options import path
+from pipeline.steps.options import output, path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,17 +13,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
     parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
     path(parser, "--timings", "what each candidate took, of all shards (CSV)", nargs="+")
-    path(parser, "--output", "the scores to write (CSV)")
-    path(parser, "--timing", "the times put together, to write (CSV)")
+    output(parser, "--output", "the scores to write (CSV)")
+    output(parser, "--timing", "the times put together, to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the scores in the order of the slots."""
+    from pipeline.balance import longest_over_mean
     from pipeline.errors import UserError
     from pipeline.evolution import fitness
     from pipeline.files import read_csv, write_csv
     from pipeline.genome import format_genome
     from pipeline.populations import SCORES, TIMINGS, read_evaluations, read_population
+    from pipeline.progress import log
 
     population = read_population(arguments.population, None, arguments.ratios)
     evaluations = read_evaluations(arguments.evaluations)
@@ -42,6 +44,10 @@ def run(arguments: argparse.Namespace) -> None:
         rows.append(
             {**row, "relative_flops": relative, "fitness": round(fitness(top1, relative, arguments.penalty), 6)}
         )
-    times = [row for path in arguments.timings for row in read_csv(path, TIMINGS)]
+    shards = [read_csv(path, TIMINGS) for path in arguments.timings]
+    times = [row for shard in shards for row in shard]
+    if len(shards) > 1:
+        seconds = [sum(float(row["seconds"]) for row in shard if row["reused"] == "0") for shard in shards]
+        log(f"{len(shards)} shards: the longest trained {longest_over_mean(seconds):.2f} times the mean")
     write_csv(arguments.timing, TIMINGS, sorted(times, key=lambda row: int(row["slot"])))
     write_csv(arguments.output, SCORES, rows)

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.steps.options import path
+from pipeline.steps.options import output, path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,9 +11,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--scores", "of all its generations, the first one first (CSV)", nargs="+")
     parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
     path(parser, "--timings", "what the candidates of each generation took (CSV)", nargs="+")
-    path(parser, "--output", "what was found, to write (JSON)")
-    path(parser, "--history", "all scores in one table, to write (CSV)")
-    path(parser, "--timing", "all times in one table, to write (CSV)")
+    output(parser, "--output", "what was found, to write (JSON)")
+    output(parser, "--history", "all scores in one table, to write (CSV)")
+    output(parser, "--timing", "all times in one table, to write (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:

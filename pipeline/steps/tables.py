@@ -3,6 +3,7 @@
 import argparse
 import math
 import re
+import statistics
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,10 +13,20 @@ from pipeline.steps.options import path
 
 if TYPE_CHECKING:
     from pipeline.evolution import Individual
+    from pipeline.genome import Genome
     from pipeline.results import CandidateTime, Measurement, ProxyPoint, Row, Search, TrainingTime
 
 #: What this step writes into its output folder.
-OUTPUTS = ("results.csv", "results.md", "results.tex", "timing.csv", "timing.md", "proxy.csv", "proxy.md")
+OUTPUTS = (
+    "results.csv",
+    "results.md",
+    "results.tex",
+    "timing.csv",
+    "timing.md",
+    "balance.csv",
+    "proxy.csv",
+    "proxy.md",
+)
 
 #: Characters in a line of Markdown prose, which is read in terminals too.
 LINE_WIDTH = 110
@@ -42,6 +53,7 @@ def add_measurements(parser: argparse.ArgumentParser) -> None:
     )
     path(parser, "--evaluations", "accuracies on the test set (evaluation/MODEL/seed_N.json)", nargs="+")
     several(parser, "--scores", "scored candidates of every search (search/SEARCH/history.csv)")
+    path(parser, "--row-scores", "rows scored as candidates (proxy/evaluations.csv)", required=False)
     several(parser, "--best", "what the searches found (search/SEARCH/best.json)")
     parser.add_argument("--published", help="put a published table beside it: table1 or table2")
 
@@ -68,9 +80,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the tables. All but those of time hold the same bytes whenever they are made from the same inputs."""
     from pipeline.files import write_csv, write_text
     from pipeline.results import (
+        BALANCE,
         PROXY,
         RESULTS,
         TIMING,
+        balance_table,
         proxy_points,
         proxy_sentence,
         proxy_table,
@@ -79,11 +93,11 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
     rows = read_rows(arguments)
-    generations = read_generations(arguments.scores)
-    points = proxy_points(rows, [candidate for group in generations.values() for g in group for candidate in g])
+    points = proxy_points(rows, read_scores(arguments))
+    candidates = read_candidate_times(arguments.candidate_timings)
     times = timing_table(
         {row.model: read_training_times(arguments.timings, row.model) for row in rows},
-        read_candidate_times(arguments.candidate_timings),
+        candidates,
         _read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None,
     )
     folder: Path = arguments.output_folder
@@ -93,7 +107,9 @@ def run(arguments: argparse.Namespace) -> None:
     write_csv(folder / "proxy.csv", PROXY, proxy_table(points))
     write_text(folder / "proxy.md", _document("Proxy", _proxy_grid(points), proxy_sentence(points)))
     write_csv(folder / "timing.csv", TIMING, times)
-    write_text(folder / "timing.md", _document("Time", _timing_grid(times), _TIMING_NOTE))
+    balance = balance_table(candidates)
+    write_csv(folder / "balance.csv", BALANCE, balance)
+    write_text(folder / "timing.md", _document("Time", _timing_grid(times), _TIMING_NOTE, _balance_sentence(balance)))
 
 
 # --- reading ---
@@ -164,6 +180,18 @@ def read_generations(paths: Sequence[Path]) -> "dict[str, list[list[Individual]]
     return {path.parent.name: _read_history(path) for path in paths}
 
 
+def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
+    """What genomes scored as candidates, in a search or as rows of the table."""
+    from pipeline.genome import parse_genome
+    from pipeline.populations import read_evaluations
+
+    generations = read_generations(arguments.scores)
+    individuals = [individual for search in generations.values() for generation in search for individual in generation]
+    scores = [(individual.genome, individual.top1) for individual in individuals if individual.top1 is not None]
+    rows = read_evaluations([arguments.row_scores] if arguments.row_scores else []).values()
+    return scores + [(parse_genome(row["genome"]), float(row["top1"])) for row in rows if row["top1"]]
+
+
 def _read_history(path: Path) -> "list[list[Individual]]":
     from pipeline.errors import UserError
     from pipeline.files import read_csv
@@ -211,12 +239,13 @@ def read_candidate_times(paths: Sequence[Path]) -> "list[CandidateTime]":
         for row in read_csv(timing, TIMINGS):
             try:
                 seconds, reused = float(row["seconds"]), bool(int(row["reused"]))
+                place = int(row.get("generation", 0)), int(row["shard"])
             except ValueError:
                 raise UserError(
                     f"{timing} does not say what candidates took", "delete it, and it is made again"
                 ) from None
             search = timing.parent.name
-            times.append(CandidateTime(search, parse_genome(row["genome"]), seconds, reused, row["machine"]))
+            times.append(CandidateTime(search, parse_genome(row["genome"]), seconds, reused, row["machine"], *place))
     return times
 
 
@@ -400,6 +429,16 @@ def _timing_grid(times: Iterable[Mapping[str, Any]]) -> Grid:
     return Grid(headers, lines, words=4).keep(lambda _, cells: any(cells))
 
 
+def _balance_sentence(balance: Sequence[Mapping[str, Any]]) -> str:
+    if not balance:
+        return "Every generation was evaluated in one job."
+    values = [line["longest_over_mean"] for line in balance]
+    return (
+        f"Shards: the longest trained {statistics.median(values):.2f} times as long as the mean of its generation "
+        f"(median over {len(values)} generations; {max(values):.2f} in the worst); balance.csv has them all."
+    )
+
+
 def _short_genome(genome: Sequence[float]) -> str:
     from pipeline.genome import format_genome
 
@@ -419,8 +458,8 @@ def _cell(value: float | None, text: _Text) -> str:
     return "" if value is None else text(value)
 
 
-def _document(title: str, grid: Grid, note: str) -> str:
-    return "\n\n".join([f"# {title}", *([_markdown(grid)] if grid.lines else []), _wrap(note)]) + "\n"
+def _document(title: str, grid: Grid, *notes: str) -> str:
+    return "\n\n".join([f"# {title}", *([_markdown(grid)] if grid.lines else []), *map(_wrap, notes)]) + "\n"
 
 
 def _markdown(grid: Grid) -> str:

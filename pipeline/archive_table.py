@@ -1,0 +1,134 @@
+"""An archive of candidates as a table: every entry with its cost and fitness, to choose from, sort and export.
+
+Reading is one pass over the files; costs are counted for the rows that need them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.archive import archive_files, digest_of, read_entry, read_timing
+from pipeline.cost import network_cost
+from pipeline.errors import UserError
+from pipeline.evolution import fitness
+from pipeline.genome import Genome, format_genome, parse_genome
+from pipeline.networks import NetworkSpec, uniform_genome
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Characters of the digest of an entry's facts by which its settings are called.
+_DIGITS = 8
+#: Of a listing. top1 in percent, seconds of the training; 'settings' is a digest of the facts.
+COLUMNS = ("key", "settings", "genome", "status", "top1", "loss", "reason", "seconds", "machine")
+#: Operations for one image, the same over those of uniform-1x, bytes of weights.
+COSTS = ("flops", "relative_flops", "memory_bytes")
+
+
+@dataclass
+class Settings:
+    """Entries that share their facts: which, how many there are, and when the newest was written."""
+
+    digest: str
+    facts: dict[str, Any]
+    uniform: NetworkSpec
+    entries: int = 0
+    newest: float = float("-inf")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What an archive's folder holds.
+
+    Attributes:
+        rows: a table of the entries that could be read, with ``COLUMNS``.
+        settings: the different facts, those of the newest entry first.
+        damaged: what is wrong with those that could not be read, one sentence each.
+        set_aside: entries that were found damaged earlier, and moved out of the way.
+    """
+
+    rows: "pandas.DataFrame"
+    settings: tuple[Settings, ...]
+    damaged: tuple[str, ...]
+    set_aside: tuple[str, ...]
+
+    @property
+    def untimed(self) -> int:
+        """Entries of which it is not known what they took."""
+        return int(self.rows["seconds"].isna().sum())
+
+
+def read_archive(folder: Path) -> Listing:
+    """Reads every entry and checks it: its record, its score's bounds, its key and its network.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    import pandas
+
+    if not folder.is_dir():
+        raise UserError(f"there is no archive {folder}", "name an experiment, its folder, or its archive's folder")
+    rows: list[tuple[Any, ...]] = []
+    settings: dict[str, Settings] = {}
+    damaged, set_aside = [], []
+    for file in archive_files(folder):
+        path = Path(file.path)
+        if path.suffix == ".damaged":
+            set_aside.append(str(path))
+        elif path.suffix == ".json":
+            try:
+                rows.append(_row(path, file.stat().st_mtime, settings))
+            except FileNotFoundError:  # set aside or replaced since it was listed
+                continue
+            except UserError as error:
+                damaged.append(str(error))
+    newest_first = sorted(settings.values(), key=lambda shared: (-shared.newest, shared.digest))
+    table = pandas.DataFrame(rows, columns=list(COLUMNS))
+    return Listing(table, tuple(newest_first), tuple(sorted(damaged)), tuple(sorted(set_aside)))
+
+
+def _row(path: Path, modified: float, settings: dict[str, Settings]) -> tuple[Any, ...]:
+    """A row of the table; counts it among the entries of its settings."""
+    entry = read_entry(path)
+    genome = entry.evaluation.genome
+    digest = digest_of(entry.facts)[:_DIGITS]
+    try:
+        shared = settings.get(digest) or Settings(digest, entry.facts, _uniform(entry.facts))
+        _ = shared.uniform.with_genome(genome).widths
+    except (UserError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged", f"its network makes no sense, {error}") from None
+    shared.entries += 1
+    shared.newest = max(shared.newest, modified)
+    settings[digest] = shared
+    timing = read_timing(path.with_suffix(".timing"))
+    _, status, top1, loss, reason = vars(entry.evaluation).values()
+    took = (timing.seconds, timing.machine) if timing else (None, None)
+    return (entry.key, digest, format_genome(genome), status, top1, loss, reason, *took)
+
+
+def _uniform(facts: Mapping[str, Any]) -> NetworkSpec:
+    """The uniform 1x network of an entry's facts."""
+    network = facts["network"]
+    spec = NetworkSpec(**network, genome=uniform_genome(network["network"], 1))
+    _ = spec.layers
+    return spec
+
+
+def with_costs(rows: "pandas.DataFrame", settings: Sequence[Settings], penalty: float) -> "pandas.DataFrame":
+    """The rows with ``COSTS`` and the fitness for λ = ``penalty``."""
+    import pandas
+
+    networks = {shared.digest: (shared.uniform, network_cost(shared.uniform).flops) for shared in settings}
+    named = zip(rows["settings"], rows["genome"], strict=True)
+    costs = [_costs(*networks[digest], parse_genome(genome)) for digest, genome in named]
+    costed = rows.join(pandas.DataFrame(costs, columns=list(COSTS), index=rows.index, dtype=float))
+    scored = zip(
+        costed["top1"].astype(object).where(costed["top1"].notna(), None), costed["relative_flops"], strict=True
+    )
+    return costed.assign(fitness=[round(fitness(top1, flops, penalty), 6) for top1, flops in scored])
+
+
+def _costs(uniform: NetworkSpec, reference: float, genome: Genome) -> tuple[float, float, float]:
+    cost = network_cost(uniform.with_genome(genome))
+    return cost.flops, cost.flops / reference, cost.bytes

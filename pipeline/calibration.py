@@ -1,0 +1,192 @@
+"""Timing this machine for some seconds: what a training step, a start of a process and reading an image take here.
+
+Everything is timed in as many processes side by side as the experiment will have, since they share caches, memory and,
+on many machines, the cores themselves.
+"""
+
+import multiprocessing
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures.process import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.hardware import Execution
+from pipeline.networks import NetworkSpec
+from pipeline.planning import Calibration, Timed, fit, workload
+from pipeline.settings import TrainingSettings
+from pipeline.tensors import Arrays
+
+#: Processes that are timed side by side at most; more would tell little and take long to start.
+_MOST_PROCESSES = 8
+#: Seconds that each network is trained and scored for, and after which no larger one is begun.
+_PATIENCE, _LIMIT = 0.4, 4.0
+_SCORED_IMAGES = 500
+#: What the steps import that do little, those that draw, and Snakemake.
+_LIGHT = "import pipeline.populations, pipeline.evolution, pipeline.prepared, pipeline.config"
+_FIGURES = "import torch, pandas, matplotlib.pyplot, pipeline.figures"
+_SNAKEMAKE = "import snakemake.cli, pipeline.config"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What to time.
+
+    Attributes:
+        specs: networks of different width.
+        settings: of a training; its batch size and augmentation count.
+        execution: device, precision, threads.
+    """
+
+    specs: tuple[NetworkSpec, ...]
+    settings: TrainingSettings
+    execution: Execution
+
+
+class _Report(NamedTuple):
+    """What one process found."""
+
+    start: float
+    setup: float
+    training: list[Timed]
+    scoring: list[Timed]
+    process_bytes: int
+
+
+def calibrate(probe: Probe, processes: int, read: float, decode: float) -> Calibration:
+    """Times this machine.
+
+    Args:
+        probe: what to time.
+        processes: that the experiment will run side by side.
+        read: seconds to prepare an image (see :func:`time_reading`).
+        decode: seconds to decode one for a batch (see :func:`time_decoding`).
+    """
+    processes = min(processes, _MOST_PROCESSES)
+    light, figures, snakemake = (_start(program, processes) for program in (_LIGHT, _FIGURES, _SNAKEMAKE))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context) as pool:
+        futures = [pool.submit(_measure, probe, time.time()) for _ in range(processes)]
+        reports = [future.result() for future in futures]
+    return Calibration(
+        step=fit([timed for report in reports for timed in report.training]),
+        scoring=fit([timed for report in reports for timed in report.scoring]),
+        setup=_mean([report.setup for report in reports]),
+        heavy_start=light + _mean([report.start for report in reports]),
+        light_start=light,
+        figures_start=figures,
+        snakemake_start=snakemake,
+        read=read,
+        decode=decode,
+        process_bytes=max(report.process_bytes for report in reports),
+    )
+
+
+def _start(program: str, processes: int) -> float:
+    """Seconds that a Python process lives which only imports; the files are in memory, as after the first job."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+    def run(_: int) -> float:
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+        return time.perf_counter() - started
+
+    with ThreadPoolExecutor(processes) as pool:
+        return _mean(list(pool.map(run, range(processes))))
+
+
+def _measure(probe: Probe, asked: float) -> _Report:
+    """Runs in a process of its own, started at the time ``asked``."""
+    import torch
+
+    from pipeline.images import ImagesInMemory, Normalisation
+    from pipeline.model import Network, initialise
+    from pipeline.training import Training, score
+
+    probe.execution.apply()
+    device = probe.execution.device
+    start = time.time() - asked
+    process_bytes = 0
+    training: list[Timed] = []
+    scoring: list[Timed] = []
+    setups: list[float] = []
+
+    def images(spec: NetworkSpec, count: int) -> ImagesInMemory:
+        generator = torch.Generator().manual_seed(0)
+        pixels = torch.randint(256, (count, spec.size, spec.size, spec.channels), generator=generator).to(torch.uint8)
+        labels = torch.randint(spec.classes, (count,), generator=generator)
+        moments = ((0.5,) * spec.channels, (0.25,) * spec.channels)
+        return ImagesInMemory(pixels, labels, Normalisation(*moments), device)
+
+    wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    for spec in sorted(probe.specs, key=lambda spec: workload(spec).macs):
+        work = workload(spec)
+        batch = probe.settings.batch_size
+        if training:  # a guess from the last network, so that the largest does not take minutes
+            guess = training[-1].seconds / training[-1].batch * work.macs / training[-1].work.macs
+            if 2 * guess > _LIMIT:
+                break
+            batch = min(batch, max(2, int(_PATIENCE / guess)))
+        settings = replace(probe.settings, epochs=10**6, batch_size=batch, schedule="constant", milestones=())
+        started = time.perf_counter()
+        network = Network(spec)
+        initialise(network, torch.Generator().manual_seed(0))
+        steps = Training(network, images(spec, 4 * batch), settings, 0, probe.execution).steps()
+        next(steps)
+        wait()
+        first = time.perf_counter() - started
+        started, done = time.perf_counter(), 0
+        while done < 2 or time.perf_counter() - started < _PATIENCE:
+            next(steps)
+            done += 1
+        wait()
+        seconds = (time.perf_counter() - started) / done
+        setups.append(first - seconds)
+        training.append(Timed(work, batch, seconds))
+        count = max(batch, min(_SCORED_IMAGES, int(2 * _PATIENCE * batch / seconds)))
+        some = images(spec, count)
+        score(network, images(spec, 2), probe.execution)
+        started = time.perf_counter()
+        score(network, some, probe.execution)
+        wait()
+        scoring.append(Timed(work, count, time.perf_counter() - started))
+        process_bytes = process_bytes or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return _Report(start, max(0.0, _mean(setups)), training, scoring, process_bytes)
+
+
+def time_decoding(spec: NetworkSpec, jpegs: Sequence[bytes], settings: TrainingSettings) -> float:
+    """Seconds to decode one photograph for a batch, in one process."""
+    import numpy as np
+    import torch
+
+    from pipeline.prepared import ImagesInfo, load_images, write_images
+
+    classes = tuple(map(str, range(spec.classes)))
+    half = (0.5,) * spec.channels
+    info = ImagesInfo("probe", "jpeg", classes, spec.channels, spec.size, len(jpegs), half, half)
+    lengths = np.array([len(jpeg) for jpeg in jpegs], np.int64)
+    part: Arrays = {
+        "labels": np.zeros(len(jpegs), np.int64),
+        "encoded": np.frombuffer(b"".join(jpegs), np.uint8),
+        "lengths": lengths,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "probe.h5"
+        write_images(path, info, int(lengths.sum()), [part])
+        source = load_images(path, "cpu")
+        everything = [torch.arange(len(jpegs))]
+        list(source.batches(everything, settings.augmentation, ("probe",)))
+        started = time.perf_counter()
+        list(source.batches(everything, settings.augmentation, ("probe",)))
+        return (time.perf_counter() - started) / len(jpegs)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

@@ -1,0 +1,432 @@
+"""What an experiment will cost, from its configuration and a short timing of the machine: no files, no torch.
+
+It climbs from the time of one training step, fitted to a few that were timed, to the time of a job, and from all jobs
+and what they wait for to the hours of the whole experiment on so many cores.
+
+>>> jobs = [Job("a", 2.0), Job("b", 3.0), Job("b", 3.0, needs=(0,))]
+>>> [tuple(span) for span in schedule(jobs, cores=2)]
+[(0.0, 2.0), (0.0, 3.0), (2.0, 5.0)]
+"""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from pipeline.balance import balance, predicted_cost
+from pipeline.config import genome_of
+from pipeline.cost import network_cost
+from pipeline.evolution import Individual, SearchSpace, propose
+from pipeline.genome import Genome
+from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.settings import EvolutionSettings, TrainingSettings, from_mapping
+
+#: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
+_PER_JOB = 0.03
+#: Bytes that a training keeps of each element of a feature map, and of each parameter (itself, its binarised copy, its
+#: gradient, its momentum).
+_PER_ELEMENT, _PER_PARAMETER = 12, 16
+#: Bytes of a small file, and of figures and report.
+_FILE_BLOCK, _REPORT = 4096, 4e6
+
+
+class Workload(NamedTuple):
+    """What the time of a step depends on, for one image."""
+
+    elements: int
+    macs: int
+
+
+def workload(spec: NetworkSpec) -> Workload:
+    """Elements of all feature maps, and all MACs: training computes binary ones in floating point."""
+    return Workload(sum(layer.elements for layer in spec.layers), sum(layer.macs for layer in spec.layers))
+
+
+class Timed(NamedTuple):
+    """A step that was timed: ``seconds`` for ``batch`` images through a network of this workload."""
+
+    work: Workload
+    batch: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Seconds of a step: something for itself, something for each element, something for each MAC."""
+
+    step: float
+    element: float
+    mac: float
+
+    def seconds(self, work: Workload, batch: int) -> float:
+        """The time of a step of ``batch`` images."""
+        return self.step + batch * (work.elements * self.element + work.macs * self.mac)
+
+
+def fit(timed: Sequence[Timed]) -> StepTime:
+    """The times that come nearest to what was timed, relative to it, none of them negative.
+
+    >>> work = [Workload(10, 100), Workload(20, 100), Workload(10, 1000)]
+    >>> model = fit([Timed(w, 5, 1.0 + 5 * (0.1 * w.elements + 0.01 * w.macs)) for w in work])
+    >>> round(model.step, 6), round(model.element, 6), round(model.mac, 6)
+    (1.0, 0.1, 0.01)
+    """
+    from scipy.optimize import nnls
+
+    rows = np.array([[1.0, t.batch * t.work.elements, t.batch * t.work.macs] for t in timed])
+    rows /= np.array([[t.seconds] for t in timed])
+    scale = rows.max(axis=0)  # columns of like size, for the numbers' sake
+    solution, _ = nnls(rows / scale, np.ones(len(timed)))
+    return StepTime(*(float(value) for value in solution / scale))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was timed here, with as many processes side by side as the experiment will have.
+
+    Attributes:
+        step: of a training.
+        scoring: of scoring images, where a "step" is a whole set of them.
+        setup: seconds to build a network and take its first step, beyond an ordinary step.
+        heavy_start: seconds until a process that trains has begun to.
+        light_start: seconds of a step that does next to nothing, such as a proposal.
+        figures_start: seconds until a process has imported what draws figures.
+        snakemake_start: seconds until Snakemake has begun to plan.
+        read: seconds to read and convert one image of the data set, of one thread.
+        decode: seconds to decode one photograph for a batch, 0 for images in memory; of one process.
+        process_bytes: memory of a process that trains a tiny network.
+    """
+
+    step: StepTime
+    scoring: StepTime
+    setup: float
+    heavy_start: float
+    light_start: float
+    figures_start: float
+    snakemake_start: float
+    read: float
+    decode: float
+    process_bytes: int
+
+
+@dataclass(frozen=True)
+class Images:
+    """How many images take part, and what each takes on disk and in memory.
+
+    Attributes:
+        train, test: of the data set.
+        subset, validation: of the search.
+        disk_bytes: of a prepared image.
+        memory_bytes: of an image that a training holds; 0 where it decodes them.
+    """
+
+    train: int
+    test: int
+    subset: int
+    validation: int
+    disk_bytes: float
+    memory_bytes: float
+
+
+class Job(NamedTuple):
+    """One process of the workflow.
+
+    ``needs`` are the positions of the jobs that must be done before it; of two that can start, the one of higher
+    ``priority`` does.
+    """
+
+    stage: str
+    seconds: float
+    threads: int = 1
+    needs: tuple[int, ...] = ()
+    priority: int = 0
+
+
+class Span(NamedTuple):
+    """When a job runs, in seconds from the beginning."""
+
+    start: float
+    end: float
+
+
+def schedule(jobs: Sequence[Job], cores: int) -> list[Span]:
+    """When each job runs on ``cores`` cores, each started as soon as what it needs is done and there is room."""
+    waiting = [len(set(job.needs)) for job in jobs]
+    followers: list[list[int]] = [[] for _ in jobs]
+    for position, job in enumerate(jobs):
+        for need in set(job.needs):
+            followers[need].append(position)
+    ready = [(-job.priority, position) for position, job in enumerate(jobs) if not waiting[position]]
+    heapq.heapify(ready)
+    spans: list[Span] = [Span(0.0, 0.0)] * len(jobs)
+    running: list[tuple[float, int]] = []
+    now, free = 0.0, cores
+    while ready or running:
+        too_large = []
+        while ready and free:
+            entry = heapq.heappop(ready)
+            job = jobs[entry[1]]
+            if min(job.threads, cores) > free:
+                too_large.append(entry)
+                continue
+            free -= min(job.threads, cores)
+            spans[entry[1]] = Span(now, now + job.seconds)
+            heapq.heappush(running, (now + job.seconds, entry[1]))
+        for entry in too_large:
+            heapq.heappush(ready, entry)
+        now, position = heapq.heappop(running)
+        free += min(jobs[position].threads, cores)
+        for follower in followers[position]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heapq.heappush(ready, (-jobs[follower].priority, follower))
+    return spans
+
+
+class Stage(NamedTuple):
+    """A part of the experiment: how many jobs, their seconds times their cores, and when it begins and ends."""
+
+    name: str
+    jobs: int
+    core_seconds: float
+    begins: float
+    ends: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an experiment will cost.
+
+    Attributes:
+        stages: in the order in which they begin.
+        seconds: from the command to the last table.
+        process_bytes: memory of the largest process.
+        side_by_side: how many processes may be as large at a time.
+        disk_bytes: of everything that it leaves behind.
+    """
+
+    stages: list[Stage]
+    seconds: float
+    process_bytes: float
+    side_by_side: int
+    disk_bytes: float
+
+    @property
+    def jobs(self) -> int:
+        """As Snakemake counts them, its target included."""
+        return sum(stage.jobs for stage in self.stages) + 1
+
+    @property
+    def memory_bytes(self) -> float:
+        """Of all processes that may run at a time."""
+        return self.process_bytes * self.side_by_side
+
+
+def search_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpace:
+    """The genomes that a configuration's searches may propose."""
+    search = config["search"]
+    limits = (search.get("max_flops"), search.get("max_memory"))
+
+    def within_budget(genome: Genome) -> bool:
+        cost = network_cost(spec.with_genome(genome))
+        return all(
+            limit is None or value <= limit for limit, value in zip(limits, (cost.flops, cost.bytes), strict=True)
+        )
+
+    return SearchSpace(len(spec.genome), tuple(map(float, search["ratios"])), within_budget)
+
+
+def workers(config: Mapping[str, Any], cores: int) -> int:
+    """Candidates that one job trains side by side; 'auto' divides the cores among searches and shards."""
+    wanted = config["search"].get("workers", "auto")
+    if wanted != "auto":
+        return int(wanted)
+    shares: int = max(1, len(config["searches"])) * config["search"].get("shards", 1) * config["execution"]["threads"]
+    return max(1, cores // shares)
+
+
+def plan(config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibration: Calibration, cores: int) -> Plan:
+    """The cost of a whole experiment from nothing.
+
+    Every generation is taken to hold what a random search of the same seed would propose. For a random search, and for
+    the first generation of an evolution, that is exact. Later generations of an evolution whose λ asks for cheap
+    networks take less, so their time is an upper estimate, as is that of retraining what was found.
+
+    Args:
+        config: checked.
+        spec: the network, with any genome, and the images' shape.
+        images: how many there are.
+        calibration: what was timed here.
+        cores: of the whole run.
+    """
+    jobs = _Jobs(config, spec, images, calibration, cores).all()
+    spans = schedule(jobs, cores)
+    names = list(dict.fromkeys(job.stage for job in jobs))
+    stages = []
+    for name in names:
+        mine = [(job, span) for job, span in zip(jobs, spans, strict=True) if job.stage == name]
+        work = sum(job.seconds * min(job.threads, cores) for job, _ in mine)
+        begins, ends = min(span.start for _, span in mine), max(span.end for _, span in mine)
+        stages.append(Stage(name, len(mine), work, begins, ends))
+    process, side_by_side = _memory(config, spec, images, calibration, cores)
+    seconds = calibration.snakemake_start + max(span.end for span in spans)
+    return Plan(stages, seconds, process, side_by_side, _disk(config, spec, images))
+
+
+class _Jobs:
+    """The jobs of an experiment, as the rules of the workflow make them."""
+
+    def __init__(
+        self, config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibration: Calibration, cores: int
+    ) -> None:
+        self._config, self._spec, self._images, self._here = config, spec, images, calibration
+        self._cores = cores
+        self._threads = config["execution"]["threads"]
+        self._loaders = config["execution"].get("loaders", 0)
+        self._jobs: list[Job] = []
+        self._genomes: dict[str, list[Genome]] = {}  # that a search is taken to propose
+
+    def all(self) -> list[Job]:
+        """Every job, each behind those that it needs."""
+        here, images = self._here, self._images
+        threads = min(4, self._cores)
+        prepared = self._add(
+            "prepare", here.figures_start + (images.train + images.test) * here.read / threads, threads, priority=100
+        )
+        split = self._add("prepare", here.light_start, needs=(prepared,), priority=100)
+        first = [split]
+        if self._config["supernet"]["enabled"]:
+            genome = uniform_genome(self._spec.network, max(self._config["search"]["ratios"]))
+            seconds = here.heavy_start + self.training("supernet", self._spec.with_genome(genome), images.subset)
+            first.append(self._add("supernet", seconds, self._threads, (split,), 100))
+        best = {name: self._search(name, prepared, tuple(first)) for name in self._config["searches"]}
+        evaluations = [self._row(model, prepared, best) for model in self._config["models"]]
+        done = (*evaluations, *best.values())
+        self._add("tables", here.light_start, needs=done)
+        # Drawing takes about as long as its imports; the report of a finished run starts Snakemake once more.
+        self._add("tables", 2 * here.figures_start + here.snakemake_start, needs=done)
+        return self._jobs
+
+    def _add(self, stage: str, seconds: float, threads: int = 1, needs: tuple[int, ...] = (), priority: int = 0) -> int:
+        self._jobs.append(Job(stage, seconds + _PER_JOB, threads, needs, priority))
+        return len(self._jobs) - 1
+
+    def training(self, section: str, spec: NetworkSpec, images: int) -> float:
+        """Seconds of a whole training by the recipe of a section."""
+        settings: TrainingSettings = from_mapping(TrainingSettings, self._config[section])
+        batch = min(settings.batch_size, images)
+        step = self._with_decoding(self._here.step.seconds(workload(spec), batch), batch)
+        return self._here.setup + settings.epochs * (images // batch) * step
+
+    def scoring(self, spec: NetworkSpec, images: int) -> float:
+        """Seconds to score a network."""
+        return self._with_decoding(self._here.scoring.seconds(workload(spec), images), images)
+
+    def _with_decoding(self, seconds: float, images: int) -> float:
+        decoding = self._here.decode * images
+        return max(seconds, decoding / self._loaders) if self._loaders else seconds + decoding
+
+    def candidate(self, genome: Genome) -> float:
+        """Seconds to train and score one candidate."""
+        spec = self._spec.with_genome(genome)
+        return self.training("candidate", spec, self._images.subset) + self.scoring(spec, self._images.validation)
+
+    def _search(self, name: str, prepared: int, first: tuple[int, ...]) -> int:
+        """Adds all generations of a search. Returns the job that selects the best."""
+        search, section = self._config["search"], self._config["searches"][name]
+        seed = section.get("seed", self._config["seed"])
+        space = search_space(self._config, self._spec)
+        settings: EvolutionSettings = from_mapping(EvolutionSettings, {**search, "algorithm": "random"})
+        stage = f"search {name}"
+        shards, side_by_side = search.get("shards", 1), workers(self._config, self._cores)
+        history: list[list[Individual]] = []
+        before: tuple[int, ...] = (prepared,)
+        scored = []
+        for generation in range(search["generations"]):
+            genomes = [child.genome for child in propose(space, settings, history, seed, generation)]
+            history.append([Individual(genome, None, 0.0) for genome in genomes])
+            proposed = self._add(stage, self._here.light_start, needs=before, priority=90)
+            costs = [predicted_cost(self._spec.with_genome(genome)) for genome in genomes]
+            evaluated = []
+            for shard in balance(costs, shards):
+                seconds = self._shard([genomes[slot] for slot in shard], side_by_side)
+                evaluated.append(
+                    self._add(stage, seconds, side_by_side * self._threads, (proposed, *first), priority=80)
+                )
+            scored.append(self._add(stage, self._here.light_start, needs=tuple(evaluated), priority=90))
+            before = (proposed,) if section["algorithm"] == "random" else (scored[-1],)
+        self._genomes[name] = [individual.genome for individuals in history for individual in individuals]
+        return self._add(stage, self._here.light_start, needs=tuple(scored), priority=90)
+
+    def _shard(self, genomes: Sequence[Genome], side_by_side: int) -> float:
+        """Seconds of a job that evaluates these candidates, the longest first, by its workers."""
+        loads = [0.0] * max(1, min(side_by_side, len(genomes)))
+        for genome in genomes:
+            heapq.heapreplace(loads, loads[0] + self.candidate(genome))
+        starts = self._here.heavy_start + (self._here.light_start if len(loads) > 1 else 0.0)
+        return starts + max(loads)
+
+    def _row(self, model: str, prepared: int, best: Mapping[str, int]) -> int:
+        """Adds the trainings of a row of the table. Returns the job that evaluates them."""
+        row, images = self._config["models"][model], self._images
+        genomes = [genome_of(self._config, model)] if "genome" in row else self._genomes[row["search"]]
+        needs = (prepared,) if "genome" in row else (prepared, best[row["search"]])
+        specs = [self._spec_of(genome, row.get("binary", True)) for genome in genomes]
+        trainings = [self.training("retrain", spec, images.train) for spec in specs]
+        scorings = [self.scoring(spec, images.test) for spec in specs]
+        seeds = self._config["retrain"]["seeds"]
+        start, threads = self._here.heavy_start, self._threads
+        trained = tuple(self._add("retrain", start + _mean(trainings), threads, needs) for _ in range(seeds))
+        return self._add("evaluate", start + seeds * _mean(scorings), threads, trained)
+
+    def _spec_of(self, genome: Genome, binary: bool) -> NetworkSpec:
+        spec = self._spec
+        return NetworkSpec(spec.network, genome, spec.base_width, spec.channels, spec.size, spec.classes, binary)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _memory(
+    config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibration: Calibration, cores: int
+) -> tuple[float, int]:
+    """Bytes of the largest process, and how many processes there are at a time."""
+    largest = uniform_genome(spec.network, max(config["search"]["ratios"]))
+    trainings = [("candidate", largest, images.subset), ("supernet", largest, images.subset)]
+    trainings += [
+        ("retrain", genome_of(config, m), images.train) for m, row in config["models"].items() if "genome" in row
+    ]
+    trainings += [("retrain", largest, images.train) for row in config["models"].values() if "search" in row]
+    space = search_space(config, spec)
+    needed = []
+    for section, genome, count in trainings:
+        if section == "supernet" and not config["supernet"]["enabled"]:
+            continue
+        if section == "candidate" and not space.within_budget(genome):
+            continue  # the supernet, or an allowed genome, is what counts
+        layers = spec.with_genome(genome).layers
+        batch = min(config[section]["batch_size"], count)
+        maps = batch * sum(layer.elements for layer in layers) * _PER_ELEMENT
+        needed.append(maps + sum(layer.weights for layer in layers) * _PER_PARAMETER + count * images.memory_bytes)
+    side_by_side = max(1, cores // config["execution"]["threads"])
+    return calibration.process_bytes + max(needed, default=0.0), side_by_side
+
+
+def _disk(config: Mapping[str, Any], spec: NetworkSpec, images: Images) -> float:
+    """Bytes under the experiment's folder of results, when all is done."""
+    search, largest = config["search"], uniform_genome(spec.network, max(config["search"]["ratios"]))
+
+    def weights(genome: Genome) -> float:
+        return 4.0 * sum(layer.weights for layer in spec.with_genome(genome).layers)
+
+    prepared = (images.train + images.test) * images.disk_bytes
+    rows = sum(weights(genome_of(config, m) if "genome" in row else largest) for m, row in config["models"].items())
+    networks: float = weights(largest) * config["supernet"]["enabled"] + rows * config["retrain"]["seeds"]
+    generations = len(config["searches"]) * search["generations"]
+    # A candidate has its score and its time in the archive; a generation its tables, a shard two more, and their logs.
+    files: int = generations * (2 * search["population"] + 6 + 4 * search.get("shards", 1))
+    files += len(config["models"]) * config["retrain"]["seeds"] * 6
+    return prepared + networks + files * _FILE_BLOCK + _REPORT

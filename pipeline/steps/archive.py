@@ -1,0 +1,193 @@
+"""Lists, checks and exports the evaluated candidates of an experiment's archive."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.steps.options import genome
+
+if TYPE_CHECKING:
+    import pandas
+
+    from pipeline.archive_table import Listing, Settings
+
+#: Lines of the list, and damaged entries that are named, unless more are asked for.
+_LINES = 40
+_DAMAGED = 10
+_SORTS = {"top1": False, "fitness": False, "flops": True, "seconds": False}  # by name: whether ascending
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("folder", help="an experiment's name or results folder, or the folder of an archive")
+    group = parser.add_argument_group("Which candidates")
+    group.add_argument("--status", choices=("ok", "diverged"), help="only these")
+    group.add_argument("--min-top1", type=float, help="only those with at least this score, in percent")
+    group.add_argument("--max-flops", type=float, help="only those with at most these operations for one image")
+    group.add_argument("--genome", type=genome, help="only this one: ratios with commas between")
+    group.add_argument(
+        "--settings",
+        default="current",
+        help="only those made with these settings: 'current', 'all', or the start of a digest that the list names",
+    )
+    group = parser.add_argument_group("How they are shown")
+    group.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, for the fitness")
+    group.add_argument("--sort", choices=tuple(_SORTS), default="top1", help="highest first; lowest first for flops")
+    group.add_argument(
+        "--limit", type=int, metavar="N", help=f"so many at most, 0 for all; {_LINES} if left out, all with --csv"
+    )
+    group.add_argument("--csv", metavar="FILE", help="write a table with all columns instead; - for the screen")
+    parser.add_argument(
+        "--check", action="store_true", help="verify every entry instead; exit code 1 if one is damaged"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints or writes the list. Returns 1 where --check found damage."""
+    from pipeline.archive_table import read_archive
+
+    folder = _archive_folder(arguments.folder)
+    listing = read_archive(folder)
+    if arguments.check:
+        return _check(listing, folder)
+    _warn(listing)
+    current = _current(listing, folder)
+    rows = _selected(listing, current, arguments)
+    if arguments.csv:
+        _export(rows, arguments.csv)
+    else:
+        _show(rows, listing, current, arguments)
+    return 0
+
+
+def _archive_folder(word: str) -> Path:
+    """The folder of entries that is meant."""
+    from pipeline.archive import archive_files
+    from pipeline.errors import UserError
+    from pipeline.status_files import find_experiments
+
+    if next(archive_files(Path(word)), None):
+        return Path(word)
+    found = find_experiments(word)
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise UserError(f"{word} holds several experiments", f"name one of {names}")
+    return found[0] / "archive"
+
+
+def _current(listing: "Listing", folder: Path) -> "Settings | None":
+    """The settings that the experiment has now; see :mod:`pipeline.status_facts` for how they are told."""
+    from pipeline.status_facts import current_facts
+    from pipeline.status_files import known_facts
+
+    facts = current_facts((shared.facts for shared in listing.settings), known_facts(folder.parent))
+    return next((shared for shared in listing.settings if shared.facts is facts), None)
+
+
+def _selected(listing: "Listing", current: "Settings | None", arguments: argparse.Namespace) -> "pandas.DataFrame":
+    """The rows that were asked for, in order, with their costs."""
+    from pipeline.archive_table import with_costs
+    from pipeline.genome import format_genome
+
+    rows = listing.rows
+    rows = rows[rows["settings"].isin(_wanted(listing, current, arguments.settings))]
+    if arguments.status is not None:
+        rows = rows[rows["status"] == arguments.status]
+    if arguments.min_top1 is not None:
+        rows = rows[rows["top1"] >= arguments.min_top1]
+    if arguments.genome is not None:
+        rows = rows[rows["genome"] == format_genome(arguments.genome)]
+    limit = arguments.limit if arguments.limit is not None else 0 if arguments.csv else _LINES
+    costly = arguments.max_flops is not None or arguments.sort in ("fitness", "flops")
+    if not costly:  # the costs of the rows that are shown are enough
+        rows = _first(rows, arguments.sort, limit)
+    rows = with_costs(rows, listing.settings, arguments.penalty)
+    if arguments.max_flops is not None:
+        rows = rows[rows["flops"] <= arguments.max_flops]
+    return _first(rows, arguments.sort, limit)
+
+
+def _wanted(listing: "Listing", current: "Settings | None", word: str) -> list[str]:
+    from pipeline.errors import UserError
+
+    if word == "all":
+        return [shared.digest for shared in listing.settings]
+    if word == "current":
+        return [current.digest] if current else []
+    found = [shared.digest for shared in listing.settings if word and shared.digest.startswith(word)]
+    if len(found) != 1:
+        known = ", ".join(shared.digest for shared in listing.settings) or "none"
+        problem = f"no entry has settings '{word}'" if not found else f"several settings begin with '{word}'"
+        raise UserError(problem, f"settings in this archive: {known}")
+    return found
+
+
+def _first(rows: "pandas.DataFrame", column: str, limit: int) -> "pandas.DataFrame":
+    """The first rows in the order of a column; of equals, in the order of their keys."""
+    ordered = rows.sort_values([column, "key"], ascending=[_SORTS[column], True], kind="stable")
+    return ordered.head(limit) if limit > 0 else ordered
+
+
+def _export(rows: "pandas.DataFrame", file: str) -> None:
+    from pipeline.files import replacing
+
+    if file == "-":
+        rows.to_csv(sys.stdout, index=False, lineterminator="\n")
+        return
+    with replacing(Path(file)) as temporary:
+        rows.to_csv(temporary, index=False, lineterminator="\n")
+    print(f"{len(rows):,} candidates in {file}")
+
+
+def _show(
+    rows: "pandas.DataFrame", listing: "Listing", current: "Settings | None", arguments: argparse.Namespace
+) -> None:
+    """The list, and below it what there is besides."""
+    if len(rows):
+        shown = rows[["genome", "status", "top1", "loss", "seconds"]].copy()
+        shown["FLOPs"] = rows["flops"].map(lambda flops: f"{flops / 1e6:.4g}M")
+        shown["FLOPs / 1x"] = rows["relative_flops"].map("{:.3f}".format)
+        shown["memory"] = rows["memory_bytes"].map(lambda size: f"{size / 1024:.1f} KiB")
+        shown["fitness"] = rows["fitness"].map("{:.2f}".format)
+        shown[["machine", "settings", "key"]] = rows[["machine", "settings", "key"]]
+        formats: dict[str, Any] = {"top1": "{:.2f}".format, "loss": "{:.4f}".format, "seconds": "{:.1f}".format}
+        print(shown.to_string(index=False, na_rep="-", formatters=formats), end="\n\n")
+    print(
+        f"{len(rows):,} of {len(listing.rows):,} candidates, by {arguments.sort}; fitness for λ {arguments.penalty:g}"
+    )
+    for shared in listing.settings:
+        print(f"settings {shared.digest}: {shared.entries:,} candidates{_remark(shared, current, listing)}")
+
+
+def _remark(shared: "Settings", current: "Settings | None", listing: "Listing") -> str:
+    """What distinguishes settings from the current ones (or the newest), by the names of facts."""
+    from pipeline.status_facts import differences
+
+    if shared is current:
+        return " (current)"
+    reference = current or listing.settings[0]
+    return "" if shared is reference else f" (other {', '.join(differences(shared.facts, reference.facts))})"
+
+
+def _warn(listing: "Listing") -> None:
+    """Names what is damaged, so that nobody takes the list for complete."""
+    for sentence in listing.damaged[:_DAMAGED]:
+        print(f"warning: {sentence}", file=sys.stderr)
+    if len(listing.damaged) > _DAMAGED:
+        print(f"warning: and {len(listing.damaged) - _DAMAGED:,} more (--check names them)", file=sys.stderr)
+    if listing.set_aside:
+        print(f"warning: {len(listing.set_aside):,} damaged entries were set aside earlier", file=sys.stderr)
+
+
+def _check(listing: "Listing", folder: Path) -> int:
+    for sentence in listing.damaged:
+        print(f"damaged: {sentence}")
+    for path in listing.set_aside:
+        print(f"set aside: {path}")
+    total = len(listing.rows) + len(listing.damaged)
+    print(
+        f"{folder}: {total:,} entries checked, {len(listing.damaged):,} damaged, {len(listing.set_aside):,} set aside "
+        f"earlier, {listing.untimed:,} without a time"
+    )
+    return 1 if listing.damaged else 0
