@@ -184,6 +184,12 @@ def gpus(processes=1):
     return wanted
 
 
+def cpus(wildcards, threads):
+    """Cores that a job gets on a cluster: those that it computes on, and one for each process that decodes photographs."""
+    execution = config["execution"]
+    return threads + execution.get("loaders", 0) * (threads // execution["threads"])
+
+
 def memory(megabytes):
     """Main memory that a job asks for: more when it is tried again."""
     return lambda wildcards, attempt: megabytes * attempt

@@ -18,6 +18,7 @@ rule retrain:
     threads: PROCESSES * config["execution"]["threads"]
     resources:
         mem_mb=memory(8000 * PROCESSES),
+        cpus_per_task=cpus,
         gpu=gpus(PROCESSES),
     params:
         genome=lambda wildcards: genome_flags(wildcards.model),
@@ -49,6 +50,7 @@ rule evaluate:
     threads: config["execution"]["threads"]
     resources:
         mem_mb=memory(8000),
+        cpus_per_task=cpus,
         gpu=gpus(),
     params:
         execution=execution_flags(),

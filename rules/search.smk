@@ -50,6 +50,7 @@ rule evaluate_generation:
     threads: lambda wildcards: workers() * config["execution"]["threads"]
     resources:
         mem_mb=memory(8000),
+        cpus_per_task=cpus,
         gpu=gpus(),
     params:
         supernet=lambda wildcards, input: optional_flag("--supernet", input.supernet),

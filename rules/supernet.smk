@@ -19,6 +19,7 @@ rule pretrain_supernet:
     threads: PROCESSES * config["execution"]["threads"]
     resources:
         mem_mb=memory(8000 * PROCESSES),
+        cpus_per_task=cpus,
         gpu=gpus(PROCESSES),
     params:
         network=network_flags(),

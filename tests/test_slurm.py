@@ -154,7 +154,7 @@ def test_killed_in_every_way_it_ends_as_a_local_run(cluster, start, tmp_path):
 
 def test_a_training_longer_than_its_time_limit_goes_on_in_further_jobs(cluster, start, tmp_path):
     weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
-    config = experiment(tmp_path, retrain={"epochs": 500}, execution={"save_minutes": 5})
+    config = experiment(tmp_path, retrain={"epochs": 1000}, execution={"save_minutes": 5, "loaders": 2})
     local, here = tmp_path / "local", tmp_path / "slurm"
     finish(start(command(*PROFILE, "results/tiny/data/train.h5", config=config), here), here)
     # No retry: going on is not a failure.
@@ -168,7 +168,7 @@ def test_a_training_longer_than_its_time_limit_goes_on_in_further_jobs(cluster, 
     assert "rror" not in output(here)
     facts = job.facts()
     assert int(facts["Restarts"]) >= 1 and facts["JobState"] == "COMPLETED"
-    assert "gpu:1" in facts["TresPerJob"]
+    assert "gpu:1" in facts["TresPerJob"] and facts["NumCPUs"] == "3"  # one to train on, two to decode images
     assert len(all_jobs(here)["rule_retrain_wildcards_uniform-1x_0"]) == 1
     finish(beside, local)
     assert read_attributes(here / weights)["digest"] == read_attributes(local / weights)["digest"]
