@@ -3,8 +3,8 @@
 torchrun starts the processes; each finds in its environment who it is. All of them hold the whole network. Each
 computes its part of every batch, and what depends on the whole batch is exchanged: gradients (by
 DistributedDataParallel), the moments of batch norms, the measured loss and accuracy, and the wish to stop. So a step
-means the same on one process and on several, but for rounding. A training by itself is a :class:`World` of one, in which
-nothing is exchanged.
+means the same on one process and on several, but for rounding. A training by itself is a :class:`World` of one, in
+which nothing is exchanged.
 """
 
 import os
