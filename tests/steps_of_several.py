@@ -56,6 +56,7 @@ def states(world: World) -> Arrays:
     A binary network takes one step only: where it holds equal values (a max-pool's inputs, an activation on the edge of
     its range), rounding decides which way a gradient goes, and the next steps differ by more than rounding.
     """
+    CPU.apply()
     found: Arrays = {}
     for name in GENES:
         for binary in (True, False):
@@ -69,7 +70,6 @@ def states(world: World) -> Arrays:
 
 
 if __name__ == "__main__":
-    CPU.apply()
     with joined() as world:
         arrays = states(world)
         if world.first:
