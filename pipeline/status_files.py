@@ -294,7 +294,8 @@ class _Reader:
         try:
             return read_csv(path, columns) if path.exists() else None
         except _MALFORMED as error:
-            self._complain(error)
+            if path.exists():  # else it is being made again
+                self._complain(error)
             return None
 
     def _populations(self, name: str) -> list[_Proposal]:
@@ -404,10 +405,12 @@ class _ArchiveFolder:
         return self._folder / key[:2] / f"{key}.json"
 
     def _read(self, key: str) -> Entry | None:
+        path = self._path(key)
         try:
-            return read_entry(self._path(key))
+            return read_entry(path)
         except UserError as error:
-            self._complain(error)
+            if path.exists():  # else it was set aside since
+                self._complain(error)
             return None
 
     def recent(self) -> tuple[Finished, ...]:

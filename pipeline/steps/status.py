@@ -171,7 +171,7 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
     if summary.stage == "data" and summary.images_total:
         lines.append(("data", f"{summary.images_done:,} of {summary.images_total:,} images"))
     if summary.supernet is not None:
-        left = _left(summary.supernet.seconds_left, now, summary)
+        left = "" if summary.supernet.done else _left(summary.supernet.seconds_left, now, summary)
         lines.append(("supernet", _training(summary.supernet) + (f", {left}" if left else "")))
     if summary.archived or summary.damaged:
         damaged = f", {summary.damaged:,} set aside as damaged" if summary.damaged else ""
