@@ -185,7 +185,7 @@ def gpus(processes=1):
 
 
 def cpus(wildcards, threads):
-    """Cores that a job gets on a cluster: those that it computes on, and one for each process that decodes photographs."""
+    """Cores that a job gets on a cluster: those that it computes on, and one for each process that decodes images."""
     execution = config["execution"]
     return threads + execution.get("loaders", 0) * (threads // execution["threads"])
 
