@@ -75,11 +75,11 @@ class Training:
         self.epoch = 0
         self.step = 0
         self.history: list[Epoch] = []
+        self._batch = min(settings.batch_size, len(images))
+        self._part = world.part(self._batch)
         self._replica = world.replicate(self.network)
         self._parameters = list(self.network.parameters())
         self._momentum = [torch.zeros_like(parameter) for parameter in self._parameters]
-        self._batch = min(settings.batch_size, len(images))
-        self._part = world.part(self._batch)
         self.steps_per_epoch = len(images) // self._batch
         self._sums = torch.zeros(2, device=execution.device, dtype=torch.float64)  # loss, correct answers
 
