@@ -147,7 +147,9 @@ def _settle_earlier_run(command: list[str], looking: bool) -> None:
         slurm.cancel(record["slurm"])
     if locked:
         print("An earlier run was interrupted; going on from what it had finished.", file=sys.stderr)
-        subprocess.run([*command, "--unlock", "--quiet", "all"], check=True)
+        done = subprocess.run([*command, "--unlock", "--quiet", "all"])
+        if done.returncode != 0:
+            raise UserError("the dead run's lock was not cleared", "call again, or call: snakemake --unlock")
 
 
 def _read_record() -> dict[str, Any]:
