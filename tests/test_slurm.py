@@ -1,6 +1,7 @@
 """The shipped profile on a real SLURM of one node: kills, time limits, and what is left in the queue."""
 
 import math
+import os
 import re
 import subprocess
 import time
@@ -152,6 +153,7 @@ def test_killed_in_every_way_it_ends_as_a_local_run(cluster, start, tmp_path):
         assert all("gpu" not in run[3] for run in runs), f"{name} asked for a GPU"
 
 
+@pytest.mark.skipif("BINARY_NAS_LONG" not in os.environ, reason="takes minutes: set BINARY_NAS_LONG=1")
 def test_a_training_longer_than_its_time_limit_goes_on_in_further_jobs(cluster, start, tmp_path):
     weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
     config = experiment(tmp_path, retrain={"epochs": 1000}, execution={"save_minutes": 5, "loaders": 2})
@@ -188,6 +190,7 @@ def time_limit(folder: Path) -> list[str]:
     return ["--default-resources", f"runtime={minutes}", "slurm_extra='--signal=URG@5 --open-mode=append'"]
 
 
+@pytest.mark.skipif("BINARY_NAS_LONG" not in os.environ, reason="takes minutes: set BINARY_NAS_LONG=1")
 def test_a_generation_is_queued_again_once_it_has_trained_a_candidate(cluster, start, tmp_path):
     """Without that it would never end."""
     config = experiment(tmp_path, candidate={"epochs": 100}, search={"shards": 1}, supernet={"enabled": False})
@@ -214,6 +217,7 @@ def test_a_generation_is_queued_again_once_it_has_trained_a_candidate(cluster, s
     assert int(re.search(r"(\d+) of 4 candidates are in the archive", log_of(tmp_path, log))[1]) >= 1
 
 
+@pytest.mark.skipif("BINARY_NAS_LONG" not in os.environ, reason="takes minutes: set BINARY_NAS_LONG=1")
 def test_looking_ends_no_job_and_a_queue_that_cannot_be_read_is_said(cluster, tmp_path, monkeypatch):
     job = subprocess.run(
         ["sbatch", "--parsable", "--job-name=left", "--output=/dev/null", "--wrap=sleep 60"],
