@@ -27,6 +27,7 @@ from pipeline.tensors import Arrays, read_attributes, read_tensors
 from pipeline.training import Training
 
 pytestmark = pytest.mark.slow
+OFTEN = ["--save-minutes", "1e-9"]  # after every step
 TORCHRUN = ["torchrun", "--standalone", "--nproc-per-node", "2"]
 KINDS = [f"{network}-{kind}" for network in ("vgg_small", "resnet18") for kind in ("binary", "real")]
 
@@ -48,21 +49,16 @@ def of_two(tmp_path_factory: pytest.TempPathFactory) -> Arrays:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-10), ("float32", 5e-2)])
+@pytest.mark.parametrize(("precision", "tolerance"), [("float64", 1e-10), ("float32", 3e-4)])
 def test_two_processes_take_the_steps_of_one(of_one, of_two, kind, precision, tolerance):
-    """Weights, running moments and momentum; loss and accuracy, whose logits are float32 in any case.
-
-    float64 shows that the steps are the same; in float32 rounding grows from step to step, by machine.
-    """
+    """Weights, running moments and momentum; loss and accuracy, whose logits are float32 in any case."""
     assert of_one.keys() == of_two.keys()
     names = [name for name in of_one if name.startswith(f"{kind}-{precision}/")]
     assert any("running_var" in name for name in names) and any("momentum/" in name for name in names)
     for name in names:
         measured = name.endswith(("/sums", "/history"))
-        if measured and precision == "float32":
-            continue
         np.testing.assert_allclose(of_two[name], of_one[name], tolerance, 1e-5 if measured else tolerance, err_msg=name)
-    if "real" in kind:
+    if "real" in kind and precision == "float64":
         assert of_one[f"{kind}-{precision}/history"].shape == (1, 4)
 
 
@@ -84,10 +80,10 @@ def test_a_batch_that_cannot_be_divided(digits):
 
 
 def flags(prepared: Path, folder: Path, *more: str) -> list[str]:
-    """A retraining on the prepared digits into a folder, saved after every step."""
+    """A retraining on the prepared digits into a folder."""
     words = ["retrain", "--images", prepared / "train.h5", "--genome", "1,1,1,1,1,1", "--base-width", "0.0625"]
-    words += ["--epochs", "12", "--batch-size", "200", "--learning-rate", "0.1", "--augmentation", "crop"]
-    words += ["--device", "cpu", "--precision", "float32", "--save-minutes", "1e-9"]
+    words += ["--epochs", "6", "--batch-size", "200", "--learning-rate", "0.1", "--augmentation", "crop"]
+    words += ["--device", "cpu", "--precision", "float32"]
     words += ["--weights", folder / "w.h5", "--history", folder / "h.csv", "--timing", folder / "t.json"]
     return [*map(str, words), *more]
 
@@ -121,7 +117,7 @@ def whole(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def stopped(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same, ended by a SIGTERM to torchrun."""
     folder = tmp_path_factory.mktemp("stopped")
-    process = start(of_two_processes(prepared, folder), folder)
+    process = start(of_two_processes(prepared, folder, *OFTEN), folder)
     wait_for("w.state.h5", folder, process)
     process.terminate()
     assert end_of(process) != 0
@@ -182,7 +178,7 @@ def children(pid: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes by Linux's /proc")
 @pytest.mark.parametrize("victim", ["a process", "torchrun"])
 def test_when_one_dies_none_is_left(prepared, tmp_path, victim):
-    process = start(of_two_processes(prepared, tmp_path, "--epochs", "100000"), tmp_path)
+    process = start(of_two_processes(prepared, tmp_path, "--epochs", "100000", *OFTEN), tmp_path)
     wait_for("w.state.h5", tmp_path, process)
     workers = children(process.pid)
     assert len(workers) == 2
