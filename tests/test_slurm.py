@@ -163,7 +163,7 @@ def test_a_training_longer_than_its_time_limit_goes_on_in_further_jobs(cluster, 
     words = [weights, "--retries", 0, "--set-resources", "retrain:gpu=1", *time_limit(here)]
     process = start(command(*PROFILE, *words, config=config), here)
     job = Job("retrain")
-    beside = start(command(weights, "--cores", 1, config=config), local)
+    beside = start(command("--cores", 1, weights, config=config), local)
     wait_until(lambda: process.poll() is not None or job.facts()["JobState"] == "PENDING", 2 * LONG)
     assert "is nearly up: it is queued again" in log_of(here, "retrain/uniform-1x_0.log"), output(here)
     finish(process, here)
