@@ -1,0 +1,135 @@
+"""Every fast path against plain float32 modules: equal bit for bit where arithmetic is exact, else within a bound.
+
+What is fast: one comparison in place of clamp and round, one kernel for the gradient, channels last in memory,
+bfloat16. The step of gradient descent and the score have such tests in test_training.py.
+"""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from benchmarks.plain import BinaryConv2d, PlainNetwork, RoundActivation, SignWeight
+from pipeline.binarisation import BinaryConvolution, binarise_activation, binarise_weight
+from pipeline.model import Network, initialise
+from pipeline.networks import NetworkSpec
+
+#: Of sums of float32 numbers in another order, through all layers and back, relative to the whole tensor.
+BOUND = 1e-4
+#: The same for one product of bfloat16 tensors: each value is rounded by 2^-9.
+HALF_BOUND = 2**-7
+
+VGG = NetworkSpec("vgg_small", (0.5, 2, 1, 1, 1, 0.5), 0.125, 1, 8)
+RESNET = NetworkSpec("resnet18", (1, 2, 0.5, 1, 1, 2, 1, 1, 1, 0.5, 1, 1), 0.125, 3, 32)
+FULL = NetworkSpec("vgg_small", (1,) * 6, 0.125, 3, 16, binary=False)
+
+
+def distance(ours: torch.Tensor, plain: torch.Tensor) -> float:
+    """Relative to the plain tensor's norm."""
+    return float((ours.double() - plain.double()).norm() / plain.double().norm().clamp_min(1e-30))
+
+
+numbers = st.floats(-3, 3, width=32, allow_subnormal=False)
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(numbers, st.sampled_from([0.0, -0.0, 0.5, 1.0, 0.5 + 2**-24, 1 + 2**-23])), min_size=1))
+def test_binarisation_has_the_bits_and_gradients_of_the_written_out_formula(values):
+    for fast, plain in ((binarise_activation, RoundActivation.apply), (binarise_weight, SignWeight.apply)):
+        x, reference = (torch.tensor(values, requires_grad=True) for _ in range(2))
+        upstream = torch.arange(1.0, len(values) + 1)
+        y, expected = fast(x), plain(reference)
+        assert torch.equal(y, expected)
+        y.backward(upstream)
+        expected.backward(upstream)
+        assert torch.equal(x.grad, reference.grad)
+
+
+def test_both_ways_to_binarise_activations_agree_on_every_border():
+    """float32 to float32 has kernels of its own; to another type goes by a mask."""
+    edges = torch.tensor([0.0, -0.0, 0.5, 1.0, -1.0, 2.0, float("inf"), -float("inf")])
+    x = torch.cat([edges, torch.nextafter(edges, edges + 1), torch.nextafter(edges, edges - 1), torch.randn(1000)])
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        leaf = x.clone().requires_grad_()
+        y = binarise_activation(leaf, dtype)
+        y.backward(torch.full_like(y, -3.0))
+        results.append((y.float(), leaf.grad))
+    for ours, theirs in zip(*results, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("shape", [{"kernel_size": 3, "padding": 1}, {"kernel_size": 1, "stride": 2}])
+def test_a_binary_convolution_is_exact_in_every_layout_and_precision(precision, shape):
+    """With a scale that is a power of two every partial sum is a small integer times it, so that nothing is rounded."""
+    generator = torch.Generator().manual_seed(0)
+    plain = BinaryConv2d(24, 16, bias=False, **shape)
+    signs = torch.randint(0, 2, plain.weight.shape, generator=generator) * 2.0 - 1
+    plain.weight.data = 0.25 * signs
+    fast = BinaryConvolution(24, 16, bias=False, **shape).to(memory_format=torch.channels_last)
+    fast.load_state_dict(plain.state_dict())
+    x = torch.randn(4, 24, 9, 9, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+        output = fast(x.to(memory_format=torch.channels_last))
+    counts = F.conv2d(x.clamp(0, 1).round().double(), signs.double(), None, plain.stride, plain.padding)
+    assert torch.equal(output.double(), 0.25 * counts)
+    assert torch.equal(output.float(), plain(x))
+
+
+def _pair(spec: NetworkSpec) -> tuple[Network, PlainNetwork]:
+    """Equal networks whose gradients do not hang on the last digit of anything but a sum.
+
+    Gradients jump where rounding decides: between equal neighbours in a max pooling, which the multiples of a scale that
+    binary convolutions give often are, and at the border of what a gradient passes. So scales are powers of two, for
+    which convolutions are exact, and a channel that sees nothing, and is as large as its shift, is off the border.
+    """
+    fast, plain = Network(spec), PlainNetwork(spec)
+    generator = torch.Generator().manual_seed(1)
+    initialise(fast, generator)
+    for module in fast.modules():
+        if isinstance(module, BinaryConvolution):
+            scale = 2.0 ** round(math.log2(module.weight.abs().mean().item()))
+            module.weight.data = torch.where(module.weight.data >= 0, scale, -scale)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.bias.data.uniform_(0.1, 0.4, generator=generator)
+    plain.load_state_dict(fast.state_dict())
+    return fast.to(memory_format=torch.channels_last), plain
+
+
+def _batch(spec: NetworkSpec, count: int = 16) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    x = torch.randn(count, spec.channels, spec.size, spec.size, generator=generator)
+    return x, torch.randint(spec.classes, (count,), generator=generator)
+
+
+@pytest.mark.parametrize("spec", [VGG, RESNET, FULL], ids=["vgg", "resnet", "full-precision"])
+def test_gradients_of_whole_networks(spec):
+    fast, plain = _pair(spec)
+    x, y = _batch(spec)
+    ours = F.cross_entropy(fast(x.to(memory_format=torch.channels_last)), y)
+    reference = F.cross_entropy(plain(x), y)
+    assert ours.item() == pytest.approx(reference.item(), rel=BOUND)
+    gradients = torch.autograd.grad(ours, list(fast.parameters()))
+    expected = torch.autograd.grad(reference, list(plain.parameters()))
+    for (name, _), mine, theirs in zip(fast.named_parameters(), gradients, expected, strict=True):
+        assert distance(mine, theirs) < BOUND or float(theirs.norm()) < 1e-6, name
+
+
+def test_gradients_of_a_convolution_in_bfloat16():
+    generator = torch.Generator().manual_seed(0)
+    fast, plain = BinaryConvolution(16, 32, 3, padding=1, bias=False), BinaryConv2d(16, 32, 3, padding=1, bias=False)
+    plain.load_state_dict(fast.state_dict())
+    x, reference = (torch.randn(8, 16, 8, 8, generator=generator).requires_grad_() for _ in range(2))
+    reference.data = x.data.clone()
+    upstream = torch.randn(8, 32, 8, 8, generator=generator)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = fast(x)
+    (output.float() * upstream).sum().backward()
+    (plain(reference) * upstream).sum().backward()
+    assert distance(x.grad, reference.grad) < HALF_BOUND
+    assert distance(fast.weight.grad, plain.weight.grad) < HALF_BOUND
