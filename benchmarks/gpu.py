@@ -210,12 +210,13 @@ def plain_steps(
     forward: Callable[..., Any] | None = None,
 ) -> Iterator[None]:
     """Steps on one batch that lies ready, without the engine's loop, so that ways to compute can be compared."""
+    forward = network if forward is None else forward
     parameters = list(network.parameters())
     optimiser = torch.optim.SGD(parameters, 0.01, 0.9, weight_decay=5e-4, fused=True)
     while True:
         optimiser.zero_grad(set_to_none=True)
         with execution.autocast:
-            logits = (forward or network)(x)
+            logits = forward(x)
         F.cross_entropy(logits.float(), y).backward()
         optimiser.step()
         yield
@@ -278,7 +279,8 @@ def _project(per_image: Mapping[Genome, float], base_width: float) -> None:
     genomes = [tuple(random.choice(RATIOS) for _ in range(6)) for _ in range(500)]
     mean = statistics.mean(model.seconds(work(genome), 1) for genome in genomes)
     images = 10 * 45_000  # ten epochs of the train set without the validation images
-    print("\nThe paper's search, 50 generations of 32, ten epochs of 45,000 images each, one after another:")
+    print("\nThe paper's search, 50 generations of 32, ten epochs of 45,000 images each, one after another")
+    print(f"(base width {base_width:g}):")
     print(f"{50 * 32 * images * mean / 3600:.1f} h at the mean of random genomes,")
     print(f"{50 * 32 * images * per_image[AUTO_A] / 3600:.1f} h if all were VGG-Auto-A's")
 

@@ -84,9 +84,9 @@ def test_a_binary_convolution_is_exact_in_every_layout_and_precision(precision, 
 def _pair(spec: NetworkSpec) -> tuple[Network, PlainNetwork]:
     """Equal networks whose gradients do not hang on the last digit of anything but a sum.
 
-    Gradients jump where rounding decides: between equal neighbours in a max pooling, which the multiples of a scale that
-    binary convolutions give often are, and at the border of what a gradient passes. So scales are powers of two, for
-    which convolutions are exact, and a channel that sees nothing, and is as large as its shift, is off the border.
+    Gradients jump where rounding decides: between equal neighbours in a max pooling, which the multiples of a scale
+    that binary convolutions give often are, and at the border of what a gradient passes. So scales are powers of two,
+    for which convolutions are exact, and a channel that sees nothing, and is as large as its shift, is off the border.
     """
     fast, plain = Network(spec), PlainNetwork(spec)
     generator = torch.Generator().manual_seed(1)
