@@ -58,6 +58,7 @@ class _Report(NamedTuple):
     training: list[Timed]
     scoring: list[Timed]
     process_bytes: int
+    gpus: int
 
 
 def calibrate(probe: Probe, processes: int, read: float, decode: float) -> Calibration:
@@ -86,6 +87,7 @@ def calibrate(probe: Probe, processes: int, read: float, decode: float) -> Calib
         read=read,
         decode=decode,
         process_bytes=max(report.process_bytes for report in reports),
+        gpus=max(report.gpus for report in reports),
     )
 
 
@@ -158,7 +160,8 @@ def _measure(probe: Probe, asked: float) -> _Report:
         wait()
         scoring.append(Timed(work, count, time.perf_counter() - started))
         process_bytes = process_bytes or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return _Report(start, max(0.0, _mean(setups)), training, scoring, process_bytes)
+    gpus = torch.cuda.device_count() if device.type == "cuda" else 0
+    return _Report(start, max(0.0, _mean(setups)), training, scoring, process_bytes, gpus)
 
 
 def time_decoding(spec: NetworkSpec, jpegs: Sequence[bytes], settings: TrainingSettings) -> float:

@@ -97,6 +97,7 @@ class Calibration:
         read: seconds to read and convert one image of the data set, of one thread.
         decode: seconds to decode one photograph for a batch, 0 for images in memory; of one process.
         process_bytes: memory of a process that trains a tiny network.
+        gpus: that trainings run on; 0 where they run on the CPU.
     """
 
     step: StepTime
@@ -109,6 +110,7 @@ class Calibration:
     read: float
     decode: float
     process_bytes: int
+    gpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,7 @@ class Job(NamedTuple):
     threads: int = 1
     needs: tuple[int, ...] = ()
     priority: int = 0
+    gpus: int = 0
 
 
 class Span(NamedTuple):
@@ -151,8 +154,8 @@ class Span(NamedTuple):
     end: float
 
 
-def schedule(jobs: Sequence[Job], cores: int) -> list[Span]:
-    """When each job runs on ``cores`` cores, each started as soon as what it needs is done and there is room."""
+def schedule(jobs: Sequence[Job], cores: int, gpus: int = 0) -> list[Span]:
+    """When each job runs on so many cores and GPUs, each started as soon as what it needs is done and there is room."""
     waiting = [len(set(job.needs)) for job in jobs]
     followers: list[list[int]] = [[] for _ in jobs]
     for position, job in enumerate(jobs):
@@ -162,22 +165,24 @@ def schedule(jobs: Sequence[Job], cores: int) -> list[Span]:
     heapq.heapify(ready)
     spans: list[Span] = [Span(0.0, 0.0)] * len(jobs)
     running: list[tuple[float, int]] = []
-    now, free = 0.0, cores
+    now, free, free_gpus = 0.0, cores, gpus
     while ready or running:
         too_large = []
         while ready and free:
             entry = heapq.heappop(ready)
             job = jobs[entry[1]]
-            if min(job.threads, cores) > free:
+            if min(job.threads, cores) > free or min(job.gpus, gpus) > free_gpus:
                 too_large.append(entry)
                 continue
             free -= min(job.threads, cores)
+            free_gpus -= min(job.gpus, gpus)
             spans[entry[1]] = Span(now, now + job.seconds)
             heapq.heappush(running, (now + job.seconds, entry[1]))
         for entry in too_large:
             heapq.heappush(ready, entry)
         now, position = heapq.heappop(running)
         free += min(jobs[position].threads, cores)
+        free_gpus += min(jobs[position].gpus, gpus)
         for follower in followers[position]:
             waiting[follower] -= 1
             if not waiting[follower]:
@@ -238,8 +243,10 @@ def search_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpace:
     return SearchSpace(len(spec.genome), tuple(map(float, search["ratios"])), within_budget)
 
 
-def workers(config: Mapping[str, Any], cores: int) -> int:
-    """Candidates that one job trains side by side; 'auto' divides the cores among searches and shards."""
+def workers(config: Mapping[str, Any], cores: int, gpus: int = 0) -> int:
+    """Candidates that one job trains side by side; on the CPU, 'auto' divides the cores among searches and shards."""
+    if gpus:
+        return int(config["search"].get("candidates_per_gpu", 1))
     wanted = config["search"].get("workers", "auto")
     if wanted != "auto":
         return int(wanted)
@@ -262,7 +269,7 @@ def plan(config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibrati
         cores: of the whole run.
     """
     jobs = _Jobs(config, spec, images, calibration, cores).all()
-    spans = schedule(jobs, cores)
+    spans = schedule(jobs, cores, calibration.gpus)
     names = list(dict.fromkeys(job.stage for job in jobs))
     stages = []
     for name in names:
@@ -284,6 +291,8 @@ class _Jobs:
         self._config, self._spec, self._images, self._here = config, spec, images, calibration
         self._cores = cores
         self._threads = config["execution"]["threads"]
+        self._processes = config["execution"].get("processes", 1)
+        self._workers = workers(config, cores, calibration.gpus)
         self._loaders = config["execution"].get("loaders", 0)
         self._jobs: list[Job] = []
         self._genomes: dict[str, list[Genome]] = {}  # that a search is taken to propose
@@ -300,24 +309,37 @@ class _Jobs:
         if self._config["supernet"]["enabled"]:
             genome = uniform_genome(self._spec.network, max(self._config["search"]["ratios"]))
             seconds = here.heavy_start + self.training("supernet", self._spec.with_genome(genome), images.subset)
-            first.append(self._add("supernet", seconds, self._threads, (split,), 100))
+            first.append(self._add_shared("supernet", seconds, (split,), 100))
         best = {name: self._search(name, prepared, tuple(first)) for name in self._config["searches"]}
         evaluations = [self._row(model, prepared, best) for model in self._config["models"]]
-        done = (*evaluations, *best.values())
+        done = (*evaluations, *best.values(), *self._score_rows(prepared, tuple(first), best))
         self._add("tables", here.light_start, needs=done)
         # Drawing takes about as long as its imports; the report of a finished run starts Snakemake once more.
         self._add("tables", 2 * here.figures_start + here.snakemake_start, needs=done)
         return self._jobs
 
-    def _add(self, stage: str, seconds: float, threads: int = 1, needs: tuple[int, ...] = (), priority: int = 0) -> int:
-        self._jobs.append(Job(stage, seconds + _PER_JOB, threads, needs, priority))
+    def _add(
+        self,
+        stage: str,
+        seconds: float,
+        threads: int = 1,
+        needs: tuple[int, ...] = (),
+        priority: int = 0,
+        gpus: int = 0,
+    ) -> int:
+        self._jobs.append(Job(stage, seconds + _PER_JOB, threads, needs, priority, gpus if self._here.gpus else 0))
         return len(self._jobs) - 1
+
+    def _add_shared(self, stage: str, seconds: float, needs: tuple[int, ...], priority: int = 0) -> int:
+        """A training whose steps several processes may take together, each on its own GPU or its own threads."""
+        return self._add(stage, seconds, self._processes * self._threads, needs, priority, self._processes)
 
     def training(self, section: str, spec: NetworkSpec, images: int) -> float:
         """Seconds of a whole training by the recipe of a section."""
         settings: TrainingSettings = from_mapping(TrainingSettings, self._config[section])
         batch = min(settings.batch_size, images)
-        step = self._with_decoding(self._here.step.seconds(workload(spec), batch), batch)
+        share = batch // (1 if section == "candidate" else self._processes)
+        step = self._with_decoding(self._here.step.seconds(workload(spec), share), share)
         return self._here.setup + settings.epochs * (images // batch) * step
 
     def scoring(self, spec: NetworkSpec, images: int) -> float:
@@ -340,7 +362,7 @@ class _Jobs:
         space = search_space(self._config, self._spec)
         settings: EvolutionSettings = from_mapping(EvolutionSettings, {**search, "algorithm": "random"})
         stage = f"search {name}"
-        shards, side_by_side = search.get("shards", 1), workers(self._config, self._cores)
+        shards, random = search.get("shards", 1), section["algorithm"] == "random"
         history: list[list[Individual]] = []
         before: tuple[int, ...] = (prepared,)
         scored = []
@@ -351,22 +373,30 @@ class _Jobs:
             costs = [predicted_cost(self._spec.with_genome(genome)) for genome in genomes]
             evaluated = []
             for shard in balance(costs, shards):
-                seconds = self._shard([genomes[slot] for slot in shard], side_by_side)
-                evaluated.append(
-                    self._add(stage, seconds, side_by_side * self._threads, (proposed, *first), priority=80)
-                )
+                members = [genomes[slot] for slot in shard]
+                evaluated.append(self._add_candidates(stage, members, (proposed, *first), 70 if random else 80))
             scored.append(self._add(stage, self._here.light_start, needs=tuple(evaluated), priority=90))
-            before = (proposed,) if section["algorithm"] == "random" else (scored[-1],)
+            before = (proposed,) if random else (scored[-1],)
         self._genomes[name] = [individual.genome for individuals in history for individual in individuals]
         return self._add(stage, self._here.light_start, needs=tuple(scored), priority=90)
 
-    def _shard(self, genomes: Sequence[Genome], side_by_side: int) -> float:
-        """Seconds of a job that evaluates these candidates, the longest first, by its workers."""
-        loads = [0.0] * max(1, min(side_by_side, len(genomes)))
+    def _add_candidates(self, stage: str, genomes: Sequence[Genome], needs: tuple[int, ...], priority: int = 80) -> int:
+        """Adds a job that evaluates candidates, the longest first, by its workers."""
+        loads = [0.0] * max(1, min(self._workers, len(genomes)))
         for genome in genomes:
             heapq.heapreplace(loads, loads[0] + self.candidate(genome))
         starts = self._here.heavy_start + (self._here.light_start if len(loads) > 1 else 0.0)
-        return starts + max(loads)
+        return self._add(stage, starts + max(loads), self._workers * self._threads, needs, priority, gpus=1)
+
+    def _score_rows(self, prepared: int, first: tuple[int, ...], best: Mapping[str, int]) -> tuple[int, ...]:
+        """Adds the jobs that score every binary row as a candidate. What a search found, the archive has already."""
+        if not self._config["searches"]:
+            return ()
+        rows = self._config["models"].items()
+        found = tuple(best[name] for name in dict.fromkeys(row["search"] for _, row in rows if "search" in row))
+        given = [genome_of(self._config, model) for model, row in rows if "genome" in row and row.get("binary", True)]
+        gathered = self._add("rows as candidates", self._here.light_start, needs=(prepared, *found))
+        return (self._add_candidates("rows as candidates", list(dict.fromkeys(given)), (gathered, *first)),)
 
     def _row(self, model: str, prepared: int, best: Mapping[str, int]) -> int:
         """Adds the trainings of a row of the table. Returns the job that evaluates them."""
@@ -378,8 +408,8 @@ class _Jobs:
         scorings = [self.scoring(spec, images.test) for spec in specs]
         seeds = self._config["retrain"]["seeds"]
         start, threads = self._here.heavy_start, self._threads
-        trained = tuple(self._add("retrain", start + _mean(trainings), threads, needs) for _ in range(seeds))
-        return self._add("evaluate", start + seeds * _mean(scorings), threads, trained)
+        trained = tuple(self._add_shared("retrain", start + _mean(trainings), needs) for _ in range(seeds))
+        return self._add("evaluate", start + seeds * _mean(scorings), threads, trained, gpus=1)
 
     def _spec_of(self, genome: Genome, binary: bool) -> NetworkSpec:
         spec = self._spec
@@ -412,6 +442,8 @@ def _memory(
         maps = batch * sum(layer.elements for layer in layers) * _PER_ELEMENT
         needed.append(maps + sum(layer.weights for layer in layers) * _PER_PARAMETER + count * images.memory_bytes)
     side_by_side = max(1, cores // config["execution"]["threads"])
+    if calibration.gpus:
+        side_by_side = min(side_by_side, calibration.gpus * workers(config, cores, calibration.gpus))
     return calibration.process_bytes + max(needed, default=0.0), side_by_side
 
 

@@ -88,7 +88,10 @@ def test_hours_of_the_default_experiment_by_hand(tmp_path):
     assert by_name["search A"].core_seconds == pytest.approx(candidates + 8 * 2 + 1 + 25 * overhead)
     assert by_name["retrain"].core_seconds == pytest.approx(30 * (1 + 20 * 16 * 0.01 + overhead))
     assert by_name["evaluate"].core_seconds == pytest.approx(10 * (1 + 3 * 0.1 + overhead))
-    assert found.jobs == 121
+    # Six rows that are binary and given in the configuration are scored as candidates.
+    rows = 1 + 6 * (10 * 7 * 0.01 + 0.1) + 1 + 2 * overhead
+    assert by_name["rows as candidates"].core_seconds == pytest.approx(rows)
+    assert found.jobs == 123
     work = sum(stage.core_seconds for stage in found.stages)
     assert found.seconds == pytest.approx(work + HERE.snakemake_start)
 
@@ -120,3 +123,27 @@ def test_decoding_counts_unless_loaders_hide_it(tmp_path):
     assert supernet[0] == pytest.approx(steps * (0.01 + 50 * 0.001) + overhead)
     assert supernet[1] == pytest.approx(steps * 50 * 0.001 + overhead)
     assert supernet[100] == pytest.approx(steps * 0.01 + overhead)
+
+
+def test_trainings_share_gpus_but_not_more_than_there_are(tmp_path):
+    """Cores aplenty: with one GPU all trainings come one after another, with many they do not."""
+    hours = {}
+    for gpus in (1, 100):
+        here = Calibration(StepTime(0.01, 0, 0), StepTime(0, 0, 0), 0, 1, 0, 0, 0, 0, 0, 0, gpus)
+        found = plan(default(tmp_path), DIGITS, IMAGES, here, cores=64)
+        hours[gpus] = found.seconds
+        work = sum(stage.core_seconds for stage in found.stages)
+    assert hours[1] == pytest.approx(work, rel=0.05)
+    assert hours[100] < 0.5 * hours[1]
+
+
+def test_processes_take_their_share_of_a_step(tmp_path):
+    here = Calibration(StepTime(0, 1e-6, 0), StepTime(0, 0, 0), 0, 0, 0, 0, 0, 0, 0, 0)
+    supernet = {}
+    for processes in (1, 2):
+        config = default(tmp_path, execution=f"{{processes: {processes}}}")
+        stages = plan(config, DIGITS, IMAGES, here, cores=4).stages
+        supernet[processes] = next(stage for stage in stages if stage.name == "supernet")
+    one, two = (stage.ends - stage.begins for stage in supernet.values())
+    assert two == pytest.approx(one / 2, rel=0.02)
+    assert supernet[2].core_seconds == pytest.approx(supernet[1].core_seconds, rel=0.02)

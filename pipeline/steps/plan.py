@@ -51,7 +51,9 @@ def run(arguments: argparse.Namespace) -> None:
     started = time.perf_counter()
     images, spec, read, decode = _look_at_images(config, arguments)
     probe = _probe(config, spec)
-    calibration = calibrate(probe, max(1, cores // probe.execution.threads), read, decode)
+    # On a GPU, as many as share one; Snakemake gives each job its own (--resources gpu=…).
+    side_by_side = config["search"].get("candidates_per_gpu", 1) if probe.execution.device_type == "cuda" else None
+    calibration = calibrate(probe, side_by_side or max(1, cores // probe.execution.threads), read, decode)
     timed = time.perf_counter() - started
     _print(config, plan(config, spec, images, calibration, cores), probe, cores, timed)
 
