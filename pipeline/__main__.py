@@ -7,6 +7,7 @@ from importlib import import_module
 
 from pipeline import __version__
 from pipeline.errors import StoppedError, UserError
+from pipeline.lifeline import end_with_workflow
 from pipeline.steps import STEPS
 from pipeline.steps.options import claim_files
 
@@ -68,4 +69,5 @@ def _explain(name: str) -> int:
 
 
 if __name__ == "__main__":
+    end_with_workflow()
     sys.exit(main())
