@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -52,15 +53,16 @@ class Recipe:
     processes: int | None = None
 
 
-def train_network(
-    recipe: Recipe,
-    images: Path,
-    indices: Sequence[int] | None,
-    weights: Path,
-    history: Path,
-    timing: Path,
-) -> None:
-    """Trains and writes weights (HDF5), the curve (CSV) and what it took (JSON); the weights come last.
+class Outputs(NamedTuple):
+    """The files to write: the trained network (HDF5), its curve (CSV) and what it took (JSON)."""
+
+    weights: Path
+    history: Path
+    timing: Path
+
+
+def train_network(recipe: Recipe, images: Path, indices: Sequence[int] | None, outputs: Outputs) -> None:
+    """Trains and writes the outputs; the weights come last.
 
     Where torchrun has started several processes, each calls this, and the first one writes.
 
@@ -68,7 +70,7 @@ def train_network(
         recipe: what and how.
         images: the prepared train set.
         indices: which of its images; None for all.
-        weights, history, timing: files to write.
+        outputs: files to write.
 
     Raises:
         UserError: the training diverged, a file is damaged or cannot be written, or there are not as many processes as
@@ -77,7 +79,7 @@ def train_network(
     """
     with joined(recipe.processes) as world:
         try:
-            _train_in(world, recipe, images, indices, weights, history, timing)
+            _train_in(world, recipe, images, indices, outputs)
         except DivergedError as error:
             problem = f"the {recipe.task} of {recipe.spec.title} diverged ({error})"
             raise world.said_once(UserError(problem, "lower its learning rate")) from None
@@ -85,15 +87,7 @@ def train_network(
             raise world.said_once(stopped) from None
 
 
-def _train_in(
-    world: World,
-    recipe: Recipe,
-    images: Path,
-    indices: Sequence[int] | None,
-    weights: Path,
-    history: Path,
-    timing: Path,
-) -> None:
+def _train_in(world: World, recipe: Recipe, images: Path, indices: Sequence[int] | None, outputs: Outputs) -> None:
     execution = resolve(recipe.execution, local_rank())
     execution.apply()
     spec = recipe.spec
@@ -113,16 +107,16 @@ def _train_in(
         "execution": [execution.device_type, execution.precision, execution.threads],
         "method": METHOD_VERSION,
     }
-    saved = SavedState(weights.with_name(f"{weights.stem}.state.h5"), identity, world.size)
+    saved = SavedState(outputs.weights.with_name(f"{outputs.weights.stem}.state.h5"), identity, world.size)
     train(training, saved, recipe.task, recipe.save_minutes)
     if not world.first:
         return
     rows = [{key: f"{value:.6g}" for key, value in asdict(epoch).items()} for epoch in training.history]
-    write_csv(history, HISTORY, rows)
+    write_csv(outputs.history, HISTORY, rows)
     record = {"seconds": round(saved.seconds(), 2), "device": execution.device_type, "threads": execution.threads}
     processes = {} if world.alone else {"processes": world.size}
-    write_json(timing, {**record, **processes, "machine": machine, **provenance()})
+    write_json(outputs.timing, {**record, **processes, "machine": machine, **provenance()})
     tensors = {name: tensor.cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
     made_with = {"precision": execution.precision, **processes, "versions": versions()}
-    write_tensors(weights, tensors, {**identity, **made_with})
+    write_tensors(outputs.weights, tensors, {**identity, **made_with})
     saved.remove()

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the supernet."""
-    from pipeline.fulltraining import Recipe, train_network
+    from pipeline.fulltraining import Outputs, Recipe, train_network
     from pipeline.networks import uniform_genome
     from pipeline.prepared import read_info
     from pipeline.splits import read_split
@@ -44,4 +44,4 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.processes,
     )
     indices = read_split(arguments.subset, info)
-    train_network(recipe, arguments.images, indices, arguments.supernet, arguments.history, arguments.timing)
+    train_network(recipe, arguments.images, indices, Outputs(arguments.supernet, arguments.history, arguments.timing))

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the network."""
-    from pipeline.fulltraining import Recipe, train_network
+    from pipeline.fulltraining import Outputs, Recipe, train_network
     from pipeline.populations import read_best
     from pipeline.prepared import read_info
     from pipeline.randomness import seed_for
@@ -54,4 +54,4 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.loaders,
         arguments.processes,
     )
-    train_network(recipe, arguments.images, None, arguments.weights, arguments.history, arguments.timing)
+    train_network(recipe, arguments.images, None, Outputs(arguments.weights, arguments.history, arguments.timing))
