@@ -9,7 +9,7 @@ from pipeline import __version__
 from pipeline.errors import StoppedError, UserError
 from pipeline.lifeline import end_with_workflow
 from pipeline.steps import STEPS
-from pipeline.steps.options import claim_files
+from pipeline.steps.options import claim_outputs
 
 #: A step that sets this default takes flags that it does not know, to pass them on.
 OTHERS = "others"
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if others and not hasattr(arguments, OTHERS):
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     setattr(arguments, OTHERS, others)
-    claim_files(arguments)
+    claim_outputs(arguments)
     try:
         return module.run(arguments) or 0
     except UserError as error:

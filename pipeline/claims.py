@@ -1,26 +1,20 @@
-"""What a step was called to read and to write, so that neither a second writer nor a clock that jumps reruns anything.
+"""What a step was called to write, so that a second writer reruns nothing.
 
 Snakemake compares times of files. A job that outlived a killed Snakemake writes what the next one's job is writing as
-well: whichever is complete first stays, since a newer time on the same content would rerun all that follows. And a
-file never gets a time before that of what it was made from, whatever the clock says.
+well: whichever is complete first stays, since a newer time on the same content would rerun all that follows.
 """
 
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 
 _Stamp = tuple[int, int] | None
 _outputs: dict[Path, _Stamp] = {}
-_newest_input = 0
 
 
-def claim(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
-    """Notes the state of a step's files before it begins."""
-    global _newest_input
+def claim(outputs: Iterable[Path]) -> None:
+    """Notes the state of a step's outputs before it begins."""
     _outputs.clear()
     _outputs.update({path: _stamp(path) for path in outputs})
-    _newest_input = max((stamp[1] for stamp in map(_stamp, inputs) if stamp), default=0)
 
 
 def taken(path: Path) -> bool:
@@ -29,10 +23,7 @@ def taken(path: Path) -> bool:
 
 
 def written(path: Path) -> None:
-    """Notes that this process has written ``path``, and sees to it that it is newer than what the step has read."""
-    with suppress(OSError):  # a file system without such times: nothing to mend
-        if path.stat().st_mtime_ns <= _newest_input:
-            os.utime(path, ns=(_newest_input + 1_000_000, _newest_input + 1_000_000))
+    """Notes that this process has written ``path``, and may write it again."""
     if path in _outputs:
         _outputs[path] = _stamp(path)
 

@@ -90,15 +90,10 @@ def output(parser: argparse.ArgumentParser, flag: str, help: str, **more: Any) -
     parser.set_defaults(**{OUTPUTS: (*(parser.get_default(OUTPUTS) or ()), action.dest)})
 
 
-def claim_files(arguments: argparse.Namespace) -> None:
-    """Notes which files the step was called to write, and which it may read: all the others that it was given."""
-    files = {name: value if isinstance(value, list) else [value] for name, value in vars(arguments).items()}
-    paths = {name: [path for path in values if isinstance(path, Path)] for name, values in files.items()}
-    outputs = getattr(arguments, OUTPUTS, ())
-    claim(
-        [path for name in outputs for path in paths[name]],
-        [path for name in paths if name not in outputs for path in paths[name] if path.is_file()],
-    )
+def claim_outputs(arguments: argparse.Namespace) -> None:
+    """Notes which files the step was called to write."""
+    given = [getattr(arguments, name) for name in getattr(arguments, OUTPUTS, ())]
+    claim(path for value in given for path in (value if isinstance(value, list) else [value]))
 
 
 def path(parser: "argparse._ActionsContainer", flag: str, help: str, **more: Any) -> None:
