@@ -1,5 +1,6 @@
 """What several tests need: digits small enough to train on in a blink, and a tiny experiment's configuration."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from pipeline.hardware import Execution
 from pipeline.images import ImagesInMemory, Normalisation
 
 CPU = Execution("cpu", "float32", 1)
+
+# A shell's background job ignores Ctrl-C, and so would all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -28,7 +29,7 @@ from pipeline.training import Training
 
 pytestmark = pytest.mark.slow
 OFTEN = ["--save-minutes", "1e-9"]  # after every step
-TORCHRUN = ["torchrun", "--standalone", "--nproc-per-node", "2"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 KINDS = [f"{network}-{kind}" for network in ("vgg_small", "resnet18") for kind in ("binary", "real")]
 
 
