@@ -121,9 +121,17 @@ def _computes_bfloat16(device: str) -> bool:
         import torch
 
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return not _cpu_features().isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def multiplies_bytes() -> bool:
+    """Whether the CPU has instructions that multiply and add four pairs of bytes at once (VNNI)."""
+    return not _cpu_features().isdisjoint({"avx512_vnni", "avx_vnni"})
+
+
+def _cpu_features() -> set[str]:
     # Intel and AMD write 'flags', 64-bit ARM writes 'Features'.
-    flags = _cpu_info("flags") or _cpu_info("Features")
-    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags.split()))
+    return set((_cpu_info("flags") or _cpu_info("Features")).split())
 
 
 def describe_machine(device: str = "cpu") -> str:
