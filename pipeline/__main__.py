@@ -8,6 +8,7 @@ from importlib import import_module
 from pipeline import __version__
 from pipeline.errors import StoppedError, UserError
 from pipeline.lifeline import end_with_workflow
+from pipeline.startup import collect_rarely, leave
 from pipeline.steps import STEPS
 from pipeline.steps.options import claim_outputs
 
@@ -69,5 +70,9 @@ def _explain(name: str) -> int:
 
 
 if __name__ == "__main__":
-    end_with_workflow()
-    sys.exit(main())
+    collect_rarely()
+    at_work = end_with_workflow()
+    code = main()
+    if at_work:
+        leave(code)
+    sys.exit(code)  # by hand, perhaps in a profiler that still has something to say

@@ -20,6 +20,7 @@ from pipeline.progress import log, progress
 from pipeline.randomness import seed_for
 from pipeline.requeue import on_warning, queue_again
 from pipeline.settings import TrainingSettings
+from pipeline.startup import collect_rarely
 
 if TYPE_CHECKING:
     from pipeline.model import Network
@@ -160,6 +161,7 @@ _worker: Evaluator | None = None
 
 def _start_worker(task: Task, parent: int) -> None:
     global _worker
+    collect_rarely()
     end_with(parent)
     _worker = task.prepare()
 

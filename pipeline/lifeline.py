@@ -16,11 +16,13 @@ WORKFLOW_PID = "BINARY_NAS_WORKFLOW_PID"
 GRACE = 60.0
 
 
-def end_with_workflow() -> None:
-    """Ends this process when the workflow that started it has died."""
+def end_with_workflow() -> bool:
+    """Ends this process when the workflow that started it has died. Returns whether there is one."""
     pid = os.environ.get(WORKFLOW_PID, "")
-    if pid.isdigit():
-        end_with(int(pid))
+    if not pid.isdigit():
+        return False
+    end_with(int(pid))
+    return True
 
 
 def end_with(pid: int) -> None:

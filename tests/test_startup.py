@@ -1,0 +1,35 @@
+"""Leaving a process quickly loses nothing."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from workflow import ROOT
+
+PROGRAM = """
+import atexit, sys
+from pipeline.startup import leave
+atexit.register(lambda: print("handler"))
+print("output")
+print("complaint", file=sys.stderr)
+try:
+    leave(3)
+finally:
+    print("not reached")
+"""
+
+
+def test_what_was_printed_and_what_was_to_be_done_at_the_end_is_not_lost():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "output\nhandler\n", "complaint\n")
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_a_step_ends_with_its_code_at_work_and_by_hand(at_work):
+    environment = {**os.environ, "BINARY_NAS_WORKFLOW_PID": str(os.getpid()) if at_work else ""}
+    words = [sys.executable, "-m", "pipeline", "cost", "--network", "vgg_small", "--genome"]
+    for genome, code in (("1,1,1,1,1,1", 0), ("1,1", 1)):
+        done = subprocess.run([*words, genome], capture_output=True, text=True, cwd=ROOT, env=environment)
+        assert done.returncode == code
+        assert "13.2" in done.stdout if code == 0 else done.stderr.startswith("error: ")
