@@ -21,19 +21,17 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.timing import heading, interleave, peak_flops, ratio, synchronise, table, training_flops
+from benchmarks.workloads import engine_training, random_images
 from pipeline.config import ROOT, read_config
 from pipeline.errors import UserError
 from pipeline.genome import Genome, format_genome
 from pipeline.hardware import Execution, resolve
-from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.settings import ExecutionSettings, TrainingSettings, from_mapping
-from pipeline.training import Training
 
 EPOCH = 50_000
 AUTO_A = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)
-MOMENTS = ((0.49, 0.48, 0.45), (0.25, 0.24, 0.26))
 
 
 def main() -> None:
@@ -192,14 +190,8 @@ class _Bench:
 
 
 def engine_steps(spec: NetworkSpec, recipe: TrainingSettings, count: int, execution: Execution) -> Iterator[None]:
-    """Steps of the engine itself, on random images, augmentation included."""
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (count, spec.size, spec.size, spec.channels), generator=generator).to(torch.uint8)
-    labels = torch.randint(spec.classes, (count,), generator=generator)
-    network = Network(spec)
-    initialise(network, generator)
-    source = ImagesInMemory(pixels, labels, Normalisation(*MOMENTS), execution.device)
-    return Training(network, source, recipe, 0, execution).steps()
+    """Steps of the engine itself, on random images."""
+    return engine_training(spec, recipe, random_images(spec, count), execution).steps()
 
 
 def plain_steps(

@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import torch
@@ -25,6 +25,22 @@ def interleave(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str
             if number:
                 rates[name].append(rate)
     return rates
+
+
+def steps_rate(steps: Iterator[None], batch: int, seconds: float, execution: Execution) -> Callable[[], float]:
+    """A round of training: steps for so many seconds, one more before them. Returns images/s."""
+
+    def run() -> float:
+        next(steps)
+        synchronise(execution)
+        started, done = time.perf_counter(), 0
+        while time.perf_counter() - started < seconds:
+            next(steps)
+            done += 1
+        synchronise(execution)
+        return done * batch / (time.perf_counter() - started)
+
+    return run
 
 
 def ratio(rates: Mapping[str, Sequence[float]], name: str, base: str) -> float:

@@ -21,9 +21,7 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +32,13 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from benchmarks.plain import PlainNetwork
-from benchmarks.timing import heading, interleave, peak_flops, ratio, table, training_flops
+from benchmarks.timing import heading, interleave, peak_flops, ratio, steps_rate, table, training_flops
+from benchmarks.workloads import DECAY, MOMENTS, MOMENTUM, RATE, engine_training, random_images, recipe
 from pipeline.hardware import Execution, resolve
-from pipeline.images import ImagesInMemory, Normalisation
-from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec, uniform_genome
-from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.training import Training
+from pipeline.settings import ExecutionSettings
 
-MOMENTS = ((0.49, 0.48, 0.45), (0.25, 0.24, 0.26))
 PEERS = Path(__file__).parent / "peers"
-RATE, MOMENTUM, DECAY = 0.05, 0.9, 5e-4
 
 
 def main() -> None:
@@ -90,12 +84,11 @@ def _specs(arguments: argparse.Namespace) -> Iterator[tuple[NetworkSpec, int]]:
 def _compare(spec: NetworkSpec, batch: int, execution: Execution, arguments: argparse.Namespace) -> list[list[object]]:
     seconds = arguments.seconds
     images = 1000 if batch > 16 else 10 * batch
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (images, spec.size, spec.size, 3), generator=generator).to(torch.uint8)
-    labels = torch.randint(spec.classes, (images,), generator=generator)
+    pixels, labels = random_images(spec, images)
+    engine = engine_training(spec, recipe(batch), (pixels, labels), execution)
     ways: dict[str, Callable[[], float]] = {
-        "engine": _rate(_engine(spec, batch, pixels, labels, execution), batch, seconds, execution),
-        "plain loop": _rate(
+        "engine": steps_rate(engine.steps(), batch, seconds, execution),
+        "plain loop": steps_rate(
             _plain(spec, batch, pixels, labels, execution, arguments.workers), batch, seconds, execution
         ),
     }
@@ -139,32 +132,7 @@ def _compare(spec: NetworkSpec, batch: int, execution: Execution, arguments: arg
     return rows
 
 
-def _rate(steps: Iterator[None], batch: int, seconds: float, execution: Execution) -> Callable[[], float]:
-    """A round: steps for so many seconds. Returns images/s."""
-
-    def run() -> float:
-        next(steps)
-        started, done = time.perf_counter(), 0
-        while time.perf_counter() - started < seconds:
-            next(steps)
-            done += 1
-        if execution.device_type == "cuda":
-            torch.cuda.synchronize()
-        return done * batch / (time.perf_counter() - started)
-
-    return run
-
-
-def _engine(spec: NetworkSpec, batch: int, pixels: Tensor, labels: Tensor, execution: Execution) -> Iterator[None]:
-    network = Network(spec)
-    initialise(network, torch.Generator().manual_seed(0))
-    recipe = TrainingSettings(10**6, batch, RATE, "constant", momentum=MOMENTUM, weight_decay=DECAY)
-    recipe = replace(recipe, augmentation="crop-flip")
-    source = ImagesInMemory(pixels, labels, Normalisation(*MOMENTS), execution.device)
-    return Training(network, source, recipe, 0, execution).steps()
-
-
-class _Images(Dataset[tuple[Tensor, int]]):
+class ImagesOneByOne(Dataset[tuple[Tensor, int]]):
     """As torchvision's CIFAR10 keeps and gives them: an array in memory, an image at a time, transformed."""
 
     def __init__(self, pixels: Tensor, labels: Tensor, size: int) -> None:
@@ -193,7 +161,7 @@ def _plain(
     network = PlainNetwork(spec).to(execution.device)
     optimiser = torch.optim.SGD(network.parameters(), RATE, MOMENTUM, weight_decay=DECAY)
     loader = DataLoader(
-        _Images(pixels, labels, spec.size),
+        ImagesOneByOne(pixels, labels, spec.size),
         batch,
         shuffle=True,
         num_workers=workers,

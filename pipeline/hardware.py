@@ -52,10 +52,11 @@ class Execution:
         if self.gpu is not None:
             torch.cuda.set_device(self.device)
         if self.device_type == "cpu":
-            _keep_freed_memory()
+            keep_freed_memory()
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
+    """Lets the C library keep what is freed, for the next step."""
     # By default glibc gives every large tensor back to the system and asks for it again in the next step, whose first
     # touch of each page then costs more than the arithmetic of a small layer: about a tenth of a training's time.
     try:
