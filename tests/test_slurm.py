@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import workflow
 import yaml
-from slurm import Slurm, ask, missing, wait_until
-from workflow import ROOT, TINY, command, complete, kill_everything, outcome, resume, wait_for
+from slurm import Slurm, ask, missing
+from workflow import ROOT, TINY, command, complete, kill_everything, outcome, resume, wait_for, wait_until
 
 from pipeline import slurm
 from pipeline.errors import UserError
