@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 
+from pipeline.partition import DECISION
 from pipeline.progress import Progress, log, say
 
 _STEPS = re.compile(r"(\d+) of (\d+) steps")
@@ -42,7 +43,9 @@ class Overview:
 
     def _read(self, line: str) -> None:
         self._last.append(line)
-        if self._fences or line.startswith("Logfile "):
+        if line.startswith(DECISION):
+            log(line)
+        elif self._fences or line.startswith("Logfile "):
             self._show_log(line)
         elif total := _TOTAL.match(line):
             self._progress = Progress(self._title, int(total[1]), "steps")

@@ -59,6 +59,9 @@ SchedulerParameters=batch_sched_delay=0,sched_min_interval=100000,sched_interval
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 NodeHostname={host} CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+# Without GPUs, and only to be looked at.
+NodeName=nowhere NodeAddr=127.0.0.2 CPUs=1 RealMemory=1000 State=DOWN
+PartitionName=other Nodes=nowhere MaxTime=INFINITE State=UP
 """
 
 

@@ -63,3 +63,8 @@ def test_a_failed_steps_log_is_shown_and_nothing_else(said):
 def test_what_failed_before_any_step_is_shown(said):
     assert "WorkflowError: configuration: seed" in said("WorkflowError: configuration: seed is 'x'\n", 1)
     assert said("Building DAG of jobs...\nNothing to be done\n", 0) == "Nothing to do: everything is up to date.\n"
+
+
+def test_whether_jobs_ask_for_gpus_is_told(said):
+    decision = "execution.device is auto: the partition gpu has GPUs, and jobs ask for them\n"
+    assert said(decision + START, 0).splitlines()[0].endswith(decision.strip())

@@ -13,9 +13,9 @@ import pytest
 import workflow
 import yaml
 from slurm import Slurm, ask, missing
-from workflow import ROOT, TINY, command, complete, kill_everything, outcome, resume, wait_for, wait_until
+from workflow import ROOT, TINY, command, complete, kill_everything, outcome, resume, run, wait_for, wait_until
 
-from pipeline import slurm
+from pipeline import partition, slurm
 from pipeline.errors import UserError
 from pipeline.tensors import read_attributes
 
@@ -164,11 +164,12 @@ def test_a_training_longer_than_its_time_limit_goes_on_in_further_jobs(cluster, 
 def trained_in_several_jobs(start: Callable[..., "subprocess.Popen[str]"], folder: Path, epochs: int) -> bool:
     """Trains with a time limit of a minute, and beside it without; False where one job was enough."""
     weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
-    config = experiment(folder, retrain={"epochs": epochs}, execution={"save_minutes": 5, "loaders": 2})
+    execution = {"device": "auto", "save_minutes": 5, "loaders": 2}
+    config = experiment(folder, retrain={"epochs": epochs}, execution=execution)
     local, here = folder / "local", folder / "slurm"
     finish(start(command(*PROFILE, "results/tiny/data/train.h5", config=config), here), here)
     # No retry: going on is not a failure.
-    words = [weights, "--retries", 0, "--set-resources", "retrain:gpu=1", *time_limit(here)]
+    words = [weights, "--retries", 0, *time_limit(here)]
     process = start(command(*PROFILE, *words, config=config), here)
     beside = start(command("--cores", 1, weights, config=config), local)
     job = Job("retrain")
@@ -179,11 +180,13 @@ def trained_in_several_jobs(start: Callable[..., "subprocess.Popen[str]"], folde
     assert "is nearly up: it is queued again" in log_of(here, "retrain/uniform-1x_0.log"), output(here)
     finish(process, here)
     assert "rror" not in output(here)
+    assert output(here).count("execution.device is auto: the default partition has GPUs, and jobs ask for them") == 2
     facts = job.facts()
     assert facts["JobState"] == "COMPLETED"
     assert "gpu:1" in facts["TresPerJob"] and facts["NumCPUs"] == "3"  # one to train on, two to decode images
     assert len(all_jobs(here)["rule_retrain_wildcards_uniform-1x_0"]) == 1
     finish(beside, local)
+    assert "device is auto" not in output(local)
     assert read_attributes(here / weights)["digest"] == read_attributes(local / weights)["digest"]
     histories = [(tree / weights).with_name("history.csv").read_bytes() for tree in (here, local)]
     assert histories[0] == histories[1]
@@ -248,3 +251,21 @@ def test_looking_ends_no_job_and_a_queue_that_cannot_be_read_is_said(cluster, tm
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="no squeue here"):
         slurm.cancel("left")
+
+
+def test_gpus_are_asked_for_where_the_partition_has_them(cluster, tmp_path, monkeypatch):
+    assert partition.has_gpus("") and partition.has_gpus("main") and partition.has_gpus("other,main")
+    assert not partition.has_gpus("other")
+    with pytest.raises(UserError, match="no such partition"):
+        partition.has_gpus("nothing")
+    config = experiment(tmp_path, execution={"device": "auto"})
+    words = [*PROFILE, "-n", "--default-resources", "slurm_partition={}"]
+    for name, said, asked in ("main", "has GPUs", "gpu=1"), ("other", "has no GPUs", "gpu=0"):
+        done = run(command(*[str(word).format(name) for word in words], config=config), tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count(f"execution.device is auto: the partition {name} {said}") == 1
+        assert set(re.findall(r"gpu=\d", done.stdout + done.stderr)) == {asked}
+    (tmp_path / "slurm.conf").write_text("ClusterName=without-a-controller\n")
+    monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
+    with pytest.raises(UserError, match="SLURM cannot be asked"):
+        partition.has_gpus("main")
