@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -120,6 +121,24 @@ def test_sigterm_to_run_ends_it_as_ctrl_c_does(tmp_path):
     undisturbed.mkdir()
     complete(command("--cores", 1, weights, config=config), undisturbed)
     assert read_attributes(here / weights)["digest"] == read_attributes(undisturbed / weights)["digest"]
+
+
+def test_a_copy_of_one_folder_goes_on_elsewhere(finished, tmp_path):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    process = start(resume("--cores", "2"), here)
+    wait_for("results/tiny/search/*/generation_001/scores.csv", here, process)
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    shutil.copytree(here / "results" / "tiny", elsewhere / "results" / "tiny")  # as rsync -a, with the times of files
+    assert "pretrain_supernet" not in planned(elsewhere) and "retrain" in planned(elsewhere)
+    # Here, a step that was interrupted may have been done just then.
+    assert Counter(planned(elsewhere)) <= Counter(planned(here))
+    trained = {path.name: path.read_bytes() for path in elsewhere.glob("results/tiny/archive/*/*.timing")}
+    complete(resume("--cores", "2"), elsewhere)
+    assert outcome(elsewhere) == outcome(finished)
+    now = {path.name: path.read_bytes() for path in elsewhere.glob("results/tiny/archive/*/*.timing")}
+    assert {name: now[name] for name in trained} == trained
 
 
 def under_way(process: subprocess.Popen[str], log: Path) -> bool:
