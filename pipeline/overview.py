@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterable
 
+from pipeline.partition import DECISION
 from pipeline.progress import Progress, log, say
 
 _STEPS = re.compile(r"(\d+) of (\d+) steps")
@@ -15,6 +16,9 @@ _TOTAL = re.compile(r"total +(\d+)$")
 _RULE = re.compile(r"(?:local)?rule (\w+):")
 _WILDCARDS = re.compile(r" +wildcards: (.*)")
 _FENCE = "=" * 20
+_LOG = re.compile(r"Logfile (.+:)$")
+#: Why SLURM refused a job, or how it ended one: the step's own log knows nothing of it.
+_SLURM = re.compile(r" +message: (SLURM.+)")
 #: Lines kept to explain a failure for which no step's log was shown.
 _KEPT = 25
 
@@ -42,8 +46,12 @@ class Overview:
 
     def _read(self, line: str) -> None:
         self._last.append(line)
-        if self._fences or line.startswith("Logfile "):
+        if line.startswith(DECISION):
+            log(line)
+        elif self._fences:
             self._show_log(line)
+        elif failed := _LOG.match(line) or _SLURM.match(line):
+            self._show_failure(line, failed[1])
         elif total := _TOTAL.match(line):
             self._progress = Progress(self._title, int(total[1]), "steps")
         elif rule := _RULE.match(line):
@@ -62,16 +70,17 @@ class Overview:
         """From here on nothing fails any more; it is being stopped."""
         self._interrupted = True
 
-    def _show_log(self, line: str) -> None:
+    def _show_failure(self, line: str, what: str) -> None:
         if self._interrupted:
             return
         self._failed = True
+        self._fences = int(line.startswith("Logfile "))
+        log(f"failed: {what}")
+
+    def _show_log(self, line: str) -> None:
         if line.startswith(_FENCE):
             self._fences = (self._fences + 1) % 3  # the heading, the fence above and the one below
-        elif not self._fences:
-            self._fences = 1
-            log(f"failed: {line.removeprefix('Logfile ')}")
-        else:
+        elif not self._interrupted:
             say(f"    {line}")
 
     def close(self, code: int) -> None:

@@ -15,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.files import check_writable
 from pipeline.genome import format_genome
 from pipeline.hardware import gpu_is_used
+from pipeline.partition import jobs_use_gpus
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
 from pipeline.status_plan import write_plan
 from pipeline.steps.figures import FIGURES
@@ -45,6 +46,22 @@ SHARDS = config["search"].get("shards", 1)
 SEEDS = range(config["retrain"]["seeds"])
 PROCESSES = config["execution"].get("processes", 1)
 METHOD = f"method {METHOD_VERSION}"
+
+
+def gpu_of_a_training():
+    """Whether trainings run on GPUs: those of this machine, or those of the nodes that they are sent to.
+
+    In a job on such a node, it is this machine again.
+    """
+    # The executor is not known yet. Jobs at a time are given for remote ones only (and for some local dry runs).
+    sent = workflow.is_main_process and workflow.resource_settings.nodes is not None
+    if not (sent and config["execution"]["device"] == "auto"):
+        return gpu_is_used(config["execution"]["device"])
+    partition = (workflow.resource_settings.default_resources or {}).get("slurm_partition")
+    return jobs_use_gpus(str(getattr(partition, "raw", None) or "").strip("'\""))
+
+
+GPU_IS_USED = gpu_of_a_training()
 
 
 wildcard_constraints:
@@ -174,7 +191,7 @@ def gpus(processes=1):
 
     Snakemake would silently lower a request for more than it was given.
     """
-    wanted = processes * gpu_is_used(config["execution"]["device"])
+    wanted = processes * GPU_IS_USED
     given = workflow.global_resources.get("gpu")
     given = getattr(given, "value", given)
     if workflow.is_main_process and given is not None and processes > 1 and wanted > given:

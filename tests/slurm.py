@@ -13,10 +13,11 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+
+from workflow import wait_until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scontrol", "scancel", "sinfo", "setpriv")
 #: Where SLURM's programs look without being told: the job step drops variables such as SLURM_CONF.
@@ -58,6 +59,9 @@ SchedulerParameters=batch_sched_delay=0,sched_min_interval=100000,sched_interval
 GresTypes=gpu
 NodeName={host} NodeAddr=127.0.0.1 NodeHostname={host} CPUs={cpus} RealMemory={memory} Gres=gpu:{gpus} State=UNKNOWN
 PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP
+# Without GPUs, and only to be looked at.
+NodeName=nowhere NodeAddr=127.0.0.2 CPUs=1 RealMemory=1000 State=DOWN
+PartitionName=other Nodes=nowhere MaxTime=INFINITE State=UP
 """
 
 
@@ -192,15 +196,6 @@ def _end(daemon: "subprocess.Popen[bytes]") -> None:
 def ask(*words: object) -> str:
     """What a program of SLURM prints; empty where it fails."""
     return subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=60).stdout
-
-
-def wait_until(condition: Callable[[], bool], timeout: float) -> None:
-    """Waits for something to become true. Raises TimeoutError."""
-    end = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > end:
-            raise TimeoutError(f"not within {timeout} s")
-        time.sleep(0.2)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pipeline
 
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 #: What runs the workflow, not its steps.
-ENGINE = {"snakemake", "pygments"}
+ENGINE = {"snakemake", "psutil", "pygments"}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

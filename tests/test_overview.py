@@ -60,6 +60,29 @@ def test_a_failed_steps_log_is_shown_and_nothing_else(said):
     assert "====" not in lines and "Exiting" not in lines and "jobid" not in lines
 
 
+REFUSED = """Error in rule prepare_dataset:
+    message: SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: nonsense
+sbatch: error: Batch job submission failed: Invalid partition name specified'.
+    sbatch call:
+        sbatch --parsable --job-name 4acb
+    jobid: 1
+"""
+
+
+@pytest.mark.parametrize(
+    "logfile", ["Logfile results/f/logs/data.log not found.\n", "Logfile results/f/logs/data.log: empty file\n"]
+)
+def test_why_slurm_refused_a_job_is_shown_and_nothing_else(said, logfile):
+    lines = said(REFUSED + logfile + "Trying to restart job 1.\n" + REFUSED, 1).splitlines()
+    assert len(lines) == 2
+    assert all("failed: SLURM sbatch failed." in line and line.endswith("specified: nonsense") for line in lines)
+
+
 def test_what_failed_before_any_step_is_shown(said):
     assert "WorkflowError: configuration: seed" in said("WorkflowError: configuration: seed is 'x'\n", 1)
     assert said("Building DAG of jobs...\nNothing to be done\n", 0) == "Nothing to do: everything is up to date.\n"
+
+
+def test_whether_jobs_ask_for_gpus_is_told(said):
+    decision = "execution.device is auto: the partition gpu has GPUs, and jobs ask for them\n"
+    assert said(decision + START, 0).splitlines()[0].endswith(decision.strip())

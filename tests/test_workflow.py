@@ -4,9 +4,13 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import time
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from workflow import (
@@ -21,7 +25,10 @@ from workflow import (
     run,
     start,
     wait_for,
+    wait_until,
 )
+
+from pipeline.tensors import read_attributes
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +94,61 @@ def test_ctrl_c_and_again(finished, tmp_path):
     assert process.returncode != 0
     complete(command("--cores", "2"), tmp_path)
     assert outcome(tmp_path) == outcome(finished)
+
+
+def test_sigterm_to_run_ends_it_as_ctrl_c_does(tmp_path):
+    """Though the signal reaches nothing but ``run``."""
+    weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
+    config = overlay(tmp_path, {"retrain": {"epochs": 300, "seeds": 1}, "execution": {"save_minutes": 5}})
+    here, undisturbed = tmp_path / "here", tmp_path / "undisturbed"
+    words = resume("--cores", "1", weights, config=config)
+    log = here / "results/tiny/logs/retrain/uniform-1x_0.log"
+    here.mkdir()
+    # In the second round as a shell runs what it puts in the background: deaf to Ctrl-C.
+    for shell in [], ["bash", "-c", "trap '' INT; exec \"$@\"", "-"]:
+        log.unlink(missing_ok=True)
+        process = start([*shell, *words], here)
+        wait_until(partial(under_way, process, log), 120)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+        assert not steps_in(here)
+        assert (here / weights).with_name("weights.state.h5").exists() and not (here / weights).exists()
+        assert not list(here.glob(".snakemake/locks/*"))
+        said = (here / "output.txt").read_text()
+        assert "Interrupted. The same command goes on from here." in said and "Traceback" not in said
+    complete(words, here)
+    assert "going on from epoch" in log.read_text()
+    undisturbed.mkdir()
+    complete(command("--cores", 1, weights, config=config), undisturbed)
+    assert read_attributes(here / weights)["digest"] == read_attributes(undisturbed / weights)["digest"]
+
+
+def test_a_copy_of_one_folder_goes_on_elsewhere(finished, tmp_path):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    process = start(resume("--cores", "2"), here)
+    wait_for("results/tiny/search/*/generation_001/scores.csv", here, process)
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    shutil.copytree(here / "results" / "tiny", elsewhere / "results" / "tiny")  # as rsync -a, with the times of files
+    assert "pretrain_supernet" not in planned(elsewhere) and "retrain" in planned(elsewhere)
+    # Here, a step that was interrupted may have been done just then.
+    assert Counter(planned(elsewhere)) <= Counter(planned(here))
+    trained = {path.name: path.read_bytes() for path in elsewhere.glob("results/tiny/archive/*/*.timing")}
+    complete(resume("--cores", "2"), elsewhere)
+    assert outcome(elsewhere) == outcome(finished)
+    now = {path.name: path.read_bytes() for path in elsewhere.glob("results/tiny/archive/*/*.timing")}
+    assert {name: now[name] for name in trained} == trained
+
+
+def under_way(process: subprocess.Popen[str], log: Path) -> bool:
+    """Whether a training has taken steps for some seconds; also where its run has ended."""
+    return process.poll() is not None or (log.exists() and "so far" in log.read_text())
+
+
+def steps_in(folder: Path) -> list[psutil.Process]:
+    """What still runs there."""
+    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(folder)]
 
 
 RERUNS = [

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -91,3 +92,12 @@ def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str], timeout
             return
         time.sleep(0.02)
     assert process.poll() is not None, f"no {pattern} after {timeout} s: {(folder / 'output.txt').read_text()}"
+
+
+def wait_until(condition: Callable[[], bool], timeout: float) -> None:
+    """Waits for something to become true. Raises TimeoutError."""
+    end = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {timeout} s")
+        time.sleep(0.2)

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from pipeline import slurm
 from pipeline.errors import UserError
 from pipeline.files import check_writable
+from pipeline.interruption import interrupt
 from pipeline.lifeline import WORKFLOW_PID, alive
 from pipeline.overview import Overview
 
@@ -54,6 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
         extra = ["--cores", "all", *extra]
     wordy = not _WORDY.isdisjoint(extra)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell sets it so for what it runs in the background. Snakemake would inherit it, and could not be ended.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     code = _call([*command, *extra]) if wordy else _follow([*command, *extra], config["experiment"])
     results = Path("results") / _experiment(config, extra)
     table, report = results / "tables" / "results.md", results / "report.html"
@@ -83,33 +87,38 @@ def _follow(command: list[str], title: str) -> int:
     """Runs the workflow and shows its progress in one line, and what explains a failure."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     overview = Overview(title)
-
-    def end(number: int, frame: FrameType | None) -> None:
-        overview.interrupt()
-        process.send_signal(signal.SIGINT)  # on SIGTERM it would wait for its jobs
-
-    signal.signal(signal.SIGTERM, end)
     assert process.stdout is not None
     reader = threading.Thread(target=overview.follow, args=(process.stdout,))
     reader.start()
-    try:
-        code = process.wait()
-    except KeyboardInterrupt:  # it reaches Snakemake by itself, which ends in its own way
-        overview.interrupt()
-        _wait_for(process)
-        code = 128 + signal.SIGINT
+    code = _wait_for(process, overview.interrupt)
     reader.join()
     overview.close(code)
     return code
 
 
-def _wait_for(process: "subprocess.Popen[Any]") -> int:
-    # Ctrl-C reaches Snakemake by itself: it ends in its own way, and we wait for it.
+def _wait_for(process: "subprocess.Popen[Any]", stopping: Callable[[], None] = lambda: None) -> int:
+    """Waits for Snakemake to end, calling ``stopping`` when it is asked to. Returns the exit code.
+
+    Ctrl-C reaches Snakemake and its steps by itself, and they end in their own way. SIGTERM reaches only us.
+    """
+    asked: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        stopping()
+        if not asked:
+            threading.Thread(target=interrupt, args=(process.pid,), daemon=True).start()
+        asked.append(number)
+
+    before = signal.signal(signal.SIGTERM, end)
     while True:
         try:
-            return process.wait()
+            code = process.wait()
         except KeyboardInterrupt:
-            continue
+            stopping()
+            asked.append(signal.SIGINT)
+        else:
+            signal.signal(signal.SIGTERM, before)
+            return 128 + asked[0] if asked else code
 
 
 def step_environment(folder: str) -> dict[str, str]:

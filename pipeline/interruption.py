@@ -1,0 +1,43 @@
+"""Ending a workflow as Ctrl-C in its terminal does, where only we have got a signal.
+
+A terminal sends Ctrl-C to every process that runs in it. A Snakemake that gets it alone waits for its local steps,
+which nobody has told.
+"""
+
+import signal
+import time
+from contextlib import suppress
+
+import psutil
+
+#: What the command of a step contains, whether its shell, Python or torchrun runs it.
+STEP = "-m pipeline "
+
+
+def interrupt(pid: int) -> None:
+    """Sends SIGINT to a Snakemake and to all processes of its steps, and waits until it has ended.
+
+    A step that Snakemake was about to start is told a little later. What else Snakemake starts, such as the ``scancel``
+    for its jobs, must not be told. The shells get the same signal, on which they wait for their step: on SIGTERM they
+    would leave it behind, and Snakemake would give the lock away while a training is still saving itself.
+    """
+    with suppress(psutil.NoSuchProcess):
+        snakemake = psutil.Process(pid)
+        snakemake.send_signal(signal.SIGINT)
+        told: set[psutil.Process] = set()
+        while snakemake.is_running() and snakemake.status() != psutil.STATUS_ZOMBIE:
+            for process in set(_of_steps(snakemake)) - told:
+                told.add(process)
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+
+
+def _of_steps(snakemake: psutil.Process) -> list[psutil.Process]:
+    """The processes that run a workflow's steps on this machine."""
+    found = []
+    for child in snakemake.children():
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if STEP in " ".join(child.cmdline()):
+                found += [child, *child.children(recursive=True)]
+    return found
