@@ -299,6 +299,11 @@ def _verdict(row: Row, rows: Sequence[Row]) -> Verdict:
             sentences.append(
                 "No row comes from a random search of the same λ, so what the evolution adds is not known."
             )
+    if search.best and search.best.micro_batch:
+        sentences.append(
+            f"In the search it was trained in micro-batches of {search.best.micro_batch} images, since memory did not "
+            "hold a batch: its score there compares with the others' only roughly."
+        )
     candidates = f", {search.best.evaluations} candidates" if search.best else ""
     how = "random search" if search.algorithm == "random" else "evolution"
     headline = (

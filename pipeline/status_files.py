@@ -23,7 +23,7 @@ from pipeline.errors import UserError
 from pipeline.files import read_csv
 from pipeline.genome import Genome, parse_genome
 from pipeline.lifeline import alive
-from pipeline.populations import EVALUATIONS, POPULATION, SCORES, TIMINGS
+from pipeline.populations import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed
 from pipeline.status import Candidate, Finished, Generation, Reading, Row, Run, Search, Training, implied_penalty
 from pipeline.status_facts import current_facts, expected_facts, training_settings
 from pipeline.status_plan import NAME as PLAN
@@ -335,7 +335,7 @@ class _Reader:
     def _penalty_of_scores(self, populations: list[_Proposal]) -> float | None:
         """λ as the written scores imply it, where no configuration says it."""
         for folder, _ in populations:
-            for row in self._csv(folder / "scores.csv", SCORES) or []:
+            for row in self._csv(folder / "scores.csv", needed(SCORES)) or []:
                 implied = _implied(row)
                 if implied is not None:
                     return round(implied, 3)
@@ -345,7 +345,7 @@ class _Reader:
         self, folder: Path, candidates: tuple[Candidate, ...], penalty: float | None, archive: "_ArchiveFolder"
     ) -> Generation:
         """What is known of a generation's candidates: from its scores, from its shards' tables, from the archive."""
-        scores = self._csv(folder / "scores.csv", SCORES)
+        scores = self._csv(folder / "scores.csv", needed(SCORES))
         if scores is not None:
             implied = next((value for value in map(_implied, scores) if value is not None), None)
             scored = penalty is None or implied is None or abs(implied - penalty) < _ROUNDING
@@ -374,7 +374,7 @@ class _Reader:
         return Generation(tuple(evaluated), scored)
 
 
-_EVALUATED = tuple(column for column in EVALUATIONS if column in SCORES)
+_EVALUATED = tuple(column for column in needed(EVALUATIONS) if column in SCORES)
 _Outcome = tuple[str, float | None, bool]
 
 

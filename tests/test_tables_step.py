@@ -125,6 +125,14 @@ def test_results_for_a_reader(tmp_path):
     assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 110
 
 
+def test_a_score_from_micro_batches_is_told(tmp_path):
+    arguments = write_experiment(tmp_path)["tables"]
+    write_best(tmp_path / "search/A/best.json", Best("A", FOUND, 86.0, 0.7, 83.2, 1, 0, 4, micro_batch=13))
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = " ".join((tmp_path / "tables/results.md").read_text().split())
+    assert text.count("In the search it was trained in micro-batches of 13 images") == 1
+
+
 def test_table_columns_are_aligned(tmp_path):
     text = make_tables(tmp_path, tmp_path / "tables")["results.md"]
     table = text.split("\n\n")[1].splitlines()

@@ -150,6 +150,8 @@ def _show(
         shown["FLOPs / 1x"] = rows["relative_flops"].map("{:.3f}".format)
         shown["memory"] = rows["memory_bytes"].map(lambda size: f"{size / 1024:.1f} KiB")
         shown["fitness"] = rows["fitness"].map("{:.2f}".format)
+        if rows["micro_batch"].notna().any():
+            shown["micro-batch"] = rows["micro_batch"].astype("string").fillna("-")
         shown[["machine", "settings", "key"]] = rows[["machine", "settings", "key"]]
         formats: dict[str, Any] = {"top1": "{:.2f}".format, "loss": "{:.4f}".format, "seconds": "{:.1f}".format}
         print(shown.to_string(index=False, na_rep="-", formatters=formats), end="\n\n")
