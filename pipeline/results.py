@@ -447,12 +447,22 @@ def proxy_sentence(points: Sequence[ProxyPoint]) -> str:
 
 @dataclass(frozen=True)
 class TrainingTime:
-    """What one full training took. ``device`` is cpu or cuda, ``threads`` those of a CPU."""
+    """What one full training took, by the clock. ``device`` is cpu or cuda, ``threads`` those of a CPU.
+
+    ``processes`` took its steps together, each with a GPU, or with so many threads, of its own. Where their number
+    changed at an interruption, it is the last one.
+    """
 
     seconds: float
     device: str
     threads: int
     machine: str
+    processes: int = 1
+
+    @property
+    def device_seconds(self) -> float:
+        """Of all processes together."""
+        return self.seconds * self.processes
 
 
 @dataclass(frozen=True)
@@ -489,9 +499,10 @@ def timing_table(
 ) -> list[dict[str, Any]]:
     """Wall time and device-hours of every row, the supernet and every search, with the columns ``TIMING``.
 
-    A device-hour is an hour in which one training has its device: a GPU, or its threads of a CPU. A search's own
-    trainings are those that the archive did not have, ``saved_device_hours`` what the others took when they were
-    made. The last line counts every distinct candidate once, whichever search trained it.
+    A device-hour is an hour in which one process of a training has its device: a GPU, or on a CPU its threads. A
+    training of several processes takes several of them in an hour. A search's own trainings are those that the archive
+    did not have, ``saved_device_hours`` what the others took when they were made. The last line counts every distinct
+    candidate once, whichever search trained it.
 
     Args:
         trainings: the full trainings of each row, one for each seed.
@@ -504,11 +515,13 @@ def timing_table(
     searches = dict.fromkeys(candidate.search for candidate in candidates)
     lines += [_search_line(search, [time for time in candidates if time.search == search]) for search in searches]
     distinct = {candidate.genome: candidate.seconds for candidate in candidates}
-    full = [time.seconds for times in trainings.values() for time in times] + ([supernet.seconds] if supernet else [])
-    seconds = [*full, *distinct.values()]
+    full = [time for times in trainings.values() for time in times] + ([supernet] if supernet else [])
+    seconds = [*(time.seconds for time in full), *distinct.values()]
+    device_seconds = sum(time.device_seconds for time in full) + sum(distinct.values())
     reused = len(candidates) - len(distinct) if candidates else None
     saved = sum(candidate.seconds for candidate in candidates) - sum(distinct.values()) if candidates else None
-    return [*lines, _timing_line("everything", "total", seconds, reused, len(candidates), saved, "", "")]
+    total = _timing_line("everything", "total", seconds, device_seconds, reused, len(candidates), saved)
+    return [*lines, total]
 
 
 BALANCE = ("search", "generation", "shards", "longest_over_mean")
@@ -536,39 +549,48 @@ def balance_table(candidates: Sequence[CandidateTime]) -> list[dict[str, Any]]:
 
 
 def _training_line(name: str, kind: str, times: Sequence[TrainingTime]) -> dict[str, Any]:
-    devices = dict.fromkeys(
-        time.device if time.device != "cpu" else f"cpu, {time.threads} thread{'s' * (time.threads != 1)}"
-        for time in times
-    )
+    devices = dict.fromkeys(map(_devices, times))
     machines = dict.fromkeys(time.machine for time in times)
     return _timing_line(
-        name, kind, [time.seconds for time in times], None, None, None, "; ".join(devices), "; ".join(machines)
+        name,
+        kind,
+        [time.seconds for time in times],
+        sum(time.device_seconds for time in times),
+        device="; ".join(devices),
+        machine="; ".join(machines),
     )
+
+
+def _devices(time: TrainingTime) -> str:
+    """What a training had: 'cuda', '4 × cuda', '2 × cpu, 3 threads'."""
+    device = time.device if time.device != "cpu" else f"cpu, {time.threads} thread{'s' * (time.threads != 1)}"
+    return device if time.processes == 1 else f"{time.processes} × {device}"
 
 
 def _search_line(name: str, times: Sequence[CandidateTime]) -> dict[str, Any]:
     own = [time.seconds for time in times if not time.reused]
     saved = [time.seconds for time in times if time.reused]
     machines = dict.fromkeys(time.machine for time in times if time.machine)
-    return _timing_line(name, "search", own, len(saved), len(times), sum(saved), "", "; ".join(machines))
+    return _timing_line(name, "search", own, sum(own), len(saved), len(times), sum(saved), machine="; ".join(machines))
 
 
 def _timing_line(
     name: str,
     kind: str,
     seconds: Sequence[float],
-    reused: int | None,
-    evaluations: int | None,
-    saved: float | None,
-    device: str,
-    machine: str,
+    device_seconds: float,
+    reused: int | None = None,
+    evaluations: int | None = None,
+    saved: float | None = None,
+    device: str = "",
+    machine: str = "",
 ) -> dict[str, Any]:
     return {
         "name": name,
         "kind": kind,
         "trainings": len(seconds),
         "seconds_per_training": round(fmean(seconds), 2) if seconds else None,
-        "device_hours": round(sum(seconds) / 3600, 6),
+        "device_hours": round(device_seconds / 3600, 6),
         "reused": reused,
         "reused_share": round(reused / evaluations, 4) if reused is not None and evaluations else None,
         "saved_device_hours": None if saved is None else round(saved / 3600, 6),

@@ -380,6 +380,20 @@ def test_balance_of_shards():
     assert tuple(lines[0].values()) == ("A", 0, 2, 1.5)
 
 
+def test_every_process_of_a_training_counts_its_hours():
+    seeds = [TrainingTime(1800.0, "cpu", 2, "EPYC", processes=3), TrainingTime(1800.0, "cpu", 2, "EPYC")]
+    supernet = TrainingTime(3600.0, "cuda", 1, "H100", processes=4)
+    row, pretrained, _, total = timing_table({"r": seeds}, [CandidateTime("A", VGG_A, 360.0, False, "EPYC")], supernet)
+    assert (row["seconds_per_training"], row["device_hours"]) == (1800.0, 2.0)
+    assert row["device"] == "3 × cpu, 2 threads; cpu, 2 threads"
+    assert (pretrained["seconds_per_training"], pretrained["device_hours"], pretrained["device"]) == (
+        3600.0,
+        4.0,
+        "4 × cuda",
+    )
+    assert total["device_hours"] == 6.1
+
+
 def test_timing_of_a_search_that_trained_nothing():
     lines = timing_table({}, [CandidateTime("A", VGG_A, 360.0, True, "EPYC")])
     assert (lines[0]["trainings"], lines[0]["seconds_per_training"], lines[0]["reused_share"]) == (0, None, 1.0)

@@ -163,6 +163,16 @@ def test_second_run_gives_the_same_bytes_and_times_are_kept_apart(tmp_path):
     assert differing == {"timing.csv", "timing.md"}  # and not balance.csv, whose shares are the same
 
 
+def test_hours_are_of_all_processes(tmp_path):
+    arguments = write_experiment(tmp_path, seconds=36.0)["tables"]
+    write_json(tmp_path / "supernet/timing.json", {**timing(36.0), "processes": 2})
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    lines = {line["name"]: line for line in csv.DictReader((tmp_path / "tables/timing.csv").open())}
+    assert (lines["supernet"]["device_hours"], lines["supernet"]["seconds_per_training"]) == ("0.02", "36.0")
+    assert lines["uniform-1x"]["device_hours"] == "0.02", "two seeds of one process"
+    assert "2 × cpu, 1 thread" in (tmp_path / "tables/timing.md").read_text()
+
+
 def test_single_seed(tmp_path):
     rows = {model: (genome, binary, accuracies[:1]) for model, (genome, binary, accuracies) in ROWS.items()}
     written = make_tables(tmp_path, tmp_path / "tables", rows=rows)

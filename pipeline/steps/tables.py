@@ -218,7 +218,11 @@ def _read_training_time(path: Path) -> "TrainingTime":
     record = read_json(path)
     try:
         return TrainingTime(
-            float(record["seconds"]), str(record["device"]), int(record["threads"]), str(record["machine"])
+            float(record["seconds"]),
+            str(record["device"]),
+            int(record["threads"]),
+            str(record["machine"]),
+            int(record.get("processes", 1)),
         )
     except (KeyError, TypeError, ValueError):
         raise UserError(
@@ -278,10 +282,11 @@ _RESULT_NOTE = (
 )
 
 _TIMING_NOTE = (
-    "A device-hour is an hour in which one training has its device, a GPU or its threads of a CPU; trainings that "
-    "share a GPU side by side count it once each. 'reused' are evaluations that the archive had, 'saved' what they "
-    "took when they were made; a candidate that the same search had trained before it was interrupted counts as "
-    "reused. The last line counts every distinct candidate once, whichever search trained it."
+    "A device-hour is an hour in which one process of a training has its device: a GPU, or on a CPU the process's "
+    "threads. A training of several processes ('2 × cuda') takes several of them in an hour; trainings that share a "
+    "GPU side by side count it once each. Wall time is that of the clock. 'reused' are evaluations that the archive "
+    "had, 'saved' what they took when they were made; a candidate that the same search had trained before it was "
+    "interrupted counts as reused. The last line counts every distinct candidate once, whichever search trained it."
 )
 
 
