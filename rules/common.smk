@@ -16,7 +16,7 @@ from pipeline.files import check_writable
 from pipeline.genome import format_genome
 from pipeline.hardware import gpu_is_used
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
-from pipeline.status_plan import write_plan
+from pipeline.status.plan import write_plan
 from pipeline.steps.figures import FIGURES
 from pipeline.steps.options import flags
 from pipeline.steps.run import record_run, step_environment

@@ -22,26 +22,15 @@ from workflow import ROOT, TINY, command, kill_everything, start
 
 from pipeline.__main__ import main
 from pipeline.config import check_config, read_config
-from pipeline.status import (
-    Candidate,
-    Finished,
-    Generation,
-    Reading,
-    Row,
-    Run,
-    Search,
-    Training,
-    best,
-    pace,
-    planned_candidates,
-    rows_seconds_left,
-    summarise,
-    summarise_searches,
-    working_seconds,
-)
-from pipeline.status_facts import agree, expected_facts
-from pipeline.status_files import find_experiments, read_experiment
-from pipeline.status_plan import read_plan, write_plan
+from pipeline.status.experiment import find_experiments
+from pipeline.status.facts import agree, expected_facts
+from pipeline.status.pace import pace, working_seconds
+from pipeline.status.plan import read_plan, write_plan
+from pipeline.status.reader import read_experiment
+from pipeline.status.reading import Candidate, Finished, Generation, Reading, Row, Run, Search, Training
+from pipeline.status.searches import best, planned_candidates, summarise_searches
+from pipeline.status.summary import summarise
+from pipeline.status.trainings import rows_seconds_left
 
 CHANGES = {
     "experiment": "exp",

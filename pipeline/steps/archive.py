@@ -65,7 +65,7 @@ def _archive_folder(word: str) -> Path:
     """The folder of entries that is meant."""
     from pipeline.archive import archive_files
     from pipeline.errors import UserError
-    from pipeline.status_files import find_experiments
+    from pipeline.status.experiment import find_experiments
 
     if next(archive_files(Path(word)), None):
         return Path(word)
@@ -77,9 +77,9 @@ def _archive_folder(word: str) -> Path:
 
 
 def _current(listing: "Listing", folder: Path) -> "Settings | None":
-    """The settings that the experiment has now; see :mod:`pipeline.status_facts` for how they are told."""
-    from pipeline.status_facts import current_facts
-    from pipeline.status_files import known_facts
+    """The settings that the experiment has now; see :mod:`pipeline.status.facts` for how they are told."""
+    from pipeline.status.experiment import known_facts
+    from pipeline.status.facts import current_facts
 
     facts = current_facts((shared.facts for shared in listing.settings), known_facts(folder.parent))
     return next((shared for shared in listing.settings if shared.facts is facts), None)
@@ -164,7 +164,7 @@ def _show(
 
 def _remark(shared: "Settings", current: "Settings | None", listing: "Listing") -> str:
     """What distinguishes settings from the current ones (or the newest), by the names of facts."""
-    from pipeline.status_facts import differences
+    from pipeline.status.facts import differences
 
     if shared is current:
         return " (current)"

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.status import Best, RowSummary, SearchSummary, Summary, TrainingSummary
+    from pipeline.status.searches import Best, SearchSummary
+    from pipeline.status.summary import Summary
+    from pipeline.status.trainings import RowSummary, TrainingSummary
 
 #: Seconds between two looks of --watch.
 EVERY = 5.0
@@ -47,7 +49,7 @@ def _seconds(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the status once, or again and again."""
-    from pipeline.status_files import find_experiments
+    from pipeline.status.experiment import find_experiments
 
     folders = find_experiments(arguments.experiment)
 
@@ -64,8 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _look(folders: Sequence[Path], *, as_json: bool) -> str:
-    from pipeline.status import summarise
-    from pipeline.status_files import read_experiment
+    from pipeline.status.reader import read_experiment
+    from pipeline.status.summary import summarise
 
     summaries = [summarise(read_experiment(folder), time.time()) for folder in folders]
     if as_json:
@@ -155,7 +157,7 @@ def several(summaries: Sequence["Summary"], now: datetime) -> str:
 
 
 def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
-    from pipeline.status import STAGES
+    from pipeline.status.summary import STAGES
 
     marks = {stage: "x" if stage in summary.finished_stages else " " for stage in STAGES}
     if summary.stage in marks:
