@@ -5,28 +5,10 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.populations import Best
-from pipeline.results import (
-    BALANCE,
-    PROXY,
-    RESULTS,
-    TIMING,
-    CandidateTime,
-    Interval,
-    Measurement,
-    Row,
-    Search,
-    TrainingTime,
-    balance_table,
-    collect_rows,
-    kendall_tau,
-    pareto_front,
-    proxy_points,
-    proxy_sentence,
-    proxy_table,
-    results_table,
-    timing_table,
-    verdicts,
-)
+from pipeline.proxy import PROXY, kendall_tau, proxy_points, proxy_sentence, proxy_table
+from pipeline.results import RESULTS, Interval, Measurement, Row, Search, collect_rows, pareto_front, results_table
+from pipeline.times import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
+from pipeline.verdicts import verdicts
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
 EVOLUTION, RANDOM = Search("A", "evolution", 4), Search("random-A", "random", 4)
