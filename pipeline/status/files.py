@@ -56,7 +56,8 @@ class Files:
         try:
             return read_attributes(path) if path.exists() else {}
         except (RuntimeError, *MALFORMED) as error:
-            self.complain(error if isinstance(error, UserError) else f"{path} is damaged: {error}")
+            if path.exists():  # else it has just been replaced by what it was for
+                self.complain(error if isinstance(error, UserError) else f"{path} is damaged: {error}")
             return {}
 
 
