@@ -50,7 +50,7 @@ def _prepare(task: Task) -> Evaluator:
     return evaluator
 
 
-def _evaluate(evaluator: Evaluator, genome: Any) -> Any:
+def _evaluate(evaluator: Evaluator, genome: Any, micro_batch: int | None = None) -> Any:
     before = _phases.get("score", 0.0)
     started = time.perf_counter()
     built = [0.0]
@@ -61,7 +61,7 @@ def _evaluate(evaluator: Evaluator, genome: Any) -> Any:
 
     from dataclasses import replace
 
-    result = _original_evaluate(replace(evaluator, start=start), genome)
+    result = _original_evaluate(replace(evaluator, start=start), genome, micro_batch)
     whole = time.perf_counter() - started
     _add("build", built[0])
     _add("train", whole - built[0] - (_phases.get("score", 0.0) - before))

@@ -33,6 +33,7 @@ class Evaluation:
         top1: accuracy on the validation images in percent; None unless 'ok'.
         loss: mean cross-entropy there; None unless 'ok'.
         reason: why there is no score.
+        micro_batch: most images that were computed at once where memory did not hold a batch; None for whole batches.
     """
 
     genome: Genome
@@ -40,6 +41,7 @@ class Evaluation:
     top1: float | None = None
     loss: float | None = None
     reason: str = ""
+    micro_batch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ def digest_of(value: Any) -> str:
 
 class Archive:
     """The folder of evaluations that share ``facts``.
+
+    A score from micro-batches is kept like any other, and says so itself: where memory did not suffice once it would
+    not suffice the next time, and a search that goes on must find what it has seen. To have such a candidate trained
+    with whole batches, on a larger machine, delete its entry.
 
     Args:
         folder: shared by all searches of an experiment.
@@ -103,6 +109,8 @@ class Archive:
             return
         write_json(path.with_suffix(".timing"), asdict(timing))
         values = {**asdict(evaluation), "genome": format_genome(evaluation.genome)}
+        if evaluation.micro_batch is None:  # as in all entries that were made before there were micro-batches
+            del values["micro_batch"]
         write_json(path, {"evaluation": values, "facts": self._facts})
 
 
@@ -170,6 +178,8 @@ def _evaluation(record: Any) -> Evaluation:
 
 def _sensible(evaluation: Evaluation) -> bool:
     """Whether it can have been archived: a score within its bounds, or a reason for having none."""
+    if evaluation.micro_batch is not None and not (type(evaluation.micro_batch) is int and evaluation.micro_batch > 0):
+        return False
     if evaluation.status == "ok":
         return 0 <= (evaluation.top1 or 0) <= 100 and None not in (evaluation.top1, evaluation.loss)
     return evaluation.status == "diverged" and evaluation.top1 is None and bool(evaluation.reason)

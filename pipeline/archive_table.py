@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 #: Characters of the digest of an entry's facts by which its settings are called.
 _DIGITS = 8
-#: Of a listing. top1 in percent, seconds of the training; 'settings' is a digest of the facts.
-COLUMNS = ("key", "settings", "genome", "status", "top1", "loss", "reason", "seconds", "machine")
+#: Of a listing. top1 in percent, seconds of the training; 'settings' is a digest of the facts, micro_batch empty for
+#: whole batches.
+COLUMNS = ("key", "settings", "genome", "status", "top1", "loss", "reason", "micro_batch", "seconds", "machine")
 #: Operations for one image, the same over those of uniform-1x, bytes of weights.
 COSTS = ("flops", "relative_flops", "memory_bytes")
 
@@ -84,7 +85,7 @@ def read_archive(folder: Path) -> Listing:
             except UserError as error:
                 damaged.append(str(error))
     newest_first = sorted(settings.values(), key=lambda shared: (-shared.newest, shared.digest))
-    table = pandas.DataFrame(rows, columns=list(COLUMNS))
+    table = pandas.DataFrame(rows, columns=list(COLUMNS)).astype({"micro_batch": "Int64"})
     return Listing(table, tuple(newest_first), tuple(sorted(damaged)), tuple(sorted(set_aside)))
 
 
@@ -102,9 +103,9 @@ def _row(path: Path, modified: float, settings: dict[str, Settings]) -> tuple[An
     shared.newest = max(shared.newest, modified)
     settings[digest] = shared
     timing = read_timing(path.with_suffix(".timing"))
-    _, status, top1, loss, reason = vars(entry.evaluation).values()
+    _, *outcome = vars(entry.evaluation).values()
     took = (timing.seconds, timing.machine) if timing else (None, None)
-    return (entry.key, digest, format_genome(genome), status, top1, loss, reason, *took)
+    return (entry.key, digest, format_genome(genome), *outcome, *took)
 
 
 def _uniform(facts: Mapping[str, Any]) -> NetworkSpec:

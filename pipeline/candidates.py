@@ -40,8 +40,13 @@ class Evaluator:
     seed: int
     execution: "Execution"
 
-    def evaluate(self, genome: Genome) -> tuple[Evaluation, Timing]:
-        """Trains and scores one candidate. A training that diverged is an evaluation; any other failure is raised."""
+    def evaluate(self, genome: Genome, micro_batch: int | None = None) -> tuple[Evaluation, Timing]:
+        """Trains and scores one candidate. A training that diverged is an evaluation; any other failure is raised.
+
+        Args:
+            genome: of the candidate.
+            micro_batch: most images to compute at once while it learns; None for whole batches.
+        """
         from pipeline.hardware import describe_machine
         from pipeline.model import Network
         from pipeline.training import DivergedError, Training, recalibrate, score
@@ -51,13 +56,14 @@ class Evaluator:
         network = Network(self.spec.with_genome(genome))
         self.start(network, seed)
         try:
-            for _ in Training(network, self.subset, self.settings, seed, self.execution).steps():
+            training = Training(network, self.subset, self.settings, seed, self.execution, micro_batch=micro_batch)
+            for _ in training.steps():
                 pass
             if self.recalibrate:
-                recalibrate(network, self.subset, self.execution, self.settings.batch_size)
+                recalibrate(network, self.subset, self.execution, micro_batch or self.settings.batch_size)
             result = score(network, self.validation, self.execution)
-            evaluation = Evaluation(genome, "ok", round(result.top1, 4), round(result.loss, 6))
+            evaluation = Evaluation(genome, "ok", round(result.top1, 4), round(result.loss, 6), micro_batch=micro_batch)
         except DivergedError as error:
-            evaluation = Evaluation(genome, "diverged", reason=str(error))
+            evaluation = Evaluation(genome, "diverged", reason=str(error), micro_batch=micro_batch)
         timing = Timing(round(time.perf_counter() - started, 3), describe_machine(self.execution.device_type))
         return evaluation, timing

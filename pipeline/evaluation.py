@@ -13,8 +13,9 @@ from pipeline.archive import Archive, Evaluation, Timing
 from pipeline.candidates import Evaluator
 from pipeline.errors import UserError
 from pipeline.genome import Genome, format_genome
-from pipeline.hardware import Execution
+from pipeline.hardware import Execution, give_back_memory
 from pipeline.lifeline import end_with
+from pipeline.memory import enough_memory, in_one_line, micro_batches, ran_out_of_memory
 from pipeline.networks import NetworkSpec
 from pipeline.progress import log, progress
 from pipeline.randomness import seed_for
@@ -57,8 +58,9 @@ class Task:
 
         self.execution.apply()
         device = self.execution.device
-        subset = load_images(self.images, device, self.subset, self.loaders)
-        validation = load_images(self.images, device, self.validation, self.loaders)
+        with enough_memory(f"loading {self.images}", "fewer workers (search.workers) need less"):
+            subset = load_images(self.images, device, self.subset, self.loaders)
+            validation = load_images(self.images, device, self.validation, self.loaders)
         return Evaluator(
             self.spec, self.settings, subset, validation, start, self.recalibrate, self.seed, self.execution
         )
@@ -75,9 +77,10 @@ class Result(NamedTuple):
 def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, workers: int, title: str) -> list[Result]:
     """The results in the order of ``genomes``; every finished one is in the archive before the next is waited for.
 
-    A candidate that runs out of memory is tried again when the others are done; if that does not help, or if it
-    fails in another way, its result says so, scores nothing and stays out of the archive. A SLURM job whose time is
-    nearly up is queued again: only the candidates that are being trained then start anew.
+    A candidate that runs out of memory is tried again alone when the others are done, then in ever smaller
+    micro-batches, which its result records; if that does not help, or if it fails in another way, its result says so,
+    scores nothing and stays out of the archive. A SLURM job whose time is nearly up is queued again: only the
+    candidates that are being trained then start anew.
 
     Raises:
         UserError: results cannot be written, or every candidate failed.
@@ -125,8 +128,31 @@ def _train(task: Task, genomes: list[Genome], archive: Archive, workers: int, ti
             again.append(genome)
         else:
             yield _settle(genome, outcome, archive)
-    for genome, outcome in _in_turn(task, again, archive):
-        yield outcome if isinstance(outcome, Result) else _settle(genome, outcome, archive)
+    if again:
+        give_back_memory()  # this process has perhaps trained too, and keeps what it needed
+    for genome in again:
+        known = archive.get(genome)  # another job may have had the memory
+        yield Result(*known, reused=True) if known else _settle(genome, _alone(task, genome), archive)
+
+
+def _alone(task: Task, genome: Genome) -> "Outcome":
+    """Tries a candidate with nothing beside it, with whole batches and then with ever smaller micro-batches.
+
+    Each attempt has a process of its own, in which nothing is left of the one before.
+    """
+    batch = min(task.settings.batch_size, len(task.subset))
+    sizes = [None, *micro_batches(batch)]
+    for micro_batch in sizes:
+        ((_, outcome),) = _side_by_side(task, [genome], 1, micro_batch)
+        if not isinstance(outcome, MemoryError):
+            if micro_batch is not None:
+                log(
+                    f"warning: {format_genome(genome)} was trained in micro-batches of {micro_batch} images instead of "
+                    f"{batch}, since more did not fit into memory; its batch norms saw no more at once"
+                )
+            return outcome
+    tried = f"with micro-batches of {sizes[-1]} images" if len(sizes) > 1 else "alone"
+    return MemoryError(f"even {tried}: {outcome}")
 
 
 Outcome = tuple[Evaluation, Timing] | Exception
@@ -137,7 +163,7 @@ def _settle(genome: Genome, outcome: Outcome, archive: Archive) -> Result:
     if isinstance(outcome, OSError | UserError):  # not about this candidate: the disk, the images, the supernet
         raise outcome
     if isinstance(outcome, Exception):
-        reason = f"{type(outcome).__name__}: {' '.join(str(outcome).split())[:200]}"
+        reason = f"{type(outcome).__name__}: {in_one_line(outcome)}"
         log(f"warning: {format_genome(genome)} failed ({reason})")
         return Result(Evaluation(genome, "failed", reason=reason), Timing(0.0, ""), reused=False)
     archive.put(*outcome)
@@ -166,31 +192,32 @@ def _start_worker(task: Task, parent: int) -> None:
     _worker = task.prepare()
 
 
-def _work(genome: Genome) -> Outcome:
+def _work(genome: Genome, micro_batch: int | None) -> Outcome:
     assert _worker is not None
-    return _attempt(_worker, genome)
+    return _attempt(_worker, genome, micro_batch)
 
 
-def _attempt(evaluator: Evaluator, genome: Genome) -> Outcome:
-    import torch
-
+def _attempt(evaluator: Evaluator, genome: Genome, micro_batch: int | None = None) -> Outcome:
+    """The evaluation, or what went wrong; a MemoryError for any want of memory."""
     try:
-        return evaluator.evaluate(genome)
-    except torch.OutOfMemoryError as error:
-        return MemoryError(str(error))
-    except RuntimeError as error:
-        # What torch says on the CPU where the system has no memory left.
-        return MemoryError(str(error)) if "can't allocate memory" in str(error) else error
+        return evaluator.evaluate(genome, micro_batch)
     except Exception as error:
-        return error
+        if not ran_out_of_memory(error):
+            return error
+        outcome = MemoryError(in_one_line(error))
+    # Only here, where the exception is gone, do its tensors go.
+    give_back_memory()
+    return outcome
 
 
-def _side_by_side(task: Task, genomes: Sequence[Genome], workers: int) -> Iterator[tuple[Genome, "Outcome | Result"]]:
+def _side_by_side(
+    task: Task, genomes: Sequence[Genome], workers: int, micro_batch: int | None = None
+) -> Iterator[tuple[Genome, Outcome]]:
     """In worker processes, each taking the next candidate when it is free; the longest should come first."""
     workers = min(workers, len(genomes))
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _start_worker, (task, os.getpid())) as pool:
-        futures = {pool.submit(_work, genome): genome for genome in genomes}
+        futures = {pool.submit(_work, genome, micro_batch): genome for genome in genomes}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()

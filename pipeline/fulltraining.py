@@ -13,6 +13,7 @@ from pipeline.distributed import World, joined, local_rank
 from pipeline.errors import StoppedError, UserError
 from pipeline.files import write_csv, write_json
 from pipeline.hardware import describe_machine, resolve
+from pipeline.memory import enough_memory
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
 from pipeline.prepared import load_images, read_info
@@ -74,15 +75,17 @@ def train_network(recipe: Recipe, images: Path, indices: Sequence[int] | None, o
 
     Raises:
         UserError: the training diverged, a file is damaged or cannot be written, or there are not as many processes as
-            the recipe says.
+            the recipe says, or memory did not suffice.
         StoppedError: asked to end; the state is saved.
     """
-    with joined(recipe.processes) as world:
+    work = f"the {recipe.task} of {recipe.spec.title}"
+    remedy = "lower its batch_size, or raise execution.processes, so that several GPUs share every batch"
+    # Each process that it happens to says so: the others may have had enough memory.
+    with joined(recipe.processes) as world, enough_memory(work, remedy):
         try:
             _train_in(world, recipe, images, indices, outputs)
         except DivergedError as error:
-            problem = f"the {recipe.task} of {recipe.spec.title} diverged ({error})"
-            raise world.said_once(UserError(problem, "lower its learning rate")) from None
+            raise world.said_once(UserError(f"{work} diverged ({error})", "lower its learning rate")) from None
         except StoppedError as stopped:
             raise world.said_once(stopped) from None
 

@@ -1,7 +1,9 @@
 """The device and precision that a training runs with, resolved from what the user asked for and what is there."""
 
 import ctypes
+import gc
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +68,17 @@ def keep_freed_memory() -> None:
     trim_threshold, mmap_threshold, limit = -1, -3, 2**30
     mallopt(trim_threshold, limit)
     mallopt(mmap_threshold, limit)
+
+
+def give_back_memory() -> None:
+    """Gives back what this process holds and does not use, for tensors of other sizes and for other processes."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        torch.cuda.empty_cache()
+    with suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def resolve(settings: ExecutionSettings, process: int | None = None) -> Execution:

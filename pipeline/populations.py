@@ -14,8 +14,10 @@ from pipeline.genome import Genome, check_ratios, format_genome, parse_genome
 from pipeline.networks import NetworkSpec
 
 POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_bytes")
-EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason")
-SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitness", "reason")
+EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason", "micro_batch")
+SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitness", "reason", "micro_batch")
+#: Columns that tables from before there were any may lack.
+_ADDED = ("micro_batch",)
 #: How a candidate came about: as a search proposed it, or as a row of the table.
 ORIGINS = (*get_args(Origin), "row")
 _AGAIN = "delete the file, and it is made again"
@@ -24,7 +26,7 @@ TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine")
 
 @dataclass(frozen=True)
 class Best:
-    """The genome of highest fitness in a search, and where it was found."""
+    """The genome of highest fitness in a search, and where it was found; ``micro_batch`` as in its evaluation."""
 
     search: str
     genome: Genome
@@ -34,6 +36,12 @@ class Best:
     generation: int
     slot: int
     evaluations: int
+    micro_batch: int | None = None
+
+
+def needed(columns: Sequence[str]) -> tuple[str, ...]:
+    """Of ``EVALUATIONS`` or ``SCORES`` what a table must have to be read."""
+    return tuple(column for column in columns if column not in _ADDED)
 
 
 def population_row(slot: int, spec: NetworkSpec, origin: str) -> dict[str, Any]:
@@ -99,6 +107,16 @@ def read_individuals(path: Path) -> list[Individual]:
     return individuals
 
 
+def read_micro_batch(path: Path, slot: int) -> int | None:
+    """How many images were computed at once for a candidate in a table of scores; None for whole batches.
+
+    Raises:
+        UserError: the file holds no such table.
+    """
+    row = read_csv(path, needed(SCORES))[slot]
+    return int(_number(row, "micro_batch", f"line {slot + 2} of {path}")) if row.get("micro_batch") else None
+
+
 def evaluation_row(slot: int, evaluation: Evaluation) -> dict[str, Any]:
     """A line of a shard's table of evaluations."""
     return {
@@ -108,6 +126,7 @@ def evaluation_row(slot: int, evaluation: Evaluation) -> dict[str, Any]:
         "top1": evaluation.top1,
         "loss": evaluation.loss,
         "reason": evaluation.reason,
+        "micro_batch": evaluation.micro_batch,
     }
 
 
@@ -115,7 +134,7 @@ def read_evaluations(paths: Sequence[Path]) -> dict[int, dict[str, str]]:
     """The lines of all shards of a generation, by slot. Raises UserError for one that no evaluation has written."""
     evaluations = {}
     for path in paths:
-        for line, row in enumerate(read_csv(path, EVALUATIONS), start=2):
+        for line, row in enumerate(read_csv(path, needed(EVALUATIONS)), start=2):
             where = f"line {line} of {path}"
             if not row["slot"].isdigit() or row["status"] not in get_args(Status):
                 raise UserError(f"{where}: slot '{row['slot']}' with status '{row['status']}'", _AGAIN)
@@ -142,7 +161,9 @@ def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool, shard
 def join_generations(tables: Sequence[Path], columns: Sequence[str], joined: Path) -> None:
     """Writes the tables of all generations, the first one first, as one with the generation's number in front."""
     rows = [
-        {"generation": generation, **row} for generation, path in enumerate(tables) for row in read_csv(path, columns)
+        {"generation": generation, **row}
+        for generation, path in enumerate(tables)
+        for row in read_csv(path, needed(columns))
     ]
     write_csv(joined, ("generation", *columns), rows)
 

@@ -1,5 +1,6 @@
 """One training loop for the supernet, the candidates and the final networks, and the scoring of what they learned."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,8 +10,9 @@ from torch.nn import functional as F
 from torch.optim.sgd import sgd
 
 from pipeline.distributed import ALONE, World
-from pipeline.hardware import Execution
+from pipeline.hardware import Execution, give_back_memory
 from pipeline.images import ImageSource
+from pipeline.memory import ran_out_of_memory
 from pipeline.randomness import seed_for
 from pipeline.settings import TrainingSettings
 
@@ -52,9 +54,13 @@ class Training:
         seed: of order and augmentation.
         execution: device and precision.
         world: the processes that take this training's steps together, each with the same arguments.
+        micro_batch: most images that are computed at once, where memory does not hold a batch; None for all of it. The
+            steps are those of the whole batches, but a batch norm sees only a micro-batch. Of a training by itself:
+            several processes have the whole batch's moments.
 
     Raises:
         UserError: the batches cannot be divided among the processes.
+        ValueError: micro-batches are asked of several processes.
     """
 
     def __init__(
@@ -65,7 +71,10 @@ class Training:
         seed: int,
         execution: Execution,
         world: World = ALONE,
+        micro_batch: int | None = None,
     ) -> None:
+        if micro_batch is not None and not world.alone:
+            raise ValueError("several processes do not divide their batches further")
         self.network = network.to(execution.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.images = images
         self.settings = settings
@@ -77,6 +86,7 @@ class Training:
         self.history: list[Epoch] = []
         self._batch = min(settings.batch_size, len(images))
         self._part = world.part(self._batch)
+        self._micro_batches = 1 if micro_batch is None else math.ceil(self._batch / micro_batch)
         self._replica = world.replicate(self.network)
         self._parameters = list(self.network.parameters())
         self._momentum = [torch.zeros_like(parameter) for parameter in self._parameters]
@@ -116,15 +126,36 @@ class Training:
         return list(torch.split(order[: self.steps_per_epoch * self._batch], self._batch))
 
     def _take_step(self, x: Tensor, y: Tensor) -> None:
+        gradients, measured = self._learn_from(x, y) if self._micro_batches == 1 else self._accumulate(x, y)
+        with torch.no_grad():
+            self._descend(gradients)
+            self._sums += self.world.mean(measured)
+
+    def _learn_from(self, x: Tensor, y: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """The gradients of the images' mean loss; and (2,) that loss and the share of correct answers."""
         with self.execution.autocast:
             logits = self._replica(x)
         logits = logits.float()
         loss = F.cross_entropy(logits, y)
         gradients = self._gradients(loss)
         with torch.no_grad():
-            self._descend(gradients)
             measured = torch.stack([loss.double(), (logits.argmax(1) == y).double().mean()])
-            self._sums += self.world.mean(measured)
+        return gradients, measured
+
+    def _accumulate(self, x: Tensor, y: Tensor) -> tuple[Sequence[Tensor], Tensor]:
+        """The same, one micro-batch after another: as equal in size as can be, each weighted by its share of images."""
+        totals = [torch.zeros_like(parameter) for parameter in self._parameters]
+        measured = torch.zeros_like(self._sums)
+        pairs = zip(x.tensor_split(self._micro_batches), y.tensor_split(self._micro_batches), strict=True)
+        with torch.no_grad():
+            for images, labels in pairs:
+                share = len(labels) / len(y)
+                with torch.enable_grad():
+                    gradients, part = self._learn_from(images, labels)
+                for total, gradient in zip(totals, gradients, strict=True):
+                    total.add_(gradient, alpha=share)
+                measured.add_(part, alpha=share)
+        return totals, measured
 
     def _gradients(self, loss: Tensor) -> Sequence[Tensor]:
         """Those of the whole batch's mean loss, of which ``loss`` is this process's part."""
@@ -188,10 +219,27 @@ class Training:
         self.history = [Epoch(int(e), rate, loss, top1) for e, rate, loss, top1 in state["history"].tolist()]
 
 
-@torch.inference_mode()
 def score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int = 500) -> Score:
-    """Top-1, top-5 and mean cross-entropy of ``network`` in evaluation mode; it is moved to the device."""
+    """Top-1, top-5 and mean cross-entropy of ``network`` in evaluation mode; it is moved to the device.
+
+    Where memory does not suffice, the batches are halved. The score is the same: in evaluation mode no image's answer
+    depends on the others of its batch, so that only the order changes in which numbers are added.
+    """
     network.to(execution.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    batch_size = min(batch_size, len(images))
+    while True:
+        try:
+            return _score(network, images, execution, batch_size)
+        except (RuntimeError, MemoryError) as error:
+            if batch_size == 1 or not ran_out_of_memory(error):
+                raise
+        # Only here, where the exception is gone, do its tensors go.
+        give_back_memory()
+        batch_size //= 2
+
+
+@torch.inference_mode()
+def _score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int) -> Score:
     plan = torch.split(torch.arange(len(images)), batch_size)
     correct = torch.zeros(3, dtype=torch.float64, device=execution.device)
     classes = 0

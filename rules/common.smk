@@ -17,7 +17,7 @@ from pipeline.genome import format_genome
 from pipeline.hardware import gpu_is_used
 from pipeline.partition import jobs_use_gpus
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
-from pipeline.status_plan import write_plan
+from pipeline.status.plan import write_plan
 from pipeline.steps.figures import FIGURES
 from pipeline.steps.options import flags
 from pipeline.steps.run import record_run, step_environment

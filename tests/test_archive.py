@@ -14,7 +14,11 @@ TIMING = Timing(1.5, "machine")
 
 @pytest.mark.parametrize(
     "evaluation",
-    [Evaluation(GENOME, "ok", 91.25, 0.3), Evaluation(GENOME, "diverged", reason="loss nan in epoch 2 of 10")],
+    [
+        Evaluation(GENOME, "ok", 91.25, 0.3),
+        Evaluation(GENOME, "diverged", reason="loss nan in epoch 2 of 10"),
+        Evaluation(GENOME, "ok", 91.25, 0.3, micro_batch=32),
+    ],
 )
 def test_what_was_put_comes_back(tmp_path, evaluation):
     Archive(tmp_path, FACTS).put(evaluation, TIMING)
@@ -43,6 +47,22 @@ def test_a_damaged_entry_is_set_aside(tmp_path, damage, capsys):
     assert entry.with_suffix(".damaged").read_text() == damage
     archive.put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
     assert archive.get(GENOME) is not None
+
+
+def test_whole_batches_are_written_as_before_there_were_others(tmp_path):
+    Archive(tmp_path, FACTS).put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    (entry,) = tmp_path.glob("*/*.json")
+    written = json.loads(entry.read_text())["evaluation"]
+    assert written == {"genome": "0.5,2,1", "status": "ok", "top1": 91.0, "loss": 0.3, "reason": ""}
+
+
+@pytest.mark.parametrize("size", ['"32"', "0", "-4", "true", "1.5"])
+def test_a_micro_batch_that_makes_no_sense_is_damage(tmp_path, size):
+    archive = Archive(tmp_path, FACTS)
+    archive.put(Evaluation(GENOME, "ok", 91.0, 0.3, micro_batch=32), TIMING)
+    (entry,) = tmp_path.glob("*/*.json")
+    entry.write_text(entry.read_text().replace('"micro_batch": 32', f'"micro_batch": {size}'))
+    assert archive.get(GENOME) is None
 
 
 def test_an_edited_score_out_of_range_is_damage(tmp_path):

@@ -107,6 +107,19 @@ def test_the_list_is_for_people(archive, capsys):
     assert "2 of 8 candidates, by top1; fitness for λ 4" in lines
 
 
+def test_micro_batches_are_shown(archive, capsys):
+    assert main(["archive", "exp"]) == 0
+    assert "micro-batch" not in capsys.readouterr().out
+    facts = json.loads(next(archive.glob("*/*.json")).read_text())["facts"]
+    small = Evaluation(parse_genome("3,3,3,3,3,3"), "ok", 99.5, 0.5, micro_batch=13)
+    Archive(archive, facts).put(small, Timing(1.0, "m"))
+    assert main(["archive", "exp", "--limit", "2"]) == 0
+    header, first, second, *_ = capsys.readouterr().out.splitlines()
+    assert header.split()[-4:] == ["micro-batch", "machine", "settings", "key"]
+    assert first.split()[-4] == "13" and " - " in second
+    assert [row["micro_batch"] for row in listed(capsys, "--limit", 2)] == ["13", ""]
+
+
 DAMAGE = ["", "{", "[]", "null", "\x00", '{"evaluation": {"genome": 5}, "facts": {}}', "[" * 100_000]
 
 

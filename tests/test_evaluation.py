@@ -1,17 +1,24 @@
 """Evaluating candidates: the archive saves work, failures stay with their candidate, workers change nothing."""
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import CPU
+from little_memory import STATUS, limit_memory
 
 from pipeline import evaluation
-from pipeline.archive import Archive
+from pipeline.__main__ import main
+from pipeline.archive import Archive, Evaluation, Timing
 from pipeline.candidates import Evaluator
 from pipeline.errors import UserError
 from pipeline.evaluation import Task, evaluate_all
+from pipeline.files import write_csv
+from pipeline.genome import format_genome
+from pipeline.memory import FEWEST_IMAGES
 from pipeline.networks import NetworkSpec
+from pipeline.populations import EVALUATIONS, evaluation_row, read_evaluations
 from pipeline.prepared import read_info
 from pipeline.settings import TrainingSettings
 from pipeline.splits import read_split
@@ -36,7 +43,7 @@ def archive(tmp_path: Path) -> Archive:
 
 def test_the_archive_is_asked_first(task, archive, monkeypatch):
     first = evaluate_all(task, GENOMES, archive, 1, "A")
-    monkeypatch.setattr(Evaluator, "evaluate", lambda self, genome: pytest.fail("trained again"))
+    monkeypatch.setattr(Evaluator, "evaluate", lambda self, genome, size: pytest.fail("trained again"))
     second = evaluate_all(task, GENOMES[::-1], archive, 1, "B")
     assert [r.evaluation for r in second] == [r.evaluation for r in first[::-1]]
     assert all(r.reused for r in second) and not any(r.reused for r in first)
@@ -56,11 +63,11 @@ def fail(monkeypatch, error, genome=GENOMES[1], times=99):
     original = Evaluator.evaluate
     calls = []
 
-    def evaluate(self, candidate):
+    def evaluate(self, candidate, micro_batch):
         if candidate == genome and len(calls) < times:
             calls.append(candidate)
             raise error
-        return original(self, candidate)
+        return original(self, candidate, micro_batch)
 
     monkeypatch.setattr(Evaluator, "evaluate", evaluate)
     return calls
@@ -91,18 +98,75 @@ def test_a_failed_candidate_scores_nothing_and_is_tried_again_later(task, archiv
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("no memory"), RuntimeError("... can't allocate memory ...")])
-def test_out_of_memory_is_tried_once_more(task, archive, monkeypatch, error):
-    calls = fail(monkeypatch, error, times=1)
+def test_out_of_memory_is_tried_once_more(task, archive, monkeypatch, error, tmp_path):
+    """In a process of its own, which this test does not reach."""
+    calls = fail(monkeypatch, error)
     results = evaluate_all(task, GENOMES, archive, 1, "A")
-    assert [r.evaluation.status for r in results] == ["ok", "ok", "ok"]
     assert len(calls) == 1
+    monkeypatch.undo()
+    others = evaluate_all(task, GENOMES, Archive(tmp_path / "other", {"seed": 0}), 1, "A")
+    assert [r.evaluation for r in results] == [r.evaluation for r in others]
 
 
-def test_out_of_memory_twice_is_a_failure(task, archive, monkeypatch):
-    calls = fail(monkeypatch, torch.OutOfMemoryError("no memory"))
-    results = evaluate_all(task, GENOMES, archive, 1, "A")
-    assert [r.evaluation.status for r in results] == ["ok", "failed", "ok"]
-    assert len(calls) == 2
+def test_what_another_job_had_memory_for_is_taken(task, archive, monkeypatch):
+    def evaluate(self, genome, micro_batch):
+        archive.put(known, Timing(1.0, "another machine"))
+        raise torch.OutOfMemoryError("no memory")
+
+    known = Evaluation(GENOMES[0], "ok", 50.0, 1.0)
+    monkeypatch.setattr(Evaluator, "evaluate", evaluate)
+    (result,) = evaluate_all(task, GENOMES[:1], archive, 1, "A")
+    assert (result.evaluation, result.reused) == (known, True)
+
+
+@dataclass(frozen=True)
+class Cramped(Task):
+    """A task whose processes get some megabytes beside what they have once they have trained with few images."""
+
+    megabytes: int = 0
+
+    def prepare(self):
+        evaluator = super().prepare()
+        small = replace(evaluator, settings=replace(self.settings, batch_size=FEWEST_IMAGES))
+        small.evaluate((0.25,) * 6)
+        limit_memory(self.megabytes)
+        return evaluator
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not STATUS.exists(), reason="knows a process's memory by Linux's /proc")
+def test_where_memory_is_short_micro_batches_are_tried(tmp_path, archive, capsys):
+    """A network whose batch of 128 images does not fit, and one whose weights alone do not."""
+    images, split = tmp_path / "train.h5", ["--validation-per-class", "5", "--subset-per-class", "13", "--seed", "0"]
+    prepare = ["prepare-dataset", "--dataset", "digits", "--image-size", "32", "--seed", "0", "--train", images]
+    assert main([*map(str, prepare), "--test", f"{tmp_path}/test.h5"]) == 0
+    files = ["--subset", f"{tmp_path}/subset.csv", "--validation", f"{tmp_path}/validation.csv"]
+    assert main(["sample-subset", *split, "--images", str(images), *files]) == 0
+    subset, validation = (read_split(tmp_path / f"{name}.csv", read_info(images)) for name in ("subset", "validation"))
+    spec = NetworkSpec("vgg_small", (1,) * 6, 1 / 2, 1, 32)
+    settings = TrainingSettings(epochs=1, batch_size=128, learning_rate=0.1)
+    task = Cramped(spec, settings, CPU, images, subset, validation, None, True, 0, megabytes=50)
+    capsys.readouterr()
+    narrow, wide = (0.25,) * 6, (4.0,) * 6
+    fits, too_large = (results := evaluate_all(task, [narrow, wide], archive, 2, "A"))
+    said = capsys.readouterr().err
+    size = fits.evaluation.micro_batch
+    assert (fits.evaluation.status, too_large.evaluation.status) == ("ok", "failed")
+    assert (
+        size in (64, 32, 16)
+        and f"{format_genome(narrow)} was trained in micro-batches of {size} images instead of 128" in said
+    )
+    assert too_large.evaluation.reason.startswith("MemoryError: even with micro-batches of 8 images: ")
+    assert said.count("it is tried again alone") == 2 and said.count("warning") == 2
+    # The same as where micro-batches are asked for and nothing is short; and it is a fact that is kept.
+    evaluator = Task.prepare(task)
+    expected, _ = evaluator.evaluate(narrow, size)
+    assert fits.evaluation == expected == archive.get(narrow)[0]
+    assert archive.get(wide) is None
+    assert evaluator.evaluate(narrow)[0].loss != expected.loss
+    rows = [evaluation_row(slot, result.evaluation) for slot, result in enumerate(results)]
+    write_csv(tmp_path / "evaluations.csv", EVALUATIONS, rows)
+    assert [row["micro_batch"] for row in read_evaluations([tmp_path / "evaluations.csv"]).values()] == [str(size), ""]
 
 
 def test_a_full_disk_stops_the_step_and_loses_nothing(task, archive, monkeypatch):
@@ -115,7 +179,7 @@ def test_a_full_disk_stops_the_step_and_loses_nothing(task, archive, monkeypatch
 
 
 def test_when_all_fail_the_search_does_not_go_on_with_nothing(task, archive, monkeypatch):
-    monkeypatch.setattr(Evaluator, "evaluate", lambda self, genome: 1 / 0)
+    monkeypatch.setattr(Evaluator, "evaluate", lambda self, genome, size: 1 / 0)
     with pytest.raises(UserError, match="every candidate of A failed: .*ZeroDivisionError"):
         evaluate_all(task, GENOMES, archive, 1, "A")
 

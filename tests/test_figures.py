@@ -19,8 +19,9 @@ from pipeline.figures import (
     render,
 )
 from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.proxy import ProxyPoint
 from pipeline.published import find_published
-from pipeline.results import Interval, ProxyPoint, Row, Search
+from pipeline.results import Interval, Row, Search
 from pipeline.steps.figures import OUTPUTS, read_curves
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)

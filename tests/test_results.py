@@ -5,28 +5,10 @@ import pytest
 from pipeline.errors import UserError
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.populations import Best
-from pipeline.results import (
-    BALANCE,
-    PROXY,
-    RESULTS,
-    TIMING,
-    CandidateTime,
-    Interval,
-    Measurement,
-    Row,
-    Search,
-    TrainingTime,
-    balance_table,
-    collect_rows,
-    kendall_tau,
-    pareto_front,
-    proxy_points,
-    proxy_sentence,
-    proxy_table,
-    results_table,
-    timing_table,
-    verdicts,
-)
+from pipeline.proxy import PROXY, kendall_tau, proxy_points, proxy_sentence, proxy_table
+from pipeline.results import RESULTS, Interval, Measurement, Row, Search, collect_rows, pareto_front, results_table
+from pipeline.times import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
+from pipeline.verdicts import verdicts
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
 EVOLUTION, RANDOM = Search("A", "evolution", 4), Search("random-A", "random", 4)
@@ -378,6 +360,20 @@ def test_balance_of_shards():
     lines = balance_table([*times, time(5, 2, 1, reused=True)])
     assert [tuple(line) for line in lines] == [BALANCE]
     assert tuple(lines[0].values()) == ("A", 0, 2, 1.5)
+
+
+def test_every_process_of_a_training_counts_its_hours():
+    seeds = [TrainingTime(1800.0, "cpu", 2, "EPYC", processes=3), TrainingTime(1800.0, "cpu", 2, "EPYC")]
+    supernet = TrainingTime(3600.0, "cuda", 1, "H100", processes=4)
+    row, pretrained, _, total = timing_table({"r": seeds}, [CandidateTime("A", VGG_A, 360.0, False, "EPYC")], supernet)
+    assert (row["seconds_per_training"], row["device_hours"]) == (1800.0, 2.0)
+    assert row["device"] == "3 × cpu, 2 threads; cpu, 2 threads"
+    assert (pretrained["seconds_per_training"], pretrained["device_hours"], pretrained["device"]) == (
+        3600.0,
+        4.0,
+        "4 × cuda",
+    )
+    assert total["device_hours"] == 6.1
 
 
 def test_timing_of_a_search_that_trained_nothing():

@@ -20,28 +20,19 @@ import yaml
 from test_steps import CPU, NETWORK, call, evaluate, retrain, supernet
 from workflow import ROOT, TINY, command, kill_everything, start
 
+from pipeline import tensors
 from pipeline.__main__ import main
 from pipeline.config import check_config, read_config
-from pipeline.status import (
-    Candidate,
-    Finished,
-    Generation,
-    Reading,
-    Row,
-    Run,
-    Search,
-    Training,
-    best,
-    pace,
-    planned_candidates,
-    rows_seconds_left,
-    summarise,
-    summarise_searches,
-    working_seconds,
-)
-from pipeline.status_facts import agree, expected_facts
-from pipeline.status_files import find_experiments, read_experiment
-from pipeline.status_plan import read_plan, write_plan
+from pipeline.status.experiment import find_experiments
+from pipeline.status.facts import agree, expected_facts
+from pipeline.status.pace import pace, working_seconds
+from pipeline.status.plan import read_plan, write_plan
+from pipeline.status.reader import read_experiment
+from pipeline.status.reading import Candidate, Finished, Generation, Reading, Row, Run, Search, Training
+from pipeline.status.searches import best, planned_candidates, summarise_searches
+from pipeline.status.summary import summarise
+from pipeline.status.trainings import rows_seconds_left
+from pipeline.tensors import read_attributes
 
 CHANGES = {
     "experiment": "exp",
@@ -219,6 +210,21 @@ def test_an_interrupted_training_is_where_it_was_saved(folder):
     assert summary(folder).rows[1].trainings[1].step is None
 
 
+def test_a_saved_state_that_goes_while_it_is_read(folder, monkeypatch):
+    """As when the training ends between two looks at it."""
+
+    def read(path):
+        path.unlink(missing_ok=True)
+        return read_attributes(path)
+
+    state = folder / "retrain" / "uniform-1x" / "seed_1" / "weights.state.h5"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    state.write_bytes(b"")
+    monkeypatch.setattr(tensors, "read_attributes", read)
+    found = summary(folder)
+    assert not state.exists() and not [problem for problem in found.problems if "state" in problem]
+
+
 def test_scores_of_another_penalty_are_not_finished(folder):
     config = yaml.safe_load((folder / "config.yaml").read_text())
     config["searches"]["A"]["lambda"] = 0.5
@@ -247,7 +253,9 @@ def test_without_a_configuration_it_shows_what_is_there(folder, capsys):
     (search,) = found.searches
     assert not found.planned and found.problems == ()
     assert (search.done, search.total, search.generation, search.generations) == (4, None, 2, None)
-    assert "plan      unknown" in status(capsys, str(folder))
+    text = status(capsys, str(folder))
+    assert re.search(r"^plan +unknown", text, re.MULTILINE)
+    assert re.search(r"^expected end  .*search not known yet$", text, re.MULTILINE)
 
 
 GARBAGE = [b"", b"\x00\xff\x00", b"{", b"[]", b"a,b\n1\n", b"\x89HDF\r\n\x1a\n" + b"\x00" * 50]
@@ -309,14 +317,29 @@ def record(folder: Path, **values: object) -> None:
 def test_a_run_on_this_machine(folder, capsys):
     record(folder, host=socket.gethostname(), pid=os.getpid())
     assert summary(folder).alive is True
-    assert f"running (process {os.getpid()} on " in status(capsys)
+    text = status(capsys)
+    assert f"running (process {os.getpid()} on " in text
+    assert re.search(r"^expected end  (moments|about .* \(until .*\))$", text, re.MULTILINE)
     (folder.parent.parent / ".snakemake" / "locks" / "0.output.lock").write_text("results/another/x\n")
     assert summary(folder).alive is False
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     record(folder, host=socket.gethostname(), pid=process.pid)
     assert summary(folder).alive is False
-    assert "not running" in status(capsys)
+    text = status(capsys)
+    assert re.search(r"^run +not running, .* goes on from here$", text, re.MULTILINE)
+    assert re.search(r"^work left  (moments|about [^(]*)$", text, re.MULTILINE) and "until" not in text
+
+
+def test_a_narrow_terminal_shows_what_is_wanted_most(folder, capsys):
+    shown = "\n".join(line[:79] for line in status(capsys).splitlines())
+    header, line = shown.split("\n\n")[2].splitlines()
+    assert header.split()[:4] == ["search", "generation", "candidates", "in"] and "failed" in header
+    assert "1 of 3" in line and "4 of 6" in line
+    header, line = shown.split("\n\n")[3].splitlines()
+    assert "genome" in header and summary(folder).searches[0].best.genome == tuple(
+        map(float, line.split()[4].split(","))
+    )
 
 
 def test_a_run_on_another_machine(folder, capsys):

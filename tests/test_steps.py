@@ -81,21 +81,31 @@ def sentence(capsys) -> str:
     return line
 
 
-def test_the_steps_work_by_hand(folder):
-    assert evaluate(folder) == 0
+def select(folder: Path) -> int:
+    """Scores the evaluations and takes the best."""
     score = ["--population", folder / "p.csv", "--evaluations", folder / "e.csv", "--timings", folder / "et.csv"]
     assert call("score-generation", *score, "--output", folder / "s.csv", "--timing", folder / "st.csv", at=folder) == 0
-    select = [
-        "--search",
-        "A",
-        "--scores",
-        folder / "s.csv",
-        "--timings",
-        folder / "st.csv",
-        "--output",
-        folder / "b.json",
-    ]
-    assert call("select-best", *select, "--history", folder / "sh.csv", "--timing", folder / "sht.csv", at=folder) == 0
+    tables = ["--scores", folder / "s.csv", "--timings", folder / "st.csv"]
+    outputs = ["--output", folder / "b.json", "--history", folder / "sh.csv", "--timing", folder / "sht.csv"]
+    return call("select-best", "--search", "A", *tables, *outputs, at=folder)
+
+
+def test_micro_batches_reach_what_was_found_and_older_tables_have_none(folder):
+    assert evaluate(folder) == 0
+    lines = (folder / "e.csv").read_text().splitlines()
+    assert all(line.endswith(",") for line in lines[1:]), "whole batches leave the cell empty"
+    for cells, found in ((["micro_batch", *["13"] * len(lines)], 13), (None, None)):
+        rows = [line.rsplit(",", 1)[0] for line in lines]
+        rows = rows if cells is None else [f"{row},{cell}" for row, cell in zip(rows, cells, strict=False)]
+        (folder / "e.csv").write_text("\n".join(rows) + "\n")
+        assert select(folder) == 0
+        assert json.loads((folder / "b.json").read_text())["micro_batch"] == found
+        assert {row["micro_batch"] for row in csv.DictReader((folder / "sh.csv").open())} == {str(found or "")}
+
+
+def test_the_steps_work_by_hand(folder):
+    assert evaluate(folder) == 0
+    assert select(folder) == 0
     assert retrain(folder, "--best", folder / "b.json") == 0
     test = ["--weights", folder / "w.h5", "--images", folder / "test.h5", *CPU, "--output", folder / "r.json"]
     assert call("evaluate", *test, at=folder) == 0

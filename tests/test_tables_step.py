@@ -125,6 +125,14 @@ def test_results_for_a_reader(tmp_path):
     assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 110
 
 
+def test_a_score_from_micro_batches_is_told(tmp_path):
+    arguments = write_experiment(tmp_path)["tables"]
+    write_best(tmp_path / "search/A/best.json", Best("A", FOUND, 86.0, 0.7, 83.2, 1, 0, 4, micro_batch=13))
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = " ".join((tmp_path / "tables/results.md").read_text().split())
+    assert text.count("In the search it was trained in micro-batches of 13 images") == 1
+
+
 def test_table_columns_are_aligned(tmp_path):
     text = make_tables(tmp_path, tmp_path / "tables")["results.md"]
     table = text.split("\n\n")[1].splitlines()
@@ -153,6 +161,16 @@ def test_second_run_gives_the_same_bytes_and_times_are_kept_apart(tmp_path):
     slower = make_tables(tmp_path / "two", tmp_path / "slower", seconds=99.0)
     differing = {name for name in OUTPUTS if slower[name] != first[name]}
     assert differing == {"timing.csv", "timing.md"}  # and not balance.csv, whose shares are the same
+
+
+def test_hours_are_of_all_processes(tmp_path):
+    arguments = write_experiment(tmp_path, seconds=36.0)["tables"]
+    write_json(tmp_path / "supernet/timing.json", {**timing(36.0), "processes": 2})
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    lines = {line["name"]: line for line in csv.DictReader((tmp_path / "tables/timing.csv").open())}
+    assert (lines["supernet"]["device_hours"], lines["supernet"]["seconds_per_training"]) == ("0.02", "36.0")
+    assert lines["uniform-1x"]["device_hours"] == "0.02", "two seeds of one process"
+    assert "2 × cpu, 1 thread" in (tmp_path / "tables/timing.md").read_text()
 
 
 def test_single_seed(tmp_path):

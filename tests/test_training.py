@@ -1,11 +1,13 @@
 """The training loop: the same bytes from the same seed, wherever it was interrupted; and what it measures."""
 
+import copy
 import math
 
 import pytest
 import torch
 from conftest import CPU
 
+from pipeline.distributed import World
 from pipeline.hardware import Execution
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
@@ -118,6 +120,76 @@ def test_the_step_is_sgd_with_momentum_and_weight_decay(digits):
         torch.testing.assert_close(a, b)
 
 
+def float64(digits):
+    """The digits as numbers with which a sum's order does not show."""
+
+    class Images:
+        labels = digits.labels
+
+        def __len__(self):
+            return len(digits)
+
+        def batches(self, *where):
+            return ((x.double(), y) for x, y in digits.batches(*where))
+
+    return Images()
+
+
+@pytest.mark.parametrize("micro_batch", [25, 20, 15, 7])
+def test_without_batch_norms_micro_batches_change_nothing(digits, micro_batch):
+    """50 images in 2 micro-batches, in 3, 4 and 8 of unequal sizes; a whole epoch of crops and steps."""
+
+    def trained(**how):
+        torch.manual_seed(0)
+        network = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3), torch.nn.Tanh(), torch.nn.Flatten(), torch.nn.Linear(144, 10)
+        )
+        settings = TrainingSettings(epochs=1, batch_size=50, learning_rate=0.1, augmentation="crop")
+        return finish(Training(network.double(), float64(digits), settings, 0, CPU, **how))
+
+    whole, parts = trained().state(), trained(micro_batch=micro_batch).state()
+    for name, tensor in whole.items():
+        # The loss is computed in float32 in any case, the rest in float64.
+        torch.testing.assert_close(parts[name], tensor, rtol=1e-6, atol=1e-8, msg=name)
+
+
+def test_micro_batches_against_a_plain_loop(digits):
+    """With batch norms: those of torch.optim.SGD, the loss of each part divided by their number."""
+    settings = TrainingSettings(epochs=1, batch_size=50, learning_rate=0.1, weight_decay=1e-2)
+    network = Network(SPEC)
+    initialise(network, torch.Generator().manual_seed(0))
+    network.to(memory_format=torch.channels_last)
+    ours = Training(copy.deepcopy(network), digits, settings, 0, CPU, micro_batch=25)
+    optimizer = torch.optim.SGD(network.parameters(), 0.1, 0.9, weight_decay=1e-2)
+    losses = []
+    for step, (x, y) in enumerate(digits.batches(ours._plan())):
+        optimizer.param_groups[0]["lr"] = settings.rate_at(step / 4)
+        optimizer.zero_grad()
+        for half in (slice(0, 25), slice(25, 50)):
+            loss = torch.nn.functional.cross_entropy(network(x[half]), y[half]) / 2
+            loss.backward()
+            losses.append(loss.item())
+        optimizer.step()
+    finish(ours)
+    for (name, a), (_, b) in zip(ours.network.state_dict().items(), network.state_dict().items(), strict=True):
+        torch.testing.assert_close(a, b, msg=name)
+    assert int(ours.network.state_dict()["norm1.num_batches_tracked"]) == 8
+    assert ours.history[0].loss == pytest.approx(sum(losses) / 4, rel=1e-5)
+
+
+@pytest.mark.parametrize("micro_batch", [None, 40, 999])
+def test_a_micro_batch_that_holds_the_batch_is_the_batch(digits, micro_batch):
+    network = Network(SPEC)
+    initialise(network, torch.Generator().manual_seed(0))
+    training = Training(network, digits, SETTINGS, 0, CPU, micro_batch=micro_batch)
+    assert same(finish(training), finish(start(digits)))
+
+
+def test_several_processes_have_no_micro_batches(digits):
+    with pytest.raises(ValueError, match="several processes"):
+        Training(Network(SPEC), digits, SETTINGS, 0, CPU, World(0, 2), micro_batch=20)
+
+
 def test_an_incomplete_last_batch_is_dropped_and_a_large_one_cut(digits):
     assert start(digits, TrainingSettings(epochs=2, batch_size=60, learning_rate=0.1)).steps_total == 6
     assert start(digits, TrainingSettings(epochs=2, batch_size=999, learning_rate=0.1)).steps_total == 2
@@ -142,6 +214,30 @@ def test_score_counts_by_hand(digits):
     assert result.top5 == pytest.approx(100 * (ranks < 5).double().mean().item())
     assert result.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
     assert result.images == 200
+
+
+def test_a_score_for_which_memory_is_short_takes_smaller_batches(digits, monkeypatch):
+    """Above 60 images at once the network finds no memory."""
+    network = finish(start(digits)).network
+    expected = score(network, digits, CPU)
+    sizes = []
+
+    def forward(x):
+        sizes.append(len(x))
+        if len(x) > 60:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return original(x)
+
+    original = network.forward
+    monkeypatch.setattr(network, "forward", forward)
+    found = score(network, digits, CPU)
+    assert sizes == [200, 100, *[50] * 4]
+    assert (found.top1, found.top5, found.images) == (expected.top1, expected.top5, expected.images)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-6)
+    monkeypatch.setattr(network, "forward", lambda x: forward(torch.cat([x] * 61)))
+    with pytest.raises(torch.OutOfMemoryError):  # of a single image
+        score(network, digits, CPU)
+    assert sizes[-1] == 61
 
 
 def test_recalibration_fits_moments_and_nothing_else(digits):

@@ -65,7 +65,7 @@ def _archive_folder(word: str) -> Path:
     """The folder of entries that is meant."""
     from pipeline.archive import archive_files
     from pipeline.errors import UserError
-    from pipeline.status_files import find_experiments
+    from pipeline.status.experiment import find_experiments
 
     if next(archive_files(Path(word)), None):
         return Path(word)
@@ -77,9 +77,9 @@ def _archive_folder(word: str) -> Path:
 
 
 def _current(listing: "Listing", folder: Path) -> "Settings | None":
-    """The settings that the experiment has now; see :mod:`pipeline.status_facts` for how they are told."""
-    from pipeline.status_facts import current_facts
-    from pipeline.status_files import known_facts
+    """The settings that the experiment has now; see :mod:`pipeline.status.facts` for how they are told."""
+    from pipeline.status.experiment import known_facts
+    from pipeline.status.facts import current_facts
 
     facts = current_facts((shared.facts for shared in listing.settings), known_facts(folder.parent))
     return next((shared for shared in listing.settings if shared.facts is facts), None)
@@ -150,6 +150,8 @@ def _show(
         shown["FLOPs / 1x"] = rows["relative_flops"].map("{:.3f}".format)
         shown["memory"] = rows["memory_bytes"].map(lambda size: f"{size / 1024:.1f} KiB")
         shown["fitness"] = rows["fitness"].map("{:.2f}".format)
+        if rows["micro_batch"].notna().any():
+            shown["micro-batch"] = rows["micro_batch"].astype("string").fillna("-")
         shown[["machine", "settings", "key"]] = rows[["machine", "settings", "key"]]
         formats: dict[str, Any] = {"top1": "{:.2f}".format, "loss": "{:.4f}".format, "seconds": "{:.1f}".format}
         print(shown.to_string(index=False, na_rep="-", formatters=formats), end="\n\n")
@@ -162,7 +164,7 @@ def _show(
 
 def _remark(shared: "Settings", current: "Settings | None", listing: "Listing") -> str:
     """What distinguishes settings from the current ones (or the newest), by the names of facts."""
-    from pipeline.status_facts import differences
+    from pipeline.status.facts import differences
 
     if shared is current:
         return " (current)"

@@ -46,12 +46,14 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
     from pipeline.errors import UserError
     from pipeline.files import write_json
     from pipeline.inheritance import load_network
+    from pipeline.memory import enough_memory
     from pipeline.training import score
 
     network = load_network(weights)
     spec = network.spec
     if (info.channels, info.size, len(info.classes)) != (spec.channels, spec.size, spec.classes):
         raise UserError(f"{weights} was trained on other images than these", "name files of one experiment")
-    result = score(network, images, execution)
+    with enough_memory(f"scoring {weights}", "one image is too much: use a machine with more memory"):
+        result = score(network, images, execution)
     rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(result).items()}
     write_json(output, {**rounded, "network": asdict(spec)})

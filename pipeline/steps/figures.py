@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.steps.measurements import add_measurements, read_generations, read_rows, read_scores, read_searches
 from pipeline.steps.options import path
-from pipeline.steps.tables import add_measurements, read_generations, read_rows, read_scores, read_searches
 
 if TYPE_CHECKING:
     from pipeline.figures import Curve
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
         render,
     )
     from pipeline.files import replacing
-    from pipeline.results import proxy_points
+    from pipeline.proxy import proxy_points
 
     rows = read_rows(arguments)
     generations = read_generations(arguments.scores)

@@ -20,7 +20,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the best genome; of equals the cheaper one."""
     from pipeline.errors import UserError
     from pipeline.evolution import fitness, rank
-    from pipeline.populations import SCORES, TIMINGS, Best, join_generations, read_individuals, write_best
+    from pipeline.populations import (
+        SCORES,
+        TIMINGS,
+        Best,
+        join_generations,
+        read_individuals,
+        read_micro_batch,
+        write_best,
+    )
 
     generations = [read_individuals(path) for path in arguments.scores]
     place = {
@@ -36,7 +44,18 @@ def run(arguments: argparse.Namespace) -> None:
     best = rank(scored, arguments.penalty, 1)[0]
     assert best.top1 is not None
     value = round(fitness(best.top1, best.relative_flops, arguments.penalty), 6)
-    found = Best(arguments.search, best.genome, best.top1, best.relative_flops, value, *place[best.genome], len(place))
+    generation, slot = place[best.genome]
+    found = Best(
+        arguments.search,
+        best.genome,
+        best.top1,
+        best.relative_flops,
+        value,
+        generation,
+        slot,
+        len(place),
+        read_micro_batch(arguments.scores[generation], slot),
+    )
     join_generations(arguments.scores, SCORES, arguments.history)
     join_generations(arguments.timings, TIMINGS, arguments.timing)
     write_best(arguments.output, found)

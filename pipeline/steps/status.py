@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.status import Best, RowSummary, SearchSummary, Summary, TrainingSummary
+    from pipeline.status.pace import Pace
+    from pipeline.status.searches import Best, SearchSummary
+    from pipeline.status.summary import Summary
+    from pipeline.status.trainings import RowSummary, TrainingSummary
 
 #: Seconds between two looks of --watch.
 EVERY = 5.0
@@ -47,7 +50,7 @@ def _seconds(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the status once, or again and again."""
-    from pipeline.status_files import find_experiments
+    from pipeline.status.experiment import find_experiments
 
     folders = find_experiments(arguments.experiment)
 
@@ -64,8 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _look(folders: Sequence[Path], *, as_json: bool) -> str:
-    from pipeline.status import summarise
-    from pipeline.status_files import read_experiment
+    from pipeline.status.reader import read_experiment
+    from pipeline.status.summary import summarise
 
     summaries = [summarise(read_experiment(folder), time.time()) for folder in folders]
     if as_json:
@@ -123,9 +126,9 @@ def full(summary: "Summary", folder: Path, now: datetime) -> str:
     lines = [f"{summary.name}  ({folder})  {now:%Y-%m-%d %H:%M:%S}", ""]
     lines += _aligned([*_head(summary, now)])
     if summary.searches:
-        lines += ["", *_searches(summary, now)]
+        lines += ["", *_searches(summary)]
     if summary.rows:
-        lines += ["", *_rows(summary)]
+        lines += ["", *_rows(summary, now)]
     if summary.problems:
         lines += ["", *(f"cannot be read: {problem}" for problem in summary.problems[:_PROBLEMS])]
         if len(summary.problems) > _PROBLEMS:
@@ -147,7 +150,7 @@ def several(summaries: Sequence["Summary"], now: datetime) -> str:
                 _of(sum(s.done for s in searches), _sum([s.total for s in searches])) if searches else "",
                 _of(sum(row.trained == row.seeds == row.scored for row in summary.rows), len(summary.rows)),
                 f"{max(scores):.2f}" if scores else "",
-                _left(_left_of_stage(summary), now, summary),
+                _left(_seconds_left(summary, summary.stage), now, summary),
                 _alive(summary),
             )
         )
@@ -155,7 +158,7 @@ def several(summaries: Sequence["Summary"], now: datetime) -> str:
 
 
 def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
-    from pipeline.status import STAGES
+    from pipeline.status.summary import STAGES
 
     marks = {stage: "x" if stage in summary.finished_stages else " " for stage in STAGES}
     if summary.stage in marks:
@@ -177,19 +180,35 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
         damaged = f", {summary.damaged:,} set aside as damaged" if summary.damaged else ""
         lines.append(("archive", f"{summary.archived:,} candidates{damaged}"))
     if summary.pace is not None:
-        pace = summary.pace
-        lines.append(
-            (
-                "pace",
-                f"{pace.candidates_per_hour:,.0f} candidates an hour, {pace.seconds_each:.1f} s each, "
-                f"{pace.side_by_side:.1f} side by side",
-            )
-        )
+        lines.append(("pace", _pace(summary.pace)))
+    if summary.stage != "finished":
+        lines.append(("work left" if summary.alive is False else "expected end", _end(summary, now)))
     return lines
 
 
-def _searches(summary: "Summary", now: datetime) -> list[str]:
-    header = ("search", "generation", "in it", "candidates", "reused", "diverged", "failed", "left")
+def _pace(pace: "Pace") -> str:
+    each = f"{pace.seconds_each:.2g} s" if pace.seconds_each < 10 else _duration(pace.seconds_each)
+    beside = f", {pace.side_by_side:.1f} side by side" if pace.side_by_side > 1 else ""
+    return f"{pace.candidates_per_hour:,.0f} candidates an hour; one takes {each}{beside}"
+
+
+def _end(summary: "Summary", now: datetime) -> str:
+    """When the trainings will be over, or those of which it is known."""
+    waiting = [stage for stage in ("supernet", "search", "retraining") if stage not in summary.finished_stages]
+    left = {stage: _seconds_left(summary, stage) for stage in waiting}
+    known = {stage: seconds for stage, seconds in left.items() if seconds is not None}
+    if not left:
+        return "moments: all trainings are done"
+    if len(known) == len(left):
+        return _left(sum(known.values()), now, summary) or "not in years"
+    parts = [f"{stage} {_left(seconds, now, summary) or 'not in years'}" for stage, seconds in known.items()]
+    parts.append(f"{', '.join(stage for stage in waiting if stage not in known)} not known yet")
+    return "; ".join(parts)
+
+
+def _searches(summary: "Summary") -> list[str]:
+    # The most wanted columns first: a narrow terminal cuts off what stands on the right.
+    header = ("search", "generation", "candidates", "in all", "failed", "left", "diverged", "reused")
     table = [header]
     for search in summary.searches:
         table.append(
@@ -198,14 +217,14 @@ def _searches(summary: "Summary", now: datetime) -> list[str]:
                 _of(search.generation, search.generations),
                 _of(search.in_generation, search.of_generation),
                 _of(search.done, search.total),
-                str(search.reused),
-                str(search.diverged),
                 str(search.failed),
-                "finished" if search.finished else _left(search.seconds_left, now, summary) or "not known yet",
+                "finished" if search.finished else _about(search.seconds_left) or "not known yet",
+                str(search.diverged),
+                str(search.reused),
             )
         )
     best: list[Sequence[str]] = [
-        ("best so far", "top-1 %", "fitness", "FLOPs / 1x", "FLOPs", "memory", "found in", "genome")
+        ("best so far", "top-1 %", "fitness", "FLOPs / 1x", "genome", "FLOPs", "memory", "found in")
     ]
     best += [_best(search.name, search.best) for search in summary.searches]
     return [*_aligned(table), "", *_aligned(best)]
@@ -227,14 +246,14 @@ def _best(name: str, best: "Best | None") -> tuple[str, ...]:
         f"{best.top1:.2f}",
         f"{best.fitness:.2f}",
         f"{best.relative_flops:.3f}",
+        format_genome(best.genome),
         _millions(best.flops),
         "-" if best.memory_bytes is None else f"{best.memory_bytes / 1024:.1f} KiB",
         f"generation {best.generation}",
-        format_genome(best.genome),
     )
 
 
-def _rows(summary: "Summary") -> list[str]:
+def _rows(summary: "Summary", now: datetime) -> list[str]:
     table = [("row", "trained", "scored", "test top-1 %", "training")]
     for row in summary.rows:
         table.append(
@@ -242,10 +261,9 @@ def _rows(summary: "Summary") -> list[str]:
         )
     lines = _aligned(table)
     trainings = sum(row.seeds - row.trained for row in summary.rows)
-    if trainings and summary.rows_seconds_left is not None:
-        lines.append(
-            f"{trainings} training{'s' * (trainings > 1)} left, about {_duration(summary.rows_seconds_left)} of work"
-        )
+    left = _left(summary.rows_seconds_left, now, summary)
+    if trainings and left:
+        lines.append(f"{trainings} training{'s' * (trainings > 1)} left, {left}")
     return lines
 
 
@@ -257,10 +275,8 @@ def _accuracy(row: "RowSummary") -> str:
 
 def _current(row: "RowSummary") -> str:
     """The trainings of a row that have been started and are not done."""
-    started = [
-        (seed, training) for seed, training in enumerate(row.trainings) if training.started and not training.done
-    ]
-    return "; ".join(f"seed {seed}: {_training(training)}" for seed, training in started)
+    started = [training for training in row.trainings if training.started and not training.done]
+    return "; ".join(f"seed {training.seed}: {_training(training)}" for training in started)
 
 
 def _training(training: "TrainingSummary") -> str:
@@ -282,27 +298,32 @@ def _alive(summary: "Summary") -> str:
         return f"running ({where}), {age}"
     if summary.alive is None:
         return f"cannot be asked from here ({where or 'no record of it'}), {age}"
-    return f"not running, {age}"
+    return f"not running, {age}; the command that started it goes on from here"
 
 
-def _left_of_stage(summary: "Summary") -> float | None:
-    """Seconds until the present stage ends."""
-    if summary.stage == "supernet" and summary.supernet is not None:
+def _seconds_left(summary: "Summary", stage: str) -> float | None:
+    """Seconds that a stage still takes; None where that is not known."""
+    if stage == "supernet" and summary.supernet is not None:
         return summary.supernet.seconds_left
-    return {"search": summary.searches_seconds_left, "retraining": summary.rows_seconds_left}.get(summary.stage)
+    return {"search": summary.searches_seconds_left, "retraining": summary.rows_seconds_left}.get(stage)
 
 
 def _left(seconds: float | None, now: datetime, summary: "Summary") -> str:
     """A time left, with the time of day when it is over unless the run is dead; '' where it is not known."""
-    if seconds is None or seconds > _FAR:
-        return ""
-    if seconds < 1:
-        return "moments"
-    if summary.alive is False:
-        return f"about {_duration(seconds)}"
+    about = _about(seconds)
+    if seconds is None or not about or seconds < 1 or summary.alive is False:
+        return about
     end = now + timedelta(seconds=seconds)
     day = "" if end.date() == now.date() else f"{end:%Y-%m-%d} "
-    return f"about {_duration(seconds)} (until {day}{end:%H:%M})"
+    time_of_day = f"{end:%H:%M:%S}" if seconds < 3600 else f"{end:%H:%M}"
+    return f"{about} (until {day}{time_of_day})"
+
+
+def _about(seconds: float | None) -> str:
+    """A time left; '' where it is not known."""
+    if seconds is None or seconds > _FAR:
+        return ""
+    return "moments" if seconds < 1 else f"about {_duration(seconds)}"
 
 
 def _duration(seconds: float) -> str:

@@ -1,0 +1,205 @@
+"""The tables of an experiment as a person reads them: Markdown and LaTeX, with what follows from them in sentences."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from pipeline.genome import format_genome
+from pipeline.grid import Grid, latex, markdown, wrap
+from pipeline.progress import duration
+from pipeline.proxy import ProxyPoint, proxy_sentence
+from pipeline.published import LATER, find_table
+from pipeline.results import Row, pareto_front, results_table
+from pipeline.verdicts import verdicts
+
+_Text = Callable[[float], str]
+
+_RESULT_NOTE = (
+    "*: on the Pareto front of the binary rows. FLOPs: millions of operations for one image, a binary "
+    "multiply-accumulate counted as 1/64, batch norms and pooling as in the paper's table for this network. The "
+    "speedup is theoretical: FLOPs of the full-precision 1x network over those of the row, not a measured time. "
+    "Memory: weights of convolutions and classifier, in 10^6 bits and in bytes. Accuracy: on the test set, mean ± "
+    "sample standard deviation over seeds (a single seed has no ±)."
+)
+
+_TIMING_NOTE = (
+    "A device-hour is an hour in which one process of a training has its device: a GPU, or on a CPU the process's "
+    "threads. A training of several processes ('2 × cuda') takes several of them in an hour; trainings that share a "
+    "GPU side by side count it once each. Wall time is that of the clock. 'reused' are evaluations that the archive "
+    "had, 'saved' what they took when they were made; a candidate that the same search had trained before it was "
+    "interrupted counts as reused. The last line counts every distinct candidate once, whichever search trained it."
+)
+
+
+def results_markdown(rows: Sequence[Row], points: Sequence[ProxyPoint], published: str | None) -> str:
+    """The table of results and, below it, what follows from it in sentences."""
+    front = ", ".join(row.model for row in pareto_front(rows))
+    parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE)]
+    parts += _verdict_section(rows)
+    parts += ["## Pareto front", wrap(f"Binary rows, cheapest first: {front or 'none'}.")]
+    parts += ["## Proxy", wrap(proxy_sentence(points))]
+    parts += _published_section(rows, published) if published else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _verdict_section(rows: Sequence[Row]) -> list[str]:
+    found = verdicts(rows)
+    if not found:
+        return []
+    parts = ["## Verdict", wrap(_verdict_note(rows))]
+    for verdict in found:
+        sentences = [wrap(f"  - {sentence}", "    ") for sentence in verdict.sentences]
+        parts.append("\n".join([wrap(f"- **{verdict.model}** ({verdict.headline})", "  "), *sentences]))
+    return parts
+
+
+def _verdict_note(rows: Sequence[Row]) -> str:
+    if all(row.top1.seeds == 1 for row in rows):
+        return (
+            "There is one seed for each row, so there are no intervals: the sentences compare single trainings, and a "
+            "small difference means nothing."
+        )
+    note = (
+        "'More accurate' means that the whole interval, mean ± standard deviation, lies above the other's; "
+        "'not told apart', that they overlap."
+    )
+    single = any(row.top1.seeds == 1 for row in rows)
+    return f"{note} A row with a single seed has no interval, only its value." if single else note
+
+
+def _published_section(rows: Sequence[Row], published: str) -> list[str]:
+    table = find_table(published)
+    note = (
+        "'published only': a network of the paper that is no row of this experiment. 'quoted': another method, whose "
+        "figures the paper quotes."
+    )
+    narrow = sorted({row.spec.base_width for row in rows if row.spec.base_width != 1})
+    if narrow:
+        widths = ", ".join(f"{width:g}" for width in narrow)
+        note += f" The published figures are of base width 1, those measured here of {widths}: they do not compare."
+    later = [
+        f"- {result.method} ({result.network}{f', {result.flops:g}M FLOPs' if result.flops else ''}): "
+        f"{result.top1:g} ({result.source})"
+        for result in LATER
+        if result.dataset == table.dataset
+    ]
+    return [
+        f"## Beside {table.title} of the paper ({table.dataset})",
+        markdown(_published_grid(rows, published)),
+        wrap(note),
+        wrap(f"For context, other published top-1 of binary networks on {table.dataset} (%):"),
+        "\n".join(later),
+    ]
+
+
+def proxy_markdown(points: Sequence[ProxyPoint]) -> str:
+    """The scores of candidates beside what became of them, and what that says."""
+    return _document("Proxy", _proxy_grid(points), proxy_sentence(points))
+
+
+def timing_markdown(times: Iterable[Mapping[str, Any]], balance: Sequence[Mapping[str, Any]]) -> str:
+    """The account of time, and how evenly the shards were loaded."""
+    return _document("Time", _timing_grid(times), _TIMING_NOTE, _balance_sentence(balance))
+
+
+def results_latex(rows: Sequence[Row], published: str | None) -> str:
+    """The same tables for LaTeX with the package booktabs, every special character escaped."""
+    grids = [_results_grid(rows)] + ([_published_grid(rows, published)] if published else [])
+    head = "% needs \\usepackage{booktabs}; the speedup is theoretical, not a measured time; *: on the Pareto front"
+    return "\n\n".join([head, *map(latex, grids)]) + "\n"
+
+
+def _results_grid(rows: Sequence[Row]) -> Grid:
+    front = pareto_front(rows)
+    headers = ["model", "FLOPs (M)", "speedup (theoretical)", "Mbit", "memory", "top-1 %", "top-5 %", "seeds", "genome"]
+    lines = [
+        [
+            row.model + (" *" if row in front else ""),
+            _four_digits(row.cost.flops / 1e6),
+            f"{row.speedup:.1f}×",
+            _four_digits(row.cost.bits / 1e6),
+            _memory(row.cost.bytes),
+            str(row.top1),
+            "" if row.top5 is None else str(row.top5),
+            str(row.top1.seeds),
+            _short_genome(row.spec.genome),
+        ]
+        for row in rows
+    ]
+    return Grid(headers, lines).keep(lambda header, cells: header != "top-5 %" or any(cells))
+
+
+def _published_grid(rows: Sequence[Row], published: str) -> Grid:
+    """Measured and published figures side by side; a measure that the table does not print is left out."""
+    table = [line for line in results_table(rows, published) if line["published_model"]]
+    measures: list[tuple[str, str, _Text, str, _Text]] = [
+        ("FLOPs (M)", "flops_m", _four_digits, "published_flops_m", "{:g}".format),
+        ("speedup (theoretical)", "speedup_theoretical", "{:.1f}×".format, "published_speedup", "{:.1f}×".format),
+        ("Mbit", "memory_mbit", _four_digits, "published_memory_mbit", "{:g}".format),
+        ("top-1 %", "top1_mean", "{:.2f}".format, "published_top1", "{:.2f}".format),
+        ("top-5 %", "top5_mean", "{:.2f}".format, "published_top5", "{:.2f}".format),
+    ]
+    printed = [measure for measure in measures if any(line[measure[3]] is not None for line in table)]
+    headers = ["model", *(header for name, *_ in printed for header in (name, "published"))]
+    lines = []
+    for line in table:
+        cells = [line["model"] if line["source"] == "measured" else f"{line['model']} ({line['source']})"]
+        for _, here, text_here, there, text_there in printed:
+            cells += [_cell(line[here], text_here), _cell(line[there], text_there)]
+        lines.append(cells)
+    return Grid(headers, lines)
+
+
+def _proxy_grid(points: Sequence[ProxyPoint]) -> Grid:
+    headers = ["model", "genome", "score as a candidate, %", "trained in full, top-1 %"]
+    lines = [[point.model, _short_genome(point.genome), f"{point.score:.2f}", str(point.top1)] for point in points]
+    return Grid(headers, lines, words=2)
+
+
+def _timing_grid(times: Iterable[Mapping[str, Any]]) -> Grid:
+    headers = ["name", "kind", "device", "machine", "trainings", "wall time of one", "device-hours"]
+    headers += ["reused", "saved device-hours"]
+    lines = [
+        [
+            *(time[column] for column in ("name", "kind", "device", "machine")),
+            str(time["trainings"]),
+            "" if time["seconds_per_training"] is None else duration(time["seconds_per_training"]),
+            f"{time['device_hours']:.4f}",
+            "" if time["reused_share"] is None else f"{time['reused']} ({100 * time['reused_share']:.0f} %)",
+            _cell(time["saved_device_hours"], "{:.4f}".format),
+        ]
+        for time in times
+    ]
+    return Grid(headers, lines, words=4).keep(lambda _, cells: any(cells))
+
+
+def _balance_sentence(balance: Sequence[Mapping[str, Any]]) -> str:
+    if not balance:
+        return "Every generation was evaluated in one job."
+    values = [line["longest_over_mean"] for line in balance]
+    return (
+        f"Shards: the longest trained {statistics.median(values):.2f} times as long as the mean of its generation "
+        f"(median over {len(values)} generations; {max(values):.2f} in the worst); balance.csv has them all."
+    )
+
+
+def _short_genome(genome: Sequence[float]) -> str:
+    return f"all {genome[0]:g}" if len(set(genome)) == 1 else format_genome(genome)
+
+
+def _memory(size: float) -> str:
+    return f"{size / 2**10:.1f} KiB" if size < 2**20 else f"{size / 2**20:.2f} MiB"
+
+
+def _four_digits(value: float) -> str:
+    """At least four significant digits, never a power of ten."""
+    return f"{value:.{max(0, 3 - math.floor(math.log10(value)))}f}"
+
+
+def _cell(value: float | None, text: _Text) -> str:
+    return "" if value is None else text(value)
+
+
+def _document(title: str, grid: Grid, *notes: str) -> str:
+    return "\n\n".join([f"# {title}", *([markdown(grid)] if grid.lines else []), *map(wrap, notes)]) + "\n"

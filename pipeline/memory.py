@@ -1,0 +1,63 @@
+"""Running out of memory: how it is told from other errors, and what is tried then.
+
+>>> list(micro_batches(100))
+[50, 25, 13]
+>>> list(micro_batches(15))
+[]
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pipeline.errors import UserError
+
+#: Images below which the moments of a batch norm are too noisy to learn with.
+FEWEST_IMAGES = 8
+
+# torch has a class of its own for GPUs alone. The first two are said by torch, of a GPU and of main memory, the third
+# by the libraries of a GPU, the others by oneDNN and C++ where the system gives no more.
+_SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "could not create a primitive", "bad_alloc")
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that a GPU's or the machine's memory did not suffice.
+
+    >>> ran_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 16 bytes"))
+    True
+    >>> ran_out_of_memory(RuntimeError("shapes do not fit"))
+    False
+    """
+    if isinstance(error, RuntimeError):
+        return type(error).__name__ == "OutOfMemoryError" or any(sign in str(error) for sign in _SIGNS)
+    return isinstance(error, MemoryError)
+
+
+def micro_batches(batch: int) -> Iterator[int]:
+    """Numbers of images to compute at once in place of a whole batch, the largest first, each about half of the last.
+
+    They end before a micro-batch has fewer than ``FEWEST_IMAGES``.
+    """
+    parts = 2
+    while batch // parts >= FEWEST_IMAGES:
+        yield -(-batch // parts)
+        parts *= 2
+
+
+def in_one_line(error: BaseException) -> str:
+    """What an error says, cut to a length that a sentence can hold."""
+    return " ".join(str(error).split())[:200]
+
+
+@contextmanager
+def enough_memory(work: str, remedy: str) -> Iterator[None]:
+    """Makes one sentence of it where the block, which does ``work``, runs out of memory.
+
+    Raises:
+        UserError: it has.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not ran_out_of_memory(error):
+            raise
+        raise UserError(f"{work} ran out of memory ({in_one_line(error) or 'no more is known'})", remedy) from None

@@ -1,0 +1,148 @@
+"""What was read of an experiment, before anything is made of it. What is not known is None."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.genome import Genome
+
+
+class Finished(NamedTuple):
+    """A training that has ended: when, in seconds of the files' clock, and how long it took."""
+
+    ended: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Training:
+    """The supernet, or one training of a row.
+
+    Attributes:
+        done: its artifact is there.
+        started: there is a log or a saved state of it.
+        epochs: of the whole training.
+        steps_done, steps_total: by the newer of its log and its saved state.
+        seconds: what it took (when done), without interruptions.
+        ended: time of its artifact.
+        steps_per_second: of late.
+        seed: of a row's training.
+    """
+
+    done: bool = False
+    started: bool = False
+    epochs: int | None = None
+    steps_done: int | None = None
+    steps_total: int | None = None
+    seconds: float | None = None
+    ended: float | None = None
+    steps_per_second: float | None = None
+    seed: int | None = None
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, 0 … 1."""
+        if self.done:
+            return 1.0
+        return min(1.0, self.steps_done / self.steps_total) if self.steps_done and self.steps_total else 0.0
+
+    @property
+    def epoch(self) -> int | None:
+        """Epochs that are finished."""
+        return None if self.epochs is None else int(self.share * self.epochs + 1e-9)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By its own pace; None where it has none yet."""
+        if self.done:
+            return 0.0
+        if not self.steps_per_second or self.steps_done is None or self.steps_total is None:
+            return None
+        return max(0, self.steps_total - self.steps_done) / self.steps_per_second
+
+
+class Candidate(NamedTuple):
+    """A proposed genome. ``status`` is None while it has not been evaluated."""
+
+    genome: Genome
+    relative_flops: float | None = None
+    flops: float | None = None
+    memory_bytes: float | None = None
+    status: str | None = None
+    top1: float | None = None
+    reused: bool = False
+
+
+@dataclass(frozen=True)
+class Generation:
+    """A proposed generation. ``scored``: evaluated as a whole, its scores written (for the present λ)."""
+
+    candidates: tuple[Candidate, ...]
+    scored: bool = False
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search: what is planned (None where that is not known) and what has been proposed, in order."""
+
+    name: str
+    algorithm: str | None
+    penalty: float | None
+    generations: int | None
+    population: int | None
+    proposed: tuple[Generation, ...]
+    selected: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: its trainings, and of those on the test set their top-1 in percent."""
+
+    model: str
+    trainings: tuple[Training, ...]
+    top1: tuple[float | None, ...] = ()
+    scored: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """The newest workflow of the folder. ``alive`` is None where it cannot be asked: it runs on another machine."""
+
+    host: str
+    pid: int
+    alive: bool | None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """All that was read of an experiment.
+
+    Attributes:
+        name: of the experiment.
+        planned: whether its configuration was there.
+        data: the images are prepared and divided.
+        images_done, images_total: while they are being prepared.
+        supernet: None where there is none.
+        searches, rows: in the configuration's order.
+        archived, damaged: entries of the archive; those set aside.
+        recent: the newest trainings of candidates.
+        tables: tables and figures are there.
+        run: None where no workflow has left a record.
+        newest: time of the newest file.
+        problems: what could not be read, in sentences.
+    """
+
+    name: str
+    planned: bool = False
+    data: bool = False
+    images_done: int | None = None
+    images_total: int | None = None
+    supernet: Training | None = None
+    searches: tuple[Search, ...] = ()
+    rows: tuple[Row, ...] = ()
+    archived: int = 0
+    damaged: int = 0
+    recent: tuple[Finished, ...] = ()
+    tables: bool = False
+    run: Run | None = None
+    newest: float | None = None
+    problems: tuple[str, ...] = ()

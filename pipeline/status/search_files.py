@@ -1,0 +1,135 @@
+"""Reading how far searches are: from their populations, scores and evaluations, and from the archive."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline.genome import parse_genome
+from pipeline.populations import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed
+from pipeline.status.archive_folder import ArchiveFolder
+from pipeline.status.experiment import Experiment
+from pipeline.status.files import MALFORMED, folders_in, modified, number, size
+from pipeline.status.reading import Candidate, Generation, Search
+from pipeline.status.searches import implied_penalty
+
+#: How far a λ may be from the one that a rounded fitness implies.
+_ROUNDING = 1e-3
+_EVALUATED = tuple(column for column in needed(EVALUATIONS) if column in SCORES)
+
+
+class Proposal(NamedTuple):
+    """A generation's folder and population."""
+
+    folder: Path
+    candidates: tuple[Candidate, ...]
+
+
+class SearchFiles:
+    """The searches of an experiment: their proposals first, then what the archive, read after them, knows of these."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._plan = experiment.plan
+        self._folder = experiment.folder / "search"
+        self._files = experiment.files
+
+    def proposals(self) -> dict[str, list[Proposal]]:
+        """The proposed generations of every search, in the configuration's order."""
+        names = list(self._plan.searches) if self._plan else folders_in(self._folder)
+        return {name: self._populations(name) for name in names}
+
+    def searches(self, proposals: Mapping[str, list[Proposal]], archive: ArchiveFolder) -> tuple[Search, ...]:
+        """The searches, with what is known of their candidates."""
+        return tuple(self._search(name, populations, archive) for name, populations in proposals.items())
+
+    def _populations(self, name: str) -> list[Proposal]:
+        """The proposed generations in their order, up to the first that is missing."""
+        found: list[Proposal] = []
+        while not self._plan or len(found) < self._plan.generations:
+            folder = self._folder / name / f"generation_{len(found):03d}"
+            candidates = self._population(folder)
+            if candidates is None:
+                break
+            found.append(Proposal(folder, candidates))
+        return found
+
+    def _population(self, folder: Path) -> tuple[Candidate, ...] | None:
+        path = folder / "population.csv"
+        rows = self._files.table(path, POPULATION)
+        try:
+            return None if rows is None else tuple(_proposed(row) for row in rows)
+        except MALFORMED as error:
+            self._files.complain(f"{path} holds no population: {error}")
+            return None
+
+    def _search(self, name: str, populations: list[Proposal], archive: ArchiveFolder) -> Search:
+        planned = self._plan.searches.get(name) if self._plan else None
+        penalty = planned.penalty if planned else self._penalty_of_scores(populations)
+        selected = bool(size(self._folder / name / "best.json"))
+        return Search(
+            name,
+            planned.algorithm if planned else None,
+            penalty,
+            self._plan.generations if self._plan else None,
+            self._plan.population if self._plan else None,
+            tuple(self._generation(folder, candidates, penalty, archive) for folder, candidates in populations),
+            selected,
+        )
+
+    def _penalty_of_scores(self, populations: list[Proposal]) -> float | None:
+        """λ as the written scores imply it, where no configuration says it."""
+        for folder, _ in populations:
+            for row in self._files.table(folder / "scores.csv", needed(SCORES)) or []:
+                implied = _implied(row)
+                if implied is not None:
+                    return round(implied, 3)
+        return None
+
+    def _generation(
+        self, folder: Path, candidates: tuple[Candidate, ...], penalty: float | None, archive: ArchiveFolder
+    ) -> Generation:
+        """What is known of a generation's candidates: from its scores, from its shards' tables, from the archive."""
+        scores = self._files.table(folder / "scores.csv", needed(SCORES))
+        if scores is not None:
+            implied = next((value for value in map(_implied, scores) if value is not None), None)
+            scored = penalty is None or implied is None or abs(implied - penalty) < _ROUNDING
+            tables, timings = [folder / "scores.csv"], [folder / "timing.csv"]
+        else:
+            scored = False
+            tables, timings = sorted(folder.glob("evaluations_*.csv")), sorted(folder.glob("timing_*.csv"))
+        known = {row["genome"]: row for path in tables for row in self._files.table(path, _EVALUATED) or []}
+        reused = {
+            row["genome"] for path in timings for row in self._files.table(path, TIMINGS) or [] if row["reused"] == "1"
+        }
+        proposed_at = None if scored else modified(folder / "population.csv")
+        try:
+            by_genome = {
+                parse_genome(text): (row["status"], _top1_of(row), text in reused) for text, row in known.items()
+            }
+        except MALFORMED as error:
+            self._files.complain(f"{folder} holds no evaluations: {error}")
+            by_genome, scored = {}, False
+        evaluated = []
+        for candidate in candidates:
+            outcome = by_genome.get(candidate.genome)
+            if outcome is None and not scored:
+                outcome = archive.outcome(candidate.genome, proposed_at)
+            if outcome is not None:
+                candidate = candidate._replace(status=outcome[0], top1=outcome[1], reused=outcome[2])
+            evaluated.append(candidate)
+        return Generation(tuple(evaluated), scored)
+
+
+def _proposed(row: Mapping[str, str]) -> Candidate:
+    flops, relative, memory = (number(row[name]) for name in ("flops", "relative_flops", "memory_bytes"))
+    return Candidate(parse_genome(row["genome"]), relative, flops, memory)
+
+
+def _top1_of(row: Mapping[str, str]) -> float | None:
+    return number(row["top1"], most=100) if row["top1"] else None
+
+
+def _implied(row: Mapping[str, str]) -> float | None:
+    try:
+        return implied_penalty(*(number(row[name]) for name in ("top1", "relative_flops", "fitness")))
+    except ValueError:
+        return None

@@ -1,0 +1,104 @@
+"""How far an experiment is, made of what was read of it.
+
+Whatever is not known (no configuration in the folder yet, an unreadable file) is None, and so is what follows from it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pipeline.status.pace import PAUSE, Pace, pace
+from pipeline.status.reading import Reading, Run
+from pipeline.status.searches import SearchSummary, summarise_searches
+from pipeline.status.trainings import RowSummary, TrainingSummary, rows_seconds_left, summarise_row, summarise_training
+
+Stage = Literal["data", "supernet", "search", "retraining", "evaluation", "tables", "finished"]
+STAGES: tuple[Stage, ...] = ("data", "supernet", "search", "retraining", "evaluation", "tables")
+
+#: Seconds without a new file after which a run that cannot be asked is taken for dead; three times the longest
+#: candidate, where that is more.
+SILENCE = 15 * 60.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How far an experiment is. Ages and times left in seconds; ``alive`` None: it cannot be told from here.
+
+    ``rows_seconds_left`` is what the missing trainings of rows need, at the pace of the finished ones.
+    """
+
+    name: str
+    stage: Stage
+    finished_stages: tuple[Stage, ...]
+    planned: bool
+    alive: bool | None
+    run: Run | None
+    last_sign: float | None
+    clock_ahead: float | None
+    images_done: int | None
+    images_total: int | None
+    supernet: TrainingSummary | None
+    searches: tuple[SearchSummary, ...]
+    searches_seconds_left: float | None
+    pace: Pace | None
+    archived: int
+    damaged: int
+    rows: tuple[RowSummary, ...]
+    rows_seconds_left: float | None
+    problems: tuple[str, ...] = field(default=())
+
+
+def summarise(reading: Reading, now: float) -> Summary:
+    """The summary of what was read at the time ``now`` (of this machine's clock, seconds since the epoch)."""
+    finished = finished_stages(reading)
+    age = None if reading.newest is None else now - reading.newest
+    searches, left = summarise_searches(reading.searches, reading.recent)
+    done = len(finished) == len(STAGES)
+    return Summary(
+        name=reading.name,
+        stage="finished" if done else next(stage for stage in STAGES if stage not in finished),
+        finished_stages=finished,
+        planned=reading.planned,
+        alive=seems_alive(reading, age),
+        run=reading.run,
+        last_sign=None if age is None else max(0.0, age),
+        clock_ahead=-age if age is not None and age < -PAUSE else None,
+        images_done=reading.images_done,
+        images_total=reading.images_total,
+        supernet=None if reading.supernet is None else summarise_training(reading.supernet),
+        searches=searches,
+        searches_seconds_left=left,
+        pace=pace(reading.recent),
+        archived=reading.archived,
+        damaged=reading.damaged,
+        rows=tuple(map(summarise_row, reading.rows)),
+        rows_seconds_left=rows_seconds_left(reading.rows),
+        problems=reading.problems,
+    )
+
+
+def finished_stages(reading: Reading) -> tuple[Stage, ...]:
+    """The stages whose files are all there. Only Snakemake knows whether they are of the present configuration."""
+    # Without a configuration only the tables tell that there are no more rows to come.
+    every_row = bool(reading.rows) and (reading.planned or reading.tables)
+    trained = every_row and all(training.done for row in reading.rows for training in row.trainings)
+    scored = trained and all(row.scored == len(row.trainings) for row in reading.rows)
+    complete: dict[Stage, bool] = {
+        "data": reading.data,
+        "supernet": reading.supernet.done if reading.supernet else reading.planned,
+        "search": all(search.selected for search in reading.searches) and (bool(reading.searches) or reading.planned),
+        "retraining": trained,
+        "evaluation": scored,
+        "tables": scored and reading.tables,
+    }
+    return tuple(stage for stage in STAGES if complete[stage])
+
+
+def seems_alive(reading: Reading, age: float | None) -> bool | None:
+    """Whether a workflow runs: as its process says, or, where that cannot be asked, its newest file.
+
+    A fresh file proves nothing then (None), a long silence says that none does.
+    """
+    if reading.run is not None and reading.run.alive is not None:
+        return reading.run.alive
+    longest = max((training.seconds for training in reading.recent), default=0.0)
+    return False if age is None or age > max(SILENCE, 3 * longest) else None

@@ -1,0 +1,126 @@
+"""Reading how far trainings are: from their artifacts, saved states and logs."""
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import UserError
+from pipeline.status.experiment import Experiment
+from pipeline.status.facts import training_settings
+from pipeline.status.files import MALFORMED, folders_in, modified, number, size
+from pipeline.status.logs import Progress, log_progress
+from pipeline.status.plan import NAME as PLAN
+from pipeline.status.reading import Row, Training
+
+
+class TrainingFiles:
+    """The trainings of an experiment."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._plan = experiment.plan
+        self._folder = experiment.folder
+        self._files = experiment.files
+
+    def rows(self) -> tuple[Row, ...]:
+        """The rows of the table, in the configuration's order."""
+        return tuple(self._row(model) for model in self._models())
+
+    def supernet(self) -> Training | None:
+        """That of the supernet; None where there is to be none."""
+        if self._plan and not self._plan.supernet:
+            return None
+        folder = self._folder / "supernet"
+        subset = self._subset_size if folder.exists() else None
+        return self._training(
+            folder / "supernet.h5", self._folder / "logs" / "pretrain_supernet.log", "supernet", subset
+        )
+
+    @cached_property
+    def _subset_size(self) -> int | None:
+        try:
+            with open(self._folder / "splits" / "subset.csv", "rb") as file:
+                return max(0, sum(1 for _ in file) - 1)
+        except OSError:
+            return None
+
+    def _models(self) -> list[str]:
+        if self._plan:
+            return list(self._plan.models)
+        return sorted({*folders_in(self._folder / "retrain"), *folders_in(self._folder / "evaluation")})
+
+    def _row(self, model: str) -> Row:
+        folder, scores = self._folder / "retrain" / model, self._folder / "evaluation" / model
+        if self._plan:
+            seeds = list(range(self._plan.seeds))
+        else:
+            names = [*folders_in(folder), *(path.stem for path in scores.glob("seed_*.json"))]
+            seeds = sorted({int(match[1]) for name in names if (match := re.fullmatch(r"seed_(\d{1,9})", name))})
+        trainings = []
+        for seed in seeds:
+            log = self._folder / "logs" / "retrain" / f"{model}_{seed}.log"
+            training = self._training(folder / f"seed_{seed}" / "weights.h5", log, "retrain", None)
+            trainings.append(replace(training, seed=seed))
+        top1 = [self._top1(scores / f"seed_{seed}.json") for seed in seeds]
+        return Row(model, tuple(trainings), tuple(top1), sum(score is not None for score in top1))
+
+    def _top1(self, path: Path) -> float | None:
+        record = self._files.record(path)
+        try:
+            return None if record is None else number(record["top1"], most=100)
+        except MALFORMED:
+            self._files.complain(f"{path} holds no score of a network")
+            return None
+
+    def _training(self, weights: Path, log: Path, section: str, images: int | None) -> Training:
+        """One training. ``images`` is what it learns from, where that is not the whole train set."""
+        settings = self._settings(section)
+        epochs = settings["epochs"] if settings else None
+        if size(weights):
+            record = self._files.record(weights.with_name("timing.json")) or {}
+            seconds = record.get("seconds") if isinstance(record, dict) else None
+            known = seconds if isinstance(seconds, int | float) and 0 < seconds < math.inf else None
+            return Training(True, True, epochs, seconds=known, ended=modified(weights))
+        progress, state = log_progress(log), weights.with_name(f"{weights.stem}.state.h5")
+        if not state.exists():
+            if progress is None:
+                return Training(started=log.exists(), epochs=epochs)
+            return Training(False, True, epochs, progress.done, progress.total, steps_per_second=progress.per_second)
+        done, total, speed = self._saved(state, settings, images, progress)
+        return Training(False, True, epochs, done, total, steps_per_second=speed)
+
+    def _settings(self, section: str) -> dict[str, Any] | None:
+        """A training's settings, where the configuration is there."""
+        try:
+            return training_settings(self._plan.config[section]) if self._plan else None
+        except MALFORMED as error:
+            self._files.complain(f"{self._folder / PLAN} has no {section}: {error}")
+            return None
+
+    def _saved(
+        self, path: Path, settings: Mapping[str, Any] | None, images: int | None, progress: Progress | None
+    ) -> tuple[int | None, int | None, float | None]:
+        """Steps done, of how many, and their pace, by a saved state or by the log, whichever is ahead."""
+        from pipeline.tensors import read_tensors
+
+        logged = (progress.done, progress.total, progress.per_second) if progress else (None, None, None)
+        attributes = self._files.attributes(path)
+        try:
+            used = attributes["identity"]["settings"]
+            count = images if images is not None else self._experiment.images.count if self._experiment.images else None
+            if not count or (settings is not None and used != settings):
+                return logged  # the training will not take it up
+            epoch, step = (int(value) for value in read_tensors(path, {"position": (2,)})["position"])
+            steps_per_epoch = max(1, count // min(int(used["batch_size"]), count))
+            done, total = epoch * steps_per_epoch + step, int(used["epochs"]) * steps_per_epoch
+            seconds = float(attributes["seconds"])
+        except (RuntimeError, *MALFORMED) as error:
+            if attributes and path.exists():
+                self._files.complain(error if isinstance(error, UserError) else f"{path} is no saved state: {error}")
+            return logged
+        speed = logged[2] or (done / seconds if done > 0 and 0 < seconds < math.inf else None)
+        return (max(done, progress.done) if progress and progress.total == total else done), total, speed

@@ -1,0 +1,139 @@
+"""What tables and figures read: the rows, the searches, and what was measured of them."""
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.steps.options import path
+
+if TYPE_CHECKING:
+    from pipeline.evolution import Individual
+    from pipeline.genome import Genome
+    from pipeline.results import Measurement, Row, Search
+
+_ALGORITHMS = ("evolution", "random")
+
+
+def add_measurements(parser: argparse.ArgumentParser) -> None:
+    """The flags that tables and figures share: the rows, the searches, and what was measured of them."""
+    models = "rows in their order: MODEL, or MODEL=SEARCH for the genome that a search found"
+    parser.add_argument("--models", nargs="+", type=_model, required=True, metavar="MODEL[=SEARCH]", help=models)
+    searches = "algorithm (evolution or random) and weight of the cost (Eq. 4) of every search"
+    parser.add_argument(
+        "--searches", nargs="*", type=_search, default=[], metavar="SEARCH=ALGORITHM:LAMBDA", help=searches
+    )
+    path(parser, "--evaluations", "accuracies on the test set (evaluation/MODEL/seed_N.json)", nargs="+")
+    several(parser, "--scores", "scored candidates of every search (search/SEARCH/history.csv)")
+    path(parser, "--row-scores", "rows scored as candidates (proxy/evaluations.csv)", required=False)
+    several(parser, "--best", "what the searches found (search/SEARCH/best.json)")
+    parser.add_argument("--published", help="put a published table beside it: table1 or table2")
+
+
+def several(parser: argparse.ArgumentParser, flag: str, help: str) -> None:
+    """A flag that takes any number of files, none included."""
+    path(parser, flag, help, required=False, nargs="*", default=[])
+
+
+def _model(text: str) -> tuple[str, str | None]:
+    name, _, search = text.partition("=")
+    return name, search or None
+
+
+def _search(text: str) -> tuple[str, str, float]:
+    name, _, how = text.partition("=")
+    algorithm, _, penalty = how.partition(":")
+    if algorithm not in _ALGORITHMS:
+        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=ALGORITHM:LAMBDA, such as A=evolution:4")
+    return name, algorithm, float(penalty)
+
+
+def read_rows(arguments: argparse.Namespace) -> "list[Row]":
+    """The rows of the table, from the flags of ``add_measurements``.
+
+    Raises:
+        UserError: a file is missing or damaged, a row has no evaluation, or a row names an unknown search.
+    """
+    from pipeline.errors import UserError
+    from pipeline.results import collect_rows
+
+    searches = read_searches(arguments)
+    unknown = next((search for _, search in arguments.models if search and search not in searches), None)
+    if unknown:
+        raise UserError(f"there is no search '{unknown}' for a row to come from", "name it with --searches")
+    models = {model: searches[search] if search else None for model, search in arguments.models}
+    return collect_rows(models, map(read_measurement, arguments.evaluations), arguments.published)
+
+
+def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":
+    """The searches by name, with what they found where ``--best`` says so."""
+    from pipeline.populations import read_best
+    from pipeline.results import Search
+
+    found = {best.search: best for best in map(read_best, arguments.best)}
+    return {name: Search(name, algorithm, penalty, found.get(name)) for name, algorithm, penalty in arguments.searches}
+
+
+def read_measurement(path: Path) -> "Measurement":
+    """One evaluation; its model and seed are in its path, evaluation/MODEL/seed_N.json.
+
+    Raises:
+        UserError: the file is missing, or it is not what the step 'evaluate' writes.
+    """
+    from pipeline.errors import UserError
+    from pipeline.files import read_json
+    from pipeline.networks import NetworkSpec
+    from pipeline.results import Measurement
+
+    record = read_json(path)
+    try:
+        values = record["network"]
+        spec = NetworkSpec(**{**values, "genome": tuple(float(ratio) for ratio in values["genome"])})
+        top5 = record["top5"]
+        accuracies = float(record["top1"]), None if top5 is None else float(top5)
+        return Measurement(path.parent.name, _seed_in(path.stem), *accuracies, spec)
+    except (KeyError, TypeError, ValueError):
+        raise UserError(f"{path} is no evaluation", "delete it, and it is made again") from None
+
+
+def _seed_in(name: str) -> int:
+    """The number in 'seed_3'. Raises ValueError where there is none."""
+    found = re.search(r"_(\d+)$", name)
+    if found is None:
+        raise ValueError(f"'{name}' has no number")
+    return int(found[1])
+
+
+def read_generations(paths: Sequence[Path]) -> "dict[str, list[list[Individual]]]":
+    """The scored candidates of each search, by generation, from search/SEARCH/history.csv.
+
+    Raises:
+        UserError: a file is missing, or it is no search's history.
+    """
+    return {path.parent.name: _read_history(path) for path in paths}
+
+
+def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
+    """What genomes scored as candidates, in a search or as rows of the table."""
+    from pipeline.genome import parse_genome
+    from pipeline.populations import read_evaluations
+
+    generations = read_generations(arguments.scores)
+    individuals = [individual for search in generations.values() for generation in search for individual in generation]
+    scores = [(individual.genome, individual.top1) for individual in individuals if individual.top1 is not None]
+    rows = read_evaluations([arguments.row_scores] if arguments.row_scores else []).values()
+    return scores + [(parse_genome(row["genome"]), float(row["top1"])) for row in rows if row["top1"]]
+
+
+def _read_history(path: Path) -> "list[list[Individual]]":
+    from pipeline.errors import UserError
+    from pipeline.files import read_csv
+    from pipeline.populations import read_individuals
+
+    generations: dict[int, list[Individual]] = {}
+    for row, individual in zip(read_csv(path, ("generation",)), read_individuals(path), strict=True):
+        if not row["generation"].isdecimal():
+            raise UserError(f"{path} is no search's history", "delete it, and it is made again")
+        generations.setdefault(int(row["generation"]), []).append(individual)
+    return [generations[number] for number in sorted(generations)]

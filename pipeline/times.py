@@ -1,0 +1,163 @@
+"""What an experiment took: wall time and device-hours, and how evenly its shards were loaded."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from pipeline.balance import longest_over_mean
+from pipeline.genome import Genome
+
+
+@dataclass(frozen=True)
+class TrainingTime:
+    """What one full training took, by the clock. ``device`` is cpu or cuda, ``threads`` those of a CPU.
+
+    ``processes`` took its steps together, each with a GPU, or with so many threads, of its own. Where their number
+    changed at an interruption, it is the last one.
+    """
+
+    seconds: float
+    device: str
+    threads: int
+    machine: str
+    processes: int = 1
+
+    @property
+    def device_seconds(self) -> float:
+        """Of all processes together."""
+        return self.seconds * self.processes
+
+
+@dataclass(frozen=True)
+class CandidateTime:
+    """What one candidate's training took when it was trained; ``reused`` where the archive had it."""
+
+    search: str
+    genome: Genome
+    seconds: float
+    reused: bool
+    machine: str
+    generation: int = 0
+    shard: int = 0
+
+
+TIMING = (
+    "name",
+    "kind",
+    "trainings",
+    "seconds_per_training",
+    "device_hours",
+    "reused",
+    "reused_share",
+    "saved_device_hours",
+    "device",
+    "machine",
+)
+
+
+def timing_table(
+    trainings: Mapping[str, Sequence[TrainingTime]],
+    candidates: Sequence[CandidateTime],
+    supernet: TrainingTime | None = None,
+) -> list[dict[str, Any]]:
+    """Wall time and device-hours of every row, the supernet and every search, with the columns ``TIMING``.
+
+    A device-hour is an hour in which one process of a training has its device: a GPU, or on a CPU its threads. A
+    training of several processes takes several of them in an hour. A search's own trainings are those that the archive
+    did not have, ``saved_device_hours`` what the others took when they were made. The last line counts every distinct
+    candidate once, whichever search trained it.
+
+    Args:
+        trainings: the full trainings of each row, one for each seed.
+        candidates: every evaluation of every search.
+        supernet: None where no supernet was trained.
+    """
+    lines = [_training_line(name, "row", times) for name, times in trainings.items()]
+    if supernet is not None:
+        lines.append(_training_line("supernet", "supernet", [supernet]))
+    searches = dict.fromkeys(candidate.search for candidate in candidates)
+    lines += [_search_line(search, [time for time in candidates if time.search == search]) for search in searches]
+    distinct = {candidate.genome: candidate.seconds for candidate in candidates}
+    full = [time for times in trainings.values() for time in times] + ([supernet] if supernet else [])
+    seconds = [*(time.seconds for time in full), *distinct.values()]
+    device_seconds = sum(time.device_seconds for time in full) + sum(distinct.values())
+    reused = len(candidates) - len(distinct) if candidates else None
+    saved = sum(candidate.seconds for candidate in candidates) - sum(distinct.values()) if candidates else None
+    total = _timing_line("everything", "total", seconds, device_seconds, reused, len(candidates), saved)
+    return [*lines, total]
+
+
+BALANCE = ("search", "generation", "shards", "longest_over_mean")
+
+
+def balance_table(candidates: Sequence[CandidateTime]) -> list[dict[str, Any]]:
+    """How well the shards of every generation were balanced, with the columns ``BALANCE``.
+
+    Generations in one piece have no line, nor have those in which nothing was trained.
+    """
+    seconds: dict[tuple[str, int], dict[int, float]] = {}
+    for time in candidates:
+        shards = seconds.setdefault((time.search, time.generation), {})
+        shards[time.shard] = shards.get(time.shard, 0.0) + (0.0 if time.reused else time.seconds)
+    return [
+        {
+            "search": search,
+            "generation": generation,
+            "shards": len(shards),
+            "longest_over_mean": round(longest_over_mean(list(shards.values())), 3),
+        }
+        for (search, generation), shards in seconds.items()
+        if len(shards) > 1 and any(shards.values())
+    ]
+
+
+def _training_line(name: str, kind: str, times: Sequence[TrainingTime]) -> dict[str, Any]:
+    devices = dict.fromkeys(map(_devices, times))
+    machines = dict.fromkeys(time.machine for time in times)
+    return _timing_line(
+        name,
+        kind,
+        [time.seconds for time in times],
+        sum(time.device_seconds for time in times),
+        device="; ".join(devices),
+        machine="; ".join(machines),
+    )
+
+
+def _devices(time: TrainingTime) -> str:
+    """What a training had: 'cuda', '4 × cuda', '2 × cpu, 3 threads'."""
+    device = time.device if time.device != "cpu" else f"cpu, {time.threads} thread{'s' * (time.threads != 1)}"
+    return device if time.processes == 1 else f"{time.processes} × {device}"
+
+
+def _search_line(name: str, times: Sequence[CandidateTime]) -> dict[str, Any]:
+    own = [time.seconds for time in times if not time.reused]
+    saved = [time.seconds for time in times if time.reused]
+    machines = dict.fromkeys(time.machine for time in times if time.machine)
+    return _timing_line(name, "search", own, sum(own), len(saved), len(times), sum(saved), machine="; ".join(machines))
+
+
+def _timing_line(
+    name: str,
+    kind: str,
+    seconds: Sequence[float],
+    device_seconds: float,
+    reused: int | None = None,
+    evaluations: int | None = None,
+    saved: float | None = None,
+    device: str = "",
+    machine: str = "",
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "kind": kind,
+        "trainings": len(seconds),
+        "seconds_per_training": round(fmean(seconds), 2) if seconds else None,
+        "device_hours": round(device_seconds / 3600, 6),
+        "reused": reused,
+        "reused_share": round(reused / evaluations, 4) if reused is not None and evaluations else None,
+        "saved_device_hours": None if saved is None else round(saved / 3600, 6),
+        "device": device,
+        "machine": machine,
+    }
