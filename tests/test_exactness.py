@@ -84,7 +84,7 @@ def integers(monkeypatch):
     """Integers however small the product."""
     if not integer_products.available():
         pytest.skip("this processor has no fast products of bytes (VNNI), or torch no operators for them")
-    monkeypatch.setattr(integer_products, "LEAST_MACS", 0)
+    monkeypatch.setattr(integer_products, "LEAST_MACS", dict.fromkeys(integer_products.LEAST_MACS, 0.0))
 
 
 SHAPES = {
@@ -126,7 +126,7 @@ def test_integers_round_once_and_give_the_gradients_of_floats(integers, channels
 
 def test_small_products_stay_floats(integers, monkeypatch):
     convolution, x = BinaryConvolution(8, 16, 3, padding=1, bias=False), torch.zeros(2, 8, 4, 4)
-    monkeypatch.setattr(integer_products, "LEAST_MACS", 2 * 4 * 4 * 8 * 16 * 9 + 1)
+    monkeypatch.setitem(integer_products.LEAST_MACS, torch.float32, 2 * 4 * 4 * 8 * 16 * 9 + 1)
     assert not integer_products.worthwhile(x, convolution, torch.float32)
     assert integer_products.worthwhile(torch.zeros(3, 8, 4, 4), convolution, torch.float32)
     assert not integer_products.worthwhile(x.double(), convolution, torch.float64)

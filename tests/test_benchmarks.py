@@ -1,0 +1,18 @@
+"""Every benchmark runs; what it says of so short a run means nothing."""
+
+import subprocess
+import sys
+
+import pytest
+from workflow import ROOT
+
+PROGRAMS = ("training", "ablation", "generation", "growth", "exactness", "gpu --device cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_it_prints_its_table(program):
+    words = [sys.executable, "-m", *f"benchmarks.{program} --quick".split()]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "| --- |" in done.stdout
