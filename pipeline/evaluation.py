@@ -58,9 +58,8 @@ class Task:
 
         self.execution.apply()
         device = self.execution.device
-        with enough_memory(f"loading {self.images}", "fewer workers (search.workers) need less"):
-            subset = load_images(self.images, device, self.subset, self.loaders)
-            validation = load_images(self.images, device, self.validation, self.loaders)
+        subset = load_images(self.images, device, self.subset, self.loaders)
+        validation = load_images(self.images, device, self.validation, self.loaders)
         return Evaluator(
             self.spec, self.settings, subset, validation, start, self.recalibrate, self.seed, self.execution
         )
@@ -178,18 +177,33 @@ def _in_turn(task: Task, genomes: Sequence[Genome], archive: Archive) -> Iterato
         if known is not None:
             yield genome, Result(*known, reused=True)
             continue
-        evaluator = evaluator or task.prepare()
+        if evaluator is None:
+            with enough_memory(f"loading {task.images}", "give the job more memory"):
+                evaluator = task.prepare()
         yield genome, _attempt(evaluator, genome)
 
 
-_worker: Evaluator | None = None
+class _Worker:
+    """What a worker process evaluates with. It loads when its first candidate comes, whose outcome says what failed."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._evaluator: Evaluator | None = None
+
+    def evaluate(self, genome: Genome, micro_batch: int | None) -> tuple[Evaluation, Timing]:
+        if self._evaluator is None:
+            self._evaluator = self._task.prepare()
+        return self._evaluator.evaluate(genome, micro_batch)
+
+
+_worker: _Worker | None = None
 
 
 def _start_worker(task: Task, parent: int) -> None:
     global _worker
     collect_rarely()
     end_with(parent)
-    _worker = task.prepare()
+    _worker = _Worker(task)
 
 
 def _work(genome: Genome, micro_batch: int | None) -> Outcome:
@@ -197,7 +211,7 @@ def _work(genome: Genome, micro_batch: int | None) -> Outcome:
     return _attempt(_worker, genome, micro_batch)
 
 
-def _attempt(evaluator: Evaluator, genome: Genome, micro_batch: int | None = None) -> Outcome:
+def _attempt(evaluator: Evaluator | _Worker, genome: Genome, micro_batch: int | None = None) -> Outcome:
     """The evaluation, or what went wrong; a MemoryError for any want of memory."""
     try:
         return evaluator.evaluate(genome, micro_batch)
@@ -224,7 +238,8 @@ def _side_by_side(
         except BrokenProcessPool:
             raise UserError(
                 "a worker was killed, perhaps for want of memory",
-                "run it again: finished candidates are kept; fewer workers (search.workers) need less memory",
+                "run it again: finished candidates are kept; fewer workers (search.workers, on a GPU "
+                "search.candidates_per_gpu) need less memory",
             ) from None
         finally:
             pool.shutdown(cancel_futures=True)

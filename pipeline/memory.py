@@ -24,11 +24,13 @@ def ran_out_of_memory(error: BaseException) -> bool:
 
     >>> ran_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 16 bytes"))
     True
-    >>> ran_out_of_memory(RuntimeError("shapes do not fit"))
+    >>> ran_out_of_memory(RuntimeError("could not create a primitive descriptor for a convolution"))
     False
     """
     if isinstance(error, RuntimeError):
-        return type(error).__name__ == "OutOfMemoryError" or any(sign in str(error) for sign in _SIGNS)
+        # oneDNN says nearly the same of what it cannot do at all.
+        text = str(error).replace("could not create a primitive descriptor", "")
+        return type(error).__name__ == "OutOfMemoryError" or any(sign in text for sign in _SIGNS)
     return isinstance(error, MemoryError)
 
 

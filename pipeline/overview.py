@@ -7,6 +7,7 @@ failure is shown as it is.
 import re
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 
 from pipeline.partition import DECISION
 from pipeline.progress import Progress, log, say
@@ -40,9 +41,14 @@ class Overview:
         self._last: deque[str] = deque(maxlen=_KEPT)
 
     def follow(self, lines: Iterable[str]) -> None:
-        """Shows progress until the output ends."""
+        """Shows progress until the output ends.
+
+        It reads to the end even where nothing can be shown any more, such as on a terminal that is gone: Snakemake
+        would wait for ever for somebody to read on.
+        """
         for line in lines:
-            self._read(line.rstrip("\n"))
+            with suppress(OSError):
+                self._read(line.rstrip("\n"))
 
     def _read(self, line: str) -> None:
         self._last.append(line)

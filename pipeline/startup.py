@@ -21,5 +21,9 @@ def leave(code: int) -> None:
     """Ends this process with everything written and closed, but without taking its libraries down one by one."""
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+        try:
+            if stream is not None:  # closed by whoever started this process
+                stream.flush()
+        except OSError:
+            code = code or 120  # as Python itself ends then
     os._exit(code)

@@ -58,6 +58,15 @@ def test_workers_change_nothing(task, archive, tmp_path):
     assert first == second and len(first) == len(GENOMES)
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_cannot_be_loaded_is_named(task, archive, tmp_path, workers):
+    """Not taken for a worker that was killed."""
+    broken = tmp_path / "broken.h5"
+    broken.write_bytes(task.images.read_bytes()[:2000])
+    with pytest.raises(UserError, match=r"broken\.h5"):
+        evaluate_all(replace(task, images=broken), GENOMES, archive, workers, "A")
+
+
 def fail(monkeypatch, error, genome=GENOMES[1], times=99):
     """Makes the training of one genome fail for so many times."""
     original = Evaluator.evaluate

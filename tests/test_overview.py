@@ -86,3 +86,13 @@ def test_what_failed_before_any_step_is_shown(said):
 def test_whether_jobs_ask_for_gpus_is_told(said):
     decision = "execution.device is auto: the partition gpu has GPUs, and jobs ask for them\n"
     assert said(decision + START, 0).splitlines()[0].endswith(decision.strip())
+
+
+def test_it_reads_on_where_nothing_can_be_shown_any_more(monkeypatch):
+    def gone(*_: object, **__: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("sys.stderr", type("Gone", (), {"write": gone, "flush": gone, "isatty": lambda _: False})())
+    lines = iter(START.splitlines() + FAILURE.splitlines())
+    Overview("f").follow(lines)
+    assert next(lines, None) is None

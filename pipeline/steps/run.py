@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -92,7 +93,8 @@ def _follow(command: list[str], title: str) -> int:
     reader.start()
     code = _wait_for(process, overview.interrupt)
     reader.join()
-    overview.close(code)
+    with suppress(OSError):  # nobody sees it any more
+        overview.close(code)
     return code
 
 
