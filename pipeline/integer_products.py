@@ -42,9 +42,9 @@ def convolution(
     Raises:
         RuntimeError, AttributeError, TypeError: this build of torch has no such operators.
     """
-    channels = signs.shape[0]
-    scales = scale.expand(channels).contiguous()
-    zeros = torch.zeros(channels, dtype=torch.int32)
+    # One scale for all channels: as many as there are channels would be read one by one, in every step.
+    scales = scale.reshape(1)
+    zeros = torch.zeros(1, dtype=torch.int32)
     geometry = [list(stride), list(padding), [1, 1], 1]  # dilation and groups last
     packed = torch.ops.onednn.qconv_prepack(signs, scales, 1.0, 0, *geometry, list(bits.shape))
     return torch.ops.onednn.qconv2d_pointwise(  # type: ignore[no-any-return]
