@@ -1,6 +1,7 @@
 """Accuracy after training: the engine against plain float32 modules, over several seeds on the embedded digits.
 
     python -m benchmarks.exactness
+    python -m benchmarks.exactness --genomes 4,4,4,4,4,4 --first-seed 10 --seeds 20     # fresh seeds for one network
     python -m benchmarks.exactness --quick
 
 Both train the same networks from the same weights on the same images in the same order with the same augmentation and
@@ -25,7 +26,8 @@ from benchmarks.plain import PlainNetwork
 from benchmarks.timing import table
 from pipeline.__main__ import main as step
 from pipeline.config import ROOT, read_config
-from pipeline.genome import Genome, format_genome
+from pipeline.errors import UserError
+from pipeline.genome import Genome, format_genome, parse_genome
 from pipeline.hardware import Execution, describe_machine, resolve
 from pipeline.images import ImageSource
 from pipeline.model import Network, initialise
@@ -46,15 +48,17 @@ GENOMES: tuple[Genome, ...] = (
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, default=10, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--genomes", type=_genome, nargs="+", default=GENOMES, help="in place of the three")
     parser.add_argument("--bfloat16", action="store_true", help="also where it is emulated, which is slow")
     parser.add_argument("--quick", action="store_true", help="two seeds, two epochs, one network")
     arguments = parser.parse_args()
     config = read_config([ROOT / "config.yaml"])
     recipe: TrainingSettings = from_mapping(TrainingSettings, config["retrain"])
-    genomes = GENOMES
     if arguments.quick:
-        arguments.seeds, recipe, genomes = 2, replace(recipe, epochs=2), GENOMES[:1]
+        arguments.seeds, recipe, arguments.genomes = 2, replace(recipe, epochs=2), GENOMES[:1]
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     FLOAT32.apply()
     with tempfile.TemporaryDirectory() as folder:
         train, test = Path(folder) / "train.h5", Path(folder) / "test.h5"
@@ -81,19 +85,25 @@ def main() -> None:
         half = Execution("cpu", "bfloat16", 1)
         ways["engine bfloat16"] = lambda network, seed: train_by_engine(network, images, recipe, seed, half)
     width = config["network"]["base_width"]
-    print(f"{describe_machine()}, {arguments.seeds} seeds, {recipe.epochs} epochs, base width {width:g}\n")
+    print(f"{describe_machine()}, seeds {seeds[0]} to {seeds[-1]}, {recipe.epochs} epochs, base width {width:g}\n")
     rows = []
-    for genome in genomes:
+    for genome in arguments.genomes:
         spec = NetworkSpec("vgg_small", genome, width, info.channels, info.size)
-        scores = {
-            name: [_score(way(_fresh(spec, seed), seed), unseen) for seed in range(arguments.seeds)]
-            for name, way in ways.items()
-        }
+        scores = {name: [_score(way(_fresh(spec, seed), seed), unseen) for seed in seeds] for name, way in ways.items()}
         plain = scores["plain float32"]
         for name, values in scores.items():
             mean = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
             rows.append([format_genome(genome), name, mean, _verdict(plain, values) if name != "plain float32" else ""])
     print(table(["genome", "trained by", "top-1 %", "against plain float32"], rows))
+
+
+def _genome(text: str) -> Genome:
+    try:
+        genome = parse_genome(text)
+        _ = NetworkSpec("vgg_small", genome).widths  # has the network as many genes?
+        return genome
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _fresh(spec: NetworkSpec, seed: int) -> Network:
