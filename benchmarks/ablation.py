@@ -8,7 +8,9 @@ All ways take turns in one run, on one thread as candidates are trained. The par
 - channels last: weights and images lie channel by channel, not pixel by pixel;
 - bfloat16: float32 (where the hardware has bfloat16; else the engine computes in float32 anyway);
 - integers: the forward products of binary layers in the engine's precision;
-- vectorised binarisation: Eq. 1 by comparisons that give truth values and a mask for the gradient, and no integers;
+- compiled kernels: pooling, batch norm, binarisation and crops by torch's operators;
+- vectorised binarisation: Eq. 1 by comparisons that give truth values and a mask for the gradient, without
+  integers and compiled kernels;
 - whole batches: images cropped, mirrored and normalised one by one, by torchvision in the same process;
 - fused descent: torch's ordinary step of gradient descent;
 - memory kept: what is freed goes back to the system after every step.
@@ -30,7 +32,7 @@ import pipeline.training
 from benchmarks.timing import heading, interleave, ratio, steps_rate, table
 from benchmarks.training import ImagesOneByOne
 from benchmarks.workloads import engine_training, random_images, recipe
-from pipeline import integer_products
+from pipeline import integer_products, kernels
 from pipeline.binarisation import BinaryConvolution
 from pipeline.hardware import Execution, keep_freed_memory, resolve
 from pipeline.networks import NetworkSpec, uniform_genome
@@ -84,7 +86,8 @@ def _measure(spec: NetworkSpec, batch: int, arguments: argparse.Namespace) -> di
         "channels last": (_contiguous(fresh()), nullcontext),
         **({"bfloat16": (fresh(plain), nullcontext)} if execution != plain else {}),
         "integers": (fresh(), partial(patch.dict, integer_products.LEAST_MACS, _NEVER)),
-        "vectorised binarisation": (fresh(), partial(patch.object, BinaryConvolution, "forward", _by_masks)),
+        **({"compiled kernels": (fresh(), _torchs_operators)} if kernels.loaded() else {}),
+        "vectorised binarisation": (fresh(), _masks),
         "whole batches": (_one_by_one(fresh(), spec, images), nullcontext),
         "fused descent": (fresh(), partial(patch.object, pipeline.training, "sgd", _ordinary_descent)),
         "memory kept": (fresh(), _memory_given_back),
@@ -164,6 +167,21 @@ class _SelectedWeight(torch.autograd.Function):
     @staticmethod
     def backward(ctx: object, *grads: Tensor) -> tuple[Tensor, None]:
         return grads[0].float(), None
+
+
+@contextmanager
+def _torchs_operators() -> Iterator[None]:
+    loaded = kernels.loaded()
+    kernels.unload()
+    yield
+    if loaded:
+        kernels.load()
+
+
+@contextmanager
+def _masks() -> Iterator[None]:
+    with _torchs_operators(), patch.object(BinaryConvolution, "forward", _by_masks):
+        yield
 
 
 def _by_masks(self: BinaryConvolution, x: Tensor) -> Tensor:

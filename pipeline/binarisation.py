@@ -126,11 +126,15 @@ class BinaryConvolution(nn.Conv2d):
     it is computed in the autocast precision, in which ±scale and {0, 1} lose next to nothing.
     """
 
+    def result_type(self, x: Tensor) -> torch.dtype:
+        """The autocast precision, or the weight's own."""
+        device = x.device.type
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
+
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of the binarised input, (N, O, H', W')."""
-        device = x.device.type
-        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
-        if integer_products.worthwhile(x, self, dtype):
+        dtype = self.result_type(x)
+        if integer_products.worthwhile(x.shape, self, dtype):
             return _IntegerConvolution.apply(x, self.weight, self.stride, self.padding, dtype)  # type: ignore[no-any-return]
         return F.conv2d(
             binarise_activation(x, dtype), binarise_weight(self.weight, dtype), None, self.stride, self.padding

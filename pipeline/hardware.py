@@ -25,12 +25,14 @@ class Execution:
         precision: 'float32' or 'bfloat16' (autocast; parameters and batch-norm moments stay float32).
         threads: CPU threads of one process.
         gpu: number of the GPU, where a training has one for each of its processes; None for the default one.
+        compiled: on the CPU, whether small operations run in compiled kernels where there is a compiler.
     """
 
     device_type: str
     precision: str
     threads: int
     gpu: int | None = None
+    compiled: bool = True
 
     @cached_property
     def device(self) -> "torch.device":
@@ -47,7 +49,7 @@ class Execution:
         return torch.autocast(self.device_type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def apply(self) -> None:
-        """Prepares this process: the number of threads, and memory that is kept between steps."""
+        """Prepares this process: the number of threads, memory that is kept between steps, compiled kernels."""
         import torch
 
         torch.set_num_threads(self.threads)
@@ -55,6 +57,20 @@ class Execution:
             torch.cuda.set_device(self.device)
         if self.device_type == "cpu":
             keep_freed_memory()
+            _choose_kernels(self.compiled)
+
+
+def _choose_kernels(compiled: bool) -> None:
+    from pipeline import kernels
+    from pipeline.compilation import CompilationError
+    from pipeline.progress import log
+
+    kernels.unload()
+    if compiled:
+        try:
+            kernels.load()
+        except CompilationError as error:
+            log(f"note: trainings take up to a fifth longer than they could, since {error}")
 
 
 def keep_freed_memory() -> None:
@@ -100,7 +116,7 @@ def resolve(settings: ExecutionSettings, process: int | None = None) -> Executio
     gpu = process if device == "cuda" else None
     if gpu is not None:
         _check_gpu(gpu)
-    return Execution(device, precision, settings.threads, gpu)
+    return Execution(device, precision, settings.threads, gpu, compiled=settings.kernels == "auto")
 
 
 def _check_gpu(number: int) -> None:
@@ -146,6 +162,11 @@ def multiplies_bytes() -> bool:
 def _cpu_features() -> set[str]:
     # Intel and AMD write 'flags', 64-bit ARM writes 'Features'.
     return set((_cpu_info("flags") or _cpu_info("Features")).split())
+
+
+def describe_processor() -> str:
+    """Everything about the processor that decides which machine code it runs."""
+    return f"{platform.machine()} {_cpu_info('model name')} {' '.join(sorted(_cpu_features()))}"
 
 
 def describe_machine(device: str = "cpu") -> str:

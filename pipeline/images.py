@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from pipeline import kernels
 from pipeline.randomness import seed_for
 from pipeline.settings import Augmentation
 
@@ -63,12 +64,14 @@ class ImagesInMemory:
     """
 
     def __init__(self, pixels: Tensor, labels: Tensor, normalisation: Normalisation, device: torch.device) -> None:
-        self._pixels = pixels.to(device)
+        self._pixels = pixels.to(device).contiguous()
         self.labels = labels.to(device)
         self._size = pixels.shape[1]
         scale = 255 * torch.tensor(normalisation.std, device=device)
         self._scale = 1 / scale
         self._shift = -255 * torch.tensor(normalisation.mean, device=device) / scale
+        # What becomes of each byte of each channel, for compiled kernels.
+        self._table = self._normalise(torch.arange(256, device=device)[:, None]).T.contiguous()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -84,14 +87,22 @@ class ImagesInMemory:
         """See :class:`ImageSource`."""
         for step in range(start, len(plan)):
             indices = plan[step][part].to(self._pixels.device)
-            pixels = self._pixels[indices]
-            if augmentation != "none":
+            if augmentation == "none":
+                images = self._normalise(self._pixels[indices])
+            else:
                 generator = torch.Generator().manual_seed(seed_for(*address, step))
                 draws = draw_crops(len(plan[step]), self._size, generator, flip=augmentation == "crop-flip")
-                pixels = crop(pixels, *(draw[part] for draw in draws))
-            images = torch.addcmul(self._shift, pixels.float(), self._scale)
+                images = self._crops(indices, *(draw[part] for draw in draws))
             # The bytes lie channel by channel last, which is how convolutions like them; only the view changes.
             yield images.permute(0, 3, 1, 2), self.labels[indices]
+
+    def _crops(self, indices: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        if self._pixels.device.type == "cpu" and kernels.loaded():
+            return kernels.crop(self._pixels, indices, rows, columns, _padding(self._size), self._table)
+        return self._normalise(crop(self._pixels[indices], rows, columns))
+
+    def _normalise(self, pixels: Tensor) -> Tensor:
+        return torch.addcmul(self._shift, pixels.float(), self._scale)
 
 
 def draw_crops(count: int, side: int, generator: torch.Generator, *, flip: bool) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ torch offers this through oneDNN as the operators that its own compiler uses for
 part of its documented interface, so a small product is compared with its known result before they are trusted.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 import torch
@@ -17,18 +18,28 @@ from pipeline.hardware import multiplies_bytes
 #: calls of torch than floats do, about 0.1 ms, in which float32 gets less far than bfloat16.
 LEAST_MACS: dict[torch.dtype, float] = {torch.float32: 1.5e7, torch.bfloat16: 5e7}
 
+#: The same for output pixels of a batch. Each step packs its weights anew, 1.4 ns for each weight on one thread.
+LEAST_PIXELS: dict[torch.dtype, float] = {torch.float32: 128, torch.bfloat16: 400}
 
-def worthwhile(x: Tensor, convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
-    """Whether a binary convolution of this input should be computed in integers, to a result of type ``dtype``."""
-    if x.device.type != "cpu" or dtype not in LEAST_MACS:
+
+def worthwhile(shape: Sequence[int], convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
+    """Whether a binary convolution should be computed in integers.
+
+    Args:
+        shape: of its input (N, C, H, W).
+        convolution: on the device where the input is.
+        dtype: of its result.
+    """
+    if convolution.weight.device.type != "cpu" or dtype not in LEAST_MACS:
         return False
     # What is left of a stride by rounding does not matter here.
-    products = x.shape[0] * x.shape[2] * x.shape[3] * convolution.weight.numel()
-    return products >= LEAST_MACS[dtype] * convolution.stride[0] * convolution.stride[1] and available()
+    pixels = shape[0] * shape[2] * shape[3] / (convolution.stride[0] * convolution.stride[1])
+    enough = pixels >= LEAST_PIXELS[dtype] and pixels * convolution.weight.numel() >= LEAST_MACS[dtype]
+    return enough and available()
 
 
 def convolution(
-    bits: Tensor, signs: Tensor, scale: Tensor, stride: tuple[int, int], padding: tuple[int, int], dtype: torch.dtype
+    bits: Tensor, signs: Tensor, scale: Tensor, stride: Sequence[int], padding: Sequence[int], dtype: torch.dtype
 ) -> Tensor:
     """scale · (bits * signs), rounded once, to the result's type.
 

@@ -6,9 +6,15 @@
 torch.Size([2, 10])
 """
 
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
 import torch
 from torch import Tensor, nn
 
+from pipeline import fusion
 from pipeline.binarisation import BinaryConvolution
 from pipeline.networks import NetworkSpec
 from pipeline.networks.layers import Layer
@@ -19,9 +25,23 @@ class _Add(nn.Module):
         return x + shortcut
 
 
+class _Flatten(torch.autograd.Function):
+    """Flattens (N, C, H, W); the gradient lies in memory as the input does, not as the flattened features."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.shape = x.shape
+        ctx.layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
+        return x.flatten(1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0].reshape(ctx.shape).contiguous(memory_format=ctx.layout)
+
+
 class _Classifier(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.flatten(1))
+        return super().forward(_Flatten.apply(x))
 
 
 def _module(layer: Layer) -> nn.Module:
@@ -55,21 +75,57 @@ class Network(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        last_use = {source: i for i, layer in enumerate(spec.layers) for source in layer.sources}
-        self._program: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = []
-        for i, layer in enumerate(spec.layers):
+        for layer in spec.layers:
             self.add_module(layer.name, _module(layer))
-            done = tuple(source for source in dict.fromkeys(layer.sources) if last_use[source] == i)
-            self._program.append((layer.name, layer.sources, done))
+        self._program = _program(spec.layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, classes)."""
         values = {"input": x}
-        for name, sources, done in self._program:
-            values[name] = self._modules[name](*[values[source] for source in sources])  # type: ignore[misc]
-            for source in done:  # frees feature maps that nothing needs any more
+        for step in self._program:
+            arguments = [values[source] for source in step.sources]
+            for source in step.done:  # frees feature maps that nothing needs any more
                 del values[source]
-        return values[self._program[-1][0]]
+            # By name each time: training on several processes replaces batch norms.
+            modules = [self.get_submodule(name) for name in step.layers]
+            run = partial(fusion.run, modules) if isinstance(modules[-1], BinaryConvolution) else modules[0]
+            values[step.layers[-1]] = run(*arguments)
+        return values[self._program[-1].layers[-1]]
+
+
+class _Step(NamedTuple):
+    """Layers that run one after another, what the first of them reads, and which of that nothing reads later."""
+
+    layers: tuple[str, ...]
+    sources: tuple[str, ...]
+    done: tuple[str, ...]
+
+
+def _program(layers: Sequence[Layer]) -> list[_Step]:
+    """The layers in order, every binary convolution in one step with what leads to it alone."""
+    last_use = {source: i for i, layer in enumerate(layers) for source in layer.sources}
+    steps = []
+    for run in _runs(layers):
+        sources = run[0].sources
+        first = layers.index(run[0])
+        done = tuple(source for source in dict.fromkeys(sources) if last_use[source] == first)
+        steps.append(_Step(tuple(layer.name for layer in run), sources, done))
+    return steps
+
+
+def _runs(layers: Sequence[Layer]) -> list[list[Layer]]:
+    """Layers one by one, but [max-pooling,] batch norm and binary convolution together."""
+    uses = Counter(source for layer in layers for source in layer.sources)
+    runs: list[list[Layer]] = []
+    for layer in layers:
+        run = [layer]
+        for kind in ("batch_norm", "max_pool") if layer.kind == "convolution" and layer.binary else ():
+            before = runs[-1][-1] if runs else None
+            if before is None or (before.kind, (before.name,)) != (kind, run[0].sources) or uses[before.name] > 1:
+                break
+            run = runs.pop() + run
+        runs.append(run)
+    return runs
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:

@@ -13,6 +13,7 @@ Augmentation = Literal["none", "crop", "crop-flip", "resized-crop-flip"]
 Schedule = Literal["milestones", "cosine", "constant"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Kernels = Literal["auto", "torch"]
 
 
 def _setting(help: str, **more: Any) -> Any:
@@ -51,6 +52,10 @@ class ExecutionSettings:
     device: Device = _setting("'auto' takes a GPU where there is one", default="auto")
     precision: Precision = _setting("'auto' takes bfloat16 where the hardware computes in it", default="auto")
     threads: int = _setting("CPU threads of one training", default=1)
+    kernels: Kernels = _setting(
+        "for small operations on the CPU: 'auto' compiles them where there is a C++ compiler, 'torch' takes torch's",
+        default="auto",
+    )
 
 
 @dataclass(frozen=True)

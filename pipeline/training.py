@@ -169,10 +169,12 @@ class Training:
     def _descend(self, gradients: Sequence[Tensor]) -> None:
         # The functional form of torch.optim.SGD. The class imports torch's compiler on its first use, more than a
         # second that every candidate's process would pay.
+        rows = zip(self._parameters, gradients, self._momentum, strict=True)
+        parameters, gradients, momentum = zip(*(_in_memory_order(*row) for row in rows), strict=True)
         sgd(
-            self._parameters,
+            list(parameters),
             list(gradients),
-            list(self._momentum),
+            list(momentum),
             fused=True,
             lr=self.settings.rate_at(self.epoch + self.step / self.steps_per_epoch),
             momentum=self.settings.momentum,
@@ -217,6 +219,17 @@ class Training:
         self.epoch, self.step = (int(value) for value in state["position"])
         self._sums.copy_(state["sums"])
         self.history = [Epoch(int(e), rate, loss, top1) for e, rate, loss, top1 in state["history"].tolist()]
+
+
+def _in_memory_order(parameter: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+    """Equally shaped tensors, seen so that their elements follow each other as the parameter's do in memory.
+
+    The fused step copies whatever lies otherwise, there and back.
+    """
+    tensors = (parameter, *others)
+    if parameter.is_contiguous() or not parameter.is_contiguous(memory_format=torch.channels_last):
+        return tensors
+    return tuple(tensor.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1) for tensor in tensors)
 
 
 def score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int = 500) -> Score:

@@ -11,6 +11,9 @@ from pipeline.images import ImagesInMemory, Normalisation
 
 CPU = Execution("cpu", "float32", 1)
 
+# Tests in this process train as a step does, in compiled kernels where they can be had, in whatever order they run.
+CPU.apply()
+
 # A shell's background job ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

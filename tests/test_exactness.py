@@ -84,7 +84,8 @@ def integers(monkeypatch):
     """Integers however small the product."""
     if not integer_products.available():
         pytest.skip("this processor has no fast products of bytes (VNNI), or torch no operators for them")
-    monkeypatch.setattr(integer_products, "LEAST_MACS", dict.fromkeys(integer_products.LEAST_MACS, 0.0))
+    for name in ("LEAST_MACS", "LEAST_PIXELS"):
+        monkeypatch.setattr(integer_products, name, dict.fromkeys(integer_products.LEAST_MACS, 0.0))
 
 
 SHAPES = {
@@ -105,7 +106,7 @@ def test_integers_round_once_and_give_the_gradients_of_floats(integers, channels
     values = torch.randn(4, channels[0], 9, 9, generator=generator)
     x = values.to(memory_format=torch.channels_last).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-        assert integer_products.worthwhile(x, fast, torch.float32)
+        assert integer_products.worthwhile(x.shape, fast, torch.float32)
         output = fast(x)
     weight = fast.weight.detach()
     signs = torch.where(weight >= 0, 1.0, -1.0)
@@ -125,11 +126,18 @@ def test_integers_round_once_and_give_the_gradients_of_floats(integers, channels
 
 
 def test_small_products_stay_floats(integers, monkeypatch):
-    convolution, x = BinaryConvolution(8, 16, 3, padding=1, bias=False), torch.zeros(2, 8, 4, 4)
+    convolution, worthwhile = BinaryConvolution(8, 16, 3, padding=1, bias=False), integer_products.worthwhile
     monkeypatch.setitem(integer_products.LEAST_MACS, torch.float32, 2 * 4 * 4 * 8 * 16 * 9 + 1)
-    assert not integer_products.worthwhile(x, convolution, torch.float32)
-    assert integer_products.worthwhile(torch.zeros(3, 8, 4, 4), convolution, torch.float32)
-    assert not integer_products.worthwhile(x.double(), convolution, torch.float64)
+    assert not worthwhile((2, 8, 4, 4), convolution, torch.float32)
+    assert worthwhile((3, 8, 4, 4), convolution, torch.float32)
+    assert not worthwhile((2, 8, 4, 4), convolution, torch.float64)
+
+
+def test_products_with_few_pixels_for_many_weights_stay_floats(integers, monkeypatch):
+    convolution, worthwhile = BinaryConvolution(8, 16, 3, 2, 1, bias=False), integer_products.worthwhile
+    monkeypatch.setitem(integer_products.LEAST_PIXELS, torch.bfloat16, 2 * 2 * 2 + 1)
+    assert not worthwhile((2, 8, 4, 4), convolution, torch.bfloat16)
+    assert worthwhile((3, 8, 4, 4), convolution, torch.bfloat16)
 
 
 def _pair(spec: NetworkSpec) -> tuple[Network, PlainNetwork]:

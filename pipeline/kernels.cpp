@@ -1,0 +1,403 @@
+// What a step does besides convolutions, in as few passes over memory as there can be: max-pooling, batch norm and Eq. 1
+// of the paper between two convolutions, forward and backward, for float32 and bfloat16; and the crops of images.
+//
+// Feature maps lie as torch's channels_last: (N, H, W, C), C without gaps. Sums are float32 inside a block of rows and
+// double beyond. Everything is written in vectors of fixed width, which any GNU-compatible compiler translates to what
+// the processor has.
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <omp.h>
+#include <vector>
+
+namespace {
+
+using std::int64_t;
+
+using Half = std::uint16_t; // the bits of a bfloat16
+
+template <typename Scalar, int W> struct VectorOf {
+    typedef Scalar type __attribute__((vector_size(W * sizeof(Scalar))));
+};
+template <typename Scalar, int W> using Vector = typename VectorOf<Scalar, W>::type;
+
+template <int W> Vector<float, W> load(const float *from) {
+    Vector<float, W> values;
+    std::memcpy(&values, from, sizeof values);
+    return values;
+}
+
+template <int W> Vector<float, W> load(const Half *from) {
+    Vector<Half, W> halves;
+    std::memcpy(&halves, from, sizeof halves);
+    auto bits = __builtin_convertvector(halves, Vector<std::uint32_t, W>) << 16;
+    Vector<float, W> values;
+    std::memcpy(&values, &bits, sizeof values);
+    return values;
+}
+
+template <int W> void store(float *to, Vector<float, W> values) { std::memcpy(to, &values, sizeof values); }
+
+// Rounds half to even. A NaN whose upper bits are all zero would become infinite; arithmetic makes no such NaN.
+template <int W> void store(Half *to, Vector<float, W> values) {
+    Vector<std::uint32_t, W> bits;
+    std::memcpy(&bits, &values, sizeof bits);
+    bits = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    auto halves = __builtin_convertvector(bits, Vector<Half, W>);
+    std::memcpy(to, &halves, sizeof halves);
+}
+
+template <int W> void store_bytes(std::uint8_t *to, Vector<std::int32_t, W> values) {
+    auto bytes = __builtin_convertvector(values, Vector<std::uint8_t, W>);
+    std::memcpy(to, &bytes, sizeof bytes);
+}
+
+template <int W> Vector<std::int32_t, W> load_bytes(const std::uint8_t *from) {
+    Vector<std::uint8_t, W> bytes;
+    std::memcpy(&bytes, from, sizeof bytes);
+    return __builtin_convertvector(bytes, Vector<std::int32_t, W>);
+}
+
+// Calls visit<W>(c) for parts of W channels, from c on, that cover them all.
+template <typename Visit> void each_part(int64_t channels, Visit visit) {
+    int64_t c = 0;
+    for (; c + 16 <= channels; c += 16) visit.template operator()<16>(c);
+    if (c + 8 <= channels) visit.template operator()<8>(c), c += 8;
+    if (c + 4 <= channels) visit.template operator()<4>(c), c += 4;
+    for (; c < channels; ++c) visit.template operator()<1>(c);
+}
+
+constexpr int64_t BLOCK = 64; // rows whose sum is taken in float32
+
+// Calls visit(from, to, thread) for blocks of rows, in parallel; the same blocks in the same thread every time.
+template <typename Visit> void each_block(int64_t rows, int threads, Visit visit) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t i = 0; i < (rows + BLOCK - 1) / BLOCK; ++i)
+        visit(i * BLOCK, std::min(rows, (i + 1) * BLOCK), omp_get_thread_num());
+}
+
+// Two sums for each channel, collected by several threads.
+class Sums {
+public:
+    Sums(int64_t channels, int threads) : channels_(channels), threads_(threads), parts_(2 * channels * threads) {}
+
+    template <int W> void add(int thread, int64_t channel, Vector<float, W> first, Vector<float, W> second) {
+        double *part = &parts_[2 * channels_ * thread + channel];
+        for (int i = 0; i < W; ++i) {
+            part[i] += first[i];
+            part[channels_ + i] += second[i];
+        }
+    }
+
+    double total(int which, int64_t channel) const {
+        double sum = 0;
+        for (int thread = 0; thread < threads_; ++thread) sum += parts_[channels_ * (2 * thread + which) + channel];
+        return sum;
+    }
+
+private:
+    int64_t channels_;
+    int threads_;
+    std::vector<double> parts_;
+};
+
+// What is known of each channel, four rows of (C): y = scale · x + shift.
+struct Moments {
+    float *mean, *inverse_deviation, *scale, *shift;
+
+    Moments(float *rows, int64_t channels)
+        : mean(rows), inverse_deviation(rows + channels), scale(rows + 2 * channels), shift(rows + 3 * channels) {}
+};
+
+// Mean and biased variance of every channel.
+template <typename T>
+void measure(const T *x, int64_t rows, int64_t channels, int threads, float *mean, double *variance) {
+    Sums sums(channels, threads);
+    // Relative to the first row, so that nothing is lost where a channel's mean is large beside its deviation.
+    each_block(rows, threads, [&](int64_t from, int64_t to, int thread) {
+        each_part(channels, [&]<int W>(int64_t c) {
+            auto first = load<W>(x + c);
+            Vector<float, W> sum{}, squares{};
+            for (int64_t row = from; row < to; ++row) {
+                auto value = load<W>(x + row * channels + c) - first;
+                sum += value;
+                squares += value * value;
+            }
+            sums.add<W>(thread, c, sum, squares);
+        });
+    });
+    for (int64_t c = 0; c < channels; ++c) {
+        double shifted = sums.total(0, c) / rows;
+        mean[c] = static_cast<float>(load<1>(x + c)[0] + shifted);
+        double found = sums.total(1, c) / rows - shifted * shifted;
+        variance[c] = found < 0 ? 0 : found; // which keeps a NaN
+    }
+}
+
+// 2×2, stride 2: the largest value of each window, and which of the four it is. The first of equals, and NaN before
+// all, as torch has it.
+template <typename T>
+void max_pool(const T *x, int64_t images, int64_t height, int64_t width, int64_t channels, int threads, T *largest,
+              std::uint8_t *winners) {
+    int64_t rows = images * (height / 2), columns = width / 2, below = width * channels;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t row = 0; row < rows; ++row) // even heights only, so that rows of all images follow each other
+        for (int64_t column = 0; column < columns; ++column) {
+            const T *corner = x + 2 * row * below + 2 * column * channels;
+            int64_t out = (row * columns + column) * channels;
+            each_part(channels, [&]<int W>(int64_t c) {
+                const T *others[] = {corner + channels + c, corner + below + c, corner + below + channels + c};
+                auto best = load<W>(corner + c);
+                Vector<std::int32_t, W> winner{};
+                for (int i = 0; i < 3; ++i) {
+                    auto value = load<W>(others[i]);
+                    auto better = (value > best) | (value != value);
+                    best = better ? value : best;
+                    winner = better ? winner * 0 + (i + 1) : winner;
+                }
+                store<W>(largest + out + c, best);
+                if (winners) store_bytes<W>(winners + out + c, winner);
+            });
+        }
+}
+
+// A mask has all bits set where it is true.
+template <int W> void store_truth(float *to, Vector<std::int32_t, W> mask) {
+    store<W>(to, __builtin_convertvector(mask & 1, Vector<float, W>));
+}
+
+template <int W> void store_truth(Half *to, Vector<std::int32_t, W> mask) {
+    auto ones = __builtin_convertvector(mask & 0x3f80, Vector<Half, W>); // 1.0
+    std::memcpy(to, &ones, sizeof ones);
+}
+
+// 1 where scale · x + shift > 1/2, else 0: as bytes, as numbers, or as both.
+template <typename T>
+void binarise(const T *x, int64_t rows, int64_t channels, int threads, const Moments &moments, std::uint8_t *bytes,
+              T *numbers) {
+    each_block(rows, threads, [&](int64_t from, int64_t to, int) {
+        each_part(channels, [&]<int W>(int64_t c) {
+            auto scale = load<W>(moments.scale + c), shift = load<W>(moments.shift + c);
+            for (int64_t row = from; row < to; ++row) {
+                int64_t at = row * channels + c;
+                auto one = load<W>(x + at) * scale + shift > 0.5f;
+                if (bytes) store_bytes<W>(bytes + at, one & 1);
+                if (numbers) store_truth<W>(numbers + at, one);
+            }
+        });
+    });
+}
+
+// The gradient where 0 ≤ y ≤ 1, zero elsewhere.
+template <typename T, int W>
+Vector<float, W> passed(const T *gradient, Vector<float, W> x, Vector<float, W> scale, Vector<float, W> shift) {
+    auto y = x * scale + shift;
+    return ((y >= 0.0f) & (y <= 1.0f)) ? load<W>(gradient) : Vector<float, W>{};
+}
+
+template <typename T>
+void forward(const T *x, T *pooled, std::uint8_t *winners, int64_t images, int64_t height, int64_t width,
+             int64_t channels, const float *gamma, const float *beta, float *running_mean, float *running_variance,
+             double momentum, double epsilon, bool training, float *moment_rows, std::uint8_t *bytes, T *numbers,
+             int threads) {
+    if (pooled) {
+        max_pool(x, images, height, width, channels, threads, pooled, winners);
+        x = pooled, height /= 2, width /= 2;
+    }
+    int64_t rows = images * height * width;
+    Moments moments(moment_rows, channels);
+    std::vector<double> variance(channels);
+    if (training) {
+        measure(x, rows, channels, threads, moments.mean, variance.data());
+        double unbiased = static_cast<double>(rows) / (rows - 1);
+        for (int64_t c = 0; c < channels; ++c) {
+            running_mean[c] += static_cast<float>(momentum * (moments.mean[c] - running_mean[c]));
+            running_variance[c] += static_cast<float>(momentum * (unbiased * variance[c] - running_variance[c]));
+        }
+    } else {
+        std::copy_n(running_mean, channels, moments.mean);
+        std::copy_n(running_variance, channels, variance.data());
+    }
+    for (int64_t c = 0; c < channels; ++c) {
+        moments.inverse_deviation[c] = static_cast<float>(1 / std::sqrt(variance[c] + epsilon));
+        moments.scale[c] = gamma[c] * moments.inverse_deviation[c];
+        moments.shift[c] = beta[c] - moments.mean[c] * moments.scale[c];
+    }
+    binarise(x, rows, channels, threads, moments, bytes, numbers);
+}
+
+// x and the gradient are what forward saw after the pooling and what flows back into the bits. `out` may be the
+// gradient itself where nothing was pooled. Height and width are those before the pooling.
+template <typename T>
+void backward(const T *gradient, const T *x, const std::uint8_t *winners, int64_t images, int64_t height, int64_t width,
+              int64_t channels, float *moment_rows, float *of_gamma, float *of_beta, T *out, int threads) {
+    int64_t columns = winners ? width / 2 : width, lines = images * (winners ? height / 2 : height);
+    int64_t rows = lines * columns;
+    Moments moments(moment_rows, channels);
+    Sums sums(channels, threads);
+    each_block(rows, threads, [&](int64_t from, int64_t to, int thread) {
+        each_part(channels, [&]<int W>(int64_t c) {
+            auto scale = load<W>(moments.scale + c), shift = load<W>(moments.shift + c);
+            auto mean = load<W>(moments.mean + c);
+            Vector<float, W> sum{}, product{};
+            for (int64_t row = from; row < to; ++row) {
+                auto value = load<W>(x + row * channels + c);
+                auto flow = passed<T, W>(gradient + row * channels + c, value, scale, shift);
+                sum += flow;
+                product += flow * (value - mean);
+            }
+            sums.add<W>(thread, c, sum, product);
+        });
+    });
+    // Through y, and through the mean and the deviation, which all values moved:
+    // scale · (flow - mean of flow - (x - mean) / variance · mean of flow · (x - mean)).
+    std::vector<float> level(channels), slope(channels);
+    for (int64_t c = 0; c < channels; ++c) {
+        double inverse = moments.inverse_deviation[c], scale = moments.scale[c];
+        of_beta[c] = static_cast<float>(sums.total(0, c));
+        of_gamma[c] = static_cast<float>(sums.total(1, c) * inverse);
+        level[c] = static_cast<float>(scale * sums.total(0, c) / rows);
+        slope[c] = static_cast<float>(scale * inverse * inverse * sums.total(1, c) / rows);
+    }
+    auto through = [&]<int W>(int64_t at, int64_t c) {
+        auto value = load<W>(x + at), scale = load<W>(moments.scale + c);
+        auto flow = passed<T, W>(gradient + at, value, scale, load<W>(moments.shift + c));
+        return scale * flow - load<W>(level.data() + c) - load<W>(slope.data() + c) * (value - load<W>(moments.mean + c));
+    };
+    if (!winners) {
+        each_block(rows, threads, [&](int64_t from, int64_t to, int) {
+            each_part(channels, [&]<int W>(int64_t c) {
+                for (int64_t row = from; row < to; ++row) {
+                    int64_t at = row * channels + c;
+                    store<W>(out + at, through.template operator()<W>(at, c));
+                }
+            });
+        });
+        return;
+    }
+    int64_t below = width * channels;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t line = 0; line < lines; ++line)
+        for (int64_t column = 0; column < columns; ++column) {
+            T *corner = out + 2 * line * below + 2 * column * channels;
+            int64_t in = (line * columns + column) * channels;
+            each_part(channels, [&]<int W>(int64_t c) {
+                auto flow = through.template operator()<W>(in + c, c);
+                auto winner = load_bytes<W>(winners + in + c);
+                T *window[] = {corner + c, corner + channels + c, corner + below + c, corner + below + channels + c};
+                for (int i = 0; i < 4; ++i) store<W>(window[i], winner == i ? flow : Vector<float, W>{});
+            });
+        }
+}
+
+// Eq. 1 without a batch norm before it, and its gradient, which may be written over what flows in.
+template <typename T>
+void binarise_alone(const T *x, int64_t rows, int64_t channels, std::uint8_t *bytes, T *numbers, int threads) {
+    std::vector<float> unit(4 * channels);
+    std::fill_n(unit.begin() + 2 * channels, channels, 1.0f);
+    binarise(x, rows, channels, threads, Moments(unit.data(), channels), bytes, numbers);
+}
+
+template <typename T>
+void pass(const T *gradient, const T *x, int64_t rows, int64_t channels, T *out, int threads) {
+    each_block(rows, threads, [&](int64_t from, int64_t to, int) {
+        each_part((to - from) * channels, [&]<int W>(int64_t i) {
+            int64_t at = from * channels + i;
+            Vector<float, W> unit = Vector<float, W>{} + 1.0f;
+            store<W>(out + at, passed<T, W>(gradient + at, load<W>(x + at), unit, Vector<float, W>{}));
+        });
+    });
+}
+
+constexpr int64_t STRIP = 4096; // weights whose sum is taken in float32, sixteen at a time
+
+// ±1 as bytes, ±mean|w| as numbers, and that mean.
+template <typename T>
+void binarise_weight(const float *weight, int64_t count, std::int8_t *signs, T *numbers, float *mean, int threads) {
+    int64_t strips = (count + STRIP - 1) / STRIP;
+    if (strips < 2 * threads) threads = 1;
+    std::vector<double> sums(strips); // added in one order, however many threads there are
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t strip = 0; strip < strips; ++strip) {
+        int64_t i = strip * STRIP, end = std::min(count, i + STRIP);
+        Vector<float, 16> lanes{};
+        for (; i + 16 <= end; i += 16) {
+            auto values = load<16>(weight + i);
+            lanes += values >= 0.0f ? values : -values;
+        }
+        for (int lane = 0; lane < 16; ++lane) sums[strip] += lanes[lane];
+        for (; i < end; ++i) sums[strip] += std::fabs(weight[i]);
+    }
+    double total = 0;
+    for (double sum : sums) total += sum;
+    *mean = static_cast<float>(total / count);
+    float scale = *mean;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t strip = 0; strip < strips; ++strip) {
+        int64_t first = strip * STRIP;
+        each_part(std::min(count - first, STRIP), [&]<int W>(int64_t i) {
+            auto positive = load<W>(weight + first + i) >= 0.0f;
+            Vector<float, W> plus = Vector<float, W>{} + scale;
+            if (signs) store_bytes<W>(reinterpret_cast<std::uint8_t *>(signs) + first + i, (positive & 2) - 1);
+            if (numbers) store<W>(numbers + first + i, positive ? plus : -plus);
+        });
+    }
+}
+
+// Crops of images that lie as (N, S, S, C) bytes, through a table of what each byte of each channel becomes. Rows and
+// columns, (B, S), count from the corner of the padding, which is black.
+void crop(const std::uint8_t *pixels, int64_t side, int64_t channels, int64_t padding, const int64_t *indices,
+          int64_t count, const int64_t *rows, const int64_t *columns, const float *table, float *out, int threads) {
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t line = 0; line < count * side; ++line) {
+        int64_t image = line / side, row = rows[line] - padding;
+        const std::uint8_t *source = pixels + (indices[image] * side + row) * side * channels;
+        bool outside = row < 0 || row >= side;
+        for (int64_t x = 0; x < side; ++x) {
+            int64_t column = columns[image * side + x] - padding;
+            bool black = outside || column < 0 || column >= side;
+            float *pixel = out + (line * side + x) * channels;
+            for (int64_t c = 0; c < channels; ++c)
+                pixel[c] = table[256 * c + (black ? 0 : source[column * channels + c])];
+        }
+    }
+}
+
+} // namespace
+
+#define FOR_TYPE(name, T)                                                                                              \
+    void forward_##name(const T *x, T *pooled, std::uint8_t *winners, int64_t images, int64_t height, int64_t width,    \
+                        int64_t channels, const float *gamma, const float *beta, float *running_mean,                   \
+                        float *running_variance, double momentum, double epsilon, int training, float *moments,         \
+                        std::uint8_t *bytes, T *numbers, int threads) {                                                 \
+        forward<T>(x, pooled, winners, images, height, width, channels, gamma, beta, running_mean, running_variance,    \
+                   momentum, epsilon, training, moments, bytes, numbers, threads);                                      \
+    }                                                                                                                  \
+    void backward_##name(const T *gradient, const T *x, const std::uint8_t *winners, int64_t images, int64_t height,    \
+                         int64_t width, int64_t channels, float *moments, float *of_gamma, float *of_beta, T *out,      \
+                         int threads) {                                                                                \
+        backward<T>(gradient, x, winners, images, height, width, channels, moments, of_gamma, of_beta, out, threads);   \
+    }                                                                                                                  \
+    void binarise_##name(const T *x, int64_t rows, int64_t channels, std::uint8_t *bytes, T *numbers, int threads) {    \
+        binarise_alone<T>(x, rows, channels, bytes, numbers, threads);                                                 \
+    }                                                                                                                  \
+    void pass_##name(const T *gradient, const T *x, int64_t rows, int64_t channels, T *out, int threads) {              \
+        pass<T>(gradient, x, rows, channels, out, threads);                                                            \
+    }                                                                                                                  \
+    void binarise_weight_##name(const float *weight, int64_t count, std::int8_t *signs, T *numbers, float *mean,        \
+                                int threads) {                                                                         \
+        binarise_weight<T>(weight, count, signs, numbers, mean, threads);                                              \
+    }
+
+extern "C" {
+FOR_TYPE(float32, float)
+FOR_TYPE(bfloat16, Half)
+
+void crop_images(const std::uint8_t *pixels, int64_t side, int64_t channels, int64_t padding, const int64_t *indices,
+                 int64_t count, const int64_t *rows, const int64_t *columns, const float *table, float *out,
+                 int threads) {
+    crop(pixels, side, channels, padding, indices, count, rows, columns, table, out, threads);
+}
+}

@@ -1,0 +1,425 @@
+"""The compiled kernels against torch's modules in float64, and what happens where there is no compiler."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CPU
+from torch import nn
+from torch.nn import functional as F
+
+from pipeline import compilation, integer_products, kernels
+from pipeline.binarisation import BinaryConvolution, binarise_weight
+from pipeline.compilation import CompilationError
+from pipeline.fusion import run
+from pipeline.hardware import Execution
+from pipeline.images import ImagesInMemory, Normalisation
+from pipeline.model import Network, initialise
+from pipeline.networks import NetworkSpec
+from pipeline.training import recalibrate, score
+
+#: Relative, of what is rounded once to the type; the sums are better than float32.
+BOUND = {torch.float32: 2e-6, torch.bfloat16: 2**-8}
+
+SIMPLE = NetworkSpec("vgg_small", (0.5, 2, 1, 1, 1, 0.5), 0.125, 3, 16)
+
+
+@pytest.fixture
+def compiled() -> Iterator[None]:
+    try:
+        kernels.load()
+    except CompilationError as error:
+        pytest.skip(str(error))
+    yield
+    CPU.apply()
+
+
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def threads(request) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def distance(ours: torch.Tensor, plain: torch.Tensor) -> float:
+    ours, plain = ours.detach().double(), plain.detach().double()
+    return float((ours - plain).norm() / plain.norm())
+
+
+def feature_map(shape: tuple[int, ...], dtype: torch.dtype, seed: int = 0) -> torch.Tensor:
+    """As a binary convolution makes them: few values, so that windows have equal maxima; channels of large means."""
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randint(-6, 7, shape, generator=generator) / 4
+    values += 2 * torch.arange(shape[1])[:, None, None] % 10
+    return values.to(dtype).contiguous(memory_format=torch.channels_last)
+
+
+def batch_norm(channels: int, seed: int = 1) -> nn.BatchNorm2d:
+    generator = torch.Generator().manual_seed(seed)
+    norm = nn.BatchNorm2d(channels)
+    norm.weight.data = 0.2 + torch.rand(channels, generator=generator)
+    norm.bias.data = torch.rand(channels, generator=generator) - 0.3
+    return norm
+
+
+class Reference:
+    """Pooling, batch norm and Eq. 1 in float64, with the gradients of torch's autograd."""
+
+    def __init__(self, x: torch.Tensor, norm: nn.BatchNorm2d, pool: bool, gradient: torch.Tensor | None = None) -> None:
+        self.norm = nn.BatchNorm2d(norm.num_features, norm.eps, norm.momentum).double()
+        self.norm.load_state_dict(norm.state_dict())
+        self.norm.train(norm.training)
+        self.x = x.double().contiguous().requires_grad_()
+        pooled, self.winners = F.max_pool2d(self.x, 2, return_indices=True) if pool else (self.x, None)
+        y = self.norm(pooled)
+        self.bits = (y > 0.5).double()
+        # No value may hang on the last digit of float32.
+        assert min((y - border).abs().min() for border in (0, 0.5, 1)) > 3e-6
+        if gradient is not None:
+            (y * (gradient.double() * ((y >= 0) & (y <= 1)))).sum().backward()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("pool", [False, True], ids=["plain", "pooled"])
+@pytest.mark.parametrize("shape", [(3, 1, 6, 4), (2, 7, 4, 4), (5, 16, 8, 8), (4, 61, 10, 6)])
+def test_bits_moments_and_gradients_are_those_of_float64(compiled, threads, shape, pool, dtype):
+    x, norm = feature_map(shape, dtype), batch_norm(shape[1])
+    made_shape = (shape[0], shape[1], shape[2] // 2, shape[3] // 2) if pool else shape
+    gradient = torch.randn(made_shape, generator=torch.Generator().manual_seed(2)).to(dtype)
+    gradient = gradient.contiguous(memory_format=torch.channels_last)
+    reference = Reference(x, norm, pool, gradient)
+
+    made = kernels.normalise_and_binarise(x, norm, pool=pool, bits=True, numbers=True)
+    assert torch.equal(made.bits.double(), reference.bits)
+    assert torch.equal(made.numbers.double(), reference.bits)
+    assert made.numbers.dtype == dtype
+    assert torch.allclose(norm.running_mean.double(), reference.norm.running_mean, rtol=1e-6, atol=1e-7)
+    assert torch.allclose(norm.running_var.double(), reference.norm.running_var, rtol=1e-5)
+    assert norm.num_batches_tracked == 1
+
+    of_x, of_gamma, of_beta = kernels.gradients(gradient.clone(), made.x, made.winners, made.moments)
+    assert distance(of_x, reference.x.grad) < BOUND[dtype]
+    assert distance(of_gamma, reference.norm.weight.grad) < 1e-5
+    assert distance(of_beta, reference.norm.bias.grad) < 1e-5
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_pooling_prefers_the_first_of_equals_and_nan(compiled, dtype):
+    x = torch.tensor(
+        [[[[1.0, 1.0, 0.0, 2.0], [1.0, 1.0, 2.0, 2.0]]], [[[3.0, 1.0, 5.0, 0.0], [float("nan")] + [1.0] * 3]]]
+    )
+    x = x.to(dtype).contiguous(memory_format=torch.channels_last)
+    made = kernels.normalise_and_binarise(x, batch_norm(1), pool=True, bits=True, numbers=False)
+    expected, indices = F.max_pool2d(x, 2, return_indices=True)
+    assert torch.equal(made.x.nan_to_num(nan=-9), expected.nan_to_num(nan=-9))
+    rows, columns = indices // 4, indices % 4
+    assert torch.equal(made.winners, (2 * (rows % 2) + columns % 2).to(torch.uint8))
+    assert not made.bits.any(), "a NaN gives 0"
+    assert made.moments.isnan().any(), "and is not lost"
+
+
+def test_evaluation_uses_the_running_moments_and_leaves_them(compiled):
+    x, norm = feature_map((4, 24, 6, 6), torch.float32), batch_norm(24)
+    norm.running_mean += x.mean((0, 2, 3)) + 0.1
+    norm.running_var += 0.3
+    norm.eval()
+    before = {name: value.clone() for name, value in norm.state_dict().items()}
+    made = kernels.normalise_and_binarise(x, norm, pool=False, bits=True, numbers=False)
+    assert torch.equal(made.bits.double(), Reference(x, norm, False).bits)
+    assert made.numbers is None
+    assert all(torch.equal(value, before[name]) for name, value in norm.state_dict().items())
+
+
+def test_moments_keep_a_plain_mean_over_batches_where_momentum_is_none(compiled):
+    ours, plain = batch_norm(5), batch_norm(5)
+    ours.momentum = plain.momentum = None
+    for seed in range(3):
+        x = feature_map((6, 5, 4, 4), torch.float32, seed)
+        kernels.normalise_and_binarise(x, ours, pool=False, bits=True, numbers=False)
+        plain(x)
+    assert torch.allclose(ours.running_mean, plain.running_mean)
+    assert torch.allclose(ours.running_var, plain.running_var)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("channels", [1, 7, 32])
+def test_eq_1_alone_is_exact_on_every_border(compiled, threads, channels, dtype):
+    edges = torch.tensor([0.0, -0.0, 0.5, 1.0, -1.0, 2.0, float("inf"), -float("inf"), float("nan")], dtype=dtype)
+    values = torch.cat([edges, *(torch.nextafter(edges, edges + way) for way in (1, -1)), torch.randn(997).to(dtype)])
+    x = values[: len(values) // channels // 4 * channels * 4].reshape(4, channels, -1, 1)
+    x = x.contiguous(memory_format=torch.channels_last)
+    made = kernels.binarise(x, bits=True, numbers=True)
+    assert torch.equal(made.bits, (x > 0.5).to(torch.uint8))
+    assert torch.equal(made.numbers, (x > 0.5).to(dtype))
+    gradient = torch.full_like(x, -3.0)
+    gradient[0, 0, 0, 0] = float("nan")
+    expected = torch.where((x >= 0) & (x <= 1), gradient, 0.0)
+    assert torch.equal(kernels.passed(gradient, x).nan_to_num(nan=9), expected.nan_to_num(nan=9))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(1, 1, 1, 1), (5, 3, 3, 3), (64, 96, 3, 3)])
+def test_weights_are_binarised_as_torch_does(compiled, threads, shape, dtype):
+    weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    weight.view(-1)[0] = 0.0
+    signs, numbers, mean = kernels.binarise_weight(weight, dtype, signs=True)
+    expected = torch.where(weight >= 0, 1, -1)
+    assert torch.equal(signs, expected.to(torch.int8))
+    assert mean.item() == pytest.approx(weight.double().abs().mean().item(), rel=1e-7)
+    assert torch.equal(numbers, (expected * mean).to(dtype))
+    assert numbers.float().allclose(binarise_weight(weight, dtype).float(), rtol=2**-7)
+    assert kernels.binarise_weight(weight, dtype, signs=False)[0] is None
+
+
+@pytest.mark.parametrize("augmentation", ["none", "crop", "crop-flip"])
+@pytest.mark.parametrize(("side", "channels"), [(8, 1), (32, 3)])
+def test_images_are_the_same_bytes(compiled, threads, augmentation, side, channels):
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (40, side, side, channels), generator=generator).to(torch.uint8)
+    normalisation = Normalisation((0.3,) * channels, (0.21, 0.33, 0.7)[:channels])
+    images = ImagesInMemory(pixels, torch.arange(40), normalisation, torch.device("cpu"))
+    plan = list(torch.split(torch.randperm(40, generator=generator), 16))
+    fast = list(images.batches(plan, augmentation, ("address",), part=slice(3, 13)))
+    kernels.unload()
+    plain = list(images.batches(plan, augmentation, ("address",), part=slice(3, 13)))
+    for (x, y), (expected, labels) in zip(fast, plain, strict=True):
+        assert torch.equal(x, expected)
+        assert x.stride() == expected.stride()
+        assert torch.equal(y, labels)
+
+
+def fixed_scales(network: nn.Module) -> None:
+    """Weights whose scale is exact in every type and order of adding."""
+    for module in network.modules():
+        if isinstance(module, BinaryConvolution):
+            module.weight.data = torch.where(module.weight.data >= 0, 0.125, -0.125)
+
+
+@pytest.mark.parametrize("integers", [False, True], ids=["floats", "integers"])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_fused_is_what_its_modules_do(compiled, monkeypatch, precision, integers):
+    """From convolution to convolution: the output, its running moments and every gradient."""
+    if integers and not integer_products.available():
+        pytest.skip("this processor has no fast products of bytes (VNNI), or torch no operators for them")
+    for name in ("LEAST_MACS", "LEAST_PIXELS"):
+        least = 0.0 if integers else float("inf")
+        monkeypatch.setattr(integer_products, name, dict.fromkeys(integer_products.LEAST_MACS, least))
+    dtype = getattr(torch, precision)
+    bound = BOUND[dtype] * 4  # of the convolution's own products
+    for before in ([], [batch_norm(24)], [nn.MaxPool2d(2, 2), batch_norm(24)]):
+        modules = [*before, BinaryConvolution(24, 16, 3, 1, 1, bias=False)]
+        fixed_scales(modules[-1])
+        modules[-1].to(memory_format=torch.channels_last)
+        found = []
+        for load in (kernels.load, kernels.unload):
+            load()
+            if before:
+                before[-1].load_state_dict(batch_norm(24).state_dict())
+            x = feature_map((8, 24, 12, 12), dtype).requires_grad_()
+            with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+                calls = Calls(monkeypatch)
+                y = run(modules, x)
+            assert bool(calls) == (load is kernels.load)
+            upstream = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
+            parameters = [parameter for module in modules for parameter in module.parameters()]
+            gradients = torch.autograd.grad((y.float() * upstream).sum(), [x, *parameters])
+            found.append((y, gradients, before[-1].running_var.clone() if before else torch.zeros(1)))
+        (y, gradients, variance), (expected, others, other_variance) = found
+        assert y.dtype == expected.dtype
+        # In bfloat16 torch rounds the batch norm's output before it compares: some bits differ there.
+        assert distance(y, expected) < (0.02 if precision == "bfloat16" else 1e-9)
+        assert torch.allclose(variance, other_variance, rtol=1e-4)
+        for mine, theirs in zip(gradients, others, strict=True):
+            assert distance(mine, theirs) < (0.1 if precision == "bfloat16" else bound)
+
+
+class Calls:
+    """Names of the kernels that were called."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._names: list[str] = []
+        call = kernels._call
+
+        def counted(name: str, *arguments: object) -> None:
+            self._names.append(name)
+            call(name, *arguments)
+
+        monkeypatch.setattr(kernels, "_call", counted)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def count(self, name: str) -> int:
+        return self._names.count(name)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_all_of_a_network_that_can_be_fused_is(compiled, monkeypatch, precision):
+    resnet = NetworkSpec("resnet18", (1,) * 12, 0.125, 3, 32)
+    for spec, convolutions, norms in ((SIMPLE, 5, 5), (resnet, 19, 8)):
+        network = Network(spec).to(memory_format=torch.channels_last)
+        calls = Calls(monkeypatch)
+        x = torch.randn(4, 3, spec.size, spec.size).contiguous(memory_format=torch.channels_last)
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            network(x).sum().backward()
+        assert calls.count(f"binarise_weight_{precision}") == convolutions
+        assert calls.count(f"forward_{precision}") == calls.count(f"backward_{precision}") == norms
+        others = convolutions - norms
+        assert calls.count(f"binarise_{precision}") == calls.count(f"pass_{precision}") == others
+        assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda network: network.double(),
+        lambda network: network.to(memory_format=torch.contiguous_format),
+        lambda network: network.eval(),
+        lambda network: [m.__class__ for m in network.modules() if isinstance(m, nn.BatchNorm2d) and freeze(m)],
+    ],
+    ids=["float64", "channels first", "gradients of an evaluation", "another batch norm"],
+)
+def test_the_rest_takes_torchs_operators(compiled, monkeypatch, change):
+    network = Network(SIMPLE).to(memory_format=torch.channels_last)
+    change(network)
+    calls = Calls(monkeypatch)
+    x = torch.randn(4, 3, 16, 16, dtype=next(network.parameters()).dtype)
+    if network.conv1.weight.is_contiguous(memory_format=torch.channels_last):
+        x = x.contiguous(memory_format=torch.channels_last)
+    network(x).sum().backward()
+    assert not len(calls)
+    assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+class OtherNorm(nn.BatchNorm2d):
+    """One that does more, such as that of several processes."""
+
+
+def freeze(norm: nn.BatchNorm2d) -> None:
+    norm.__class__ = OtherNorm
+
+
+def test_odd_feature_maps_are_pooled_by_torch(compiled, monkeypatch):
+    network = Network(NetworkSpec("vgg_small", (1,) * 6, 0.125, 3, 12)).to(memory_format=torch.channels_last)
+    calls = Calls(monkeypatch)
+    network(torch.randn(4, 3, 12, 12).contiguous(memory_format=torch.channels_last)).sum().backward()
+    assert calls.count("forward_float32") == 5, "12, 6 and 3 pixels: the last pooling is not before a convolution"
+    odd = Network(NetworkSpec("vgg_small", (1,) * 6, 0.125, 3, 14)).to(memory_format=torch.channels_last)
+    calls = Calls(monkeypatch)
+    odd(torch.randn(4, 3, 14, 14).contiguous(memory_format=torch.channels_last)).sum().backward()
+    assert calls.count("forward_float32") == 4, "14, 7 and 3 pixels: the second pooling leaves a row out"
+
+
+def test_one_value_for_each_channel_is_refused_as_torch_does(compiled):
+    network = Network(NetworkSpec("vgg_small", (1,) * 6, 0.125, 1, 8)).to(memory_format=torch.channels_last)
+    with pytest.raises(ValueError, match="more than 1 value"):
+        network(torch.randn(1, 1, 8, 8).contiguous(memory_format=torch.channels_last))
+
+
+def test_score_and_recalibration_are_those_of_torchs_operators(compiled, digits):
+    network = Network(NetworkSpec("vgg_small", (1,) * 6, 0.0625, 1, 8))
+    initialise(network, torch.Generator().manual_seed(0))
+    fixed_scales(network)
+    results = []
+    for load in (kernels.load, kernels.unload):
+        load()
+        recalibrate(network, digits, CPU, 50)
+        results.append((score(network, digits, CPU), network.norm6.running_var.clone()))
+    (ours, variance), (plain, other) = results
+    assert abs(ours.top1 - plain.top1) <= 1
+    assert ours.loss == pytest.approx(plain.loss, rel=0.02)
+    assert torch.allclose(variance, other, rtol=0.05)
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch) -> Path:
+    """A cache folder in which nothing is compiled yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    kernels.unload()
+    yield tmp_path / "binary-nas"
+    monkeypatch.undo()
+    CPU.apply()
+
+
+def test_kernels_are_compiled_once(compiled, fresh):
+    kernels.load()
+    [library] = fresh.iterdir()
+    made = library.stat().st_mtime_ns
+    kernels.unload()
+    kernels.load()
+    assert [library] == list(fresh.iterdir())
+    assert library.stat().st_mtime_ns == made
+
+
+def test_processes_that_start_together_all_get_them(compiled, fresh):
+    program = "from pipeline import kernels; kernels.load(); print(kernels.loaded())"
+    processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[0] for process in processes] == ["True\n"] * 2
+    assert len(list(fresh.iterdir())) == 1
+
+
+def test_without_a_compiler_torch_does_the_work_and_it_is_said(fresh, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    CPU.apply()
+    assert not kernels.loaded()
+    assert "there is no C++ compiler (g++)" in capsys.readouterr().err
+    assert Network(SIMPLE)(torch.randn(2, 3, 16, 16)).shape == (2, 10)
+
+
+def test_a_compiler_that_fails_is_asked_once(fresh, tmp_path, monkeypatch, capsys):
+    compiler = tmp_path / "compiler"
+    compiler.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/asked\necho 'no such standard' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    for _ in range(2):
+        CPU.apply()
+        [failure] = fresh.glob("*.failed")
+        assert f"the C++ compiler failed; {failure} has its words" in capsys.readouterr().err
+    assert "no such standard" in failure.read_text()
+    assert (tmp_path / "asked").read_text() == "asked\n"
+    assert not kernels.loaded()
+
+
+def test_a_folder_that_cannot_be_written_is_no_failure(fresh, monkeypatch, capsys):
+    fresh.parent.joinpath("binary-nas").write_text("a file")
+    CPU.apply()
+    assert not kernels.loaded()
+    assert "binary-nas" in capsys.readouterr().err
+
+
+def test_a_damaged_library_is_no_failure(compiled, fresh):
+    """In a process of its own: the system remembers by its name what a process has loaded."""
+    kernels.load()
+    [library] = fresh.iterdir()
+    library.unlink()
+    library.write_bytes(b"not a library")
+    program = "from conftest import CPU; from pipeline import kernels; print(kernels.loaded())"
+    done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True)
+    assert done.stdout == "False\n"
+    assert f"{library}: " in done.stderr
+    assert "delete it to compile it again" in done.stderr
+
+
+def test_torchs_operators_can_be_asked_for(compiled):
+    Execution("cpu", "float32", 1, compiled=False).apply()
+    assert not kernels.loaded()
+
+
+def test_the_key_names_source_flags_compiler_and_processor(compiled, tmp_path, monkeypatch):
+    source = tmp_path / "a.cpp"
+    source.write_text("int a;")
+    keys = [compilation._key(source)]
+    monkeypatch.setattr(compilation, "describe_processor", lambda: "another one")
+    keys.append(compilation._key(source))
+    monkeypatch.setenv("CXX", "another compiler")
+    keys.append(compilation._key(source))
+    source.write_text("int b;")
+    keys.append(compilation._key(source))
+    assert len(set(keys)) == 4
+    assert os.environ["CXX"] == "another compiler"
