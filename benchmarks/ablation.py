@@ -5,7 +5,7 @@
 
 All ways take turns in one run, on one thread as candidates are trained. The parts are taken out from outside:
 
-- channels last: weights and images lie channel by channel, not pixel by pixel;
+- channels last: weights and images lie channel by channel, not pixel by pixel, for which there are no compiled kernels;
 - bfloat16: float32 (where the hardware has bfloat16; else the engine computes in float32 anyway);
 - integers: the forward products of binary layers in the engine's precision;
 - compiled kernels: pooling, batch norm, binarisation and crops by torch's operators;
@@ -21,6 +21,7 @@ import ctypes
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from unittest.mock import patch
 
@@ -75,7 +76,7 @@ def main() -> None:
 
 def _measure(spec: NetworkSpec, batch: int, arguments: argparse.Namespace) -> dict[str, list[float]]:
     execution = resolve(ExecutionSettings("cpu", "auto", arguments.threads))
-    plain = Execution("cpu", "float32", arguments.threads)
+    plain = replace(execution, precision="float32")
     images = random_images(spec, 1000)
 
     def fresh(execution: Execution = execution) -> Training:
@@ -173,9 +174,11 @@ class _SelectedWeight(torch.autograd.Function):
 def _torchs_operators() -> Iterator[None]:
     loaded = kernels.loaded()
     kernels.unload()
-    yield
-    if loaded:
-        kernels.load()
+    try:
+        yield
+    finally:
+        if loaded:
+            kernels.load()
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from pipeline.randomness import seed_for
 from pipeline.settings import ExecutionSettings, TrainingSettings, from_mapping
 from pipeline.training import Training, score
 
-FLOAT32 = Execution("cpu", "float32", 1)
+FLOAT32 = resolve(ExecutionSettings("cpu", "float32", 1))
 GENOMES: tuple[Genome, ...] = (
     uniform_genome("vgg_small", 1),
     (0.5, 2.0, 1.0, 1.0, 1.0, 0.5),
@@ -82,7 +82,7 @@ def main() -> None:
         "engine float32": lambda network, seed: train_by_engine(network, images, recipe, seed, FLOAT32),
     }
     if arguments.bfloat16 or resolve(ExecutionSettings("cpu", "auto", 1)).precision == "bfloat16":
-        half = Execution("cpu", "bfloat16", 1)
+        half = replace(FLOAT32, precision="bfloat16")
         ways["engine bfloat16"] = lambda network, seed: train_by_engine(network, images, recipe, seed, half)
     width = config["network"]["base_width"]
     print(f"{describe_machine()}, seeds {seeds[0]} to {seeds[-1]}, {recipe.epochs} epochs, base width {width:g}\n")

@@ -1,81 +1,150 @@
-"""Compiles a C++ source for this processor and loads it, once for all processes of a user."""
+"""Compiles a C++ source for this processor, once for all processes of a user, and loads what was compiled."""
 
 import ctypes
 import hashlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
-from pipeline.hardware import describe_processor
+from pipeline import processor
 
 _FLAGS = ("-std=gnu++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
-_SECONDS = 120
+_PATIENCE = 120.0
+#: Seconds for which a failure is remembered.
+_DAY = 86400.0
 
 
 class CompilationError(Exception):
-    """There is no compiler, or it failed; the text says which."""
+    """There is no compiler, or it failed, or its work cannot be kept; the text says which."""
 
 
-def load(source: Path) -> ctypes.CDLL:
-    """The library of a source, compiled if it has not been yet.
+def compiled(source: Path) -> Path:
+    """The shared library of a source, compiled if it has not been yet.
 
     It is kept in the user's cache folder under a name that stands for the source, the flags and the processor, so that
-    a home folder can be shared by machines of several kinds. What failed is not tried again.
+    machines of several kinds can share a home folder, and one without a compiler can use what an equal one compiled.
+    What failed is not tried again by the same compiler for a day.
 
     Raises:
-        CompilationError: see the class; or the folder cannot be written, or the library cannot be loaded.
+        CompilationError: see the class.
     """
     try:
-        library = _folder() / f"{source.stem}-{_key(source)}.so"
-        if not library.exists():
-            _compile(source, library)
+        key = _digest(source.read_bytes(), *_FLAGS, processor.kind())
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
+        folder.mkdir(parents=True, exist_ok=True)
+        library = folder / f"{source.stem}-{key}.so"
+        if not _whole(library):
+            _keep(_compile(source, folder, key), library)
+        return library
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
         raise CompilationError(f"no compiled file can be kept: {error}") from None
+
+
+def load(library: Path) -> ctypes.CDLL:
+    """Loads what :func:`compiled` gave.
+
+    Raises:
+        CompilationError: the system does not take it.
+    """
     try:
         return ctypes.CDLL(str(library))
     except OSError as error:
-        raise CompilationError(f"{error} (delete it to compile it again)") from None
+        raise CompilationError(f"{library} cannot be loaded: {error}") from None
 
 
-def _folder() -> Path:
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+def _digest(*parts: bytes | str) -> str:
+    whole = b"\0".join(part.encode() if isinstance(part, str) else part for part in parts)
+    return hashlib.sha256(whole).hexdigest()[:16]
 
 
-def _key(source: Path) -> str:
-    parts = [source.read_text(), *_FLAGS, *_compiler(), describe_processor()]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+def _whole(library: Path) -> bool:
+    """Whether a library is there, with its own digest at its end: the system kills who loads half of one."""
+    try:
+        content = library.read_bytes()
+    except FileNotFoundError:
+        return False
+    return _digest(content[:-16]).encode() == content[-16:]
+
+
+def _keep(content: bytes, library: Path) -> None:
+    content += _digest(content).encode()
+    temporary = library.with_name(f".{library.name}.{os.uname().nodename}.{os.getpid()}.partial")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if library.exists() and not _whole(library):
+            library.unlink()
+        try:
+            # The first of several processes wins: what it made may be in use already.
+            os.link(temporary, library)
+        except FileExistsError:
+            return
+        except OSError:  # a file system without links
+            temporary.replace(library)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _compile(source: Path, folder: Path, key: str) -> bytes:
+    """The library's bytes. Raises CompilationError."""
+    compiler = _compiler()
+    failure = folder / f"{source.stem}-{_digest(key, *compiler, *_identity(compiler[0]))}.failed"
+    with suppress(FileNotFoundError):
+        if time.time() - failure.stat().st_mtime < _DAY:
+            raise CompilationError(_failed(failure))
+    with tempfile.TemporaryDirectory() as made:
+        library = Path(made) / "library.so"
+        command = [*compiler, *_FLAGS, str(source), "-o", str(library)]
+        words = _run(command)
+        if words is None and library.exists():
+            return library.read_bytes()
+    failure.write_text(f"{shlex.join(command)}\n{words}", encoding="utf-8")
+    raise CompilationError(_failed(failure))
+
+
+def _failed(failure: Path) -> str:
+    return f"the C++ compiler failed; {failure} has its words (delete it to try again)"
 
 
 def _compiler() -> list[str]:
-    """The command, empty where there is none."""
-    asked = shlex.split(os.environ.get("CXX", ""))
-    if asked:
-        return asked
-    return next(([name] for name in ("g++", "c++") if shutil.which(name)), [])
+    """The command. Raises CompilationError where there is none."""
+    asked = os.environ.get("CXX", "")
+    try:
+        command = shlex.split(asked)
+    except ValueError as error:
+        raise CompilationError(f"CXX={asked} is no command: {error}") from None
+    command = command or ["g++" if shutil.which("g++") else "c++"]
+    if not shutil.which(command[0]):
+        raise CompilationError(f"there is no C++ compiler ({asked or 'g++'})")
+    return command
 
 
-def _compile(source: Path, library: Path) -> None:
-    compiler = _compiler()
-    if not compiler:
-        raise CompilationError("there is no C++ compiler (g++)")
-    failure = library.with_suffix(".failed")
-    if failure.exists():
-        raise CompilationError(f"the C++ compiler failed; {failure} has its words (delete it to try again)")
-    with tempfile.TemporaryDirectory(dir=library.parent, prefix=f".{library.stem}.") as folder:
-        made = Path(folder) / library.name
-        command = [*compiler, *_FLAGS, str(source), "-o", str(made)]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=_SECONDS)
-            words = done.stderr if done.returncode or not made.exists() else None
-        except subprocess.TimeoutExpired:
-            raise CompilationError(f"the C++ compiler took more than {_SECONDS} s") from None
-        if words is not None:
-            made.write_text(f"{shlex.join(command)}\n{words}")
-            made.replace(failure)
-            raise CompilationError(f"the C++ compiler failed; {failure} has its words (delete it to try again)")
-        made.replace(library)
+def _identity(program: str) -> tuple[str, str]:
+    """Where a program lies and when it was installed: another version is another try."""
+    path = Path(shutil.which(program) or program).resolve()
+    return str(path), str(path.stat().st_mtime_ns)
+
+
+def _run(command: list[str]) -> str | None:
+    """What a compiler has to say if it fails; None if it does not."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", process_group=0
+    )
+    try:
+        words, _ = process.communicate(timeout=_PATIENCE)
+        return words if process.returncode else None
+    except subprocess.TimeoutExpired:
+        return f"took more than {_PATIENCE:g} s"
+    finally:
+        # With the processes that it has started, also where this one is interrupted.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -107,7 +107,7 @@ def _train_in(world: World, recipe: Recipe, images: Path, indices: Sequence[int]
         "seed": recipe.seed,
         "images": read_info(images).digest,
         "subset": None if indices is None else digest_of(list(indices)),
-        "execution": [execution.device_type, execution.precision, execution.threads],
+        "execution": execution.identity,
         "method": METHOD_VERSION,
     }
     saved = SavedState(outputs.weights.with_name(f"{outputs.weights.stem}.state.h5"), identity, world.size)

@@ -9,19 +9,21 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from pipeline import integer_products, kernels
 from pipeline.binarisation import BinaryConvolution
 
 
-def run(modules: Sequence[nn.Module], x: Tensor) -> Tensor:
-    """The modules one after another, fused where kernels can be.
+def binarise_and_convolve(modules: Sequence[nn.Module], inputs: list[Tensor]) -> Tensor:
+    """The modules one after another, fused where kernels can be; then hooks of single modules do not run.
 
     Args:
         modules: [[MaxPool2d,] BatchNorm2d,] BinaryConvolution, or other modules in their place.
-        x: (N, C, H, W).
+        inputs: (N, C, H, W), alone in a list. It is taken out, so that it is freed when it has been used.
     """
+    x = inputs.pop()
     chain = _chain(modules, x)
     if chain is not None:
         norm = chain.norm
@@ -44,15 +46,15 @@ class _Chain(NamedTuple):
 def _chain(modules: Sequence[nn.Module], x: Tensor) -> _Chain | None:
     *before, convolution = modules
     norm = before.pop() if before else None
-    if not (kernels.take(x) and type(convolution) is BinaryConvolution and _fits(convolution, x)):
-        return None
-    if not all(_halves(pool, x) for pool in before):
+    if not (kernels.accepts(x) and type(convolution) is BinaryConvolution and _fits(convolution, x)):
         return None
     learns = torch.is_grad_enabled()
     if norm is None:
         return _Chain(False, None, convolution, learns)
+    if len(before) > 1 or not all(_halves(pool, x) for pool in before):
+        return None
     values = x.numel() // x.shape[1] // 4 ** len(before)
-    if type(norm) is nn.BatchNorm2d and _can_normalise(norm, values, learns):
+    if type(norm) is nn.BatchNorm2d and norm.num_features == x.shape[1] and _can_normalise(norm, values, learns):
         return _Chain(bool(before), norm, convolution, learns)
     return None
 
@@ -60,23 +62,24 @@ def _chain(modules: Sequence[nn.Module], x: Tensor) -> _Chain | None:
 def _fits(convolution: BinaryConvolution, x: Tensor) -> bool:
     weight = convolution.weight
     dense = weight.is_contiguous() or weight.is_contiguous(memory_format=torch.channels_last)
-    return dense and weight.dtype == torch.float32 and x.dtype == convolution.result_type(x)
+    same = weight.device == x.device and convolution.in_channels == x.shape[1]
+    return dense and same and weight.dtype == torch.float32 and x.dtype == convolution.result_type(x)
 
 
 def _can_normalise(norm: nn.BatchNorm2d, values: int, learns: bool) -> bool:
-    tensors = (norm.weight, norm.bias, norm.running_mean, norm.running_var)
-    if any(tensor is None or tensor.dtype != torch.float32 for tensor in tensors):
-        return False
+    for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        if tensor is None or tensor.dtype != torch.float32 or tensor.device.type != "cpu" or not tensor.is_contiguous():
+            return False
     # Torch refuses to learn from one value, and says so. The moments of evaluation have another gradient: none.
     return values > 1 if norm.training else not learns
 
 
 def _halves(pool: nn.Module, x: Tensor) -> bool:
     """Whether a pooling takes windows of 2×2, side by side, that cover the feature map."""
-    if not isinstance(pool, nn.MaxPool2d):
+    if type(pool) is not nn.MaxPool2d:
         return False
-    how = pool.kernel_size, pool.stride, pool.padding, pool.dilation
-    return how == (2, 2, 0, 1) and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
+    how = pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.return_indices
+    return how == (2, 2, 0, 1, False) and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
 
 
 class _Fused(torch.autograd.Function):
@@ -86,26 +89,27 @@ class _Fused(torch.autograd.Function):
     ) -> Tensor:
         height, width = (x.shape[2] // 2, x.shape[3] // 2) if chain.pool else x.shape[2:]
         integers = integer_products.worthwhile((*x.shape[:2], height, width), chain.convolution, x.dtype)
-        kinds = {"bits": integers, "numbers": chain.learns or not integers}
+        wanted = {"bits": integers, "numbers": chain.learns or not integers}
         made = (
-            kernels.binarise(x, **kinds)
+            kernels.binarise(x, **wanted)
             if chain.norm is None
-            else kernels.normalise_and_binarise(x, chain.norm, pool=chain.pool, **kinds)
+            else kernels.normalise_and_binarise(x, chain.norm, pool=chain.pool, **wanted)
         )
         signs, ones, scale = kernels.binarise_weight(weight, x.dtype, signs=integers)
         ctx.save_for_backward(made.x, made.winners, made.moments, made.numbers, ones)
-        ctx.shape = chain.convolution.stride, chain.convolution.padding
-        stride, padding = ctx.shape
+        ctx.geometry = chain.convolution.stride, chain.convolution.padding
+        stride, padding = ctx.geometry
         if made.bits is not None and signs is not None:
             return integer_products.convolution(made.bits, signs, scale, stride, padding, x.dtype)
         assert made.numbers is not None
         return F.conv2d(made.numbers, ones, None, stride, padding)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         x, winners, moments, numbers, weight = ctx.saved_tensors
         of_bits, of_weight, _ = torch.ops.aten.convolution_backward(
-            grads[0], numbers, weight, None, *ctx.shape, (1, 1), False, (0, 0), 1, (True, True, False)
+            grads[0], numbers, weight, None, *ctx.geometry, (1, 1), False, (0, 0), 1, (True, True, False)
         )
         if moments is None:
             return kernels.passed(of_bits, x), None, None, of_weight.float(), None

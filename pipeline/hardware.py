@@ -9,11 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import processor
 from pipeline.errors import UserError
 from pipeline.settings import ExecutionSettings
 
 if TYPE_CHECKING:
     import torch
+
+#: The source of the compiled kernels.
+KERNELS = Path(__file__).with_name("kernels.cpp")
 
 
 @dataclass(frozen=True)
@@ -25,14 +29,19 @@ class Execution:
         precision: 'float32' or 'bfloat16' (autocast; parameters and batch-norm moments stay float32).
         threads: CPU threads of one process.
         gpu: number of the GPU, where a training has one for each of its processes; None for the default one.
-        compiled: on the CPU, whether small operations run in compiled kernels where there is a compiler.
+        kernels: 'compiled' or 'torch': what does the small operations of a training on the CPU.
     """
 
     device_type: str
     precision: str
     threads: int
     gpu: int | None = None
-    compiled: bool = True
+    kernels: str = "torch"
+
+    @property
+    def identity(self) -> list[str | int]:
+        """What can change a result, for the keys of stored scores and states."""
+        return [self.device_type, self.precision, self.threads, self.kernels]
 
     @cached_property
     def device(self) -> "torch.device":
@@ -49,7 +58,11 @@ class Execution:
         return torch.autocast(self.device_type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def apply(self) -> None:
-        """Prepares this process: the number of threads, memory that is kept between steps, compiled kernels."""
+        """Prepares this process: the number of threads, memory that is kept between steps, compiled kernels.
+
+        Raises:
+            UserError: kernels were compiled, but this process cannot load them.
+        """
         import torch
 
         torch.set_num_threads(self.threads)
@@ -57,20 +70,19 @@ class Execution:
             torch.cuda.set_device(self.device)
         if self.device_type == "cpu":
             keep_freed_memory()
-            _choose_kernels(self.compiled)
+            self._choose_kernels()
 
+    def _choose_kernels(self) -> None:
+        from pipeline import kernels
+        from pipeline.compilation import CompilationError
 
-def _choose_kernels(compiled: bool) -> None:
-    from pipeline import kernels
-    from pipeline.compilation import CompilationError
-    from pipeline.progress import log
-
-    kernels.unload()
-    if compiled:
+        if self.kernels != "compiled":
+            kernels.unload()
+            return
         try:
             kernels.load()
         except CompilationError as error:
-            log(f"note: trainings take up to a fifth longer than they could, since {error}")
+            raise UserError(str(error), "set execution.kernels to torch, or XDG_CACHE_HOME to another folder") from None
 
 
 def keep_freed_memory() -> None:
@@ -98,7 +110,7 @@ def give_back_memory() -> None:
 
 
 def resolve(settings: ExecutionSettings, process: int | None = None) -> Execution:
-    """Chooses the device and the precision.
+    """Chooses the device, the precision and the kernels, which are compiled if need be.
 
     Args:
         settings: what was asked for.
@@ -116,7 +128,20 @@ def resolve(settings: ExecutionSettings, process: int | None = None) -> Executio
     gpu = process if device == "cuda" else None
     if gpu is not None:
         _check_gpu(gpu)
-    return Execution(device, precision, settings.threads, gpu, compiled=settings.kernels == "auto")
+    kernels = "compiled" if device == "cpu" and settings.kernels == "auto" and _has_kernels() else "torch"
+    return Execution(device, precision, settings.threads, gpu, kernels)
+
+
+def _has_kernels() -> bool:
+    from pipeline import compilation
+    from pipeline.progress import log
+
+    try:
+        compilation.compiled(KERNELS)
+    except compilation.CompilationError as error:
+        log(f"note: trainings on this CPU take up to a quarter longer than they could, since {error}")
+        return False
+    return True
 
 
 def _check_gpu(number: int) -> None:
@@ -151,22 +176,12 @@ def _computes_bfloat16(device: str) -> bool:
         import torch
 
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return not _cpu_features().isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
+    return not processor.features().isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def multiplies_bytes() -> bool:
     """Whether the CPU has instructions that multiply and add four pairs of bytes at once (VNNI)."""
-    return not _cpu_features().isdisjoint({"avx512_vnni", "avx_vnni"})
-
-
-def _cpu_features() -> set[str]:
-    # Intel and AMD write 'flags', 64-bit ARM writes 'Features'.
-    return set((_cpu_info("flags") or _cpu_info("Features")).split())
-
-
-def describe_processor() -> str:
-    """Everything about the processor that decides which machine code it runs."""
-    return f"{platform.machine()} {_cpu_info('model name')} {' '.join(sorted(_cpu_features()))}"
+    return not processor.features().isdisjoint({"avx512_vnni", "avx_vnni"})
 
 
 def describe_machine(device: str = "cpu") -> str:
@@ -175,15 +190,7 @@ def describe_machine(device: str = "cpu") -> str:
         import torch
 
         return torch.cuda.get_device_name()
-    return _cpu_info("model name") or platform.processor() or platform.machine()
-
-
-def _cpu_info(field: str) -> str:
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next((line.split(":", 1)[1].strip() for line in file if line.startswith(field)), "")
-    except OSError:
-        return ""
+    return processor.name()
 
 
 def gpu_is_used(device: str) -> bool:

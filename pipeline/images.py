@@ -61,9 +61,19 @@ class ImagesInMemory:
         labels: (N,) class numbers.
         normalisation: applied to every batch.
         device: where the images live and the batches are made.
+
+    Raises:
+        ValueError: the pixels are not as said, or there are not as many moments as channels.
     """
 
     def __init__(self, pixels: Tensor, labels: Tensor, normalisation: Normalisation, device: torch.device) -> None:
+        _, height, width, channels = pixels.shape
+        if (
+            pixels.dtype != torch.uint8
+            or height != width
+            or {*map(len, (normalisation.mean, normalisation.std))} != {channels}
+        ):
+            raise ValueError(f"{pixels.dtype} images of {height}×{width}×{channels}, {normalisation}")
         self._pixels = pixels.to(device).contiguous()
         self.labels = labels.to(device)
         self._size = pixels.shape[1]
@@ -97,7 +107,7 @@ class ImagesInMemory:
             yield images.permute(0, 3, 1, 2), self.labels[indices]
 
     def _crops(self, indices: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        if self._pixels.device.type == "cpu" and kernels.loaded():
+        if self._pixels.device.type == "cpu" and indices.dtype == torch.int64 and kernels.loaded():
             return kernels.crop(self._pixels, indices, rows, columns, _padding(self._size), self._table)
         return self._normalise(crop(self._pixels[indices], rows, columns))
 

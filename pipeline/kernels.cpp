@@ -40,11 +40,12 @@ template <int W> Vector<float, W> load(const Half *from) {
 
 template <int W> void store(float *to, Vector<float, W> values) { std::memcpy(to, &values, sizeof values); }
 
-// Rounds half to even. A NaN whose upper bits are all zero would become infinite; arithmetic makes no such NaN.
+// Rounds half to even; every NaN becomes the same one.
 template <int W> void store(Half *to, Vector<float, W> values) {
     Vector<std::uint32_t, W> bits;
     std::memcpy(&bits, &values, sizeof bits);
     bits = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    bits = values == values ? bits : (bits & 0u) + 0x7fc0u;
     auto halves = __builtin_convertvector(bits, Vector<Half, W>);
     std::memcpy(to, &halves, sizeof halves);
 }
@@ -66,7 +67,8 @@ template <typename Visit> void each_part(int64_t channels, Visit visit) {
     for (; c + 16 <= channels; c += 16) visit.template operator()<16>(c);
     if (c + 8 <= channels) visit.template operator()<8>(c), c += 8;
     if (c + 4 <= channels) visit.template operator()<4>(c), c += 4;
-    for (; c < channels; ++c) visit.template operator()<1>(c);
+    if (c + 2 <= channels) visit.template operator()<2>(c), c += 2;
+    if (c < channels) visit.template operator()<1>(c);
 }
 
 constexpr int64_t BLOCK = 64; // rows whose sum is taken in float32
@@ -115,13 +117,17 @@ struct Moments {
 template <typename T>
 void measure(const T *x, int64_t rows, int64_t channels, int threads, float *mean, double *variance) {
     Sums sums(channels, threads);
-    // Relative to the first row, so that nothing is lost where a channel's mean is large beside its deviation.
+    // Relative to the first block's mean, since a channel's mean may be large beside its deviation.
+    std::vector<float> start(channels);
+    int64_t first = std::min(rows, BLOCK);
+    for (int64_t row = 0; row < first; ++row)
+        for (int64_t c = 0; c < channels; ++c) start[c] += load<1>(x + row * channels + c)[0] / first;
     each_block(rows, threads, [&](int64_t from, int64_t to, int thread) {
         each_part(channels, [&]<int W>(int64_t c) {
-            auto first = load<W>(x + c);
+            auto near = load<W>(start.data() + c);
             Vector<float, W> sum{}, squares{};
             for (int64_t row = from; row < to; ++row) {
-                auto value = load<W>(x + row * channels + c) - first;
+                auto value = load<W>(x + row * channels + c) - near;
                 sum += value;
                 squares += value * value;
             }
@@ -130,7 +136,7 @@ void measure(const T *x, int64_t rows, int64_t channels, int threads, float *mea
     });
     for (int64_t c = 0; c < channels; ++c) {
         double shifted = sums.total(0, c) / rows;
-        mean[c] = static_cast<float>(load<1>(x + c)[0] + shifted);
+        mean[c] = static_cast<float>(start[c] + shifted);
         double found = sums.total(1, c) / rows - shifted * shifted;
         variance[c] = found < 0 ? 0 : found; // which keeps a NaN
     }
@@ -197,6 +203,8 @@ Vector<float, W> passed(const T *gradient, Vector<float, W> x, Vector<float, W> 
     return ((y >= 0.0f) & (y <= 1.0f)) ? load<W>(gradient) : Vector<float, W>{};
 }
 
+// Pools where `pooled` is given, normalises, binarises. `winners`, `bytes` and `numbers` may be null, where they are not
+// wanted; `moment_rows`, (4, C), is a result too. In training the running moments move.
 template <typename T>
 void forward(const T *x, T *pooled, std::uint8_t *winners, int64_t images, int64_t height, int64_t width,
              int64_t channels, const float *gamma, const float *beta, float *running_mean, float *running_variance,
@@ -347,9 +355,13 @@ void binarise_weight(const float *weight, int64_t count, std::int8_t *signs, T *
 }
 
 // Crops of images that lie as (N, S, S, C) bytes, through a table of what each byte of each channel becomes. Rows and
-// columns, (B, S), count from the corner of the padding, which is black.
-void crop(const std::uint8_t *pixels, int64_t side, int64_t channels, int64_t padding, const int64_t *indices,
-          int64_t count, const int64_t *rows, const int64_t *columns, const float *table, float *out, int threads) {
+// columns, (B, S), count from the corner of the padding, which is black. Not zero, and nothing done, where there is no such
+// image.
+int crop(const std::uint8_t *pixels, int64_t images, int64_t side, int64_t channels, int64_t padding,
+         const int64_t *indices, int64_t count, const int64_t *rows, const int64_t *columns, const float *table, float *out,
+         int threads) {
+    for (int64_t i = 0; i < count; ++i)
+        if (indices[i] < 0 || indices[i] >= images) return 1;
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t line = 0; line < count * side; ++line) {
         int64_t image = line / side, row = rows[line] - padding;
@@ -363,41 +375,48 @@ void crop(const std::uint8_t *pixels, int64_t side, int64_t channels, int64_t pa
                 pixel[c] = table[256 * c + (black ? 0 : source[column * channels + c])];
         }
     }
+    return 0;
 }
 
 } // namespace
 
+// What Python calls. All return 0 but where something is wrong.
 #define FOR_TYPE(name, T)                                                                                              \
-    void forward_##name(const T *x, T *pooled, std::uint8_t *winners, int64_t images, int64_t height, int64_t width,    \
-                        int64_t channels, const float *gamma, const float *beta, float *running_mean,                   \
-                        float *running_variance, double momentum, double epsilon, int training, float *moments,         \
-                        std::uint8_t *bytes, T *numbers, int threads) {                                                 \
+    int forward_##name(const T *x, T *pooled, std::uint8_t *winners, int64_t images, int64_t height, int64_t width,     \
+                       int64_t channels, const float *gamma, const float *beta, float *running_mean,                    \
+                       float *running_variance, double momentum, double epsilon, int training, float *moments,          \
+                       std::uint8_t *bytes, T *numbers, int threads) {                                                  \
         forward<T>(x, pooled, winners, images, height, width, channels, gamma, beta, running_mean, running_variance,    \
                    momentum, epsilon, training, moments, bytes, numbers, threads);                                      \
+        return 0;                                                                                                      \
     }                                                                                                                  \
-    void backward_##name(const T *gradient, const T *x, const std::uint8_t *winners, int64_t images, int64_t height,    \
-                         int64_t width, int64_t channels, float *moments, float *of_gamma, float *of_beta, T *out,      \
-                         int threads) {                                                                                \
+    int backward_##name(const T *gradient, const T *x, const std::uint8_t *winners, int64_t images, int64_t height,     \
+                        int64_t width, int64_t channels, float *moments, float *of_gamma, float *of_beta, T *out,       \
+                        int threads) {                                                                                 \
         backward<T>(gradient, x, winners, images, height, width, channels, moments, of_gamma, of_beta, out, threads);   \
+        return 0;                                                                                                      \
     }                                                                                                                  \
-    void binarise_##name(const T *x, int64_t rows, int64_t channels, std::uint8_t *bytes, T *numbers, int threads) {    \
+    int binarise_##name(const T *x, int64_t rows, int64_t channels, std::uint8_t *bytes, T *numbers, int threads) {     \
         binarise_alone<T>(x, rows, channels, bytes, numbers, threads);                                                 \
+        return 0;                                                                                                      \
     }                                                                                                                  \
-    void pass_##name(const T *gradient, const T *x, int64_t rows, int64_t channels, T *out, int threads) {              \
+    int pass_##name(const T *gradient, const T *x, int64_t rows, int64_t channels, T *out, int threads) {               \
         pass<T>(gradient, x, rows, channels, out, threads);                                                            \
+        return 0;                                                                                                      \
     }                                                                                                                  \
-    void binarise_weight_##name(const float *weight, int64_t count, std::int8_t *signs, T *numbers, float *mean,        \
-                                int threads) {                                                                         \
+    int binarise_weight_##name(const float *weight, int64_t count, std::int8_t *signs, T *numbers, float *mean,         \
+                               int threads) {                                                                          \
         binarise_weight<T>(weight, count, signs, numbers, mean, threads);                                              \
+        return 0;                                                                                                      \
     }
 
 extern "C" {
 FOR_TYPE(float32, float)
 FOR_TYPE(bfloat16, Half)
 
-void crop_images(const std::uint8_t *pixels, int64_t side, int64_t channels, int64_t padding, const int64_t *indices,
-                 int64_t count, const int64_t *rows, const int64_t *columns, const float *table, float *out,
-                 int threads) {
-    crop(pixels, side, channels, padding, indices, count, rows, columns, table, out, threads);
+int crop_images(const std::uint8_t *pixels, int64_t images, int64_t side, int64_t channels, int64_t padding,
+                const int64_t *indices, int64_t count, const int64_t *rows, const int64_t *columns, const float *table,
+                float *out, int threads) {
+    return crop(pixels, images, side, channels, padding, indices, count, rows, columns, table, out, threads);
 }
 }

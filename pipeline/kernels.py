@@ -1,19 +1,18 @@
-"""The compiled kernels of ``kernels.cpp``: pooling, batch norm and binarisation between two convolutions, in one pass.
+"""The compiled kernels of ``kernels.cpp``: pooling, batch norm and binarisation between two convolutions.
 
-They exist where :func:`load` found a C++ compiler. They take float32 and bfloat16 tensors on the CPU whose channels lie
-last in memory, and as many threads as torch.
+They exist after :func:`load`, take float32 and bfloat16 tensors on the CPU whose channels lie last in memory, and run
+on as many threads as torch.
 """
 
 import ctypes
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from pipeline import compilation
+from pipeline.hardware import KERNELS
 
-_SOURCE = Path(__file__).with_suffix(".cpp")
 _TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
 _pointer, _size, _real, _int = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double, ctypes.c_int
@@ -26,7 +25,7 @@ _OF_EACH_TYPE = {
 }
 _ARGUMENTS = {
     **{f"{name}_{kind}": types for name, types in _OF_EACH_TYPE.items() for kind in _TYPES.values()},
-    "crop_images": (_pointer, *[_size] * 3, _pointer, _size, *[_pointer] * 4, _int),
+    "crop_images": (_pointer, *[_size] * 4, _pointer, _size, *[_pointer] * 4, _int),
 }
 
 _library: ctypes.CDLL | None = None
@@ -36,14 +35,13 @@ def load() -> None:
     """Makes the kernels available to this process.
 
     Raises:
-        CompilationError: they cannot be had. Torch's own operators are used then.
+        CompilationError: they cannot be had.
     """
     global _library
     if _library is None:
-        library = compilation.load(_SOURCE)
+        library = compilation.load(compilation.compiled(KERNELS))
         for name, arguments in _ARGUMENTS.items():
-            function = getattr(library, name)
-            function.argtypes, function.restype = arguments, None
+            getattr(library, name).argtypes = arguments
         _library = library
 
 
@@ -58,7 +56,7 @@ def loaded() -> bool:
     return _library is not None
 
 
-def take(x: Tensor) -> bool:
+def accepts(x: Tensor) -> bool:
     """Whether there are kernels for a feature map (N, C, H, W)."""
     return (
         _library is not None
@@ -92,7 +90,7 @@ def normalise_and_binarise(x: Tensor, norm: nn.BatchNorm2d, *, pool: bool, bits:
     """Eq. 1 of the batch norm of ``x``, without rounding in between; in training mode the running moments move.
 
     Args:
-        x: (N, C, H, W), one that :func:`take` accepts.
+        x: (N, C, H, W), one that :func:`accepts` accepts.
         norm: with scale, shift and running moments in float32.
         pool: whether to take the maxima of 2×2 windows first. H and W are even then.
         bits: whether the result is wanted in bytes.
@@ -187,19 +185,24 @@ def crop(pixels: Tensor, indices: Tensor, rows: Tensor, columns: Tensor, padding
 
     Args:
         pixels: (N, S, S, C) bytes on the CPU, without gaps.
-        indices: (B,) of the images, int64.
+        indices: (B,) of the images, int64, from 0 on.
         rows, columns: (B, S), int64, that the crop takes, counted from the corner of the padding.
         padding: pixels of black around an image.
         table: (C, 256), float32.
+
+    Raises:
+        IndexError: there is no such image.
     """
     _, side, _, channels = pixels.shape
     crops = torch.empty(len(indices), side, side, channels, dtype=torch.float32)
     indices, rows, columns = (tensor.contiguous() for tensor in (indices, rows, columns))
-    _call(
+    beyond = _call(
         "crop_images",
-        *(_at(pixels), side, channels, padding, _at(indices), len(indices), _at(rows), _at(columns)),
+        *(_at(pixels), len(pixels), side, channels, padding, _at(indices), len(indices), _at(rows), _at(columns)),
         *(_at(table), _at(crops)),
     )
+    if beyond:
+        raise IndexError(f"of {len(pixels)} images, others are asked for")
     return crops
 
 
@@ -211,5 +214,5 @@ def _at(tensor: Tensor | None) -> int | None:
     return None if tensor is None else tensor.data_ptr()
 
 
-def _call(name: str, *arguments: object) -> None:
-    getattr(_library, name)(*arguments, torch.get_num_threads())
+def _call(name: str, *arguments: object) -> int:
+    return int(getattr(_library, name)(*arguments, torch.get_num_threads()))

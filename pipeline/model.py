@@ -8,11 +8,11 @@ torch.Size([2, 10])
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from pipeline import fusion
 from pipeline.binarisation import BinaryConvolution
@@ -35,6 +35,7 @@ class _Flatten(torch.autograd.Function):
         return x.flatten(1)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         return grads[0].reshape(ctx.shape).contiguous(memory_format=ctx.layout)
 
@@ -88,44 +89,49 @@ class Network(nn.Module):
                 del values[source]
             # By name each time: training on several processes replaces batch norms.
             modules = [self.get_submodule(name) for name in step.layers]
-            run = partial(fusion.run, modules) if isinstance(modules[-1], BinaryConvolution) else modules[0]
-            values[step.layers[-1]] = run(*arguments)
+            values[step.layers[-1]] = (
+                fusion.binarise_and_convolve(modules, arguments) if step.binary else modules[0](*arguments)
+            )
         return values[self._program[-1].layers[-1]]
 
 
 class _Step(NamedTuple):
-    """Layers that run one after another, what the first of them reads, and which of that nothing reads later."""
+    """Layers that run one after another, what the first of them reads, and which of that nothing reads later.
+
+    ``binary``: it ends with a binary convolution. Else it is one layer.
+    """
 
     layers: tuple[str, ...]
     sources: tuple[str, ...]
     done: tuple[str, ...]
+    binary: bool
 
 
 def _program(layers: Sequence[Layer]) -> list[_Step]:
     """The layers in order, every binary convolution in one step with what leads to it alone."""
     last_use = {source: i for i, layer in enumerate(layers) for source in layer.sources}
     steps = []
-    for run in _runs(layers):
-        sources = run[0].sources
-        first = layers.index(run[0])
+    for chain in _chains(layers):
+        sources = chain[0].sources
+        first = layers.index(chain[0])
         done = tuple(source for source in dict.fromkeys(sources) if last_use[source] == first)
-        steps.append(_Step(tuple(layer.name for layer in run), sources, done))
+        steps.append(_Step(tuple(layer.name for layer in chain), sources, done, chain[-1].binary))
     return steps
 
 
-def _runs(layers: Sequence[Layer]) -> list[list[Layer]]:
+def _chains(layers: Sequence[Layer]) -> list[list[Layer]]:
     """Layers one by one, but [max-pooling,] batch norm and binary convolution together."""
     uses = Counter(source for layer in layers for source in layer.sources)
-    runs: list[list[Layer]] = []
+    chains: list[list[Layer]] = []
     for layer in layers:
-        run = [layer]
+        chain = [layer]
         for kind in ("batch_norm", "max_pool") if layer.kind == "convolution" and layer.binary else ():
-            before = runs[-1][-1] if runs else None
-            if before is None or (before.kind, (before.name,)) != (kind, run[0].sources) or uses[before.name] > 1:
+            before = chains[-1][-1] if chains else None
+            if before is None or (before.kind, (before.name,)) != (kind, chain[0].sources) or uses[before.name] > 1:
                 break
-            run = runs.pop() + run
-        runs.append(run)
-    return runs
+            chain = chains.pop() + chain
+        chains.append(chain)
+    return chains
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:

@@ -221,15 +221,18 @@ class Training:
         self.history = [Epoch(int(e), rate, loss, top1) for e, rate, loss, top1 in state["history"].tolist()]
 
 
-def _in_memory_order(parameter: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
-    """Equally shaped tensors, seen so that their elements follow each other as the parameter's do in memory.
+def _in_memory_order(parameter: Tensor, gradient: Tensor, momentum: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The three, seen so that their elements follow each other as they do in the parameter's memory.
 
     The fused step copies whatever lies otherwise, there and back.
     """
-    tensors = (parameter, *others)
-    if parameter.is_contiguous() or not parameter.is_contiguous(memory_format=torch.channels_last):
-        return tensors
-    return tuple(tensor.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1) for tensor in tensors)
+    layout = torch.channels_last
+    lies_so = parameter.is_contiguous(memory_format=layout) and momentum.is_contiguous(memory_format=layout)
+    if parameter.is_contiguous() or not lies_so:
+        return parameter, gradient, momentum
+    tensors = parameter, gradient.contiguous(memory_format=layout), momentum
+    first, second, third = (tensor.permute(0, 2, 3, 1) for tensor in tensors)
+    return first, second, third
 
 
 def score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int = 500) -> Score:

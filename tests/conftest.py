@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.hardware import Execution
+from pipeline.hardware import resolve
 from pipeline.images import ImagesInMemory, Normalisation
+from pipeline.settings import ExecutionSettings
 
-CPU = Execution("cpu", "float32", 1)
+CPU = resolve(ExecutionSettings("cpu", "float32", 1))
 
 # Tests in this process train as a step does, in compiled kernels where they can be had, in whatever order they run.
 CPU.apply()

@@ -8,11 +8,11 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from pipeline.distributed import World, joined
-from pipeline.hardware import Execution
+from pipeline.hardware import resolve
 from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
-from pipeline.settings import TrainingSettings
+from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.tensors import Arrays, write_tensors
 from pipeline.training import Training
 
@@ -20,7 +20,7 @@ GENES = {"vgg_small": 6, "resnet18": 12}
 #: Enlarged, so that something is left of the feature maps.
 ENLARGED = {"vgg_small": 1, "resnet18": 4}
 SETTINGS = TrainingSettings(epochs=2, batch_size=20, learning_rate=0.05, weight_decay=5e-4, augmentation="crop-flip")
-CPU = Execution("cpu", "float32", 1)
+CPU = resolve(ExecutionSettings("cpu", "float32", 1))
 
 
 class Images(ImagesInMemory):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from torch.nn import functional as F
 from pipeline import compilation, integer_products, kernels
 from pipeline.binarisation import BinaryConvolution, binarise_weight
 from pipeline.compilation import CompilationError
-from pipeline.fusion import run
-from pipeline.hardware import Execution
+from pipeline.errors import UserError
+from pipeline.fusion import binarise_and_convolve
+from pipeline.hardware import KERNELS, Execution, resolve
 from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
+from pipeline.settings import ExecutionSettings
 from pipeline.training import recalibrate, score
 
 #: Relative, of what is rounded once to the type; the sums are better than float32.
@@ -223,7 +226,7 @@ def test_what_is_fused_is_what_its_modules_do(compiled, monkeypatch, precision, 
             x = feature_map((8, 24, 12, 12), dtype).requires_grad_()
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
                 calls = Calls(monkeypatch)
-                y = run(modules, x)
+                y = binarise_and_convolve(modules, [x])
             assert bool(calls) == (load is kernels.load)
             upstream = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
             parameters = [parameter for module in modules for parameter in module.parameters()]
@@ -280,7 +283,7 @@ def test_all_of_a_network_that_can_be_fused_is(compiled, monkeypatch, precision)
         lambda network: network.double(),
         lambda network: network.to(memory_format=torch.contiguous_format),
         lambda network: network.eval(),
-        lambda network: [m.__class__ for m in network.modules() if isinstance(m, nn.BatchNorm2d) and freeze(m)],
+        lambda network: [extend(module) for module in network.modules() if isinstance(module, nn.BatchNorm2d)],
     ],
     ids=["float64", "channels first", "gradients of an evaluation", "another batch norm"],
 )
@@ -300,7 +303,7 @@ class OtherNorm(nn.BatchNorm2d):
     """One that does more, such as that of several processes."""
 
 
-def freeze(norm: nn.BatchNorm2d) -> None:
+def extend(norm: nn.BatchNorm2d) -> None:
     norm.__class__ = OtherNorm
 
 
@@ -336,6 +339,57 @@ def test_score_and_recalibration_are_those_of_torchs_operators(compiled, digits)
     assert torch.allclose(variance, other, rtol=0.05)
 
 
+def test_what_does_not_fit_is_refused_by_torch(compiled):
+    """And not by the system: kernels are told sizes, and believe them."""
+    convolution = BinaryConvolution(16, 8, 3, bias=False)
+    x = feature_map((2, 16, 6, 6), torch.float32)
+    with pytest.raises(RuntimeError):
+        binarise_and_convolve([nn.BatchNorm2d(8), convolution], [x])
+    with pytest.raises(RuntimeError):
+        binarise_and_convolve([BinaryConvolution(8, 8, 3, bias=False)], [x])
+    spaced = nn.BatchNorm2d(16)
+    spaced.weight.data = torch.arange(32.0)[::2]
+    expected = convolution(spaced(x))
+    assert torch.equal(binarise_and_convolve([spaced, convolution], [x]), expected)
+
+
+def test_images_that_are_not_there(compiled, digits):
+    for wrong in (-1, 200):
+        with pytest.raises(IndexError):
+            list(digits.batches([torch.tensor([0, wrong])], "crop"))
+    narrow = list(digits.batches([torch.tensor([3, 5], dtype=torch.int32)], "crop"))
+    [(expected, _)] = digits.batches([torch.tensor([3, 5])], "crop")
+    assert torch.equal(narrow[0][0], expected)
+    with pytest.raises(ValueError, match="uint8 images of 8×8×1"):
+        ImagesInMemory(
+            torch.zeros(2, 8, 8, 1, dtype=torch.uint8), torch.zeros(2), Normalisation((0.5,) * 3, (0.5,)), CPU.device
+        )
+
+
+def test_what_was_used_is_freed_where_torch_does_the_work(compiled):
+    kernels.unload()
+    alive = []
+
+    class Watched(nn.Module):
+        def __init__(self, module: nn.Module) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            alive.append(sum(reference() is not None for reference in seen))
+            y = self.module(x)
+            seen.append(weakref.ref(y))
+            return y
+
+    seen: list[weakref.ref[torch.Tensor]] = []
+    network = Network(SIMPLE)
+    for name in ("pool2", "norm2", "conv3", "norm3"):
+        network.set_submodule(name, Watched(network.get_submodule(name)))
+    with torch.inference_mode():
+        network(torch.zeros(2, 3, 16, 16))
+    assert alive == [0, 1, 1, 1], "what a layer reads, and nothing before it"
+
+
 @pytest.fixture
 def fresh(tmp_path, monkeypatch) -> Path:
     """A cache folder in which nothing is compiled yet."""
@@ -346,11 +400,16 @@ def fresh(tmp_path, monkeypatch) -> Path:
     CPU.apply()
 
 
+def settle() -> str:
+    """What a step would compute with."""
+    return resolve(ExecutionSettings("cpu", "float32", 1)).kernels
+
+
 def test_kernels_are_compiled_once(compiled, fresh):
-    kernels.load()
+    assert settle() == "compiled"
     [library] = fresh.iterdir()
     made = library.stat().st_mtime_ns
-    kernels.unload()
+    assert settle() == "compiled"
     kernels.load()
     assert [library] == list(fresh.iterdir())
     assert library.stat().st_mtime_ns == made
@@ -366,60 +425,109 @@ def test_processes_that_start_together_all_get_them(compiled, fresh):
 def test_without_a_compiler_torch_does_the_work_and_it_is_said(fresh, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("CXX", raising=False)
-    CPU.apply()
-    assert not kernels.loaded()
+    assert settle() == "torch"
     assert "there is no C++ compiler (g++)" in capsys.readouterr().err
+    resolve(ExecutionSettings("cpu", "float32", 1)).apply()
+    assert not kernels.loaded()
     assert Network(SIMPLE)(torch.randn(2, 3, 16, 16)).shape == (2, 10)
 
 
-def test_a_compiler_that_fails_is_asked_once(fresh, tmp_path, monkeypatch, capsys):
-    compiler = tmp_path / "compiler"
-    compiler.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/asked\necho 'no such standard' >&2\nexit 1\n")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("CXX", str(compiler))
+def test_without_a_compiler_what_an_equal_machine_compiled_is_used(compiled, fresh, tmp_path, monkeypatch):
+    settle()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert settle() == "compiled"
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("no-such-compiler -O9", "there is no C++ compiler (no-such-compiler -O9)"),
+        ("g++ '", "is no command: No closing quotation"),
+    ],
+)
+def test_a_compiler_that_is_none(fresh, monkeypatch, capsys, command, words):
+    monkeypatch.setenv("CXX", command)
+    assert settle() == "torch"
+    assert words in capsys.readouterr().err
+
+
+def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """Makes a program that notes its calls the compiler."""
+    program = tmp_path / "compiler"
+    program.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/asked\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("CXX", str(program))
+
+
+def test_a_compiler_that_fails_is_asked_once_a_day(fresh, tmp_path, monkeypatch, capsys):
+    compiler(tmp_path, monkeypatch, "echo 'no ‘such’ standard' >&2; exit 1")
     for _ in range(2):
-        CPU.apply()
+        assert settle() == "torch"
         [failure] = fresh.glob("*.failed")
         assert f"the C++ compiler failed; {failure} has its words" in capsys.readouterr().err
-    assert "no such standard" in failure.read_text()
+    assert "no ‘such’ standard" in failure.read_text(encoding="utf-8")
     assert (tmp_path / "asked").read_text() == "asked\n"
-    assert not kernels.loaded()
+    yesterday = failure.stat().st_mtime - 90000
+    os.utime(failure, (yesterday, yesterday))
+    settle()
+    assert (tmp_path / "asked").read_text() == "asked\n" * 2
+    compiler(tmp_path, monkeypatch, "echo 'another version' >&2; exit 1")
+    settle()
+    assert (tmp_path / "asked").read_text() == "asked\n" * 3
 
 
-def test_a_folder_that_cannot_be_written_is_no_failure(fresh, monkeypatch, capsys):
-    fresh.parent.joinpath("binary-nas").write_text("a file")
-    CPU.apply()
-    assert not kernels.loaded()
-    assert "binary-nas" in capsys.readouterr().err
+def test_a_compiler_that_hangs_is_ended_with_all_that_it_started(fresh, tmp_path, monkeypatch):
+    compiler(tmp_path, monkeypatch, f"sleep 1000 & echo $! > {tmp_path}/child; wait")
+    monkeypatch.setattr(compilation, "_PATIENCE", 0.5)
+    assert settle() == settle() == "torch"
+    assert (tmp_path / "asked").read_text() == "asked\n"
+    [failure] = fresh.glob("*.failed")
+    assert "took more than 0.5 s" in failure.read_text()
+    child = int((tmp_path / "child").read_text())
+    state = Path(f"/proc/{child}/stat")
+    assert not state.exists() or state.read_text().split()[2] == "Z"
 
 
-def test_a_damaged_library_is_no_failure(compiled, fresh):
-    """In a process of its own: the system remembers by its name what a process has loaded."""
-    kernels.load()
+def test_a_folder_that_cannot_be_written_is_no_failure(fresh, capsys):
+    fresh.write_text("a file")
+    assert settle() == "torch"
+    assert "no compiled file can be kept" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [0, 2000, 40000])
+def test_half_a_library_is_compiled_again(compiled, fresh, size):
+    """In a process of its own, which the system would kill."""
+    settle()
     [library] = fresh.iterdir()
-    library.unlink()
-    library.write_bytes(b"not a library")
+    whole = library.read_bytes()
+    library.write_bytes(whole[:size])
     program = "from conftest import CPU; from pipeline import kernels; print(kernels.loaded())"
     done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True)
-    assert done.stdout == "False\n"
-    assert f"{library}: " in done.stderr
-    assert "delete it to compile it again" in done.stderr
+    assert done.stdout == "True\n", done.stderr
+    assert list(fresh.iterdir()) == [library]
+
+
+def test_a_library_that_the_system_does_not_take_is_said(compiled, fresh, monkeypatch):
+    """Where it was said that compiled kernels are used, their scores are not mixed with others."""
+    monkeypatch.setattr(compilation, "_compile", lambda *_: b"not a library")
+    with pytest.raises(UserError, match="cannot be loaded.*set execution.kernels to torch"):
+        resolve(ExecutionSettings("cpu", "float32", 1)).apply()
 
 
 def test_torchs_operators_can_be_asked_for(compiled):
-    Execution("cpu", "float32", 1, compiled=False).apply()
+    execution = resolve(ExecutionSettings("cpu", "float32", 1, "torch"))
+    execution.apply()
+    assert execution.kernels == "torch"
     assert not kernels.loaded()
 
 
-def test_the_key_names_source_flags_compiler_and_processor(compiled, tmp_path, monkeypatch):
-    source = tmp_path / "a.cpp"
-    source.write_text("int a;")
-    keys = [compilation._key(source)]
-    monkeypatch.setattr(compilation, "describe_processor", lambda: "another one")
-    keys.append(compilation._key(source))
-    monkeypatch.setenv("CXX", "another compiler")
-    keys.append(compilation._key(source))
-    source.write_text("int b;")
-    keys.append(compilation._key(source))
-    assert len(set(keys)) == 4
-    assert os.environ["CXX"] == "another compiler"
+def test_what_is_stored_says_which_kernels_made_it(compiled):
+    ours, torchs = (resolve(ExecutionSettings("cpu", "float32", 1, kernels)) for kernels in ("auto", "torch"))
+    assert ours.identity != torchs.identity
+    assert Execution("cpu", "float32", 1).identity == torchs.identity
+
+
+def test_every_kind_of_processor_has_a_library_of_its_own(compiled, fresh, monkeypatch):
+    first = compilation.compiled(KERNELS)
+    monkeypatch.setattr(compilation.processor, "kind", lambda: "another one")
+    assert compilation.compiled(KERNELS) != first

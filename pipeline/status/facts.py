@@ -4,8 +4,8 @@ One folder can hold entries of several settings: other epochs, another supernet,
 they were made from, their *facts*, stands in each. Two rules choose the current ones:
 
 1. Facts that contradict what is known now are out. Known are the configuration's part of them (network, recipe,
-   seed, threads; device and precision where they are not 'auto') and, as soon as the files are there, the digests of
-   the train images and of the supernet.
+   seed, threads; device, precision and kernels where they are not 'auto') and, as soon as the files are there, the
+   digests of the train images and of the supernet.
 2. Of the others, the facts of the newest entry are taken. What 'auto' became, and which images were drawn, is not
    computed again here: the machine that did it may be another one.
 """
@@ -49,6 +49,7 @@ def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str 
             UNKNOWN if execution["device"] == "auto" else execution["device"],
             UNKNOWN if execution["precision"] == "auto" else execution["precision"],
             execution["threads"],
+            "torch" if execution.get("kernels") == "torch" else UNKNOWN,
         ],
         "method": METHOD_VERSION,
     }

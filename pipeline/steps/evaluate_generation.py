@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> None:
         "subset": digest_of(subset),
         "validation": digest_of(validation),
         "supernet": read_attributes(supernet)["digest"] if supernet else None,
-        "execution": [execution.device_type, execution.precision, execution.threads],
+        "execution": execution.identity,
         "method": METHOD_VERSION,
     }
     costs = [predicted_cost(spec.with_genome(row["genome"])) for row in population]

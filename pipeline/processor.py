@@ -1,0 +1,27 @@
+"""What the processor is called and what it can do, as Linux tells it."""
+
+import platform
+
+
+def name() -> str:
+    """Such as 'AMD EPYC'; what Python knows where Linux does not say."""
+    return _info("model name") or platform.processor() or platform.machine()
+
+
+def features() -> frozenset[str]:
+    """Names of its instruction sets; empty where they are not known."""
+    # Intel and AMD write 'flags', 64-bit ARM writes 'Features'.
+    return frozenset((_info("flags") or _info("Features")).split())
+
+
+def kind() -> str:
+    """All that decides which machine code it runs and runs well."""
+    return f"{platform.machine()} {name()} {' '.join(sorted(features()))}"
+
+
+def _info(field: str) -> str:
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next((line.split(":", 1)[1].strip() for line in file if line.startswith(field)), "")
+    except OSError:
+        return ""
