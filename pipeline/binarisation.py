@@ -123,7 +123,8 @@ class BinaryConvolution(nn.Conv2d):
 
     Input (N, C, H, W), weight (O, C, K, K) kept real-valued for the gradient. Where the processor multiplies bytes
     fast, the forward product is computed in integers, without rounding, whatever the precision. Else, under autocast,
-    it is computed in the autocast precision, in which ±scale and {0, 1} lose next to nothing.
+    it is computed in the autocast precision, in which ±scale and {0, 1} lose next to nothing. Inside a network
+    :mod:`pipeline.fusion` computes it together with what leads to it, where there are compiled kernels.
     """
 
     def result_type(self, x: Tensor) -> torch.dtype:
