@@ -16,7 +16,7 @@ from pipeline.settings import ExecutionSettings
 if TYPE_CHECKING:
     import torch
 
-#: The source of the compiled kernels.
+#: The source of the compiled kernels. Here, since their module imports torch, which need not be paid to compile them.
 KERNELS = Path(__file__).with_name("kernels.cpp")
 
 
