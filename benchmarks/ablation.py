@@ -7,8 +7,9 @@ All ways take turns in one run, on one thread as candidates are trained. The par
 
 - channels last: weights and images lie channel by channel, not pixel by pixel, for which there are no compiled kernels;
 - bfloat16: float32 (where the hardware has bfloat16; else the engine computes in float32 anyway);
-- integers: the forward products of binary layers in the engine's precision;
-- compiled kernels: pooling, batch norm, binarisation and crops by torch's operators;
+- winograd: all products of binary layers with 9 multiplications for an output in place of 4;
+- integers: the same, and forward products in the engine's precision;
+- compiled kernels: the same as without winograd, and pooling, batch norm, binarisation and crops by torch's operators;
 - vectorised binarisation: Eq. 1 by comparisons that give truth values and a mask for the gradient, without
   integers and compiled kernels;
 - whole batches: images cropped, mirrored and normalised one by one, by torchvision in the same process;
@@ -33,7 +34,7 @@ import pipeline.training
 from benchmarks.timing import heading, interleave, ratio, steps_rate, table
 from benchmarks.training import ImagesOneByOne
 from benchmarks.workloads import engine_training, random_images, recipe
-from pipeline import integer_products, kernels
+from pipeline import integer_products, library, winograd
 from pipeline.binarisation import BinaryConvolution
 from pipeline.hardware import Execution, keep_freed_memory, resolve
 from pipeline.networks import NetworkSpec, uniform_genome
@@ -86,8 +87,9 @@ def _measure(spec: NetworkSpec, batch: int, arguments: argparse.Namespace) -> di
         "engine": (fresh(), nullcontext),
         "channels last": (_contiguous(fresh()), nullcontext),
         **({"bfloat16": (fresh(plain), nullcontext)} if execution != plain else {}),
-        "integers": (fresh(), partial(patch.dict, integer_products.LEAST_MACS, _NEVER)),
-        **({"compiled kernels": (fresh(), _torchs_operators)} if kernels.loaded() else {}),
+        **({"winograd": (fresh(), _plain_products)} if library.loaded() else {}),
+        "integers": (fresh(), _floats),
+        **({"compiled kernels": (fresh(), _torchs_operators)} if library.loaded() else {}),
         "vectorised binarisation": (fresh(), _masks),
         "whole batches": (_one_by_one(fresh(), spec, images), nullcontext),
         "fused descent": (fresh(), partial(patch.object, pipeline.training, "sgd", _ordinary_descent)),
@@ -170,15 +172,25 @@ class _SelectedWeight(torch.autograd.Function):
         return grads[0].float(), None
 
 
+def _plain_products() -> AbstractContextManager[object]:
+    return patch.object(winograd, "worthwhile", lambda *_: False)
+
+
+@contextmanager
+def _floats() -> Iterator[None]:
+    with _plain_products(), patch.dict(integer_products.LEAST_MACS, _NEVER):
+        yield
+
+
 @contextmanager
 def _torchs_operators() -> Iterator[None]:
-    loaded = kernels.loaded()
-    kernels.unload()
+    loaded = library.loaded()
+    library.unload()
     try:
         yield
     finally:
         if loaded:
-            kernels.load()
+            library.load()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Compiles a C++ source for this processor, once for all processes of a user, and loads what was compiled."""
+"""Compiles C++ sources for this processor, once for all processes of a user, and loads what was compiled."""
 
 import ctypes
 import hashlib
@@ -24,10 +24,10 @@ class CompilationError(Exception):
     """There is no compiler, or it failed, or its work cannot be kept; the text says which."""
 
 
-def compiled(source: Path) -> Path:
-    """The shared library of a source, compiled if it has not been yet.
+def compiled(sources: Path) -> Path:
+    """The shared library of all sources in a folder, compiled if it has not been yet.
 
-    It is kept in the user's cache folder under a name that stands for the source, the flags and the processor, so that
+    It is kept in the user's cache folder under a name that stands for the sources, the flags and the processor, so that
     machines of several kinds can share a home folder, and one without a compiler can use what an equal one compiled.
     What failed is not tried again by the same compiler for a day.
 
@@ -35,12 +35,12 @@ def compiled(source: Path) -> Path:
         CompilationError: see the class.
     """
     try:
-        key = _digest(source.read_bytes(), *_FLAGS, processor.kind())
+        key = _digest(*(file.read_bytes() for file in sorted(sources.iterdir())), *_FLAGS, processor.kind())
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
         folder.mkdir(parents=True, exist_ok=True)
-        library = folder / f"{source.stem}-{key}.so"
+        library = folder / f"kernels-{key}.so"
         if not _whole(library):
-            _keep(_compile(source, folder, key), library)
+            _keep(_compile(sources, folder, key), library)
         return library
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
         raise CompilationError(f"no compiled file can be kept: {error}") from None
@@ -93,16 +93,16 @@ def _keep(content: bytes, library: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def _compile(source: Path, folder: Path, key: str) -> bytes:
+def _compile(sources: Path, folder: Path, key: str) -> bytes:
     """The library's bytes. Raises CompilationError."""
     compiler = _compiler()
-    failure = folder / f"{source.stem}-{_digest(key, *compiler, *_identity(compiler[0]))}.failed"
+    failure = folder / f"kernels-{_digest(key, *compiler, *_identity(compiler[0]))}.failed"
     with suppress(FileNotFoundError):
         if time.time() - failure.stat().st_mtime < _DAY:
             raise CompilationError(_failed(failure))
     with tempfile.TemporaryDirectory() as made:
         library = Path(made) / "library.so"
-        command = [*compiler, *_FLAGS, str(source), "-o", str(library)]
+        command = [*compiler, *_FLAGS, *(str(file) for file in sorted(sources.glob("*.cpp"))), "-o", str(library)]
         words = _run(command)
         if words is None and library.exists():
             return library.read_bytes()

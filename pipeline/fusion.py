@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from pipeline import integer_products, kernels
+from pipeline import integer_products, kernels, winograd
 from pipeline.binarisation import BinaryConvolution
 
 
@@ -88,30 +88,46 @@ class _Fused(torch.autograd.Function):
         ctx: Any, x: Tensor, gamma: Tensor | None, beta: Tensor | None, weight: Tensor, chain: _Chain
     ) -> Tensor:
         height, width = (x.shape[2] // 2, x.shape[3] // 2) if chain.pool else x.shape[2:]
-        integers = integer_products.worthwhile((*x.shape[:2], height, width), chain.convolution, x.dtype)
-        wanted = {"bits": integers, "numbers": chain.learns or not integers}
+        shape = (*x.shape[:2], height, width)
+        minimal = _is_minimal(shape, chain.convolution)
+        integers = not minimal and integer_products.worthwhile(shape, chain.convolution, x.dtype)
+        wanted = {"bits": minimal or integers, "numbers": not minimal and (chain.learns or not integers)}
         made = (
             kernels.binarise(x, **wanted)
             if chain.norm is None
             else kernels.normalise_and_binarise(x, chain.norm, pool=chain.pool, **wanted)
         )
-        signs, ones, scale = kernels.binarise_weight(weight, x.dtype, signs=integers)
-        ctx.save_for_backward(made.x, made.winners, made.moments, made.numbers, ones)
-        ctx.geometry = chain.convolution.stride, chain.convolution.padding
+        signs, ones, scale = kernels.binarise_weight(weight, x.dtype, signs=minimal or integers, numbers=not minimal)
+        ctx.minimal, ctx.geometry = minimal, (chain.convolution.stride, chain.convolution.padding)
         stride, padding = ctx.geometry
-        if made.bits is not None and signs is not None:
-            return integer_products.convolution(made.bits, signs, scale, stride, padding, x.dtype)
-        assert made.numbers is not None
-        return F.conv2d(made.numbers, ones, None, stride, padding)
+        factors = (made.bits, signs) if minimal else (made.numbers, ones)
+        ctx.save_for_backward(made.x, made.winners, made.moments, *factors, scale)
+        if made.bits is None or signs is None:
+            assert made.numbers is not None and ones is not None
+            return F.conv2d(made.numbers, ones, None, stride, padding)
+        if minimal:
+            return winograd.convolution(made.bits, signs, scale, x.dtype)
+        return integer_products.convolution(made.bits, signs, scale, stride, padding, x.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        x, winners, moments, numbers, weight = ctx.saved_tensors
-        of_bits, of_weight, _ = torch.ops.aten.convolution_backward(
-            grads[0], numbers, weight, None, *ctx.geometry, (1, 1), False, (0, 0), 1, (True, True, False)
-        )
+        x, winners, moments, inputs, weight, scale = ctx.saved_tensors
+        if ctx.minimal:
+            gradient = grads[0].contiguous(memory_format=torch.channels_last)
+            of_bits = winograd.input_gradient(gradient, weight, scale)
+            of_weight = winograd.filter_gradient(gradient, inputs)
+        else:
+            of_bits, of_weight, _ = torch.ops.aten.convolution_backward(
+                grads[0], inputs, weight, None, *ctx.geometry, (1, 1), False, (0, 0), 1, (True, True, False)
+            )
         if moments is None:
             return kernels.passed(of_bits, x), None, None, of_weight.float(), None
         of_x, of_gamma, of_beta = kernels.gradients(of_bits, x, winners, moments)
         return of_x, of_gamma, of_beta, of_weight.float(), None
+
+
+def _is_minimal(shape: Sequence[int], convolution: BinaryConvolution) -> bool:
+    """Whether its three products are computed by Winograd's filtering."""
+    lies_so = convolution.weight.is_contiguous(memory_format=torch.channels_last)
+    return lies_so and winograd.worthwhile(shape, convolution)

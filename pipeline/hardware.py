@@ -16,8 +16,8 @@ from pipeline.settings import ExecutionSettings
 if TYPE_CHECKING:
     import torch
 
-#: The source of the compiled kernels. Here, since their module imports torch, which need not be paid to compile them.
-KERNELS = Path(__file__).with_name("kernels.cpp")
+#: The sources of the compiled kernels. Here, since their modules import torch, which need not be paid to compile them.
+SOURCES = Path(__file__).with_name("cpp")
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ class Execution:
             self._choose_kernels()
 
     def _choose_kernels(self) -> None:
-        from pipeline import kernels
+        from pipeline import library
         from pipeline.compilation import CompilationError
 
         if self.kernels != "compiled":
-            kernels.unload()
+            library.unload()
             return
         try:
-            kernels.load()
+            library.load()
         except CompilationError as error:
             raise UserError(str(error), "set execution.kernels to torch, or XDG_CACHE_HOME to another folder") from None
 
@@ -137,9 +137,9 @@ def _has_kernels() -> bool:
     from pipeline.progress import log
 
     try:
-        compilation.compiled(KERNELS)
+        compilation.compiled(SOURCES)
     except compilation.CompilationError as error:
-        log(f"note: trainings on this CPU take up to a quarter longer than they could, since {error}")
+        log(f"note: trainings on this CPU take up to twice as long as they could, since {error}")
         return False
     return True
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline import kernels
+from pipeline import kernels, library
 from pipeline.randomness import seed_for
 from pipeline.settings import Augmentation
 
@@ -107,7 +107,7 @@ class ImagesInMemory:
             yield images.permute(0, 3, 1, 2), self.labels[indices]
 
     def _crops(self, indices: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        if self._pixels.device.type == "cpu" and indices.dtype == torch.int64 and kernels.loaded():
+        if self._pixels.device.type == "cpu" and indices.dtype == torch.int64 and library.loaded():
             return kernels.crop(self._pixels, indices, rows, columns, _padding(self._size), self._table)
         return self._normalise(crop(self._pixels[indices], rows, columns))
 

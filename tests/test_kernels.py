@@ -1,6 +1,7 @@
 """The compiled kernels against torch's modules in float64, and what happens where there is no compiler."""
 
 import os
+import shutil
 import subprocess
 import sys
 import weakref
@@ -13,12 +14,12 @@ from conftest import CPU
 from torch import nn
 from torch.nn import functional as F
 
-from pipeline import compilation, integer_products, kernels
+from pipeline import compilation, integer_products, kernels, library, winograd
 from pipeline.binarisation import BinaryConvolution, binarise_weight
 from pipeline.compilation import CompilationError
 from pipeline.errors import UserError
 from pipeline.fusion import binarise_and_convolve
-from pipeline.hardware import KERNELS, Execution, resolve
+from pipeline.hardware import SOURCES, Execution, resolve
 from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
@@ -34,7 +35,7 @@ SIMPLE = NetworkSpec("vgg_small", (0.5, 2, 1, 1, 1, 0.5), 0.125, 3, 16)
 @pytest.fixture
 def compiled() -> Iterator[None]:
     try:
-        kernels.load()
+        library.load()
     except CompilationError as error:
         pytest.skip(str(error))
     yield
@@ -170,13 +171,13 @@ def test_eq_1_alone_is_exact_on_every_border(compiled, threads, channels, dtype)
 def test_weights_are_binarised_as_torch_does(compiled, threads, shape, dtype):
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     weight.view(-1)[0] = 0.0
-    signs, numbers, mean = kernels.binarise_weight(weight, dtype, signs=True)
+    signs, numbers, mean = kernels.binarise_weight(weight, dtype, signs=True, numbers=True)
     expected = torch.where(weight >= 0, 1, -1)
     assert torch.equal(signs, expected.to(torch.int8))
     assert mean.item() == pytest.approx(weight.double().abs().mean().item(), rel=1e-7)
     assert torch.equal(numbers, (expected * mean).to(dtype))
     assert numbers.float().allclose(binarise_weight(weight, dtype).float(), rtol=2**-7)
-    assert kernels.binarise_weight(weight, dtype, signs=False)[0] is None
+    assert kernels.binarise_weight(weight, dtype, signs=False, numbers=False)[:2] == (None, None)
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop", "crop-flip"])
@@ -188,7 +189,7 @@ def test_images_are_the_same_bytes(compiled, threads, augmentation, side, channe
     images = ImagesInMemory(pixels, torch.arange(40), normalisation, torch.device("cpu"))
     plan = list(torch.split(torch.randperm(40, generator=generator), 16))
     fast = list(images.batches(plan, augmentation, ("address",), part=slice(3, 13)))
-    kernels.unload()
+    library.unload()
     plain = list(images.batches(plan, augmentation, ("address",), part=slice(3, 13)))
     for (x, y), (expected, labels) in zip(fast, plain, strict=True):
         assert torch.equal(x, expected)
@@ -203,15 +204,17 @@ def fixed_scales(network: nn.Module) -> None:
             module.weight.data = torch.where(module.weight.data >= 0, 0.125, -0.125)
 
 
-@pytest.mark.parametrize("integers", [False, True], ids=["floats", "integers"])
+@pytest.mark.parametrize("products", ["floats", "integers", "winograd"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_what_is_fused_is_what_its_modules_do(compiled, monkeypatch, precision, integers):
+def test_what_is_fused_is_what_its_modules_do(compiled, monkeypatch, precision, products):
     """From convolution to convolution: the output, its running moments and every gradient."""
-    if integers and not integer_products.available():
+    if products == "integers" and not integer_products.available():
         pytest.skip("this processor has no fast products of bytes (VNNI), or torch no operators for them")
     for name in ("LEAST_MACS", "LEAST_PIXELS"):
-        least = 0.0 if integers else float("inf")
+        least = 0.0 if products == "integers" else float("inf")
         monkeypatch.setattr(integer_products, name, dict.fromkeys(integer_products.LEAST_MACS, least))
+    if products != "winograd":
+        monkeypatch.setattr(winograd, "worthwhile", lambda *_: False)
     dtype = getattr(torch, precision)
     bound = BOUND[dtype] * 4  # of the convolution's own products
     for before in ([], [batch_norm(24)], [nn.MaxPool2d(2, 2), batch_norm(24)]):
@@ -219,7 +222,7 @@ def test_what_is_fused_is_what_its_modules_do(compiled, monkeypatch, precision, 
         fixed_scales(modules[-1])
         modules[-1].to(memory_format=torch.channels_last)
         found = []
-        for load in (kernels.load, kernels.unload):
+        for load in (library.load, library.unload):
             load()
             if before:
                 before[-1].load_state_dict(batch_norm(24).state_dict())
@@ -227,7 +230,9 @@ def test_what_is_fused_is_what_its_modules_do(compiled, monkeypatch, precision, 
             with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
                 calls = Calls(monkeypatch)
                 y = binarise_and_convolve(modules, [x])
-            assert bool(calls) == (load is kernels.load)
+            assert bool(calls) == (load is library.load)
+            by_winograd = load is library.load and products == "winograd"
+            assert calls.count(f"winograd_forward_{precision}") == by_winograd
             upstream = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
             parameters = [parameter for module in modules for parameter in module.parameters()]
             gradients = torch.autograd.grad((y.float() * upstream).sum(), [x, *parameters])
@@ -246,13 +251,13 @@ class Calls:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._names: list[str] = []
-        call = kernels._call
+        call = library.call
 
-        def counted(name: str, *arguments: object) -> None:
+        def counted(name: str, *arguments: object) -> int:
             self._names.append(name)
-            call(name, *arguments)
+            return call(name, *arguments)
 
-        monkeypatch.setattr(kernels, "_call", counted)
+        monkeypatch.setattr(library, "call", counted)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -329,7 +334,7 @@ def test_score_and_recalibration_are_those_of_torchs_operators(compiled, digits)
     initialise(network, torch.Generator().manual_seed(0))
     fixed_scales(network)
     results = []
-    for load in (kernels.load, kernels.unload):
+    for load in (library.load, library.unload):
         load()
         recalibrate(network, digits, CPU, 50)
         results.append((score(network, digits, CPU), network.norm6.running_var.clone()))
@@ -367,7 +372,7 @@ def test_images_that_are_not_there(compiled, digits):
 
 
 def test_what_was_used_is_freed_where_torch_does_the_work(compiled):
-    kernels.unload()
+    library.unload()
     alive = []
 
     class Watched(nn.Module):
@@ -392,9 +397,14 @@ def test_what_was_used_is_freed_where_torch_does_the_work(compiled):
 
 @pytest.fixture
 def fresh(tmp_path, monkeypatch) -> Path:
-    """A cache folder in which nothing is compiled yet."""
+    """A cache folder in which nothing is compiled yet, and a compiler that does not take the time to optimise."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    kernels.unload()
+    if shutil.which("g++"):
+        quick = tmp_path / "quick"
+        quick.write_text(f'#!/bin/bash\nexec {shutil.which("g++")} "${{@/-O3/-O0}}"\n')
+        quick.chmod(0o755)
+        monkeypatch.setenv("CXX", str(quick))
+    library.unload()
     yield tmp_path / "binary-nas"
     monkeypatch.undo()
     CPU.apply()
@@ -407,16 +417,16 @@ def settle() -> str:
 
 def test_kernels_are_compiled_once(compiled, fresh):
     assert settle() == "compiled"
-    [library] = fresh.iterdir()
-    made = library.stat().st_mtime_ns
+    [file] = fresh.iterdir()
+    made = file.stat().st_mtime_ns
     assert settle() == "compiled"
-    kernels.load()
-    assert [library] == list(fresh.iterdir())
-    assert library.stat().st_mtime_ns == made
+    library.load()
+    assert [file] == list(fresh.iterdir())
+    assert file.stat().st_mtime_ns == made
 
 
 def test_processes_that_start_together_all_get_them(compiled, fresh):
-    program = "from pipeline import kernels; kernels.load(); print(kernels.loaded())"
+    program = "from pipeline import library; library.load(); print(library.loaded())"
     processes = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate()[0] for process in processes] == ["True\n"] * 2
     assert len(list(fresh.iterdir())) == 1
@@ -428,12 +438,13 @@ def test_without_a_compiler_torch_does_the_work_and_it_is_said(fresh, tmp_path, 
     assert settle() == "torch"
     assert "there is no C++ compiler (g++)" in capsys.readouterr().err
     resolve(ExecutionSettings("cpu", "float32", 1)).apply()
-    assert not kernels.loaded()
+    assert not library.loaded()
     assert Network(SIMPLE)(torch.randn(2, 3, 16, 16)).shape == (2, 10)
 
 
 def test_without_a_compiler_what_an_equal_machine_compiled_is_used(compiled, fresh, tmp_path, monkeypatch):
     settle()
+    monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert settle() == "compiled"
 
@@ -498,13 +509,13 @@ def test_a_folder_that_cannot_be_written_is_no_failure(fresh, capsys):
 def test_half_a_library_is_compiled_again(compiled, fresh, size):
     """In a process of its own, which the system would kill."""
     settle()
-    [library] = fresh.iterdir()
-    whole = library.read_bytes()
-    library.write_bytes(whole[:size])
-    program = "from conftest import CPU; from pipeline import kernels; print(kernels.loaded())"
+    [file] = fresh.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:size])
+    program = "from conftest import CPU; from pipeline import library; print(library.loaded())"
     done = subprocess.run([sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True)
     assert done.stdout == "True\n", done.stderr
-    assert list(fresh.iterdir()) == [library]
+    assert list(fresh.iterdir()) == [file]
 
 
 def test_a_library_that_the_system_does_not_take_is_said(compiled, fresh, monkeypatch):
@@ -518,7 +529,7 @@ def test_torchs_operators_can_be_asked_for(compiled):
     execution = resolve(ExecutionSettings("cpu", "float32", 1, "torch"))
     execution.apply()
     assert execution.kernels == "torch"
-    assert not kernels.loaded()
+    assert not library.loaded()
 
 
 def test_what_is_stored_says_which_kernels_made_it(compiled):
@@ -528,6 +539,6 @@ def test_what_is_stored_says_which_kernels_made_it(compiled):
 
 
 def test_every_kind_of_processor_has_a_library_of_its_own(compiled, fresh, monkeypatch):
-    first = compilation.compiled(KERNELS)
+    first = compilation.compiled(SOURCES)
     monkeypatch.setattr(compilation.processor, "kind", lambda: "another one")
-    assert compilation.compiled(KERNELS) != first
+    assert compilation.compiled(SOURCES) != first

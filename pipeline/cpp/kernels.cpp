@@ -2,53 +2,18 @@
 // of the paper between two convolutions, forward and backward, for float32 and bfloat16; and the crops of images.
 //
 // Feature maps lie as torch's channels_last: (N, H, W, C), C without gaps. Sums are float32 inside a block of rows and
-// double beyond. Everything is written in vectors of fixed width, which any GNU-compatible compiler translates to what
-// the processor has.
+// double beyond.
+
+#include "vectors.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
-#include <cstring>
 #include <omp.h>
 #include <vector>
 
 namespace {
 
-using std::int64_t;
-
-using Half = std::uint16_t; // the bits of a bfloat16
-
-template <typename Scalar, int W> struct VectorOf {
-    typedef Scalar type __attribute__((vector_size(W * sizeof(Scalar))));
-};
-template <typename Scalar, int W> using Vector = typename VectorOf<Scalar, W>::type;
-
-template <int W> Vector<float, W> load(const float *from) {
-    Vector<float, W> values;
-    std::memcpy(&values, from, sizeof values);
-    return values;
-}
-
-template <int W> Vector<float, W> load(const Half *from) {
-    Vector<Half, W> halves;
-    std::memcpy(&halves, from, sizeof halves);
-    auto bits = __builtin_convertvector(halves, Vector<std::uint32_t, W>) << 16;
-    Vector<float, W> values;
-    std::memcpy(&values, &bits, sizeof values);
-    return values;
-}
-
-template <int W> void store(float *to, Vector<float, W> values) { std::memcpy(to, &values, sizeof values); }
-
-// Rounds half to even; every NaN becomes the same one.
-template <int W> void store(Half *to, Vector<float, W> values) {
-    Vector<std::uint32_t, W> bits;
-    std::memcpy(&bits, &values, sizeof bits);
-    bits = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-    bits = values == values ? bits : (bits & 0u) + 0x7fc0u;
-    auto halves = __builtin_convertvector(bits, Vector<Half, W>);
-    std::memcpy(to, &halves, sizeof halves);
-}
+using namespace kernels;
 
 template <int W> void store_bytes(std::uint8_t *to, Vector<std::int32_t, W> values) {
     auto bytes = __builtin_convertvector(values, Vector<std::uint8_t, W>);
@@ -59,16 +24,6 @@ template <int W> Vector<std::int32_t, W> load_bytes(const std::uint8_t *from) {
     Vector<std::uint8_t, W> bytes;
     std::memcpy(&bytes, from, sizeof bytes);
     return __builtin_convertvector(bytes, Vector<std::int32_t, W>);
-}
-
-// Calls visit<W>(c) for parts of W channels, from c on, that cover them all.
-template <typename Visit> void each_part(int64_t channels, Visit visit) {
-    int64_t c = 0;
-    for (; c + 16 <= channels; c += 16) visit.template operator()<16>(c);
-    if (c + 8 <= channels) visit.template operator()<8>(c), c += 8;
-    if (c + 4 <= channels) visit.template operator()<4>(c), c += 4;
-    if (c + 2 <= channels) visit.template operator()<2>(c), c += 2;
-    if (c < channels) visit.template operator()<1>(c);
 }
 
 constexpr int64_t BLOCK = 64; // rows whose sum is taken in float32

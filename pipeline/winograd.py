@@ -1,0 +1,97 @@
+"""Binary convolutions of 3×3 by Winograd's minimal filtering: 16 multiplications for 2×2 outputs in place of 36.
+
+Winograd's transformations of {0, 1} and of ±1 are small integers, so that nothing of a forward product is rounded
+before its sum is multiplied by the scale: it is exact, in bytes where the processor multiplies them fast. Both gradients
+are rounded once more than a plain product of the same type rounds: sums of up to four of them, to that type (A. Lavin,
+S. Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016; ``cpp/winograd.cpp``).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pipeline import library
+from pipeline.library import TYPES, address, feature_map
+
+#: Channels, the fewer of input and output, from which it is faster than plain convolutions.
+LEAST_CHANNELS = 16
+
+#: Output pixels of a batch from which it is. Each step transforms its weights anew.
+LEAST_PIXELS = 128
+
+
+def worthwhile(shape: Sequence[int], convolution: nn.Conv2d) -> bool:
+    """Whether a binary convolution should be computed here. The library is loaded.
+
+    Args:
+        shape: of its input (N, C, H, W).
+        convolution: on the CPU.
+    """
+    geometry = convolution.kernel_size, convolution.stride, convolution.padding, convolution.dilation
+    return (
+        geometry == ((3, 3), (1, 1), (1, 1), (1, 1))
+        and convolution.groups == 1
+        and convolution.padding_mode == "zeros"
+        and min(convolution.in_channels, convolution.out_channels) >= LEAST_CHANNELS
+        and shape[0] * shape[2] * shape[3] >= LEAST_PIXELS
+    )
+
+
+def convolution(bits: Tensor, signs: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    """scale · (bits * signs), rounded once, to the result's type: stride 1, padding 1.
+
+    Args:
+        bits: (N, C, H, W), uint8, of {0, 1}, channels last in memory.
+        signs: (O, C, 3, 3), int8, of ±1, channels last in memory.
+        scale: one float32 number.
+        dtype: of the result (N, O, H, W): float32 or bfloat16.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    count, inputs, height, width = bits.shape
+    out = feature_map((count, len(signs), height, width), dtype)
+    sizes = count, height, width, inputs, len(signs)
+    _call("forward", dtype, address(bits), *sizes, address(signs), scale.item(), address(out))
+    return out
+
+
+def input_gradient(gradient: Tensor, signs: Tensor, scale: Tensor) -> Tensor:
+    """What flows back to the bits, (N, C, H, W), in the type of ``gradient``.
+
+    Args:
+        gradient: (N, O, H, W) of the convolution's result, channels last in memory.
+        signs, scale: as of :func:`convolution`.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    count, outputs, height, width = gradient.shape
+    inputs = signs.shape[1]
+    out = feature_map((count, inputs, height, width), gradient.dtype)
+    sizes = count, height, width, inputs, outputs
+    _call("input_gradient", gradient.dtype, address(gradient), *sizes, address(signs), scale.item(), address(out))
+    return out
+
+
+def filter_gradient(gradient: Tensor, bits: Tensor) -> Tensor:
+    """What flows back to the binarised weight, (O, C, 3, 3), float32, channels last in memory.
+
+    Args:
+        gradient, bits: as of :func:`input_gradient` and :func:`convolution`.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    count, inputs, height, width = bits.shape
+    outputs = gradient.shape[1]
+    out = feature_map((outputs, inputs, 3, 3), torch.float32)
+    sizes = count, height, width, inputs, outputs
+    _call("filter_gradient", gradient.dtype, address(gradient), address(bits), *sizes, address(out))
+    return out
+
+
+def _call(name: str, dtype: torch.dtype, *arguments: object) -> None:
+    if library.call(f"winograd_{name}_{TYPES[dtype]}", *arguments):
+        raise MemoryError("a convolution's transformed filters and tiles")
