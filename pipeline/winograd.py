@@ -1,9 +1,9 @@
 """Binary convolutions of 3×3 by Winograd's minimal filtering: 16 multiplications for 2×2 outputs in place of 36.
 
 Winograd's transformations of {0, 1} and of ±1 are small integers, so that nothing of a forward product is rounded
-before its sum is multiplied by the scale: it is exact, in bytes where the processor multiplies them fast. Both gradients
-are rounded once more than a plain product of the same type rounds: sums of up to four of them, to that type (A. Lavin,
-S. Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016; ``cpp/winograd.cpp``).
+before its sum is multiplied by the scale: it is exact, in bytes where the processor multiplies them fast. Both
+gradients are rounded once more than a plain product of the same type rounds: sums of up to four of them, to that type
+(A. Lavin, S. Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016; ``cpp/winograd.cpp``).
 """
 
 from collections.abc import Sequence
