@@ -18,7 +18,7 @@ from pipeline.library import TYPES, address, feature_map
 LEAST_CHANNELS = 16
 
 #: Output pixels of a batch from which it is. Each step transforms its weights anew.
-LEAST_PIXELS = 128
+LEAST_PIXELS = 64
 
 
 def worthwhile(shape: Sequence[int], convolution: nn.Conv2d) -> bool:

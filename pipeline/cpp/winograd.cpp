@@ -373,59 +373,73 @@ template <class Kind, int W, typename Source>
 
 // --- The convolution -----------------------------------------------------------------------------------------------------
 
-// 4 · G g Gᵀ of filters of ±1, (O, 3, 3, I), as columns of a product: [position][LANES columns][group of factors]. Columns are
-// outputs or, for the gradient, mirrored and with inputs as columns.
-template <class Kind, bool MIRRORED>
-void spread_filters(const std::int8_t *signs, int64_t outputs, int64_t inputs, typename Kind::Column *columns, int threads) {
-    constexpr int G = Kind::GROUP, AT_ONCE = MIRRORED ? G : 1;
+// 4 · G g Gᵀ of W filters of ±1 whose taps lie `inputs` apart.
+template <int W, bool MIRRORED> void spread_filter(const std::int8_t *taps, int64_t inputs, Vector<std::int8_t, W> *to) {
+    using V = Vector<std::int8_t, W>;
+    auto g = [&](int y, int x) {
+        V values;
+        std::memcpy(&values, taps + (MIRRORED ? 8 - 3 * y - x : 3 * y + x) * inputs, sizeof values);
+        return values;
+    };
+    auto spread = [](V a, V b, V c, V *to) { to[0] = 2 * a, to[1] = a + b + c, to[2] = a - b + c, to[3] = 2 * c; };
+    V vertical[3][4];
+    for (int x = 0; x < 3; ++x) spread(g(0, x), g(1, x), g(2, x), vertical[x]);
+    for (int y = 0; y < 4; ++y) spread(vertical[0][y], vertical[1][y], vertical[2][y], to + 4 * y);
+}
+
+// Transformed filters, (O, 3, 3, I), as columns of a product, one for each output:
+// [position][LANES outputs][group of inputs][output][input].
+template <class Kind>
+void output_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, typename Kind::Column *columns, int threads) {
     using Column = typename Kind::Column;
-    int64_t wide = MIRRORED ? inputs : outputs, groups = up(MIRRORED ? outputs : inputs, G) / G;
-    int64_t panels = up(wide, LANES) / LANES, panel = groups * LANES * G;
-    if (outputs * inputs < 2048) threads = 1;
+    constexpr int64_t G = Kind::GROUP;
+    int64_t panel = up(inputs, G) * LANES, position = up(outputs, LANES) / LANES * panel;
 #pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t first = 0; first < outputs; first += AT_ONCE)
+    for (int64_t first = 0; first < outputs; first += LANES)
         each_part<16, 4>(inputs, [&]<int W>(int64_t i) {
-            using V = Vector<std::int8_t, W>;
-            Column of[AT_ONCE][POSITIONS][W] = {};
-            for (int64_t o = first; o < std::min(outputs, first + AT_ONCE); ++o) {
-                auto g = [&](int y, int x) {
-                    V values;
-                    if (MIRRORED) y = 2 - y, x = 2 - x;
-                    std::memcpy(&values, signs + (9 * o + 3 * y + x) * inputs + i, sizeof values);
-                    return values;
-                };
-                auto spread = [](V a, V b, V c, V *to) { to[0] = 2 * a, to[1] = a + b + c, to[2] = a - b + c, to[3] = 2 * c; };
-                V vertical[3][4];
-                for (int x = 0; x < 3; ++x) spread(g(0, x), g(1, x), g(2, x), vertical[x]);
-                for (int y = 0; y < 4; ++y) {
-                    V values[4];
-                    spread(vertical[0][y], vertical[1][y], vertical[2][y], values);
-                    for (int x = 0; x < 4; ++x) {
-                        if constexpr (std::is_same_v<Column, std::int8_t>)
-                            std::memcpy(of[o - first][4 * y + x], &values[x], sizeof(V));
-                        else
-                            store<W>(of[o - first][4 * y + x], __builtin_convertvector(values[x], Vector<float, W>));
-                    }
-                }
-            }
-            for (int p = 0; p < POSITIONS; ++p) {
-                if constexpr (MIRRORED) {
-                    for (int part = 0; part < W; part += LANES) {
-                        int64_t n = i + part;
-                        Column *to = columns + (p * panels + n / LANES) * panel + (first / G * LANES + n % LANES) * G;
-                        for (int l = 0; l < std::min(W, LANES); ++l)
-                            for (int k = 0; k < G; ++k) to[l * G + k] = of[k][p][part + l];
-                    }
-                } else {
-                    Column *to = columns + (p * panels + first / LANES) * panel + first % LANES * G;
-                    for (int k = 0; k < W; k += G)
-                        std::memcpy(to + (i + k) / G * LANES * G + (i + k) % G, of[0][p] + k, sizeof(Column) * std::min(W, G));
+            for (int64_t o = first; o < std::min<int64_t>(outputs, first + LANES); ++o) {
+                Vector<std::int8_t, W> values[POSITIONS];
+                spread_filter<W, false>(signs + 9 * o * inputs + i, inputs, values);
+                Column *to = columns + first / LANES * panel + i / G * LANES * G + (o - first) * G + i % G;
+                for (int p = 0; p < POSITIONS; ++p, to += position) {
+                    Column row[W];
+                    if constexpr (std::is_same_v<Column, std::int8_t>)
+                        std::memcpy(row, &values[p], sizeof row);
+                    else
+                        store<W>(row, __builtin_convertvector(values[p], Vector<float, W>));
+                    for (int k = 0; k < W; k += G) std::memcpy(to + k * LANES, row + k, sizeof(Column) * std::min<int64_t>(W, G));
                 }
             }
         });
 }
 
-// -OFFSET times the sum of each column of spread_filters: what rows that are OFFSET too large add to a product.
+// Transformed mirrored filters, one column for each input: [position][LANES inputs][group of outputs][input][output].
+template <class Kind>
+void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, typename Kind::Column *columns, int threads) {
+    using Column = typename Kind::Column;
+    constexpr int64_t G = Kind::GROUP;
+    int64_t panel = up(outputs, G) * LANES, position = up(inputs, LANES) / LANES * panel;
+#pragma omp parallel for schedule(static) num_threads(threads)
+    for (int64_t first = 0; first < outputs; first += G)
+        each_part<16, 4>(inputs, [&]<int W>(int64_t i) {
+            Vector<std::int8_t, W> values[G][POSITIONS] = {};
+            for (int64_t o = first; o < std::min(outputs, first + G); ++o)
+                spread_filter<W, true>(signs + 9 * o * inputs + i, inputs, values[o - first]);
+            for (int p = 0; p < POSITIONS; ++p) {
+                // The factors of a group are what fills 32 bits: numbers, or the upper halves of two.
+                Vector<std::uint32_t, W> groups{};
+                for (int k = 0; k < G; ++k)
+                    groups = groups >> 16 * (G - 1) | (Vector<std::uint32_t, W>)__builtin_convertvector(values[k][p], Vector<float, W>);
+                for (int part = 0; part < W; part += LANES) {
+                    int64_t n = i + part;
+                    Column *to = columns + p * position + n / LANES * panel + (first / G * LANES + n % LANES) * G;
+                    std::memcpy(to, reinterpret_cast<const char *>(&groups) + 4 * part, 4 * std::min(W, LANES));
+                }
+            }
+        });
+}
+
+// -OFFSET times the sum of each column of output_columns: what rows that are OFFSET too large add to a product.
 void offsets(const std::int8_t *signs, int64_t outputs, int64_t inputs, int64_t offset, std::int32_t *starts) {
     int64_t columns = up(outputs, LANES);
     for (int64_t o = 0; o < outputs; ++o) {
@@ -519,7 +533,7 @@ void forward(const std::uint8_t *bits, const Tiles &tiles, int64_t inputs, int64
     int64_t wide = up(outputs, LANES);
     Buffer<typename Kind::Column> columns(POSITIONS * up(inputs, Kind::GROUP) * wide);
     Buffer<std::int32_t> starts(Kind::OFFSET ? POSITIONS * wide : 0);
-    spread_filters<Kind, false>(signs, outputs, inputs, columns + 0, threads);
+    output_columns<Kind>(signs, outputs, inputs, columns + 0, threads);
     if constexpr (Kind::OFFSET) {
         offsets(signs, outputs, inputs, Kind::OFFSET, starts + 0);
         convolve<Kind>(bits, tiles, inputs, outputs, columns, starts + 0, scale / 4, out, threads);
@@ -532,7 +546,7 @@ void input_gradient(const T *gradient, const Tiles &tiles, int64_t inputs, int64
                     float scale, T *out, int threads) {
     using Kind = Factors<T>;
     Buffer<typename Kind::Column> columns(POSITIONS * up(outputs, Kind::GROUP) * up(inputs, LANES));
-    spread_filters<Kind, true>(signs, outputs, inputs, columns + 0, threads);
+    input_columns<Kind>(signs, outputs, inputs, columns + 0, threads);
     convolve<Kind>(gradient, tiles, outputs, inputs, columns, nullptr, scale / 4, out, threads);
 }
 
