@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import processor
+from pipeline.progress import log
 
 _FLAGS = ("-std=gnu++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 _PATIENCE = 120.0
@@ -100,6 +101,7 @@ def _compile(sources: Path, folder: Path, key: str) -> bytes:
     with suppress(FileNotFoundError):
         if time.time() - failure.stat().st_mtime < _DAY:
             raise CompilationError(_failed(failure))
+    log("compiling kernels for this kind of processor (some seconds, once)")
     with tempfile.TemporaryDirectory() as made:
         library = Path(made) / "library.so"
         command = [*compiler, *_FLAGS, *(str(file) for file in sorted(sources.glob("*.cpp"))), "-o", str(library)]

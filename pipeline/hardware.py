@@ -29,7 +29,7 @@ class Execution:
         precision: 'float32' or 'bfloat16' (autocast; parameters and batch-norm moments stay float32).
         threads: CPU threads of one process.
         gpu: number of the GPU, where a training has one for each of its processes; None for the default one.
-        kernels: 'compiled' or 'torch': what does the small operations of a training on the CPU.
+        kernels: 'compiled' or 'torch': what does the work of binary layers on the CPU.
     """
 
     device_type: str

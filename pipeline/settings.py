@@ -53,7 +53,7 @@ class ExecutionSettings:
     precision: Precision = _setting("'auto' takes bfloat16 where the hardware computes in it", default="auto")
     threads: int = _setting("CPU threads of one training", default=1)
     kernels: Kernels = _setting(
-        "for small operations on the CPU: 'auto' compiles them where there is a C++ compiler, 'torch' takes torch's",
+        "for binary layers on the CPU: 'auto' compiles them where there is a C++ compiler, 'torch' takes torch's",
         default="auto",
     )
 

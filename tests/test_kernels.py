@@ -415,11 +415,13 @@ def settle() -> str:
     return resolve(ExecutionSettings("cpu", "float32", 1)).kernels
 
 
-def test_kernels_are_compiled_once(compiled, fresh):
+def test_kernels_are_compiled_once_and_it_is_said(compiled, fresh, capsys):
     assert settle() == "compiled"
+    assert "compiling kernels for this kind of processor" in capsys.readouterr().err
     [file] = fresh.iterdir()
     made = file.stat().st_mtime_ns
     assert settle() == "compiled"
+    assert not capsys.readouterr().err
     library.load()
     assert [file] == list(fresh.iterdir())
     assert file.stat().st_mtime_ns == made
