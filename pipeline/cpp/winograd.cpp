@@ -41,7 +41,7 @@ constexpr int LANES = 8;
 constexpr int LANES = 4;
 #endif
 
-using Sums32 = Vector<std::int32_t, LANES>;
+using Words = Vector<std::int32_t, LANES>; // integer sums, or 32 bits of factors for each
 using SumsF = Vector<float, LANES>;
 
 int64_t up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
@@ -57,7 +57,7 @@ struct Floats {
     using Work = float;
     static constexpr int GROUP = 1, WIDEST = 16, OFFSET = 0;
 
-    static SumsF multiply(SumsF sums, Sums32 row, Sums32 column) { return sums + (SumsF)row * (SumsF)column; }
+    static SumsF multiply(SumsF sums, Words row, Words column) { return sums + (SumsF)row * (SumsF)column; }
     template <int W, typename T> static Vector<Work, W> read(const T *from) {
         if constexpr (std::is_same_v<T, std::uint8_t>) {
             Vector<std::uint8_t, W> bytes;
@@ -69,7 +69,7 @@ struct Floats {
     template <int W> static void write(Row *to, Vector<Work, W> values) { store<W>(to, values); }
 };
 
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) && !defined(__AVX512F__)
 #define HAS_BYTES
 struct Bytes {
     using Row = std::uint8_t;
@@ -78,11 +78,11 @@ struct Bytes {
     using Work = std::int8_t;
     static constexpr int GROUP = 4, WIDEST = 64, OFFSET = 2; // rows have no sign
 
-    static Sums32 multiply(Sums32 sums, Sums32 row, Sums32 column) {
+    static Words multiply(Words sums, Words row, Words column) {
 #ifdef __AVX512VNNI__
-        return (Sums32)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)row, (__m512i)column);
+        return (Words)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)row, (__m512i)column);
 #else
-        return (Sums32)_mm256_dpbusd_avx_epi32((__m256i)sums, (__m256i)row, (__m256i)column);
+        return (Words)_mm256_dpbusd_avx_epi32((__m256i)sums, (__m256i)row, (__m256i)column);
 #endif
     }
     template <int W> static Vector<Work, W> read(const std::uint8_t *from) {
@@ -95,7 +95,6 @@ struct Bytes {
         std::memcpy(to, &values, sizeof values);
     }
 };
-
 #endif
 
 #ifdef __AVX512BF16__
@@ -107,7 +106,7 @@ struct Halves {
     using Work = float;
     static constexpr int GROUP = 2, WIDEST = 16, OFFSET = 0;
 
-    static SumsF multiply(SumsF sums, Sums32 row, Sums32 column) {
+    static SumsF multiply(SumsF sums, Words row, Words column) {
         return (SumsF)_mm512_dpbf16_ps((__m512)sums, (__m512bh)row, (__m512bh)column);
     }
     template <int W, typename T> static Vector<Work, W> read(const T *from) { return Floats::read<W>(from); }
@@ -232,14 +231,14 @@ template <class Kind, int R, int C>
             }
         const char *row_at = rows.at, *column_at = columns.at;
         for (int64_t k = 0; k < steps; ++k, row_at += rows.step, column_at += columns.step) {
-            Sums32 column[C];
+            Words column[C];
 #pragma GCC unroll 4
-            for (int c = 0; c < C; ++c) std::memcpy(&column[c], column_at + c * columns.next, sizeof(Sums32));
+            for (int c = 0; c < C; ++c) std::memcpy(&column[c], column_at + c * columns.next, sizeof(Words));
 #pragma GCC unroll 24
             for (int r = 0; r < R; ++r) {
                 std::int32_t factors;
                 std::memcpy(&factors, row_at + r * rows.next, sizeof factors);
-                Sums32 row = factors - Sums32{};
+                Words row = factors - Words{};
 #pragma GCC unroll 4
                 for (int c = 0; c < C; ++c) sum[r][c] = Kind::multiply(sum[r][c], row, column[c]);
             }
