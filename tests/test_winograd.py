@@ -1,6 +1,7 @@
 """Winograd's filtering of binary convolutions against plain convolutions in float64, on every kind of registers."""
 
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from torch.nn import functional as F
 
 from pipeline import library, winograd
 from pipeline.compilation import CompilationError
+from pipeline.hardware import SOURCES
 
 #: (N, C, O, H, W): odd sizes, whose last tiles are cut; channels that fill no register, or several blocks of them.
 SHAPES = [
@@ -197,6 +199,17 @@ def test_processors_with_fewer_instructions_get_the_same(tmp_path, flags):
     assert done.returncode == 0, done.stdout[-3000:]
     assert "skipped" not in done.stdout
     assert list((tmp_path / "binary-nas").glob("*.so"))
+
+
+@pytest.mark.parametrize("flags", ["-march=alderlake", "-march=sapphirerapids -mno-avx512vnni"])
+@pytest.mark.skipif(sys.platform != "linux" or os.uname().machine != "x86_64", reason="these are flags of x86-64")
+def test_products_of_bytes_in_narrow_registers_are_compiled(flags):
+    """AVX-VNNI, which this processor perhaps lacks: alone, and beside AVX-512 without its own."""
+    compiler = [*shlex.split(os.environ.get("CXX") or "g++"), *flags.split(), "-std=gnu++20", "-fopenmp"]
+    if subprocess.run([*compiler, "-fsyntax-only", "-xc++", os.devnull], capture_output=True).returncode:
+        pytest.skip("the compiler does not know these processors")
+    done = subprocess.run([*compiler, "-fsyntax-only", str(SOURCES / "winograd.cpp")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:3000]
 
 
 if __name__ == "__main__":

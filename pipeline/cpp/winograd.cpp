@@ -69,7 +69,8 @@ struct Floats {
     template <int W> static void write(Row *to, Vector<Work, W> values) { store<W>(to, values); }
 };
 
-#if defined(__AVX512VNNI__) || defined(__AVXVNNI__) && !defined(__AVX512F__)
+// Their products need registers of the width of the others.
+#if defined(__AVX512VNNI__) || (defined(__AVXVNNI__) && !defined(__AVX512F__))
 #define HAS_BYTES
 struct Bytes {
     using Row = std::uint8_t;
