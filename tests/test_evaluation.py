@@ -154,7 +154,7 @@ def test_where_memory_is_short_micro_batches_are_tried(tmp_path, archive, capsys
     subset, validation = (read_split(tmp_path / f"{name}.csv", read_info(images)) for name in ("subset", "validation"))
     spec = NetworkSpec("vgg_small", (1,) * 6, 1 / 2, 1, 32)
     settings = TrainingSettings(epochs=1, batch_size=128, learning_rate=0.1)
-    task = Cramped(spec, settings, CPU, images, subset, validation, None, True, 0, megabytes=50)
+    task = Cramped(spec, settings, CPU, images, subset, validation, None, True, 0, megabytes=30)
     capsys.readouterr()
     narrow, wide = (0.25,) * 6, (4.0,) * 6
     fits, too_large = (results := evaluate_all(task, [narrow, wide], archive, 2, "A"))
