@@ -36,7 +36,8 @@ def compiled(sources: Path) -> Path:
         CompilationError: see the class.
     """
     try:
-        key = _digest(*(file.read_bytes() for file in sorted(sources.iterdir())), *_FLAGS, processor.kind())
+        texts = [file.read_bytes() for file in sorted(sources.iterdir()) if file.suffix in (".cpp", ".h")]
+        key = _digest(*texts, *_FLAGS, processor.kind())
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
         folder.mkdir(parents=True, exist_ok=True)
         library = folder / f"kernels-{key}.so"

@@ -90,7 +90,7 @@ def distance(ours: torch.Tensor, plain: torch.Tensor) -> float:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_forward_product_is_rounded_once(shape, dtype, threads):
+def test_the_forward_product_is_that_of_exact_sums(shape, dtype, threads):
     torch.set_num_threads(threads)
     case = Case(shape, dtype, integers=False)
     sums = F.conv2d(case.bits.double(), case.signs.double(), None, 1, 1)
@@ -193,7 +193,7 @@ def _run_out_of_memory() -> None:
 def test_processors_with_fewer_instructions_get_the_same(tmp_path, flags):
     """The same tests, with the library compiled as for such a processor."""
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "CXX": f"{os.environ.get('CXX') or 'g++'} {flags}"}
-    only = ["-k", "rounded_once or small_integers or within or no_number"]
+    only = ["-k", "exact_sums or small_integers or within or no_number"]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *only, __file__]
     done = subprocess.run(command, env=environment, cwd=Path(__file__).parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:]

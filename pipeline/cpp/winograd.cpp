@@ -10,7 +10,7 @@
 //
 // in two dimensions once along each. With d of {0, 1} and g of ±1, Bᵀ d B are integers from -2 to 4 and 4 · G g Gᵀ from -9
 // to 9. Both are exact in bytes, bfloat16 and float32, and so are the sums of their products: the forward convolution is
-// rounded once, when it is multiplied by the scale. The gradient towards the input is the same convolution with mirrored
+// rounded only when its sums are multiplied by the scale. The gradient towards the input is the same convolution with mirrored
 // filters, for which sums of four gradients are rounded to the type of the products. The one towards the filter is
 // Gᵀ [(A dy) ⊙ (Bᵀ d)], in which sums of up to four gradients are.
 //
@@ -277,14 +277,14 @@ struct Free {
     void operator()(void *memory) const { std::free(memory); }
 };
 
-// Zeros, in whole cache lines. Made outside of parallel regions, which no exception may leave.
+// Whole cache lines, of zeros where asked for. Made outside of parallel regions, which no exception may leave.
 template <typename T> class Buffer {
 public:
-    explicit Buffer(int64_t count) {
+    explicit Buffer(int64_t count, bool zeros = false) {
         int64_t bytes = up(std::max<int64_t>(count, 1) * sizeof(T), 64);
         memory_.reset(static_cast<T *>(std::aligned_alloc(64, bytes)));
         if (!memory_) throw std::bad_alloc();
-        std::memset(memory_.get(), 0, bytes);
+        if (zeros) std::memset(memory_.get(), 0, bytes);
     }
     T *operator+(int64_t i) const { return memory_.get() + i; }
 
@@ -440,7 +440,7 @@ void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, ty
 }
 
 // -OFFSET times the sum of each column of output_columns: what rows that are OFFSET too large add to a product.
-void offsets(const std::int8_t *signs, int64_t outputs, int64_t inputs, int64_t offset, std::int32_t *starts) {
+[[maybe_unused]] void offsets(const std::int8_t *signs, int64_t outputs, int64_t inputs, int64_t offset, std::int32_t *starts) {
     int64_t columns = up(outputs, LANES);
     for (int64_t o = 0; o < outputs; ++o) {
         std::int32_t g[3][3], vertical[4][3];
@@ -500,8 +500,8 @@ void convolve(const Source *x, const Tiles &tiles, int64_t inputs, int64_t outpu
     int64_t deep = up(inputs, G), wide = up(outputs, LANES), most = std::min<int64_t>(wide, 4 * LANES), count = tiles.count();
     int64_t block = ROWS * std::clamp<int64_t>(IN_CACHE / (POSITIONS * deep * FACTOR * ROWS), 1, 2);
     int64_t row_position = block * deep + 64 / FACTOR, sum_position = block * most + LANES;
-    Buffer<Source> zeros(inputs);
-    Buffer<Row> all_rows(threads * POSITIONS * row_position);
+    Buffer<Source> zeros(inputs, true);
+    Buffer<Row> all_rows(threads * POSITIONS * row_position, deep > inputs);
     Buffer<typename Kind::Sum> all_sums(threads * POSITIONS * sum_position);
 #pragma omp parallel num_threads(threads)
     {
@@ -531,7 +531,7 @@ void forward(const std::uint8_t *bits, const Tiles &tiles, int64_t inputs, int64
              float scale, T *out, int threads) {
     using Kind = BitFactors<T>;
     int64_t wide = up(outputs, LANES);
-    Buffer<typename Kind::Column> columns(POSITIONS * up(inputs, Kind::GROUP) * wide);
+    Buffer<typename Kind::Column> columns(POSITIONS * up(inputs, Kind::GROUP) * wide, inputs % Kind::GROUP);
     Buffer<std::int32_t> starts(Kind::OFFSET ? POSITIONS * wide : 0);
     output_columns<Kind>(signs, outputs, inputs, columns + 0, threads);
     if constexpr (Kind::OFFSET) {
@@ -545,7 +545,7 @@ template <typename T>
 void input_gradient(const T *gradient, const Tiles &tiles, int64_t inputs, int64_t outputs, const std::int8_t *signs,
                     float scale, T *out, int threads) {
     using Kind = Factors<T>;
-    Buffer<typename Kind::Column> columns(POSITIONS * up(outputs, Kind::GROUP) * up(inputs, LANES));
+    Buffer<typename Kind::Column> columns(POSITIONS * up(outputs, Kind::GROUP) * up(inputs, LANES), outputs % Kind::GROUP);
     input_columns<Kind>(signs, outputs, inputs, columns + 0, threads);
     convolve<Kind>(gradient, tiles, outputs, inputs, columns, nullptr, scale / 4, out, threads);
 }
@@ -674,10 +674,11 @@ void filter_gradient(const T *gradient, const std::uint8_t *bits, const Tiles &t
     int64_t chunks = (tiles.count() + CHUNK - 1) / CHUNK, splits = 1;
     while (blocks * splits % threads && blocks * splits < 4 * threads && splits < chunks) ++splits;
     Buffer<float> parts(splits > 1 ? blocks * splits * size : 0);
-    Buffer<std::uint8_t> no_bits(inputs);
-    Buffer<T> no_gradient(outputs);
+    Buffer<std::uint8_t> no_bits(inputs, true);
+    Buffer<T> no_gradient(outputs, true);
     int64_t row_step = rows_kept * G, column_step = wide * G;
-    int64_t row_position = CHUNK / G * row_step + 64 / FACTOR, column_position = CHUNK / G * column_step + 64 / FACTOR;
+    int64_t groups = up(std::min(CHUNK, tiles.count()), G) / G;
+    int64_t row_position = groups * row_step + 64 / FACTOR, column_position = groups * column_step + 64 / FACTOR;
     Buffer<typename Kind::Row> all_rows(threads * POSITIONS * row_position);
     Buffer<typename Kind::Column> all_columns(threads * POSITIONS * column_position);
     Buffer<float> whole(splits > 1 ? 0 : threads * size);
@@ -686,6 +687,14 @@ void filter_gradient(const T *gradient, const std::uint8_t *bits, const Tiles &t
         int64_t thread = omp_get_thread_num();
         auto *rows = all_rows + thread * POSITIONS * row_position;
         auto *columns = all_columns + thread * POSITIONS * column_position;
+        // What lies beside the channels is multiplied too, to sums that nobody reads: never with numbers that take long.
+        for (int64_t p = 0; p < POSITIONS; ++p)
+            for (int64_t k = 0; k < groups; ++k) {
+                std::fill(rows + p * row_position + k * row_step + tall * G, rows + p * row_position + (k + 1) * row_step, 0);
+                if (wide > inputs)
+                    std::fill(columns + p * column_position + k * column_step + inputs * G,
+                              columns + p * column_position + (k + 1) * column_step, 0);
+            }
 #pragma omp for schedule(static)
         for (int64_t item = 0; item < blocks * splits; ++item) {
             int64_t block = item / splits, split = item % splits, o = block / across * tall, i = block % across * wide;
