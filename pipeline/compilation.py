@@ -16,7 +16,7 @@ from pipeline import processor
 from pipeline.progress import log
 
 _FLAGS = ("-std=gnu++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
-_PATIENCE = 120.0
+_PATIENCE = 300.0
 #: Seconds for which a failure is remembered.
 _DAY = 86400.0
 

@@ -16,319 +16,20 @@
 //
 // Feature maps lie as (N, H, W, C), filters as (O, 3, 3, C), C without gaps.
 
+#include "memory.h"
+#include "products.h"
+#include "tiles.h"
 #include "vectors.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <omp.h>
 #include <type_traits>
-#ifdef __x86_64__
-#include <immintrin.h>
-#endif
 
 namespace {
 
 using namespace kernels;
 
 constexpr int POSITIONS = 16; // of a transformed tile
-#if defined(__AVX512F__)
-constexpr int LANES = 16; // sums in one register
-#elif defined(__AVX__)
-constexpr int LANES = 8;
-#else
-constexpr int LANES = 4;
-#endif
-
-using Words = Vector<std::int32_t, LANES>; // integer sums, or 32 bits of factors for each
-using SumsF = Vector<float, LANES>;
-
-int64_t up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-// --- Kinds of products -----------------------------------------------------------------------------------------------
-// A kind multiplies Rows, each factor of which meets all lanes, with Columns; GROUP factors are multiplied and added at once.
-// Values are transformed as Work.
-
-struct Floats {
-    using Row = float;
-    using Column = float;
-    using Sum = float;
-    using Work = float;
-    static constexpr int GROUP = 1, WIDEST = 16, OFFSET = 0;
-
-    static SumsF multiply(SumsF sums, Words row, Words column) { return sums + (SumsF)row * (SumsF)column; }
-    template <int W, typename T> static Vector<Work, W> read(const T *from) {
-        if constexpr (std::is_same_v<T, std::uint8_t>) {
-            Vector<std::uint8_t, W> bytes;
-            std::memcpy(&bytes, from, sizeof bytes);
-            return __builtin_convertvector(bytes, Vector<float, W>);
-        } else
-            return load<W>(from);
-    }
-    template <int W> static void write(Row *to, Vector<Work, W> values) { store<W>(to, values); }
-};
-
-// Their products need registers of the width of the others.
-#if defined(__AVX512VNNI__) || (defined(__AVXVNNI__) && !defined(__AVX512F__))
-#define HAS_BYTES
-struct Bytes {
-    using Row = std::uint8_t;
-    using Column = std::int8_t;
-    using Sum = std::int32_t;
-    using Work = std::int8_t;
-    static constexpr int GROUP = 4, WIDEST = 64, OFFSET = 2; // rows have no sign
-
-    static Words multiply(Words sums, Words row, Words column) {
-#ifdef __AVX512VNNI__
-        return (Words)_mm512_dpbusd_epi32((__m512i)sums, (__m512i)row, (__m512i)column);
-#else
-        return (Words)_mm256_dpbusd_avx_epi32((__m256i)sums, (__m256i)row, (__m256i)column);
-#endif
-    }
-    template <int W> static Vector<Work, W> read(const std::uint8_t *from) {
-        Vector<Work, W> bytes;
-        std::memcpy(&bytes, from, sizeof bytes);
-        return bytes;
-    }
-    template <int W> static void write(Row *to, Vector<Work, W> values) {
-        values += OFFSET;
-        std::memcpy(to, &values, sizeof values);
-    }
-};
-#endif
-
-#ifdef __AVX512BF16__
-#define HAS_HALVES
-struct Halves {
-    using Row = Half;
-    using Column = Half;
-    using Sum = float;
-    using Work = float;
-    static constexpr int GROUP = 2, WIDEST = 16, OFFSET = 0;
-
-    static SumsF multiply(SumsF sums, Words row, Words column) {
-        return (SumsF)_mm512_dpbf16_ps((__m512)sums, (__m512bh)row, (__m512bh)column);
-    }
-    template <int W, typename T> static Vector<Work, W> read(const T *from) { return Floats::read<W>(from); }
-    template <int W> static void write(Row *to, Vector<Work, W> values) { store<W>(to, values); }
-};
-#endif
-
-// Values of GROUP tiles side by side, for products whose sums run over tiles.
-template <class Kind, int W> struct Group {
-    Vector<float, W> of[Kind::GROUP];
-    friend Group operator+(Group a, Group b) {
-        for (int i = 0; i < Kind::GROUP; ++i) a.of[i] += b.of[i];
-        return a;
-    }
-    friend Group operator-(Group a, Group b) {
-        for (int i = 0; i < Kind::GROUP; ++i) a.of[i] -= b.of[i];
-        return a;
-    }
-    template <typename T> static Group read(const T *const *from) {
-        Group group;
-        for (int i = 0; i < Kind::GROUP; ++i) group.of[i] = load<W>(from[i]);
-        return group;
-    }
-    void write(typename Kind::Row *to) const {
-        if constexpr (Kind::GROUP == 1)
-            store<W>(to, of[0]);
-#ifdef HAS_HALVES
-        else if constexpr (W == 16) {
-            static constexpr Vector<std::uint16_t, 32> order = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
-                8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-            auto halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)of[1], (__m512)of[0]);
-            halves = _mm512_permutexvar_epi16((__m512i)order, halves);
-            std::memcpy(to, &halves, sizeof halves);
-        } else {
-            Half first[W], second[W];
-            store<W>(first, of[0]), store<W>(second, of[1]);
-            for (int i = 0; i < W; ++i) to[2 * i] = first[i], to[2 * i + 1] = second[i];
-        }
-#endif
-    }
-};
-
-// The same for bits, whose values are small integers: in bytes as long as there is arithmetic.
-template <class Kind, int W> struct BitGroup {
-    static constexpr bool WIDE = Kind::GROUP == 1;
-    using Values = std::conditional_t<WIDE, Vector<float, W>, Vector<std::int8_t, W * Kind::GROUP>>;
-
-    Values values;
-    friend BitGroup operator+(BitGroup a, BitGroup b) { return {a.values + b.values}; }
-    friend BitGroup operator-(BitGroup a, BitGroup b) { return {a.values - b.values}; }
-    static BitGroup read(const std::uint8_t *const *from) {
-        if constexpr (WIDE)
-            return {Floats::read<W>(from[0])};
-#ifdef HAS_HALVES
-        else {
-            BitGroup group;
-            if constexpr (W == 16) {
-                auto first = _mm_loadu_si128((const __m128i *)from[0]), second = _mm_loadu_si128((const __m128i *)from[1]);
-                group.values = (Values)_mm256_set_m128i(_mm_unpackhi_epi8(first, second), _mm_unpacklo_epi8(first, second));
-            } else
-                for (int i = 0; i < W; ++i) group.values[2 * i] = from[0][i], group.values[2 * i + 1] = from[1][i];
-            return group;
-        }
-#endif
-    }
-    void write(typename Kind::Row *to) const {
-        if constexpr (WIDE)
-            store<W>(to, values);
-#ifdef HAS_HALVES
-        else {
-            // -2 to 4, in bfloat16.
-            static constexpr Vector<std::uint16_t, 32> numbers = {0xc000, 0xbf80, 0, 0x3f80, 0x4000, 0x4040, 0x4080};
-            if constexpr (W == 16) {
-                auto words = _mm512_cvtepi8_epi16((__m256i)(values + 2));
-                words = _mm512_permutexvar_epi16(words, (__m512i)numbers);
-                std::memcpy(to, &words, sizeof words);
-            } else
-                for (int i = 0; i < 2 * W; ++i) to[i] = numbers[values[i] + 2];
-        }
-#endif
-    }
-};
-
-// The kind for gradients of a type, and the one for bits and signs beside it.
-#ifdef HAS_HALVES
-template <typename T> using Factors = std::conditional_t<std::is_same_v<T, Half>, Halves, Floats>;
-#else
-template <typename T> using Factors = Floats;
-#endif
-#ifdef HAS_BYTES
-template <typename T> using BitFactors = Bytes;
-#else
-template <typename T> using BitFactors = Factors<T>;
-#endif
-
-// --- Products ---------------------------------------------------------------------------------------------------------
-
-// Where the factors of a product lie, in bytes: from one row (or LANES columns) to the next, and from one group of factors
-// to the next.
-struct Layout {
-    const char *at;
-    int64_t next, step;
-};
-
-// Sums of all rows, R at once, times C · LANES columns. They begin with what they are, or with `start` for all rows, or with zero.
-template <class Kind, int R, int C>
-[[gnu::noinline]] void product_of(Layout rows, int64_t count, Layout columns, int64_t steps, typename Kind::Sum *sums,
-                                          int64_t stride, const typename Kind::Sum *start, bool more) {
-    using Sums = Vector<typename Kind::Sum, LANES>;
-    for (int64_t done = 0; done < count; done += R, rows.at += R * rows.next, sums += R * stride) {
-        Sums sum[R][C];
-#pragma GCC unroll 24
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int c = 0; c < C; ++c) {
-                if (more)
-                    std::memcpy(&sum[r][c], sums + r * stride + c * LANES, sizeof(Sums));
-                else if (start)
-                    std::memcpy(&sum[r][c], start + c * LANES, sizeof(Sums));
-                else
-                    sum[r][c] = Sums{};
-            }
-        const char *row_at = rows.at, *column_at = columns.at;
-        for (int64_t k = 0; k < steps; ++k, row_at += rows.step, column_at += columns.step) {
-            Words column[C];
-#pragma GCC unroll 4
-            for (int c = 0; c < C; ++c) std::memcpy(&column[c], column_at + c * columns.next, sizeof(Words));
-#pragma GCC unroll 24
-            for (int r = 0; r < R; ++r) {
-                std::int32_t factors;
-                std::memcpy(&factors, row_at + r * rows.next, sizeof factors);
-                Words row = factors - Words{};
-#pragma GCC unroll 4
-                for (int c = 0; c < C; ++c) sum[r][c] = Kind::multiply(sum[r][c], row, column[c]);
-            }
-        }
-#pragma GCC unroll 24
-        for (int r = 0; r < R; ++r)
-#pragma GCC unroll 4
-            for (int c = 0; c < C; ++c) std::memcpy(sums + r * stride + c * LANES, &sum[r][c], sizeof(Sums));
-    }
-}
-
-constexpr int64_t ROWS = 24; // a multiple of which is computed
-
-template <class Kind>
-void product(Layout rows, int64_t count, Layout columns, int64_t panels, int64_t steps, typename Kind::Sum *sums,
-             int64_t stride, const typename Kind::Sum *start = nullptr, bool more = false) {
-    auto panel = [&]<int R, int C>() {
-        product_of<Kind, R, C>(rows, count, columns, steps, sums, stride, start, more);
-        columns.at += C * columns.next, sums += C * LANES, panels -= C;
-        if (start) start += C * LANES;
-    };
-    // Sums, columns and a row have to fit into the registers, 32 with AVX-512, else 16.
-    if constexpr (LANES == 16) {
-        while (panels >= 4) panel.template operator()<6, 4>();
-        if (panels == 3) panel.template operator()<8, 3>();
-        if (panels == 2) panel.template operator()<12, 2>();
-    }
-    while (panels >= 2) panel.template operator()<6, 2>();
-    if (panels == 1) panel.template operator()<12, 1>();
-}
-
-// --- Memory -----------------------------------------------------------------------------------------------------------
-
-struct Free {
-    void operator()(void *memory) const { std::free(memory); }
-};
-
-// Whole cache lines, of zeros where asked for. Made outside of parallel regions, which no exception may leave.
-template <typename T> class Buffer {
-public:
-    explicit Buffer(int64_t count, bool zeros = false) {
-        int64_t bytes = up(std::max<int64_t>(count, 1) * sizeof(T), 64);
-        memory_.reset(static_cast<T *>(std::aligned_alloc(64, bytes)));
-        if (!memory_) throw std::bad_alloc();
-        if (zeros) std::memset(memory_.get(), 0, bytes);
-    }
-    T *operator+(int64_t i) const { return memory_.get() + i; }
-
-private:
-    std::unique_ptr<T, Free> memory_;
-};
-
-template <typename T> const char *bytes(const T *at) { return reinterpret_cast<const char *>(at); }
-
-// --- Tiles ------------------------------------------------------------------------------------------------------------
-
-// Feature maps in tiles of 2×2, counted row by row, image by image. The last tile of an odd row or column is cut.
-struct Tiles {
-    int64_t images, height, width, rows, columns;
-    Tiles(int64_t images, int64_t height, int64_t width)
-        : images(images), height(height), width(width), rows((height + 1) / 2), columns((width + 1) / 2) {}
-    int64_t count() const { return images * rows * columns; }
-};
-
-class Tile {
-public:
-    Tile(const Tiles &tiles, int64_t t)
-        : column_(t % tiles.columns), row_(t / tiles.columns % tiles.rows), image_(t / tiles.columns / tiles.rows), tiles_(tiles) {
-        enter_row();
-    }
-    void advance() {
-        ++column_, pixel_ += 2;
-        if (column_ < tiles_.columns) return;
-        column_ = 0;
-        if (++row_ == tiles_.rows) row_ = 0, ++image_;
-        enter_row();
-    }
-    // The number of its first pixel among those of all images.
-    int64_t pixel() const { return pixel_; }
-    bool first_of_row() const { return column_ == 0; }
-    // Whether an image has a pixel that lies so far, from -1 to 2, below (or right of) the tile's first one.
-    bool has_row(int64_t down) const { return static_cast<std::uint64_t>(2 * row_ + down) < static_cast<std::uint64_t>(tiles_.height); }
-    bool has_column(int64_t right) const { return static_cast<std::uint64_t>(2 * column_ + right) < static_cast<std::uint64_t>(tiles_.width); }
-
-private:
-    void enter_row() { pixel_ = (image_ * tiles_.height + 2 * row_) * tiles_.width + 2 * column_; }
-    int64_t column_, row_, image_, pixel_;
-    Tiles tiles_;
-};
 
 // Bᵀ d of four values.
 template <typename V> void spread_inputs(const V *d, V *to) {
@@ -490,6 +191,8 @@ template <typename Sum, typename T>
     });
 }
 
+template <typename T> const char *bytes(const T *at) { return reinterpret_cast<const char *>(at); }
+
 constexpr int64_t IN_CACHE = 384 << 10; // bytes of transformed inputs at once
 
 template <class Kind, typename Source, typename T>
@@ -554,6 +257,82 @@ void input_gradient(const T *gradient, const Tiles &tiles, int64_t inputs, int64
 
 constexpr int64_t CHUNK = 256; // tiles at once
 constexpr int64_t BLOCK = 128; // channels at once
+
+// Values of GROUP tiles side by side, for products whose sums run over tiles.
+template <class Kind, int W> struct Group {
+    Vector<float, W> of[Kind::GROUP];
+    friend Group operator+(Group a, Group b) {
+        for (int i = 0; i < Kind::GROUP; ++i) a.of[i] += b.of[i];
+        return a;
+    }
+    friend Group operator-(Group a, Group b) {
+        for (int i = 0; i < Kind::GROUP; ++i) a.of[i] -= b.of[i];
+        return a;
+    }
+    template <typename T> static Group read(const T *const *from) {
+        Group group;
+        for (int i = 0; i < Kind::GROUP; ++i) group.of[i] = load<W>(from[i]);
+        return group;
+    }
+    void write(typename Kind::Row *to) const {
+        if constexpr (Kind::GROUP == 1)
+            store<W>(to, of[0]);
+#ifdef HAS_HALVES
+        else if constexpr (W == 16) {
+            static constexpr Vector<std::uint16_t, 32> order = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
+                8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+            auto halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)of[1], (__m512)of[0]);
+            halves = _mm512_permutexvar_epi16((__m512i)order, halves);
+            std::memcpy(to, &halves, sizeof halves);
+        } else {
+            Half first[W], second[W];
+            store<W>(first, of[0]), store<W>(second, of[1]);
+            for (int i = 0; i < W; ++i) to[2 * i] = first[i], to[2 * i + 1] = second[i];
+        }
+#endif
+    }
+};
+
+// The same for bits, whose values are small integers: in bytes as long as there is arithmetic.
+template <class Kind, int W> struct BitGroup {
+    static constexpr bool WIDE = Kind::GROUP == 1;
+    using Values = std::conditional_t<WIDE, Vector<float, W>, Vector<std::int8_t, W * Kind::GROUP>>;
+
+    Values values;
+    friend BitGroup operator+(BitGroup a, BitGroup b) { return {a.values + b.values}; }
+    friend BitGroup operator-(BitGroup a, BitGroup b) { return {a.values - b.values}; }
+    static BitGroup read(const std::uint8_t *const *from) {
+        if constexpr (WIDE)
+            return {Floats::read<W>(from[0])};
+#ifdef HAS_HALVES
+        else {
+            BitGroup group;
+            if constexpr (W == 16) {
+                auto first = _mm_loadu_si128((const __m128i *)from[0]), second = _mm_loadu_si128((const __m128i *)from[1]);
+                group.values = (Values)_mm256_set_m128i(_mm_unpackhi_epi8(first, second), _mm_unpacklo_epi8(first, second));
+            } else
+                for (int i = 0; i < W; ++i) group.values[2 * i] = from[0][i], group.values[2 * i + 1] = from[1][i];
+            return group;
+        }
+#endif
+    }
+    void write(typename Kind::Row *to) const {
+        if constexpr (WIDE)
+            store<W>(to, values);
+#ifdef HAS_HALVES
+        else {
+            // -2 to 4, in bfloat16.
+            static constexpr Vector<std::uint16_t, 32> numbers = {0xc000, 0xbf80, 0, 0x3f80, 0x4000, 0x4040, 0x4080};
+            if constexpr (W == 16) {
+                auto words = _mm512_cvtepi8_epi16((__m256i)(values + 2));
+                words = _mm512_permutexvar_epi16(words, (__m512i)numbers);
+                std::memcpy(to, &words, sizeof words);
+            } else
+                for (int i = 0; i < 2 * W; ++i) to[i] = numbers[values[i] + 2];
+        }
+#endif
+    }
+};
 
 // Calls visit(k, group) with the GROUP tiles from the k-th group on; beyond the last tile there is none.
 template <class Kind, typename Visit> void each_group(const Tiles &tiles, int64_t first, int64_t last, Visit visit) {
