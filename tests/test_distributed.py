@@ -36,7 +36,9 @@ KINDS = [f"{network}-{kind}" for network in ("vgg_small", "resnet18") for kind i
 @pytest.fixture(scope="module")
 def of_one() -> Arrays:
     """States after some steps of one process."""
-    return states(ALONE)
+    found = states(ALONE)
+    CPU.apply()
+    return found
 
 
 @pytest.fixture(scope="module")
