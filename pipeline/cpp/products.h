@@ -109,10 +109,11 @@ struct Layout {
     int64_t next, step;
 };
 
-// Sums of all rows, R at once, times C · LANES columns. They begin with what they are, or with `start` for all rows, or with zero.
+// Sums of all rows, R at once, times C · LANES columns. They begin with what they are (`more`), or with `start` for all
+// rows, or with zero.
 template <class Kind, int R, int C>
 [[gnu::noinline]] void product_of(Layout rows, int64_t count, Layout columns, int64_t steps, typename Kind::Sum *sums,
-                                          int64_t stride, const typename Kind::Sum *start, bool more) {
+                                  int64_t stride, const typename Kind::Sum *start, bool more) {
     using Sums = Vector<typename Kind::Sum, LANES>;
     for (int64_t done = 0; done < count; done += R, rows.at += R * rows.next, sums += R * stride) {
         Sums sum[R][C];

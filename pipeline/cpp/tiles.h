@@ -19,7 +19,8 @@ struct Tiles {
 class Tile {
 public:
     Tile(const Tiles &tiles, int64_t t)
-        : column_(t % tiles.columns), row_(t / tiles.columns % tiles.rows), image_(t / tiles.columns / tiles.rows), tiles_(tiles) {
+        : column_(t % tiles.columns), row_(t / tiles.columns % tiles.rows), image_(t / tiles.columns / tiles.rows),
+          tiles_(tiles) {
         enter_row();
     }
     void advance() {
@@ -33,10 +34,13 @@ public:
     int64_t pixel() const { return pixel_; }
     bool first_of_row() const { return column_ == 0; }
     // Whether an image has a pixel that lies so far, from -1 to 2, below (or right of) the tile's first one.
-    bool has_row(int64_t down) const { return static_cast<std::uint64_t>(2 * row_ + down) < static_cast<std::uint64_t>(tiles_.height); }
-    bool has_column(int64_t right) const { return static_cast<std::uint64_t>(2 * column_ + right) < static_cast<std::uint64_t>(tiles_.width); }
+    bool has_row(int64_t down) const { return holds(2 * row_ + down, tiles_.height); }
+    bool has_column(int64_t right) const { return holds(2 * column_ + right, tiles_.width); }
 
 private:
+    static bool holds(int64_t at, int64_t length) {
+        return static_cast<std::uint64_t>(at) < static_cast<std::uint64_t>(length); // and not negative
+    }
     void enter_row() { pixel_ = (image_ * tiles_.height + 2 * row_) * tiles_.width + 2 * column_; }
     int64_t column_, row_, image_, pixel_;
     Tiles tiles_;

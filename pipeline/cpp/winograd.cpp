@@ -130,7 +130,8 @@ void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, ty
                 // The factors of a group are what fills 32 bits: numbers, or the upper halves of two.
                 Vector<std::uint32_t, W> groups{};
                 for (int k = 0; k < G; ++k)
-                    groups = groups >> 16 * (G - 1) | (Vector<std::uint32_t, W>)__builtin_convertvector(values[k][p], Vector<float, W>);
+                    groups = groups >> 16 * (G - 1) |
+                             (Vector<std::uint32_t, W>)__builtin_convertvector(values[k][p], Vector<float, W>);
                 for (int part = 0; part < W; part += LANES) {
                     int64_t n = i + part;
                     Column *to = columns + p * position + n / LANES * panel + (first / G * LANES + n % LANES) * G;
@@ -164,8 +165,8 @@ void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, ty
 
 // Aᵀ m A of the sums of every tile, times a scale, into the tiles' pixels.
 template <typename Sum, typename T>
-[[gnu::noinline]] void gather_outputs(const Sum *sums, int64_t stride, int64_t position, const Tiles &tiles, int64_t first, int64_t last,
-                    float scale, int64_t channels, T *out, int64_t count) {
+[[gnu::noinline]] void gather_outputs(const Sum *sums, int64_t stride, int64_t position, const Tiles &tiles, int64_t first,
+                                      int64_t last, float scale, int64_t channels, T *out, int64_t count) {
     each_part<16, 4>(count, [&]<int W>(int64_t c) {
         using V = Vector<float, W>;
         using S = Vector<Sum, W>;
@@ -347,8 +348,9 @@ template <class Kind, typename Visit> void each_group(const Tiles &tiles, int64_
 
 // Bᵀ d B of bits as columns [position][group][channel][tile of the group].
 template <class Kind>
-[[gnu::noinline]] void spread_bits(const std::uint8_t *bits, const std::uint8_t *zeros, const Tiles &tiles, int64_t channels, int64_t first,
-                 int64_t last, int64_t count, typename Kind::Column *columns, int64_t position, int64_t step) {
+[[gnu::noinline]] void spread_bits(const std::uint8_t *bits, const std::uint8_t *zeros, const Tiles &tiles, int64_t channels,
+                                   int64_t first, int64_t last, int64_t count, typename Kind::Column *columns,
+                                   int64_t position, int64_t step) {
     each_part<16, 4>(count, [&]<int W>(int64_t c) {
         using V = BitGroup<Kind, W>;
         each_group<Kind>(tiles, first, last, [&](int64_t k, const Tile *group, int64_t present) {
@@ -384,8 +386,9 @@ template <class Kind>
 // A dy Aᵀ of gradients as rows [position][group][channel][tile of the group], but for the signs of what A takes from the
 // second pixel alone.
 template <class Kind, typename T>
-[[gnu::noinline]] void spread_gradients(const T *gradient, const T *zeros, const Tiles &tiles, int64_t channels, int64_t first, int64_t last,
-                      int64_t count, typename Kind::Row *rows, int64_t position, int64_t step) {
+[[gnu::noinline]] void spread_gradients(const T *gradient, const T *zeros, const Tiles &tiles, int64_t channels, int64_t first,
+                                        int64_t last, int64_t count, typename Kind::Row *rows, int64_t position,
+                                        int64_t step) {
     each_part<16, 4>(count, [&]<int W>(int64_t c) {
         using V = Group<Kind, W>;
         each_group<Kind>(tiles, first, last, [&](int64_t k, const Tile *group, int64_t present) {
