@@ -4,7 +4,6 @@ Everything is timed in as many processes side by side as the experiment will hav
 on many machines, the cores themselves.
 """
 
-import multiprocessing
 import os
 import resource
 import subprocess
@@ -13,8 +12,8 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures.process import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +22,7 @@ from pipeline.networks import NetworkSpec
 from pipeline.planning import Calibration, Timed, fit, workload
 from pipeline.settings import TrainingSettings
 from pipeline.tensors import Arrays
+from pipeline.workers import in_workers
 
 #: Processes that are timed side by side at most; more would tell little and take long to start.
 _MOST_PROCESSES = 8
@@ -72,10 +72,9 @@ def calibrate(probe: Probe, processes: int, read: float, decode: float) -> Calib
     """
     processes = min(processes, _MOST_PROCESSES)
     light, figures, snakemake = (_start(program, processes) for program in (_LIGHT, _FIGURES, _SNAKEMAKE))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context) as pool:
-        futures = [pool.submit(_measure, probe, time.time()) for _ in range(processes)]
-        reports = [future.result() for future in futures]
+    asked = [time.time()] * processes
+    remedy = "this machine has too little for such an experiment, or it is in use"
+    reports = [report for _, report in in_workers(partial(_measure, probe), asked, processes, remedy)]
     return Calibration(
         step=fit([timed for report in reports for timed in report.training]),
         scoring=fit([timed for report in reports for timed in report.scoring]),

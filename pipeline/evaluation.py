@@ -1,10 +1,7 @@
 """Evaluating many candidates: the archive first, then as many workers side by side as the job was given."""
 
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,14 +11,13 @@ from pipeline.candidates import Evaluator
 from pipeline.errors import UserError
 from pipeline.genome import Genome, format_genome
 from pipeline.hardware import Execution, give_back_memory
-from pipeline.lifeline import end_with
 from pipeline.memory import enough_memory, in_one_line, micro_batches, ran_out_of_memory
 from pipeline.networks import NetworkSpec
 from pipeline.progress import log, progress
 from pipeline.randomness import seed_for
 from pipeline.requeue import on_warning, queue_again
 from pipeline.settings import TrainingSettings
-from pipeline.startup import collect_rarely
+from pipeline.workers import in_workers
 
 if TYPE_CHECKING:
     from pipeline.model import Network
@@ -100,8 +96,9 @@ def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, worker
             else:  # the next job would end like this one, and so for ever
                 log(f"warning: {title}: no candidate was trained in this job's time; give it more (runtime)")
 
-        with progress(title, len(missing), "candidates") as bar, on_warning(go_on_in_another_job):
-            for result in _train(task, missing, archive, workers, title):
+        trained = closing(_train(task, missing, archive, workers, title))
+        with progress(title, len(missing), "candidates") as bar, on_warning(go_on_in_another_job), trained as made:
+            for result in made:
                 results[result.evaluation.genome] = result
                 bar.advance(note=_summary(result.evaluation))
     failed = [result.evaluation for result in results.values() if result.evaluation.status == "failed"]
@@ -110,23 +107,27 @@ def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, worker
     return [results[genome] for genome in genomes]
 
 
-def _train(task: Task, genomes: list[Genome], archive: Archive, workers: int, title: str) -> Iterator[Result]:
+def _train(
+    task: Task, genomes: list[Genome], archive: Archive, workers: int, title: str
+) -> Generator[Result, None, None]:
     """Trains what is missing and archives it; the candidates that ran out of memory come once more at the end."""
     again: list[Genome] = []
+    outcomes: Generator[tuple[Genome, Outcome | Result], None, None]
     if min(workers, len(genomes)) == 1:
         # Searches that share candidates often run side by side: starting at different places, they meet halfway.
         first = seed_for(title) % len(genomes)
         outcomes = _in_turn(task, genomes[first:] + genomes[:first], archive)
     else:
         outcomes = _side_by_side(task, genomes, workers)
-    for genome, outcome in outcomes:
-        if isinstance(outcome, Result):
-            yield outcome
-        elif isinstance(outcome, MemoryError):
-            log(f"{format_genome(genome)} ran out of memory; it is tried again alone")
-            again.append(genome)
-        else:
-            yield _settle(genome, outcome, archive)
+    with closing(outcomes):
+        for genome, outcome in outcomes:
+            if isinstance(outcome, Result):
+                yield outcome
+            elif isinstance(outcome, MemoryError):
+                log(f"{format_genome(genome)} ran out of memory; it is tried again alone")
+                again.append(genome)
+            else:
+                yield _settle(genome, outcome, archive)
     if again:
         give_back_memory()  # this process has perhaps trained too, and keeps what it needed
     for genome in again:
@@ -151,25 +152,35 @@ def _alone(task: Task, genome: Genome) -> "Outcome":
                 )
             return outcome
     tried = f"with micro-batches of {sizes[-1]} images" if len(sizes) > 1 else "alone"
-    return MemoryError(f"even {tried}: {outcome}")
+    return _Failure(f"MemoryError: even {tried}: {outcome}")
 
 
-Outcome = tuple[Evaluation, Timing] | Exception
+class _Failure(NamedTuple):
+    """Why a candidate could not be evaluated: in words, since not every exception can be sent to another process."""
+
+    reason: str
+
+
+#: Of one attempt: the evaluation; or what concerns this candidate alone; or what concerns all of them, such as a full
+#: disk, or images or a supernet that cannot be read.
+Outcome = tuple[Evaluation, Timing] | _Failure | MemoryError | OSError | UserError
 
 
 def _settle(genome: Genome, outcome: Outcome, archive: Archive) -> Result:
-    """Archives an evaluation; makes a failed one of an exception."""
-    if isinstance(outcome, OSError | UserError):  # not about this candidate: the disk, the images, the supernet
-        raise outcome
+    """Archives an evaluation; makes a failed one of a failure."""
     if isinstance(outcome, Exception):
-        reason = f"{type(outcome).__name__}: {in_one_line(outcome)}"
-        log(f"warning: {format_genome(genome)} failed ({reason})")
-        return Result(Evaluation(genome, "failed", reason=reason), Timing(0.0, ""), reused=False)
+        raise outcome
+    if isinstance(outcome, _Failure):
+        log(f"warning: {format_genome(genome)} failed ({outcome.reason})")
+        evaluation = Evaluation(genome, "failed", reason=outcome.reason)
+        return Result(evaluation, Timing(0.0, ""), reused=False)
     archive.put(*outcome)
     return Result(*outcome, reused=False)
 
 
-def _in_turn(task: Task, genomes: Sequence[Genome], archive: Archive) -> Iterator[tuple[Genome, Outcome | Result]]:
+def _in_turn(
+    task: Task, genomes: Sequence[Genome], archive: Archive
+) -> Generator[tuple[Genome, Outcome | Result], None, None]:
     """One after another in this process. Another job may have trained a candidate by the time it is its turn."""
     evaluator = None
     for genome in genomes:
@@ -184,31 +195,19 @@ def _in_turn(task: Task, genomes: Sequence[Genome], archive: Archive) -> Iterato
 
 
 class _Worker:
-    """What a worker process evaluates with. It loads when its first candidate comes, whose outcome says what failed."""
+    """What a worker process does. It loads when its first candidate comes, whose outcome says what failed."""
 
-    def __init__(self, task: Task) -> None:
-        self._task = task
+    def __init__(self, task: Task, micro_batch: int | None) -> None:
+        self._task, self._micro_batch = task, micro_batch
         self._evaluator: Evaluator | None = None
+
+    def __call__(self, genome: Genome) -> Outcome:
+        return _attempt(self, genome, self._micro_batch)
 
     def evaluate(self, genome: Genome, micro_batch: int | None) -> tuple[Evaluation, Timing]:
         if self._evaluator is None:
             self._evaluator = self._task.prepare()
         return self._evaluator.evaluate(genome, micro_batch)
-
-
-_worker: _Worker | None = None
-
-
-def _start_worker(task: Task, parent: int) -> None:
-    global _worker
-    collect_rarely()
-    end_with(parent)
-    _worker = _Worker(task)
-
-
-def _work(genome: Genome, micro_batch: int | None) -> Outcome:
-    assert _worker is not None
-    return _attempt(_worker, genome, micro_batch)
 
 
 def _attempt(evaluator: Evaluator | _Worker, genome: Genome, micro_batch: int | None = None) -> Outcome:
@@ -217,7 +216,8 @@ def _attempt(evaluator: Evaluator | _Worker, genome: Genome, micro_batch: int | 
         return evaluator.evaluate(genome, micro_batch)
     except Exception as error:
         if not ran_out_of_memory(error):
-            return error
+            named = f"{type(error).__name__}: {in_one_line(error)}"
+            return error if isinstance(error, OSError | UserError) else _Failure(named)
         outcome = MemoryError(in_one_line(error))
     # Only here, where the exception is gone, do its tensors go.
     give_back_memory()
@@ -226,23 +226,11 @@ def _attempt(evaluator: Evaluator | _Worker, genome: Genome, micro_batch: int | 
 
 def _side_by_side(
     task: Task, genomes: Sequence[Genome], workers: int, micro_batch: int | None = None
-) -> Iterator[tuple[Genome, Outcome]]:
+) -> Generator[tuple[Genome, Outcome], None, None]:
     """In worker processes, each taking the next candidate when it is free; the longest should come first."""
-    workers = min(workers, len(genomes))
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (task, os.getpid())) as pool:
-        futures = {pool.submit(_work, genome, micro_batch): genome for genome in genomes}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BrokenProcessPool:
-            raise UserError(
-                "a worker was killed, perhaps for want of memory",
-                "run it again: finished candidates are kept; fewer workers (search.workers, on a GPU "
-                "search.candidates_per_gpu) need less memory",
-            ) from None
-        finally:
-            pool.shutdown(cancel_futures=True)
+    remedy = "run it again: finished candidates are kept; fewer workers (search.workers, on a GPU "
+    remedy += "search.candidates_per_gpu) need less memory"
+    yield from in_workers(_Worker(task, micro_batch), genomes, workers, remedy)
 
 
 def _summary(evaluation: Evaluation) -> str:

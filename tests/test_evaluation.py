@@ -1,6 +1,9 @@
 """Evaluating candidates: the archive saves work, failures stay with their candidate, workers change nothing."""
 
-from dataclasses import dataclass, replace
+import multiprocessing
+import os
+import signal
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +11,6 @@ import torch
 from conftest import CPU
 from little_memory import STATUS, limit_memory
 
-from pipeline import evaluation
 from pipeline.__main__ import main
 from pipeline.archive import Archive, Evaluation, Timing
 from pipeline.candidates import Evaluator
@@ -193,13 +195,25 @@ def test_when_all_fail_the_search_does_not_go_on_with_nothing(task, archive, mon
         evaluate_all(task, GENOMES, archive, 1, "A")
 
 
-def test_a_killed_worker_is_a_clear_error(task, archive, monkeypatch):
-    monkeypatch.setattr(evaluation, "_start_worker", _die)
-    with pytest.raises(UserError, match="a worker was killed"):
+class Killed(Task):
+    def prepare(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_worker_is_a_clear_error(task, archive):
+    killed = Killed(**{field.name: getattr(task, field.name) for field in fields(Task)})
+    with pytest.raises(UserError, match="a worker was killed, perhaps for want of memory: .*candidates_per_gpu"):
+        evaluate_all(killed, GENOMES, archive, 2, "A")
+
+
+def test_workers_end_when_a_result_cannot_be_kept(task, archive, monkeypatch):
+    """The error is held by whoever looks at it, and with it all that was going on."""
+
+    def put(self, evaluation, timing):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Archive, "put", put)
+    with pytest.raises(OSError, match="No space") as held:
         evaluate_all(task, GENOMES, archive, 2, "A")
-
-
-def _die(task, parent):
-    import os
-
-    os._exit(9)
+    assert held.tb is not None
+    assert multiprocessing.active_children() == []

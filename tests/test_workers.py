@@ -1,0 +1,129 @@
+"""Worker processes: what they give, and that none of them holds up the others when it is killed."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from workflow import ROOT, wait_for
+
+from pipeline.errors import UserError
+from pipeline.workers import in_workers
+
+
+class Counted:
+    """Tells which of the items of one worker an item is."""
+
+    def __init__(self):
+        self._done = 0
+
+    def __call__(self, item):
+        self._done += 1
+        return os.getpid(), self._done
+
+
+def test_each_item_is_answered_by_workers_that_remember():
+    answers = dict(in_workers(Counted(), list("abcdefg"), 2, ""))
+    assert set(answers) == set("abcdefg")
+    pids = {pid for pid, _ in answers.values()}
+    assert len(pids) == 2 and os.getpid() not in pids
+    for pid in pids:
+        numbers = sorted(number for other, number in answers.values() if other == pid)
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_there_are_no_more_workers_than_items():
+    assert len({pid for _, (pid, _) in in_workers(Counted(), [1, 2], 8, "")}) == 2
+    assert list(in_workers(Counted(), [], 8, "")) == []
+
+
+def test_the_longest_item_holds_up_no_other():
+    started = time.monotonic()
+    answers = [seconds for seconds, _ in in_workers(time.sleep, [1.5, 0.1, 0.2, 0.3], 2, "")]
+    assert answers == [0.1, 0.2, 0.3, 1.5]
+    assert time.monotonic() - started < 30
+
+
+def test_what_a_worker_raises_is_raised_here():
+    with pytest.raises(ZeroDivisionError):
+        list(in_workers(divide, [0, 1, 2], 2, ""))
+    assert multiprocessing.active_children() == []
+
+
+def divide(item):
+    return 1 / item
+
+
+def kill_itself(item):
+    if item == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
+def test_a_killed_worker_is_named_once_the_others_have_answered():
+    answers = in_workers(kill_itself, ["a", "killed", "b"], 1, "take another one")
+    assert next(answers) == ("a", "a")
+    with pytest.raises(UserError, match="^a worker was killed, perhaps for want of memory: take another one$"):
+        next(answers)
+    assert multiprocessing.active_children() == []
+
+
+def nap(seconds):
+    time.sleep(seconds)
+    return os.getpid()
+
+
+@pytest.mark.parametrize("after", [0.0, 0.03, 0.1])
+def test_a_worker_killed_at_any_time_holds_up_nobody(after):
+    answers = in_workers(nap, [0.05] * 20, 2, "")
+    _, pid = next(answers)
+    time.sleep(after)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(UserError, match="a worker was killed"):
+        list(answers)
+
+
+def test_a_worker_that_is_no_longer_needed_may_be_killed():
+    answers = in_workers(nap, [0.0, 3.0], 2, "")
+    _, pid = next(answers)
+    os.kill(pid, signal.SIGKILL)
+    ((seconds, other),) = answers
+    assert seconds == 3.0 and other != pid
+
+
+CALLER = """
+import sys, time
+from pathlib import Path
+from pipeline.workers import in_workers
+
+def work(item):
+    Path(item).touch()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    list(in_workers(work, ["first", "second"], 2, ""))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_whom_they_work_for(tmp_path, number):
+    """However it ends, and without a word of their own: on Ctrl-C, which they get as well, only the caller speaks."""
+    program = tmp_path / "caller.py"
+    program.write_text(CALLER)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    caller = subprocess.Popen(
+        [sys.executable, str(program)], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True
+    )
+    wait_for("second", tmp_path, caller)
+    workers = psutil.Process(caller.pid).children(recursive=True)
+    if number == signal.SIGINT:
+        os.killpg(caller.pid, number)
+    else:
+        caller.send_signal(number)
+    _, said = caller.communicate(timeout=30)
+    assert said.decode().count("Traceback") == (number == signal.SIGINT)
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
