@@ -17,19 +17,21 @@ from pipeline.binarisation import BinaryConvolution
 
 
 def binarise_and_convolve(modules: Sequence[nn.Module], inputs: list[Tensor]) -> Tensor:
-    """The modules one after another, fused where kernels can be; then hooks of single modules do not run.
+    """The modules one after another, fused from the first one on from which kernels can do the rest.
+
+    Hooks of modules that are fused do not run.
 
     Args:
         modules: [[MaxPool2d,] BatchNorm2d,] BinaryConvolution, or other modules in their place.
         inputs: (N, C, H, W), alone in a list. It is taken out, so that it is freed when it has been used.
     """
     x = inputs.pop()
-    chain = _chain(modules, x)
-    if chain is not None:
-        norm = chain.norm
-        affine = (None, None) if norm is None else (norm.weight, norm.bias)
-        return _Fused.apply(x, *affine, chain.convolution.weight, chain)  # type: ignore[no-any-return]
-    for module in modules:
+    for i, module in enumerate(modules):
+        chain = _chain(modules[i:], x)
+        if chain is not None:
+            norm = chain.norm
+            affine = (None, None) if norm is None else (norm.weight, norm.bias)
+            return _Fused.apply(x, *affine, chain.convolution.weight, chain)  # type: ignore[no-any-return]
         x = module(x)
     return x
 

@@ -284,18 +284,12 @@ def test_all_of_a_network_that_can_be_fused_is(compiled, monkeypatch, precision)
 
 @pytest.mark.parametrize(
     "change",
-    [
-        lambda network: network.double(),
-        lambda network: network.to(memory_format=torch.contiguous_format),
-        lambda network: network.eval(),
-        lambda network: [extend(module) for module in network.modules() if isinstance(module, nn.BatchNorm2d)],
-    ],
-    ids=["float64", "channels first", "gradients of an evaluation", "another batch norm"],
+    [lambda network: network.double(), lambda network: network.to(memory_format=torch.contiguous_format)],
+    ids=["float64", "channels first"],
 )
-def test_the_rest_takes_torchs_operators(compiled, monkeypatch, change):
-    network = Network(SIMPLE).to(memory_format=torch.channels_last)
+def test_other_tensors_take_torchs_operators(compiled, monkeypatch, change):
+    network, calls = Network(SIMPLE).to(memory_format=torch.channels_last), Calls(monkeypatch)
     change(network)
-    calls = Calls(monkeypatch)
     x = torch.randn(4, 3, 16, 16, dtype=next(network.parameters()).dtype)
     if network.conv1.weight.is_contiguous(memory_format=torch.channels_last):
         x = x.contiguous(memory_format=torch.channels_last)
@@ -308,19 +302,39 @@ class OtherNorm(nn.BatchNorm2d):
     """One that does more, such as that of several processes."""
 
 
-def extend(norm: nn.BatchNorm2d) -> None:
+def other_norm() -> nn.BatchNorm2d:
+    norm = batch_norm(24)
     norm.__class__ = OtherNorm
+    return norm
 
 
-def test_odd_feature_maps_are_pooled_by_torch(compiled, monkeypatch):
-    network = Network(NetworkSpec("vgg_small", (1,) * 6, 0.125, 3, 12)).to(memory_format=torch.channels_last)
-    calls = Calls(monkeypatch)
-    network(torch.randn(4, 3, 12, 12).contiguous(memory_format=torch.channels_last)).sum().backward()
-    assert calls.count("forward_float32") == 5, "12, 6 and 3 pixels: the last pooling is not before a convolution"
-    odd = Network(NetworkSpec("vgg_small", (1,) * 6, 0.125, 3, 14)).to(memory_format=torch.channels_last)
-    calls = Calls(monkeypatch)
-    odd(torch.randn(4, 3, 14, 14).contiguous(memory_format=torch.channels_last)).sum().backward()
-    assert calls.count("forward_float32") == 4, "14, 7 and 3 pixels: the second pooling leaves a row out"
+@pytest.mark.parametrize(
+    ("before", "side", "fused"),
+    [
+        ([other_norm], 12, "binarise"),
+        ([lambda: batch_norm(24).eval()], 12, "binarise"),  # its gradients are not those of the kernel
+        ([lambda: nn.MaxPool2d(2, 2), other_norm], 12, "binarise"),
+        ([lambda: nn.MaxPool2d(2, 2), lambda: batch_norm(24)], 13, "forward"),  # the pooling leaves a row out
+        ([lambda: nn.MaxPool2d(3, 2, 1), lambda: batch_norm(24)], 12, "forward"),
+    ],
+)
+def test_what_cannot_be_fused_leaves_the_rest_to_kernels(compiled, monkeypatch, before, side, fused):
+    modules = [*(make() for make in before), BinaryConvolution(24, 16, 3, 1, 1, bias=False)]
+    modules[-1].to(memory_format=torch.channels_last)
+    fixed_scales(modules[-1])
+    found = []
+    for load in (library.load, library.unload):
+        load()
+        calls = Calls(monkeypatch)
+        x = feature_map((8, 24, side, side), torch.float32).requires_grad_()
+        y = binarise_and_convolve(modules, [x])
+        assert calls.count(f"{fused}_float32") == calls.count("winograd_forward_float32") == (load is library.load)
+        upstream = torch.randn(y.shape, generator=torch.Generator().manual_seed(3))
+        parameters = [parameter for module in modules for parameter in module.parameters()]
+        found.append([y, *torch.autograd.grad((y * upstream).sum(), [x, *parameters])])
+    assert distance(found[0][0], found[1][0]) < 1e-9
+    for mine, theirs in zip(*found, strict=True):
+        assert distance(mine, theirs) < BOUND[torch.float32] * 4
 
 
 def test_one_value_for_each_channel_is_refused_as_torch_does(compiled):
