@@ -2,8 +2,7 @@
 
     python timed_step.py FOLDER STARTED STEP …
 
-Worker processes import this file again, as Python's spawn does with a main program, and so are timed as well. A process
-that trains nothing writes nothing.
+Worker processes import this file too, and so are timed as well. A process that trains nothing writes nothing.
 """
 
 import json
@@ -14,8 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pipeline import workers
 from pipeline.candidates import Evaluator
 from pipeline.evaluation import Task
+
+#: How a process knows the folder and the time, which only the step itself is given.
+_FOLDER, _STARTED = "BENCHMARK_FOLDER", "BENCHMARK_STARTED"
 
 _phases: dict[str, float] = {}
 
@@ -43,8 +46,8 @@ def _prepare(task: Task) -> Evaluator:
     import pipeline.prepared
     import pipeline.training
 
-    # A spawned worker's start is counted from the command too: until then it could do nothing.
-    _add("start", time.time() - float(sys.argv[2]))
+    # A worker's start is counted from the command too: until then it could do nothing.
+    _add("start", time.time() - float(os.environ[_STARTED]))
     evaluator = _timed("images", _original_prepare)(task)
     pipeline.training.score = _timed("score", pipeline.training.score)
     return evaluator
@@ -66,7 +69,7 @@ def _evaluate(evaluator: Evaluator, genome: Any, micro_batch: int | None = None)
     _add("build", built[0])
     _add("train", whole - built[0] - (_phases.get("score", 0.0) - before))
     # Workers are ended without their exit functions, so the record is written after each candidate.
-    Path(sys.argv[1], f"phases-{os.getpid()}.json").write_text(json.dumps(_phases))
+    Path(os.environ[_FOLDER], f"phases-{os.getpid()}.json").write_text(json.dumps(_phases))
     return result
 
 
@@ -77,4 +80,6 @@ Evaluator.evaluate = _evaluate  # type: ignore[method-assign]
 if __name__ == "__main__":
     from pipeline.__main__ import main
 
-    sys.exit(main(sys.argv[3:]))
+    os.environ[_FOLDER], os.environ[_STARTED], *step = sys.argv[1:]
+    workers.PROGRAM = f"import timed_step; {workers.PROGRAM}"
+    sys.exit(main(step))

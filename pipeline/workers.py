@@ -1,20 +1,25 @@
-"""Worker processes that share nothing, so that one that is killed holds up no other.
+"""Worker processes that share nothing, so that one that is killed holds up no other, and none outlives its parent.
 
 The workers of :mod:`concurrent.futures` share queues and their locks. One that is killed while it waits for work holds
-such a lock, and the others, and whoever waits for them, may wait for ever. Here each has a pipe of its own.
+such a lock, and the others, and whoever waits for them, may wait for ever. Here each has a pipe of its own, and whoever
+is at one end of it learns when the other has died.
 """
 
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from multiprocessing.connection import Connection, wait
+from contextlib import ExitStack, contextmanager, suppress
+from multiprocessing.connection import Connection, Pipe, wait
 from typing import TypeVar
 
 from pipeline.errors import UserError
 from pipeline.lifeline import end_with
-from pipeline.startup import collect_rarely
+from pipeline.startup import collect_rarely, leave
+
+#: What a worker runs, with a file descriptor and the process id of its parent.
+PROGRAM = "from pipeline.workers import serve; serve()"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -41,8 +46,9 @@ def in_workers(
     busy: dict[Connection, Item] = {}
     try:
         with ExitStack() as alive:
-            for _ in range(min(workers, len(items))):
-                connection = alive.enter_context(_worker(work))
+            # All start before one of them is told anything: it listens only when it has started.
+            for connection in [alive.enter_context(_worker()) for _ in range(min(workers, len(items)))]:
+                connection.send(work)
                 _give(connection, waiting, busy)
             while busy:
                 ready = wait(list(busy))
@@ -64,40 +70,44 @@ def _give(connection: Connection, waiting: list[Item], busy: dict[Connection, It
 
 
 @contextmanager
-def _worker(work: Callable[[Item], Result]) -> Iterator[Connection]:
-    """A process that answers each item that it is sent, until the end of this context."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_answer, args=(theirs, work, os.getpid()))
+def _worker() -> Iterator[Connection]:
+    """A process that is sent a function and answers each item that comes after it, until the end of this context."""
+    ours, theirs = Pipe()
+    with ours:
+        with theirs:  # closed here once it is theirs, so that it ends when they do
+            process = _start(theirs.fileno())
+        try:
+            yield ours
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _start(descriptor: int) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", PROGRAM, str(descriptor), str(os.getpid())]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     # Ctrl-C reaches every process of a terminal. Only this one answers to it, and ends its workers.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        process.start()
+        return subprocess.Popen(command, env=environment, pass_fds=[descriptor])
     finally:
-        theirs.close()  # so that the pipe ends when the worker does
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    try:
-        yield ours
-    finally:
-        process.terminate()
-        process.join()
-        ours.close()
 
 
-def _answer(connection: Connection, work: Callable[[Item], Result], parent: int) -> None:
+def serve() -> None:
+    """Answers what comes through the connection named on the command line, until nobody is there to ask."""
+    descriptor, parent = map(int, sys.argv[1:])
     collect_rarely()
     end_with(parent)
-    while True:
-        answer: tuple[Result | None, Exception | None]
-        try:
-            item = connection.recv()
-        except (EOFError, ConnectionResetError):  # the process that asks is gone
-            return
-        try:
-            answer = (work(item), None)
-        except Exception as error:
-            answer = (None, error)
-        try:
-            connection.send(answer)
-        except BrokenPipeError:
-            return
+    with Connection(descriptor) as connection, suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        work = connection.recv()
+        while True:
+            connection.send(_answer(work, connection.recv()))
+    leave(0)
+
+
+def _answer(work: Callable[[Item], Result], item: Item) -> tuple[Result | None, Exception | None]:
+    try:
+        return work(item), None
+    except Exception as error:
+        return None, error

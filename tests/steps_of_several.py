@@ -20,7 +20,7 @@ GENES = {"vgg_small": 6, "resnet18": 12}
 #: Enlarged, so that something is left of the feature maps.
 ENLARGED = {"vgg_small": 1, "resnet18": 4}
 SETTINGS = TrainingSettings(epochs=2, batch_size=20, learning_rate=0.05, weight_decay=5e-4, augmentation="crop-flip")
-#: Torch's operators, as a batch norm over several processes has them anyway. Compiled kernels leave exactly equal sums
+#: Torch's operators, as the batch norm of several processes has anyway. Compiled kernels leave exactly equal sums
 #: equal, of which a max-pool takes the first, where rounding in a float32 convolution makes one of them the largest.
 CPU = resolve(ExecutionSettings("cpu", "float32", 1, "torch"))
 

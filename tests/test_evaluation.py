@@ -1,11 +1,11 @@
 """Evaluating candidates: the archive saves work, failures stay with their candidate, workers change nothing."""
 
-import multiprocessing
 import os
 import signal
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from conftest import CPU
@@ -216,4 +216,4 @@ def test_workers_end_when_a_result_cannot_be_kept(task, archive, monkeypatch):
     with pytest.raises(OSError, match="No space") as held:
         evaluate_all(task, GENOMES, archive, 2, "A")
     assert held.tb is not None
-    assert multiprocessing.active_children() == []
+    assert psutil.Process().children() == []

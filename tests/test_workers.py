@@ -1,11 +1,11 @@
 """Worker processes: what they give, and that none of them holds up the others when it is killed."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -51,7 +51,7 @@ def test_the_longest_item_holds_up_no_other():
 def test_what_a_worker_raises_is_raised_here():
     with pytest.raises(ZeroDivisionError):
         list(in_workers(divide, [0, 1, 2], 2, ""))
-    assert multiprocessing.active_children() == []
+    assert psutil.Process().children() == []
 
 
 def divide(item):
@@ -69,7 +69,7 @@ def test_a_killed_worker_is_named_once_the_others_have_answered():
     assert next(answers) == ("a", "a")
     with pytest.raises(UserError, match="^a worker was killed, perhaps for want of memory: take another one$"):
         next(answers)
-    assert multiprocessing.active_children() == []
+    assert psutil.Process().children() == []
 
 
 def nap(seconds):
@@ -95,29 +95,29 @@ def test_a_worker_that_is_no_longer_needed_may_be_killed():
     assert seconds == 3.0 and other != pid
 
 
-CALLER = """
-import sys, time
-from pathlib import Path
-from pipeline.workers import in_workers
-
-def work(item):
+def leave_a_trace(item):
     Path(item).touch()
     time.sleep(60)
 
-if __name__ == "__main__":
-    list(in_workers(work, ["first", "second"], 2, ""))
+
+CALLER = """
+from pipeline.workers import in_workers
+from test_workers import leave_a_trace
+list(in_workers(leave_a_trace, ["first", "second"], 2, ""))
 """
+
+
+def call(folder: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    return subprocess.Popen(
+        [sys.executable, "-c", CALLER], cwd=folder, env=environment, stderr=subprocess.PIPE, start_new_session=True
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_with_whom_they_work_for(tmp_path, number):
     """However it ends, and without a word of their own: on Ctrl-C, which they get as well, only the caller speaks."""
-    program = tmp_path / "caller.py"
-    program.write_text(CALLER)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    caller = subprocess.Popen(
-        [sys.executable, str(program)], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, start_new_session=True
-    )
+    caller = call(tmp_path)
     wait_for("second", tmp_path, caller)
     workers = psutil.Process(caller.pid).children(recursive=True)
     if number == signal.SIGINT:
@@ -127,3 +127,15 @@ def test_workers_end_with_whom_they_work_for(tmp_path, number):
     _, said = caller.communicate(timeout=30)
     assert said.decode().count("Traceback") == (number == signal.SIGINT)
     assert psutil.wait_procs(workers, timeout=10)[1] == []
+
+
+def test_workers_whose_parent_dies_while_they_start_say_nothing(tmp_path):
+    for delay in (0.0, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.06, 0.1):
+        caller = call(tmp_path)
+        while not (workers := psutil.Process(caller.pid).children()):
+            assert caller.poll() is None
+        time.sleep(delay)
+        caller.kill()
+        _, said = caller.communicate(timeout=30)
+        assert said == b""
+        assert psutil.wait_procs(workers, timeout=10)[1] == []
