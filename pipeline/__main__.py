@@ -24,7 +24,27 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpF
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one step. Returns the exit code: 0, 1 for a user's mistake, 128 and the signal's number after one."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(list(sys.argv[1:] if argv is None else argv))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == __package__:
+            raise
+        print(f"error: {_elsewhere(error.name)}", file=sys.stderr)
+        return 1
+    except StoppedError as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
+    except BrokenPipeError:
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(words: list[str]) -> int:
     # Only the step that is asked for is imported: the others' help would cost every call their imports.
     name = "run" if words[:1] == ["resume"] else next(iter(words), "")
     if name not in STEPS:
@@ -39,19 +59,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
     setattr(arguments, OTHERS, others)
     claim_outputs(arguments)
-    try:
-        return module.run(arguments) or 0
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except StoppedError as stopped:
-        print(stopped, file=sys.stderr)
-        return stopped.exit_code
-    except BrokenPipeError:
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return module.run(arguments) or 0
+
+
+def _elsewhere(package: str) -> str:
+    return (
+        f"there is no package '{package}' for {sys.executable}: the project is installed in another environment; "
+        "after make run that is .venv (. .venv/bin/activate)"
+    )
 
 
 def _explain(name: str) -> int:

@@ -7,6 +7,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -57,8 +58,12 @@ def _in_order(entries: Mapping[str, Any], section: str) -> dict[str, Any]:
     }
 
 
-def read_config(paths: list[Path]) -> dict[str, Any]:
+def read_config(paths: list[Path], settings: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """Reads YAML files, each laid over the ones before, key by key, and checks the outcome.
+
+    Args:
+        paths: of the files.
+        settings: laid over all of them.
 
     Raises:
         UserError: a file is missing or no YAML mapping, or ``check_config`` objects.
@@ -76,6 +81,7 @@ def read_config(paths: list[Path]) -> dict[str, Any]:
         if not isinstance(values, dict):
             raise UserError(f"{path} holds no keys and values")
         _lay_over(merged, values)
+    _lay_over(merged, settings)
     return check_config(merged)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.__main__ import main
 from pipeline.config import ROOT, TRAININGS, check_config, genome_of, read_config
 from pipeline.errors import UserError
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings, from_mapping
@@ -168,3 +169,14 @@ def test_rows_keep_their_order_whatever_snakemake_does_with_overlays():
     """Snakemake lays the default below an overlay by putting the overlay's keys first."""
     models = {"mine": {"genome": 2}, **DEFAULT["models"]}
     assert list(check_config({**DEFAULT, "models": models})["models"]) == [*DEFAULT["models"], "mine"]
+
+
+def test_settings_of_the_command_line_are_laid_over_the_files(tmp_path, capsys):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("experiment: mine\ndataset: {name: image_folder, path: /nowhere}\n")
+    assert main(["check", str(overlay), "--config", "experiment=other", f"dataset={{path: {tmp_path}}}"]) == 0
+    assert "experiment 'other'" in capsys.readouterr().out
+    assert main(["check", "--config", "nonsense"]) == 1
+    assert "error: --config nonsense: " in capsys.readouterr().err
+    assert main(["check", "--config", "sead=7"]) == 1
+    assert "seed" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Leaving a process quickly loses nothing."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -42,3 +43,15 @@ def test_output_that_cannot_be_written_is_no_trace(output, code):
     environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # what is printed waits to be flushed
     done = subprocess.run(shell, shell=True, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_a_python_without_the_packages_is_told_so(tmp_path):
+    """Such as the system's own, after make run has installed them in .venv."""
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for words in ([], ["run"], ["plan"]):
+        command = [bare / "bin" / "python", "-m", "pipeline", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 1
+        assert re.fullmatch(r"error: there is no package '\w+' for .*: .* \(\. \.venv/bin/activate\)\n", done.stderr)

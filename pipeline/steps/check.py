@@ -1,20 +1,18 @@
 """Checks a configuration and says what it would do, before any work."""
 
 import argparse
-from pathlib import Path
+
+from pipeline.steps.options import add_configuration, read_configuration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("configs", type=Path, nargs="*", help="overlays of config.yaml, in order")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="the same, as Snakemake calls it")
+    add_configuration(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints one line, or the first thing that is wrong."""
-    from pipeline.config import ROOT, read_config
-
-    config = read_config([ROOT / "config.yaml", *arguments.configs, *arguments.configfile])
+    config = read_configuration(arguments)
     search = config["search"]
     budget = search["generations"] * search["population"]
     print(

@@ -9,12 +9,39 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pipeline.claims import claim
+from pipeline.errors import UserError
 from pipeline.genome import Genome, parse_genome
 from pipeline.networks import NetworkSpec
 from pipeline.settings import ExecutionSettings
 
 #: The default of a parser that names the flags declared by ``output``.
 OUTPUTS = "outputs"
+
+
+def add_configuration(parser: argparse.ArgumentParser) -> None:
+    """The flags that give Snakemake its configuration."""
+    parser.add_argument("configs", type=Path, nargs="*", help="overlays of config.yaml, in order")
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="the same, as Snakemake calls it")
+    parser.add_argument("--config", nargs="+", metavar="KEY=VALUE", default=[], help="laid over them, as in Snakemake")
+
+
+def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The configuration that Snakemake would have from the same flags, checked.
+
+    Raises:
+        UserError: see :func:`pipeline.config.read_config`; or a setting is none.
+    """
+    from pipeline.config import ROOT, read_config
+
+    settings: dict[str, Any] = {}
+    if arguments.config:
+        from snakemake.cli import parse_config
+
+        try:
+            settings = parse_config(arguments.config)
+        except ValueError as error:
+            raise UserError(f"--config {shlex.join(arguments.config)}", str(error)) from None
+    return read_config([ROOT / "config.yaml", *arguments.configs, *arguments.configfile], settings)
 
 
 def add_settings(parser: argparse.ArgumentParser, cls: type) -> None:

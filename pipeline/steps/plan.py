@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.steps.options import add_configuration, read_configuration
+
 if TYPE_CHECKING:
     from pipeline.calibration import Probe
     from pipeline.datasets.sources import Picture, Split
@@ -26,8 +28,7 @@ _PHOTOGRAPH = (500, 375)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("configs", type=Path, nargs="*", help="overlays of config.yaml, in order")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="the same, as Snakemake calls it")
+    add_configuration(parser)
     parser.add_argument("--cores", type=int, help="of the run; by default all of this machine")
     parser.add_argument("--train-images", type=int, help="of the data set, where it is not here yet")
     parser.add_argument("--test-images", type=int, help="of the data set, where it is not here yet")
@@ -40,11 +41,10 @@ def run(arguments: argparse.Namespace) -> None:
     import time
 
     from pipeline.calibration import calibrate
-    from pipeline.config import ROOT, read_config
     from pipeline.errors import UserError
     from pipeline.planning import plan
 
-    config = read_config([ROOT / "config.yaml", *arguments.configs, *arguments.configfile])
+    config = read_configuration(arguments)
     cores = len(os.sched_getaffinity(0)) if arguments.cores is None else arguments.cores
     if cores < 1:
         raise UserError(f"--cores is {cores}", "it must be at least 1")
