@@ -89,7 +89,7 @@ def _measure(spec: NetworkSpec, batch: int, arguments: argparse.Namespace) -> di
         **({"bfloat16": (fresh(plain), nullcontext)} if execution != plain else {}),
         **({"winograd": (fresh(), _plain_products)} if library.loaded() else {}),
         "integers": (fresh(), _floats),
-        **({"compiled kernels": (fresh(), _torchs_operators)} if library.loaded() else {}),
+        **({"compiled kernels": (fresh(), torchs_operators)} if library.loaded() else {}),
         "vectorised binarisation": (fresh(), _masks),
         "whole batches": (_one_by_one(fresh(), spec, images), nullcontext),
         "fused descent": (fresh(), partial(patch.object, pipeline.training, "sgd", _ordinary_descent)),
@@ -183,7 +183,8 @@ def _floats() -> Iterator[None]:
 
 
 @contextmanager
-def _torchs_operators() -> Iterator[None]:
+def torchs_operators() -> Iterator[None]:
+    """Without compiled kernels."""
     loaded = library.loaded()
     library.unload()
     try:
@@ -195,7 +196,7 @@ def _torchs_operators() -> Iterator[None]:
 
 @contextmanager
 def _masks() -> Iterator[None]:
-    with _torchs_operators(), patch.object(BinaryConvolution, "forward", _by_masks):
+    with torchs_operators(), patch.object(BinaryConvolution, "forward", _by_masks):
         yield
 
 

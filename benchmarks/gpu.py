@@ -18,8 +18,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from benchmarks.plain import plain_steps
 from benchmarks.timing import heading, interleave, peak_flops, ratio, synchronise, table, training_flops
 from benchmarks.workloads import engine_training, random_images
 from pipeline.config import ROOT, read_config
@@ -192,26 +192,6 @@ class _Bench:
 def engine_steps(spec: NetworkSpec, recipe: TrainingSettings, count: int, execution: Execution) -> Iterator[None]:
     """Steps of the engine itself, on random images."""
     return engine_training(spec, recipe, random_images(spec, count), execution).steps()
-
-
-def plain_steps(
-    network: nn.Module,
-    x: torch.Tensor,
-    y: torch.Tensor,
-    execution: Execution,
-    forward: Callable[..., Any] | None = None,
-) -> Iterator[None]:
-    """Steps on one batch that lies ready, without the engine's loop, so that ways to compute can be compared."""
-    forward = network if forward is None else forward
-    parameters = list(network.parameters())
-    optimiser = torch.optim.SGD(parameters, 0.01, 0.9, weight_decay=5e-4, fused=True)
-    while True:
-        optimiser.zero_grad(set_to_none=True)
-        with execution.autocast:
-            logits = forward(x)
-        F.cross_entropy(logits.float(), y).backward()
-        optimiser.step()
-        yield
 
 
 def graph_steps(network: nn.Module, x: torch.Tensor, y: torch.Tensor, execution: Execution) -> Iterator[None]:

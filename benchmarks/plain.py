@@ -4,12 +4,14 @@ Formulas are those of Eq. 1, written out without a thought for speed. This is th
 with, for time (`benchmarks.training`) and for accuracy (`benchmarks.exactness`).
 """
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pipeline.hardware import Execution
 from pipeline.networks import NetworkSpec
 from pipeline.networks.layers import Layer
 
@@ -93,3 +95,23 @@ def _module(layer: Layer) -> nn.Module:
         "add": nn.Identity,
         "linear": lambda: nn.Linear(layer.in_features, layer.out_channels),
     }[layer.kind]()
+
+
+def plain_steps(
+    network: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    execution: Execution,
+    forward: Callable[..., Any] | None = None,
+) -> Iterator[None]:
+    """Steps on one batch that lies ready, without the engine's loop, so that ways to compute can be compared."""
+    forward = network if forward is None else forward
+    parameters = list(network.parameters())
+    optimiser = torch.optim.SGD(parameters, 0.01, 0.9, weight_decay=5e-4, fused=True)
+    while True:
+        optimiser.zero_grad(set_to_none=True)
+        with execution.autocast:
+            logits = forward(x)
+        F.cross_entropy(logits.float(), y).backward()
+        optimiser.step()
+        yield

@@ -6,7 +6,7 @@ import sys
 import pytest
 from workflow import ROOT
 
-PROGRAMS = ("training", "ablation", "products", "generation", "growth", "exactness", "gpu --device cpu")
+PROGRAMS = ("training", "ablation", "overhead", "products", "generation", "growth", "exactness", "gpu --device cpu")
 
 
 @pytest.mark.slow
