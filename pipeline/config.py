@@ -3,9 +3,13 @@
 Everything wrong that the configuration alone can show is shown here, before any work.
 """
 
+import copy
 import difflib
 import math
+import operator
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,12 +31,12 @@ TRAININGS = ("supernet", "candidate", "retrain")
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with dropped entries (null) removed, when it makes sense as a whole.
+    """The configuration with dropped entries (null) removed and numbers for numbers, when it makes sense as a whole.
 
     Raises:
         UserError: naming the key, what is wrong with it and what would be right.
     """
-    cleaned = dict(config)
+    cleaned = _with_numbers(config)
     for section in ("searches", "models"):
         if isinstance(cleaned.get(section), Mapping):
             cleaned[section] = {name: value for name, value in cleaned[section].items() if value is not None}
@@ -71,7 +75,8 @@ def read_config(paths: list[Path], settings: Mapping[str, Any] = MappingProxyTyp
     merged: dict[str, Any] = {}
     for path in paths:
         try:
-            values = yaml.safe_load(path.read_text())
+            with path.open(encoding="utf-8") as file:
+                values = yaml.load(file, _KeysOnce)
         except OSError as error:
             raise UserError(f"cannot read the configuration {path}", error.strerror or str(error)) from None
         except UnicodeDecodeError:
@@ -83,6 +88,20 @@ def read_config(paths: list[Path], settings: Mapping[str, Any] = MappingProxyTyp
         _lay_over(merged, values)
     _lay_over(merged, settings)
     return check_config(merged)
+
+
+class _KeysOnce(yaml.SafeLoader):
+    """Refuses a key that is given twice, of which YAML would take the second."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key '{key.value}' is given twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
@@ -113,6 +132,28 @@ _types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer).rede
 _Validator = validators.extend(Draft202012Validator, type_checker=_types)
 
 
+def _with_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy in which numbers that have arrived as text are numbers.
+
+    YAML takes 5e-4 for text, since it has no dot; Snakemake all that stands inside the braces of --config 'KEY={…}'.
+    """
+    copied = copy.deepcopy(dict(config))
+    for error in _Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(copied):
+        number = _number(error.instance) if error.validator == "type" and isinstance(error.instance, str) else None
+        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+        if number is not None and ("number" in wanted or ("integer" in wanted and isinstance(number, int))):
+            *above, last = error.absolute_path
+            reduce(operator.getitem, above, copied)[last] = number
+    return copied
+
+
+def _number(text: str) -> float | None:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return None
+
+
 def _check_schema(config: Mapping[str, Any]) -> None:
     error = best_match(_Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(config))
     if error is not None:
@@ -134,6 +175,7 @@ def _explain(error: ValidationError) -> tuple[str, str]:
         return f"the key '{missing}' is missing in {section}", "add it"
     if error.validator == "pattern":
         return f"'{error.instance}' in {section} is no good name", "use letters, digits, '.', '_' and '-'"
+    kinds = {"object": "keys and values", "array": "list"}
     limits = {
         "minimum": "it must be at least {}",
         "maximum": "it must be at most {}",
@@ -143,10 +185,9 @@ def _explain(error: ValidationError) -> tuple[str, str]:
         "type": "it must be of type {}",
     }
     value = error.validator_value
-    listed = ", ".join("null" if v is None else str(v) for v in value) if isinstance(value, list) else str(value)
+    choices = value if isinstance(value, list) else [value]
+    listed = ", ".join("null" if choice is None else kinds.get(choice, str(choice)) for choice in choices)
     remedy = limits[error.validator].format(listed) if error.validator in limits else error.message
-    if isinstance(error.instance, str) and error.validator == "type":
-        remedy += "; a number inside --config '…={…}' arrives as text, so give it in a file (--configfile)"
     shown = "null" if error.instance is None else repr(error.instance)
     return f"{where} is {shown}", remedy
 
@@ -199,13 +240,13 @@ def _check_augmentations(config: Mapping[str, Any]) -> None:
     dataset = config["dataset"]
     storage = resolve_storage(dataset.get("storage", "auto"), dataset["image_size"])
     fitting = {"pixels": ("none", "crop", "crop-flip"), "jpeg": ("none", "resized-crop-flip")}[storage]
-    for section in TRAININGS:
-        chosen = config[section].get("augmentation", "none")
-        if chosen not in fitting:
-            raise UserError(
-                f"{section}.augmentation is '{chosen}', which images stored as {storage} do not offer",
-                f"choose one of {', '.join(fitting)}, or another dataset.storage",
-            )
+    chosen = {section: config[section].get("augmentation", "none") for section in TRAININGS}
+    others = [f"{section}.augmentation is '{name}'" for section, name in chosen.items() if name not in fitting]
+    if others:
+        raise UserError(
+            f"{', '.join(others)}, which images stored as {storage} do not offer",
+            f"choose one of {', '.join(fitting)}, or another dataset.storage",
+        )
 
 
 def _check_published(config: Mapping[str, Any]) -> None:
@@ -247,6 +288,10 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
         genome = genome_of(config, model)
         try:
             check_ratios(genome, config["search"]["ratios"])
+        except UserError as error:
+            remedy = f"add it to search.ratios, or leave the row out (models: {{{model}: null}})"
+            raise UserError(f"models.{model}: {error}; {remedy}") from None
+        try:
             _ = spec.with_genome(genome).layers
         except UserError as error:
             raise UserError(f"models.{model}: {error}") from None

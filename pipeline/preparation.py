@@ -214,7 +214,7 @@ def _convert(split: Split, indices: range, channels: int, how: Preparation) -> t
             if not how.skip_damaged:
                 raise UserError(
                     f"{split.name(index)} cannot be read as an image ({error})",
-                    "replace it, remove it, or set damaged_images to 'skip'",
+                    "replace it, remove it, or set dataset.damaged_images to 'skip'",
                 ) from None
             log(f"skipped {split.name(index)}: {error}")
             continue

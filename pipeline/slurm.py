@@ -4,8 +4,14 @@ They would go on beside those that the next run sends for the same files: nothin
 be done twice.
 """
 
+import re
+import shutil
 import subprocess
 import time
+from collections.abc import Sequence
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from pipeline.errors import UserError
@@ -13,6 +19,29 @@ from pipeline.progress import log
 
 #: Seconds for jobs to end: SLURM asks them to, waits (KillWait, 30 s on most clusters) and then kills them.
 PATIENCE = 300.0
+
+
+def asked_for(flags: Sequence[str]) -> bool:
+    """Whether flags of Snakemake's command line send jobs to SLURM, by themselves or through a profile."""
+    words = [part for flag in flags for part in flag.split("=", 1)]
+    given = list(pairwise(words))
+    if any(name in ("--executor", "-e") and value == "slurm" for name, value in given):
+        return True
+    profiles = [Path(value) for name, value in given if name in ("--workflow-profile", "--profile")]
+    files = [file for profile in profiles for file in profile.glob("config*.y*ml")]
+    return any(re.search(r"^executor: *[\"']?slurm\b", file.read_text(), re.MULTILINE) for file in files)
+
+
+def check_here() -> None:
+    """Raises UserError where no job can be sent to SLURM."""
+    if find_spec("snakemake_executor_plugin_slurm") is None:
+        raise UserError("Snakemake's plugin for SLURM is not installed", "call: pip install -e '.[slurm]'")
+    missing = [program for program in ("sbatch", "squeue", "scancel") if not shutil.which(program)]
+    if missing:
+        raise UserError(
+            f"there is no {missing[0]} here, and jobs are sent to SLURM from a machine that has its programs",
+            "go to the cluster's login node, or leave the profile out",
+        )
 
 
 def run_name(workflow: Any) -> str | None:
@@ -58,7 +87,7 @@ def _ask(*words: str) -> str:
     except FileNotFoundError:
         raise UserError(
             f"an earlier run sent jobs to SLURM, and there is no {words[0]} here to look for them",
-            "go on where SLURM's programs are",
+            "go on where SLURM's programs are, or, if none of them can be left, delete .snakemake/binary-nas-run.json",
         ) from None
     except subprocess.TimeoutExpired:
         raise UserError("SLURM does not answer", "try again later") from None

@@ -71,7 +71,8 @@ def draw(
             raise UserError(
                 f"class '{name}' has {len(order)} train images, but {validation_per_class} are asked for validation "
                 f"and {wanted} for the subset",
-                "lower validation_per_class or subset_per_class",
+                "lower split.validation_per_class or split.subset_per_class (where the images have no test folder, "
+                "dataset.test_fraction of each class is set aside for the test)",
             )
         end = None if subset_per_class is None else needed
         drawn.validation.extend(order[:validation_per_class])

@@ -34,7 +34,9 @@ MISTAKES = [
     ({"network.colour": 1}, "unknown key 'colour' in network: known keys: name, base_width"),
     ({"searches.A.lamda": 1}, "unknown key 'lamda' in searches.A: did you mean 'lambda'?"),
     ({"seed": "one"}, "seed is 'one': it must be of type integer"),
-    ({"retrain.epochs": "200"}, "retrain.epochs is '200': it must be of type integer"),
+    ({"retrain.epochs": "ten"}, "retrain.epochs is 'ten': it must be of type integer"),
+    ({"retrain.epochs": "2.5"}, "retrain.epochs is '2.5': it must be of type integer"),
+    ({"search.ratios": {}}, "search.ratios is {}: it must be of type list"),
     ({"retrain.seeds": 2.0}, "retrain.seeds is 2.0: it must be of type integer"),
     ({"candidate.learning_rate": float("nan")}, "candidate.learning_rate is nan: it must be of type number"),
     ({"network.base_width": float("inf")}, "network.base_width is inf: it must be of type number"),
@@ -44,7 +46,10 @@ MISTAKES = [
     ({"supernet.learning_rate": 0}, "supernet.learning_rate is 0: it must be more than 0"),
     ({"searches.A.lambda": -4}, "searches.A.lambda is -4: it must be at least 0"),
     ({"search.ratios": []}, "search.ratios"),
-    ({"models.x": {"genome": [1, 1, 1, 1, 1, 1.5]}}, "models.x: gene 6 of genome 1,1,1,1,1,1.5 is 1.5: allowed ratios"),
+    (
+        {"models.x": {"genome": [1, 1, 1, 1, 1, 1.5]}},
+        "models.x: gene 6 of genome 1,1,1,1,1,1.5 is 1.5: allowed ratios",
+    ),
     ({"models.x": {"genome": 5}}, "models.x: gene 1 of genome 5,5,5,5,5,5 is 5"),
     ({"models.x": {"genome": [1, 2]}}, "models.x: genome 1,2 has 2 genes: VGG-small takes 6"),
     ({"models.x": {}}, "models.x needs either a genome or a search"),
@@ -64,7 +69,10 @@ MISTAKES = [
     ({"search.max_memory": 1}, "search.max_memory is 1, but the smallest genome"),
     ({"search.ratios": [1], "models": {"x": {"genome": 1}}}, "search.population is 12, but there are only 1 genomes"),
     ({"candidate.augmentation": "resized-crop-flip"}, "candidate.augmentation is 'resized-crop-flip', which images"),
-    ({"dataset.storage": "jpeg"}, "supernet.augmentation is 'crop', which images stored as jpeg do not offer"),
+    (
+        {"dataset.storage": "jpeg"},
+        "retrain.augmentation is 'crop', which images stored as jpeg do not offer",
+    ),
     ({"published": "table2"}, "published is 'table2', a table of another network than vgg_small"),
     ({"published": "table3"}, "published is 'table3': choose one of table1, table2, null"),
     ({"execution.threads": 0}, "execution.threads is 0: it must be at least 1"),
@@ -150,7 +158,12 @@ def test_overlays_drop_entries_with_null(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
-    [("- a\n- b\n", "holds no keys and values"), ("a: [1\n", "is no valid YAML"), (None, "cannot read")],
+    [
+        ("- a\n- b\n", "holds no keys and values"),
+        ("a: [1\n", "is no valid YAML"),
+        ("search: {shards: 2}\nsearch: {workers: 2}\n", "the key 'search' is given twice in .*overlay.yaml\", line 2"),
+        (None, "cannot read"),
+    ],
 )
 def test_files_that_are_no_configuration(tmp_path, text, sentence):
     path = tmp_path / "overlay.yaml"
@@ -169,6 +182,16 @@ def test_rows_keep_their_order_whatever_snakemake_does_with_overlays():
     """Snakemake lays the default below an overlay by putting the overlay's keys first."""
     models = {"mine": {"genome": 2}, **DEFAULT["models"]}
     assert list(check_config({**DEFAULT, "models": models})["models"]) == [*DEFAULT["models"], "mine"]
+
+
+def test_numbers_that_yaml_or_snakemake_takes_for_text(tmp_path):
+    """5e-4 has no dot, and what stands inside the braces of --config KEY={…} is text."""
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("candidate: {weight_decay: 5e-4}\nsplit: {subset_per_class: '50'}\n")
+    config = read_config([ROOT / "config.yaml", overlay], {"search": {"ratios": ["0.25", "0.5", "1", "2", "3", "4"]}})
+    assert config["candidate"]["weight_decay"] == 0.0005
+    assert config["split"]["subset_per_class"] == 50
+    assert config["search"]["ratios"] == [0.25, 0.5, 1, 2, 3, 4]
 
 
 def test_settings_of_the_command_line_are_laid_over_the_files(tmp_path, capsys):

@@ -170,12 +170,12 @@ def test_cifar10_checksums_are_torchvisions():
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Classes 'cat' and 'dog' with three train images each and two of 'dog' in val."""
+    """Classes 'cat' and 'dog' with three train images each and one of 'cat' and two of 'dog' in val."""
     for name in ("dog", "cat"):
         for number in range(3):
             put_image(tmp_path / "images" / "train" / name / f"{number}.png", (20, 16), "red")
-    for number in range(2):
-        put_image(tmp_path / "images" / "val" / "dog" / f"{number}.jpg")
+    for name in ("cat/0", "dog/0", "dog/1"):
+        put_image(tmp_path / "images" / "val" / f"{name}.jpg")
     return tmp_path / "images"
 
 
@@ -183,16 +183,17 @@ def test_folder_with_its_own_test_images(folder):
     found = open_dataset("image_folder", folder)
     assert found.classes == ("cat", "dog")
     assert found.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
-    assert found.test.labels.tolist() == [1, 1]
-    assert found.test.name(0) == str(folder / "val" / "dog" / "0.jpg")
+    assert found.test.labels.tolist() == [0, 1, 1]
+    assert found.test.name(1) == str(folder / "val" / "dog" / "0.jpg")
     assert found.train.read(0).image.getpixel((3, 3)) == (255, 0, 0)
 
 
 def test_folder_test_comes_before_val_if_it_has_classes(folder):
     put_image(folder / "test" / "unlabelled.png")
-    assert len(open_dataset("image_folder", folder).test.labels) == 2
-    put_image(folder / "test" / "cat" / "0.png")
-    assert open_dataset("image_folder", folder).test.labels.tolist() == [0]
+    assert len(open_dataset("image_folder", folder).test.labels) == 3
+    for name in ("cat", "dog"):
+        put_image(folder / "test" / name / "0.png")
+    assert open_dataset("image_folder", folder).test.labels.tolist() == [0, 1]
 
 
 def test_folder_without_a_split(folder):
@@ -264,7 +265,12 @@ def spoil_empty_class(folder: Path) -> Path:
 
 
 def spoil_empty_test_class(folder: Path) -> Path:
-    (folder / "val" / "cat").mkdir()
+    (folder / "val" / "cat" / "0.jpg").unlink()
+    return folder
+
+
+def spoil_untested_class(folder: Path) -> Path:
+    put_image(folder / "train" / "eel" / "0.png")
     return folder
 
 
@@ -289,6 +295,7 @@ def spoil_nested(folder: Path) -> Path:
         (spoil_outer, "{parent} has only one folder, 'images': name {}"),
         (spoil_empty_class, "class 'eel' has no images in {}/train/eel: add images or remove the folder"),
         (spoil_empty_test_class, "class 'cat' has no images in {}/val/cat: add images or remove the folder"),
+        (spoil_untested_class, "class 'eel' is in {}/train, but not in {}/val: both need the same classes"),
         (spoil_unknown_test_class, "class 'eel' is in {}/val, but not in {}/train: both need the same classes"),
         (
             spoil_nested,

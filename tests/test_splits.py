@@ -52,7 +52,8 @@ def test_too_small_class_is_named_with_numbers(subset, wanted):
         draw(labels, CLASSES, validation, subset)
     assert str(caught.value) == (
         f"class '{name}' has {there} train images, but {validation} are asked for validation and {wanted} for the "
-        "subset: lower validation_per_class or subset_per_class"
+        "subset: lower split.validation_per_class or split.subset_per_class (where the images have no test folder, "
+        "dataset.test_fraction of each class is set aside for the test)"
     )
 
 

@@ -1,6 +1,7 @@
 """The real workflow: what it plans, that interruptions and the way it is run change nothing, what reruns when."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -94,6 +95,27 @@ def test_ctrl_c_and_again(finished, tmp_path):
     assert process.returncode != 0
     complete(command("--cores", "2"), tmp_path)
     assert outcome(tmp_path) == outcome(finished)
+
+
+def test_ctrl_c_is_no_failure(tmp_path):
+    process = start(resume("--cores", "2"), tmp_path)
+    wait_for("results/tiny/archive/*/*.json", tmp_path, process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 128 + signal.SIGINT
+    said = (tmp_path / "output.txt").read_text()
+    assert said.count("Interrupted. The same command goes on from here.") == 1
+    assert "failed" not in said and "Traceback" not in said
+
+
+def test_slurm_where_there_is_none(tmp_path, monkeypatch):
+    """Told before anything is noted down that would stand in the way of the next run."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for words in (["--workflow-profile", str(ROOT / "profiles" / "slurm")], ["--executor=slurm", "--jobs", "2"]):
+        done = run(resume(*words), tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+        assert "SLURM" in done.stderr
+    assert not (tmp_path / ".snakemake").exists()
 
 
 def test_sigterm_to_run_ends_it_as_ctrl_c_does(tmp_path):

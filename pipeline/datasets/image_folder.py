@@ -93,12 +93,11 @@ def _own_test_split(path: Path, classes: tuple[str, ...]) -> FileSplit | None:
     folder = next((path / part for part in ("test", "val") if _class_folders(path / part)), None)
     if folder is None:
         return None
-    unknown = sorted(set(_class_folders(folder)) - set(classes))
-    if unknown:
-        raise UserError(
-            f"class '{unknown[0]}' is in {folder}, but not in {path / 'train'}",
-            "both need the same classes",
-        )
+    train = path / "train"
+    for here, there in ((folder, train), (train, folder)):
+        missing = sorted(set(_class_folders(here)) - set(_class_folders(there)))
+        if missing:
+            raise UserError(f"class '{missing[0]}' is in {here}, but not in {there}", "both need the same classes")
     log(f"the test images are those in {folder}")
     return _list_split(path, folder, classes)
 

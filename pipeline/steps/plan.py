@@ -200,20 +200,26 @@ def _print(config: Mapping[str, Any], found: "Plan", probe: "Probe", cores: int,
         print(f"{stage.name:<18} {stage.jobs:>6} {hours:>11}  {duration(stage.begins):<14} {duration(stage.ends):<14}")
     total = sum(stage.core_seconds for stage in found.stages) / 3600
     print(f"{'in all':<18} {found.jobs:>6} {total:>11.3g}  {'':<14} {duration(found.seconds):<14}")
-    print(f"\nhours   {found.seconds / 3600:.3g} from the command to the tables")
+    print(f"\nhours   {found.seconds / 3600:.3g} from the command to the tables{_in_days(found.seconds)}")
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     print(
         f"memory  up to {_size(found.process_bytes)} a process, {found.side_by_side} side by side: "
-        f"{_size(found.memory_bytes)} ({_size(here)} here)"
+        f"{_size(found.memory_bytes)} ({_size(here)} here{', NOT ENOUGH' if found.memory_bytes > here else ''})"
     )
     folder = Path("results") / config["experiment"]
-    print(f"disk    about {_size(found.disk_bytes)} in {folder} ({_size(shutil.disk_usage('.').free)} free)")
+    free = shutil.disk_usage(".").free
+    enough = "" if found.disk_bytes <= free else ", NOT ENOUGH"
+    print(f"disk    about {_size(found.disk_bytes)} in {folder} ({_size(free)} free{enough})")
     if any(search["algorithm"] == "evolution" for search in config["searches"].values()):
         print(
             "\nGenerations are taken to be random genomes. An evolution that prefers cheap networks takes less, and "
             "candidates\nthat searches share are trained once: for searches and for retraining what they find, this is "
             "an upper estimate."
         )
+
+
+def _in_days(seconds: float) -> str:
+    return f", {seconds / 86400:.3g} days" if seconds > 2 * 86400 else ""
 
 
 def _size(number: float) -> str:

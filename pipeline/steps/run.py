@@ -52,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         command += ["--configfile", *map(str, arguments.configfile)]
     check_writable(Path.cwd())
     extra = arguments.others
+    if slurm.asked_for(extra):
+        slurm.check_here()
     _settle_earlier_run(command, looking=not _LOOKING.isdisjoint(extra))
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
         extra = ["--cores", "all", *extra]
@@ -107,20 +109,16 @@ def _wait_for(process: "subprocess.Popen[Any]", stopping: Callable[[], None] = l
 
     def end(number: int, frame: FrameType | None) -> None:
         stopping()
-        if not asked:
+        if number == signal.SIGTERM and signal.SIGTERM not in asked:
             threading.Thread(target=interrupt, args=(process.pid,), daemon=True).start()
         asked.append(number)
 
-    before = signal.signal(signal.SIGTERM, end)
-    while True:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            stopping()
-            asked.append(signal.SIGINT)
-        else:
-            signal.signal(signal.SIGTERM, before)
-            return 128 + asked[0] if asked else code
+    # A KeyboardInterrupt would come a quarter of a second late (see Popen.wait): steps have failed by then.
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    code = process.wait()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return 128 + asked[0] if asked else code
 
 
 def step_environment(folder: str) -> dict[str, str]:
