@@ -37,6 +37,8 @@ def main() -> None:
     parser.add_argument("--round", type=int, default=3200, help="images in a round")
     parser.add_argument("--rounds", type=int, default=5, help="of either path")
     arguments = parser.parse_args()
+    if not all((arguments.images / part).is_dir() for part in ("train", "val")):
+        parser.error(f"{arguments.images} has no folders train and val")
     torch.set_num_threads(1)  # the workers need the cores
     with tempfile.TemporaryDirectory() as folder:
         train, test = Path(folder) / "train.h5", Path(folder) / "test.h5"

@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         f"{'total':<22} {'':<13} {'':<32} {total.real_macs:>13,} {total.binary_macs:>13,} "
         f"{total.other_operations:>11,} {total.bits:>11,}\n"
     )
-    print(f"FLOPs    {total.flops / 1e6:.2f}M (convention '{arguments.convention or module.CONVENTION}';")
+    print(f"FLOPs    {total.flops / 1e6:#.4g}M (convention '{arguments.convention or module.CONVENTION}';")
     print(f"         a binary MAC counts {BINARY_MAC:g})")
     print(f"speedup  {speedup(spec, arguments.convention):.1f}x in theory, over the full-precision 1x network")
-    print(f"memory   {total.bits / 1e6:.2f}M bits, {total.bytes / 2**20:.2f} MiB")
+    print(f"memory   {total.bits / 1e6:#.4g}M bits, {total.bytes / 2**20:#.3g} MiB")
