@@ -301,7 +301,7 @@ def test_damaged_image_stops_with_its_path(damaged, tmp_path, capsys):
     sentence = failing(capsys, tmp_path, "--dataset", "image_folder", "--path", damaged)
     assert sentence == (
         f"{damaged}/cat/notes.txt cannot be read as an image (it is no image of a known format): "
-        "replace it, remove it, or set damaged_images to 'skip'"
+        "replace it, remove it, or set dataset.damaged_images to 'skip'"
     )
     (damaged / "cat" / "notes.txt").unlink()
     sentence = failing(capsys, tmp_path, "--dataset", "image_folder", "--path", damaged)
