@@ -32,12 +32,19 @@ def asked_for(flags: Sequence[str]) -> bool:
     return any(re.search(r"^executor: *[\"']?slurm\b", file.read_text(), re.MULTILINE) for file in files)
 
 
-def check_here() -> None:
-    """Raises UserError where no job can be sent to SLURM."""
+def check_here(looking: bool) -> None:
+    """Whether jobs can be sent to SLURM from here.
+
+    Args:
+        looking: no job will be sent, which takes the plugin, but not SLURM.
+
+    Raises:
+        UserError: they cannot.
+    """
     if find_spec("snakemake_executor_plugin_slurm") is None:
         raise UserError("Snakemake's plugin for SLURM is not installed", "call: pip install -e '.[slurm]'")
     missing = [program for program in ("sbatch", "squeue", "scancel") if not shutil.which(program)]
-    if missing:
+    if missing and not looking:
         raise UserError(
             f"there is no {missing[0]} here, and jobs are sent to SLURM from a machine that has its programs",
             "go to the cluster's login node, or leave the profile out",

@@ -109,13 +109,17 @@ def test_ctrl_c_is_no_failure(tmp_path):
 
 def test_slurm_where_there_is_none(tmp_path, monkeypatch):
     """Told before anything is noted down that would stand in the way of the next run."""
+    for program in ("which", "bash", "sh"):  # that Snakemake wants
+        (tmp_path / program).symlink_to(shutil.which(program))
     monkeypatch.setenv("PATH", str(tmp_path))
+    looking = run(resume("--workflow-profile", str(ROOT / "profiles" / "slurm"), "-n", "--quiet", "all"), tmp_path)
+    assert looking.returncode == 0, looking.stderr
     for words in (["--workflow-profile", str(ROOT / "profiles" / "slurm")], ["--executor=slurm", "--jobs", "2"]):
         done = run(resume(*words), tmp_path)
         assert done.returncode == 1
         assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
         assert "SLURM" in done.stderr
-    assert not (tmp_path / ".snakemake").exists()
+    assert not (tmp_path / ".snakemake" / "binary-nas-run.json").exists()
 
 
 def test_sigterm_to_run_ends_it_as_ctrl_c_does(tmp_path):

@@ -52,9 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
         command += ["--configfile", *map(str, arguments.configfile)]
     check_writable(Path.cwd())
     extra = arguments.others
+    looking = not _LOOKING.isdisjoint(extra)
     if slurm.asked_for(extra):
-        slurm.check_here()
-    _settle_earlier_run(command, looking=not _LOOKING.isdisjoint(extra))
+        slurm.check_here(looking)
+    _settle_earlier_run(command, looking)
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
         extra = ["--cores", "all", *extra]
     wordy = not _WORDY.isdisjoint(extra)
