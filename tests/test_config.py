@@ -162,6 +162,7 @@ def test_overlays_drop_entries_with_null(tmp_path):
         ("- a\n- b\n", "holds no keys and values"),
         ("a: [1\n", "is no valid YAML"),
         ("search: {shards: 2}\nsearch: {workers: 2}\n", "the key 'search' is given twice in .*overlay.yaml\", line 2"),
+        ("? [a, b]\n: c\n", "is no valid YAML"),
         (None, "cannot read"),
     ],
 )
