@@ -369,7 +369,7 @@ def test_what_does_not_fit_is_refused_by_torch(compiled):
     spaced = nn.BatchNorm2d(16)
     spaced.weight.data = torch.arange(32.0)[::2]
     expected = convolution(spaced(x))
-    assert torch.equal(binarise_and_convolve([spaced, convolution], [x]), expected)
+    assert distance(binarise_and_convolve([spaced, convolution], [x]), expected) < BOUND[torch.float32]
 
 
 def test_images_that_are_not_there(compiled, digits):
