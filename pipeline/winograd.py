@@ -17,8 +17,11 @@ from pipeline.library import TYPES, address, feature_map
 #: Channels, the fewer of input and output, from which it is faster than plain convolutions.
 LEAST_CHANNELS = 16
 
+#: Output pixels of a batch up to which it is faster for fewer channels too, since it has less to prepare.
+MOST_PIXELS_OF_FEW_CHANNELS = 4096
+
 #: Output pixels of a batch from which it is. Each step transforms its weights anew.
-LEAST_PIXELS = 64
+LEAST_PIXELS = 32
 
 
 def worthwhile(shape: Sequence[int], convolution: nn.Conv2d) -> bool:
@@ -29,13 +32,11 @@ def worthwhile(shape: Sequence[int], convolution: nn.Conv2d) -> bool:
         convolution: on the CPU.
     """
     geometry = convolution.kernel_size, convolution.stride, convolution.padding, convolution.dilation
-    return (
-        geometry == ((3, 3), (1, 1), (1, 1), (1, 1))
-        and convolution.groups == 1
-        and convolution.padding_mode == "zeros"
-        and min(convolution.in_channels, convolution.out_channels) >= LEAST_CHANNELS
-        and shape[0] * shape[2] * shape[3] >= LEAST_PIXELS
-    )
+    if geometry != ((3, 3), (1, 1), (1, 1), (1, 1)) or convolution.groups != 1 or convolution.padding_mode != "zeros":
+        return False
+    pixels = shape[0] * shape[2] * shape[3]
+    many = min(convolution.in_channels, convolution.out_channels) >= LEAST_CHANNELS
+    return pixels >= LEAST_PIXELS and (many or pixels <= MOST_PIXELS_OF_FEW_CHANNELS)
 
 
 def convolution(bits: Tensor, signs: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:

@@ -121,8 +121,8 @@ def test_integers_round_once_and_give_the_gradients_of_floats(integers, channels
     bound = HALF_BOUND if precision == "bfloat16" else 1e-6
     assert distance(x.grad, reference.grad) < bound
     assert distance(fast.weight.grad, plain.weight.grad) < bound
-    # Where the gradient stops does not hang on rounding.
-    assert torch.equal(x.grad == 0, reference.grad == 0)
+    # Where the gradient stops does not hang on rounding. Elsewhere a sum of rounded numbers may happen to be zero.
+    assert not x.grad[reference.grad == 0].any()
 
 
 def test_small_products_stay_floats(integers, monkeypatch):

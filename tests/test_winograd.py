@@ -29,6 +29,7 @@ SHAPES = [
     (40, 23, 96, 6, 6),
     (1, 1, 1, 1, 1),
     (2, 5, 3, 2, 1),
+    (8, 8, 2, 8, 8),
 ]
 TYPES = [torch.float32, torch.bfloat16]
 #: Of gradients, relative to the whole tensor.
@@ -158,7 +159,8 @@ def test_only_what_it_can_compute_is_worthwhile():
     assert not judge(32, 3, 1, 1, padding_mode="reflect")
     assert not judge(32, 1, 1, 0)
     assert not judge(32, 5, 1, 2)
-    assert not judge(8, 3, 1, 1)
+    assert judge(8, 3, 1, 1)
+    assert not judge(8, 3, 1, 1, shape=(65, 32, 8, 8))
     assert not judge(32, 3, 1, 1, shape=(1, 32, 4, 4))
 
 
