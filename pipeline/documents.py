@@ -28,7 +28,8 @@ _TIMING_NOTE = (
     "threads. A training of several processes ('2 × cuda') takes several of them in an hour; trainings that share a "
     "GPU side by side count it once each. Wall time is that of the clock. 'reused' are evaluations that the archive "
     "had, 'saved' what they took when they were made; a candidate that the same search had trained before it was "
-    "interrupted counts as reused. The last line counts every distinct candidate once, whichever search trained it."
+    "interrupted counts as reused. A row that was not trained again has what its training took when it was done. The "
+    "last line counts every distinct candidate once, whichever search trained it, and a training once that rows share."
 )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -12,7 +12,8 @@ from pipeline.archive import digest_of
 from pipeline.distributed import World, joined, local_rank
 from pipeline.errors import StoppedError, UserError
 from pipeline.files import write_csv, write_json
-from pipeline.hardware import describe_machine, resolve
+from pipeline.finished import FinishedTraining
+from pipeline.hardware import Execution, describe_machine, resolve
 from pipeline.memory import enough_memory
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
@@ -39,6 +40,7 @@ class Recipe:
         seed: of the weights, order and augmentation.
         task: for progress lines.
         save_minutes: between two saved states.
+        finished: the folder in which finished trainings are kept; None to keep none, and to train whatever is there.
         loaders: processes that decode photographs, for each process of the training.
         processes: how many take every step together, each with its part of the batch; torchrun must have started so
             many. None for as many as it has, or one without it.
@@ -50,6 +52,7 @@ class Recipe:
     seed: int
     task: str
     save_minutes: float
+    finished: Path | None
     loaders: int
     processes: int | None = None
 
@@ -63,7 +66,7 @@ class Outputs(NamedTuple):
 
 
 def train_network(recipe: Recipe, images: Path, indices: Sequence[int] | None, outputs: Outputs) -> None:
-    """Trains and writes the outputs; the weights come last.
+    """Trains and writes the outputs, the weights last; or takes them over from a finished training that is the same.
 
     Where torchrun has started several processes, each calls this, and the first one writes.
 
@@ -93,16 +96,32 @@ def train_network(recipe: Recipe, images: Path, indices: Sequence[int] | None, o
 def _train_in(world: World, recipe: Recipe, images: Path, indices: Sequence[int] | None, outputs: Outputs) -> None:
     execution = resolve(recipe.execution, local_rank())
     execution.apply()
-    spec = recipe.spec
     machine = describe_machine(execution.device_type)
     several = "" if world.alone else f", {world.size} processes"
-    log(f"{recipe.task}: {spec.title}, {execution.precision} on {machine}{several}")
+    log(f"{recipe.task}: {recipe.spec.title}, {execution.precision} on {machine}{several}")
+    identity = _identity(recipe, images, indices, execution)
+    saved = SavedState(outputs.weights.with_name(f"{outputs.weights.stem}.state.h5"), identity, world.size)
+    kept = FinishedTraining(recipe.finished, {**identity, "processes": world.size}) if recipe.finished else None
+    if world.agree(int(world.first and kept is not None and kept.take(outputs))):
+        log(f"{recipe.task}: it was trained before, and is taken from {recipe.finished}")
+        saved.remove()
+        return
     source = load_images(images, execution.device, indices, recipe.loaders)
-    network = Network(spec)
+    network = Network(recipe.spec)
     initialise(network, torch.Generator().manual_seed(seed_for("weights", recipe.seed)))
     training = Training(network, source, recipe.settings, recipe.seed, execution, world)
-    identity = {
-        "network": asdict(spec),
+    train(training, saved, recipe.task, recipe.save_minutes)
+    if world.first:
+        _write(outputs, training, identity, saved.seconds(), machine)
+        if kept is not None:
+            kept.keep(outputs)
+        saved.remove()
+
+
+def _identity(recipe: Recipe, images: Path, indices: Sequence[int] | None, execution: Execution) -> dict[str, Any]:
+    """Everything that determines a training, as JSON values."""
+    return {
+        "network": asdict(recipe.spec),
         "settings": asdict(recipe.settings),
         "seed": recipe.seed,
         "images": read_info(images).digest,
@@ -110,16 +129,15 @@ def _train_in(world: World, recipe: Recipe, images: Path, indices: Sequence[int]
         "execution": execution.identity,
         "method": METHOD_VERSION,
     }
-    saved = SavedState(outputs.weights.with_name(f"{outputs.weights.stem}.state.h5"), identity, world.size)
-    train(training, saved, recipe.task, recipe.save_minutes)
-    if not world.first:
-        return
+
+
+def _write(outputs: Outputs, training: Training, identity: dict[str, Any], seconds: float, machine: str) -> None:
+    execution, world = training.execution, training.world
     rows = [{key: f"{value:.6g}" for key, value in asdict(epoch).items()} for epoch in training.history]
     write_csv(outputs.history, HISTORY, rows)
-    record = {"seconds": round(saved.seconds(), 2), "device": execution.device_type, "threads": execution.threads}
+    record = {"seconds": round(seconds, 2), "device": execution.device_type, "threads": execution.threads}
     processes = {} if world.alone else {"processes": world.size}
     write_json(outputs.timing, {**record, **processes, "machine": machine, **provenance()})
-    tensors = {name: tensor.cpu().contiguous().numpy() for name, tensor in network.state_dict().items()}
+    tensors = {name: tensor.cpu().contiguous().numpy() for name, tensor in training.network.state_dict().items()}
     made_with = {"precision": execution.precision, **processes, "versions": versions()}
     write_tensors(outputs.weights, tensors, {**identity, **made_with})
-    saved.remove()

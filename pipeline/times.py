@@ -14,7 +14,8 @@ class TrainingTime:
     """What one full training took, by the clock. ``device`` is cpu or cuda, ``threads`` those of a CPU.
 
     ``processes`` took its steps together, each with a GPU, or with so many threads, of its own. Where their number
-    changed at an interruption, it is the last one.
+    changed at an interruption, it is the last one. ``origin`` names the training; rows that share one have it in
+    common.
     """
 
     seconds: float
@@ -22,6 +23,7 @@ class TrainingTime:
     threads: int
     machine: str
     processes: int = 1
+    origin: str = ""
 
     @property
     def device_seconds(self) -> float:
@@ -66,7 +68,7 @@ def timing_table(
     A device-hour is an hour in which one process of a training has its device: a GPU, or on a CPU its threads. A
     training of several processes takes several of them in an hour. A search's own trainings are those that the archive
     did not have, ``saved_device_hours`` what the others took when they were made. The last line counts every distinct
-    candidate once, whichever search trained it.
+    candidate once, whichever search trained it, and a full training once that several rows share.
 
     Args:
         trainings: the full trainings of each row, one for each seed.
@@ -80,6 +82,7 @@ def timing_table(
     lines += [_search_line(search, [time for time in candidates if time.search == search]) for search in searches]
     distinct = {candidate.genome: candidate.seconds for candidate in candidates}
     full = [time for times in trainings.values() for time in times] + ([supernet] if supernet else [])
+    full = list({time.origin or str(i): time for i, time in enumerate(full)}.values())
     seconds = [*(time.seconds for time in full), *distinct.values()]
     device_seconds = sum(time.device_seconds for time in full) + sum(distinct.values())
     reused = len(candidates) - len(distinct) if candidates else None

@@ -98,6 +98,11 @@ def run_flags():
     return f"--loaders {config['execution'].get('loaders', 0)}"
 
 
+def keeping_flags():
+    """What a full training leaves on disk beside its outputs; it has no influence on results either."""
+    return f"--save-minutes {config['execution'].get('save_minutes', 5)} --finished {RESULTS}/trainings"
+
+
 def training_flags(section):
     """The recipe of the supernet, of a candidate or of the retraining."""
     return flags(TrainingSettings, config[section])

@@ -32,7 +32,7 @@ rule retrain:
         f"{shared_python()} -m pipeline retrain"
         " --images {input.images:q} {params.genome} {params.best}"
         " --seed {params.seed} --repetition {wildcards.seed} {params.network} {params.training} {params.execution}"
-        f" {run_flags()} --save-minutes {config['execution'].get('save_minutes', 5)}"
+        f" {run_flags()} {keeping_flags()}"
         " --weights {output.weights:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"
 
 

@@ -32,5 +32,5 @@ rule pretrain_supernet:
         f"{shared_python()} -m pipeline pretrain-supernet"
         " --images {input.images:q} --subset {input.subset:q}"
         " --ratio {params.ratio} --seed {params.seed} {params.network} {params.training} {params.execution}"
-        f" {run_flags()} --save-minutes {config['execution'].get('save_minutes', 5)}"
+        f" {run_flags()} {keeping_flags()}"
         " --supernet {output.supernet:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"

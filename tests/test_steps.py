@@ -15,6 +15,7 @@ from pipeline.__main__ import main
 from pipeline.errors import StoppedError
 from pipeline.files import write_csv
 from pipeline.steps import STEPS
+from pipeline.training import Training
 
 NETWORK = ["--network", "vgg_small", "--base-width", "0.0625"]
 CPU = ["--device", "cpu", "--precision", "float32"]
@@ -320,3 +321,24 @@ def test_a_saved_state_is_taken_up_for_the_same_images_only(folder, monkeypatch,
     (folder / "subset.csv").write_text((folder / f"{subset}.csv").read_text())
     assert supernet(folder) == 0
     assert sentence in capsys.readouterr().err
+
+
+def test_a_step_trains_nothing_twice(folder, monkeypatch, capsys):
+    words = ["--genome", "1,1,1,1,1,1", "--finished", folder / "trainings"]
+    assert retrain(folder, *words) == 0
+    files = [folder / name for name in ("w.h5", "wh.csv", "wt.json")]
+    before = [path.read_bytes() for path in files]
+    trained = []
+    steps = Training.steps
+    monkeypatch.setattr(Training, "steps", lambda self: trained.append(self) or steps(self))
+    for path in files:
+        path.unlink()
+    assert retrain(folder, *words) == 0
+    assert [path.read_bytes() for path in files] == before and not trained
+    assert "it was trained before" in capsys.readouterr().err
+    for other in (["--repetition", "1"], ["--weight-decay", "0.1"], ["--full-precision"]):
+        assert retrain(folder, *words, *other) == 0
+        assert files[0].read_bytes() != before[0]
+    assert len(trained) == 3
+    assert retrain(folder, *words[:2]) == 0
+    assert len(trained) == 4, "without the folder it is trained whatever lies there"

@@ -207,6 +207,19 @@ def test_a_new_lambda_reruns_its_own_search_and_trains_no_known_candidate(copied
     assert {name: after[name] for name in before} == before
 
 
+def test_a_search_that_finds_the_same_again_has_no_network_trained_again(copied):
+    def trained() -> dict[str, bytes]:
+        files = sorted(copied.glob("results/tiny/retrain/*/*/timing.json"))
+        return {str(path): path.read_bytes() for path in files}
+
+    before = trained()
+    again = command("--cores", 2, "--forcerun", "select_best")
+    assert planned(copied, "--forcerun", "select_best")["retrain"] == 2
+    complete(again, copied)
+    assert len(before) == 4 and trained() == before
+    assert planned(copied) == {}
+
+
 def test_more_generations_extend_a_search(copied, tmp_path):
     config = overlay(tmp_path, {"search": {"generations": 3, "population": 4}})
     jobs = planned(copied, config=config)

@@ -106,6 +106,17 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_keeping(parser: argparse.ArgumentParser) -> None:
+    """What a long training leaves on disk beside its outputs. It has no influence on them."""
+    parser.add_argument("--save-minutes", type=float, default=5.0, help="between two saved states")
+    path(
+        parser,
+        "--finished",
+        "keep finished trainings in this folder, and take from it one that would be the same",
+        required=False,
+    )
+
+
 def genome(text: str) -> Genome:
     """For ``type=`` of a flag that takes a genome."""
     return parse_genome(text)

@@ -4,7 +4,16 @@ import argparse
 
 from pipeline.genome import RATIOS
 from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.steps.options import add_execution, add_network, add_processes, add_settings, output, path, read_settings
+from pipeline.steps.options import (
+    add_execution,
+    add_keeping,
+    add_network,
+    add_processes,
+    add_settings,
+    output,
+    path,
+    read_settings,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, TrainingSettings)
     add_execution(parser)
     add_processes(parser)
-    parser.add_argument("--save-minutes", type=float, default=5.0, help="between two saved states")
+    add_keeping(parser)
     output(parser, "--supernet", "the supernet to write (HDF5)")
     output(parser, "--history", "its training curve to write (CSV)")
     output(parser, "--timing", "what it took, to write (JSON)")
@@ -40,6 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.seed,
         "supernet",
         arguments.save_minutes,
+        arguments.finished,
         arguments.loaders,
         arguments.processes,
     )

@@ -5,6 +5,7 @@ import argparse
 from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.steps.options import (
     add_execution,
+    add_keeping,
     add_network,
     add_processes,
     add_settings,
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, TrainingSettings)
     add_execution(parser)
     add_processes(parser)
-    parser.add_argument("--save-minutes", type=float, default=5.0, help="between two saved states")
+    add_keeping(parser)
     output(parser, "--weights", "the trained network to write (HDF5)")
     output(parser, "--history", "its training curve to write (CSV)")
     output(parser, "--timing", "what it took, to write (JSON)")
@@ -51,6 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
         seed_for("retrain", arguments.seed, arguments.repetition),
         "retraining",
         arguments.save_minutes,
+        arguments.finished,
         arguments.loaders,
         arguments.processes,
     )

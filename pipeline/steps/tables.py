@@ -79,6 +79,7 @@ def _read_training_time(path: Path) -> "TrainingTime":
             int(record["threads"]),
             str(record["machine"]),
             int(record.get("processes", 1)),
+            f"{record['ended']}: {record['command']}",
         )
     except (KeyError, TypeError, ValueError):
         raise UserError(

@@ -1,0 +1,92 @@
+"""Finished trainings, kept under everything that determined them, so that none is done twice.
+
+Snakemake deletes what a job has made before it runs the job again. A search that runs again and finds the genome that
+it found before, or two rows of one genome, would train the same network once more. What is kept takes no room on the
+disk while the output that it came from exists: it is the same file under another name.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.archive import digest_of
+from pipeline.errors import UserError
+from pipeline.files import read_json, replacing, write_json
+from pipeline.progress import log
+
+_RECORD = "record.json"
+
+
+class FinishedTraining:
+    """Where the files of one training are kept.
+
+    Args:
+        folder: of all kept trainings.
+        identity: everything that determines the training, as JSON values.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self._identity = identity
+        self._folder = folder / digest_of(dict(identity))[:32]
+
+    def take(self, outputs: Sequence[Path]) -> bool:
+        """Makes the outputs, the last one first, from what is kept. Returns whether all of it was there, undamaged.
+
+        Raises:
+            UserError: they cannot be written.
+        """
+        if not self._folder.exists():
+            return False
+        problem = self._problem([path.name for path in outputs])
+        if problem:
+            log(f"warning: {self._folder} is damaged ({problem}); deleted, and trained again")
+            shutil.rmtree(self._folder, ignore_errors=True)
+            return False
+        for output in reversed(outputs):
+            kept = self._folder / output.name
+            # A copy, with a time of its own: another row's output may be the same file as what is kept.
+            with replacing(output) as temporary:
+                shutil.copyfile(kept, temporary)
+            _link(output, kept)
+        return True
+
+    def _problem(self, names: Sequence[str]) -> str:
+        """What is wrong with the files; nothing where they are as they were written."""
+        try:
+            sums = read_json(self._folder / _RECORD)["files"]
+            changed = [name for name in names if _checksum(self._folder / name) != sums[name]]
+        except (UserError, OSError, KeyError, TypeError) as error:
+            return f"{type(error).__name__}: {error}"
+        return f"{changed[0]} has changed" if changed else ""
+
+    def keep(self, outputs: Sequence[Path]) -> None:
+        """Keeps finished outputs, unless another job has done so. Where it cannot, a warning says so."""
+        unfinished = self._folder.with_name(f".{self._folder.name}.{os.uname().nodename}.{os.getpid()}.partial")
+        try:
+            for path in outputs:
+                _link(path, unfinished / path.name)
+            sums = {path.name: _checksum(path) for path in outputs}
+            write_json(unfinished / _RECORD, {"identity": self._identity, "files": sums})
+            unfinished.rename(self._folder)
+        except (UserError, OSError) as error:
+            if not self._folder.exists():
+                log(f"warning: this training is not kept for the next time ({error})")
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _link(path: Path, name: Path) -> None:
+    """Gives a file another name, or makes a copy where the file system has no such links."""
+    with replacing(name) as temporary:
+        try:
+            os.link(path, temporary)
+        except OSError:
+            shutil.copyfile(path, temporary)
+
+
+def _checksum(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

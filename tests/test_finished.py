@@ -1,0 +1,130 @@
+"""Finished trainings that are kept: the same one is not done twice, another one never stands in for it."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipeline.finished import FinishedTraining
+from pipeline.times import TrainingTime, timing_table
+
+IDENTITY = {"settings": {"epochs": 2}, "seed": 0}
+
+
+@pytest.fixture
+def outputs(tmp_path: Path) -> list[Path]:
+    paths = [tmp_path / "output" / name for name in ("weights.h5", "history.csv", "timing.json")]
+    paths[0].parent.mkdir()
+    for path in paths:
+        path.write_text(f"what {path.name} holds")
+    return paths
+
+
+@pytest.fixture
+def kept(outputs: list[Path], tmp_path: Path) -> FinishedTraining:
+    training = FinishedTraining(tmp_path / "trainings", IDENTITY)
+    training.keep(outputs)
+    return training
+
+
+def remove(outputs: list[Path]) -> None:
+    for path in outputs:
+        path.unlink()
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file()}
+
+
+def test_what_is_kept_comes_back_as_if_it_were_new(kept, outputs):
+    for path in outputs:
+        os.utime(path, (1, 1))
+    remove(outputs)
+    assert kept.take(outputs)
+    assert [path.read_text() for path in outputs] == [f"what {path.name} holds" for path in outputs]
+    assert all(path.stat().st_mtime > 1 for path in outputs), "or Snakemake would take them for older than their inputs"
+
+
+def test_it_takes_no_room_of_its_own_and_ties_no_two_rows_together(kept, outputs, tmp_path):
+    assert all(path.stat().st_nlink == 2 for path in outputs)
+    other = [path.parent.parent / "other" / path.name for path in outputs]
+    assert kept.take(other)
+    assert not any(a.samefile(b) for a, b in zip(outputs, other, strict=True)), "a new time of one would be the other's"
+    assert all(path.stat().st_nlink == 2 for path in other)
+
+
+def test_another_training_is_another(kept, outputs, tmp_path):
+    remove(outputs)
+    assert not FinishedTraining(tmp_path / "trainings", {**IDENTITY, "seed": 1}).take(outputs)
+    assert not any(path.exists() for path in outputs)
+
+
+def flip(folder: Path) -> None:
+    path = folder / "weights.h5"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+
+
+def lose(folder: Path) -> None:
+    (folder / "history.csv").unlink()
+
+
+def nonsense(folder: Path) -> None:
+    (folder / "record.json").write_text("[3]")
+
+
+def forget(folder: Path) -> None:
+    record = json.loads((folder / "record.json").read_text())
+    del record["files"]["timing.json"]
+    (folder / "record.json").write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("damage", [flip, lose, nonsense, forget])
+def test_what_is_damaged_is_trained_again(kept, outputs, tmp_path, damage: Callable[[Path], None], capsys):
+    (place,) = (tmp_path / "trainings").iterdir()
+    damage(place)
+    remove(outputs)
+    assert not kept.take(outputs)
+    assert "is damaged" in capsys.readouterr().err
+    assert not place.exists() and not any(path.exists() for path in outputs)
+
+
+def test_where_there_are_no_links_it_is_a_copy(outputs, tmp_path, monkeypatch):
+    def no_links(*_: object) -> None:
+        raise OSError("not supported")
+
+    monkeypatch.setattr(os, "link", no_links)
+    training = FinishedTraining(tmp_path / "trainings", IDENTITY)
+    training.keep(outputs)
+    remove(outputs)
+    assert training.take(outputs)
+
+
+def test_the_first_one_stays(kept, outputs, tmp_path, capsys):
+    outputs[2].unlink()
+    outputs[2].write_text("another time")
+    kept.keep(outputs)
+    assert capsys.readouterr().err == ""
+    assert names(tmp_path / "trainings") == {"record.json", *(path.name for path in outputs)}
+    assert kept.take(outputs)
+    assert outputs[2].read_text() == "what timing.json holds"
+
+
+def test_a_training_that_cannot_be_kept_is_finished_all_the_same(outputs, tmp_path, capsys):
+    (tmp_path / "trainings").write_text("no folder")
+    FinishedTraining(tmp_path / "trainings", IDENTITY).keep(outputs)
+    assert "warning: this training is not kept" in capsys.readouterr().err
+    assert all(path.exists() for path in outputs)
+
+
+def test_a_training_that_rows_share_is_counted_once():
+    def row(origin: str) -> list[TrainingTime]:
+        return [TrainingTime(3600, "cpu", 1, "a machine", 1, origin)]
+
+    def hours(*origins: str) -> float:
+        return timing_table({str(i): row(origin) for i, origin in enumerate(origins)}, [])[-1]["device_hours"]
+
+    assert hours("first", "first") == 1
+    assert hours("first", "second") == 2
+    assert hours("", "") == 2
