@@ -36,9 +36,7 @@ def compiled(sources: Path) -> Path:
         CompilationError: see the class.
     """
     try:
-        texts = [file.read_bytes() for file in sorted(sources.iterdir()) if file.suffix in (".cpp", ".h")]
-        key = _digest(*texts, *_FLAGS, processor.kind())
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
+        folder, key = _place(sources)
         folder.mkdir(parents=True, exist_ok=True)
         library = folder / f"kernels-{key}.so"
         if not _whole(library):
@@ -46,6 +44,27 @@ def compiled(sources: Path) -> Path:
         return library
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
         raise CompilationError(f"no compiled file can be kept: {error}") from None
+
+
+def check(sources: Path) -> None:
+    """Asks, at once, whether :func:`compiled` has something to give or to try.
+
+    Raises:
+        CompilationError: it has not.
+    """
+    try:
+        folder, key = _place(sources)
+        if not (folder / f"kernels-{key}.so").exists():
+            _recall(_failure(folder, key, _compiler()))
+    except (OSError, RuntimeError) as error:
+        raise CompilationError(f"no compiled file can be kept: {error}") from None
+
+
+def _place(sources: Path) -> tuple[Path, str]:
+    """The folder of what is compiled, and what stands for these sources, the flags and the processor."""
+    texts = [file.read_bytes() for file in sorted(sources.iterdir()) if file.suffix in (".cpp", ".h")]
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
+    return folder, _digest(*texts, *_FLAGS, processor.kind())
 
 
 def load(library: Path) -> ctypes.CDLL:
@@ -98,10 +117,8 @@ def _keep(content: bytes, library: Path) -> None:
 def _compile(sources: Path, folder: Path, key: str) -> bytes:
     """The library's bytes. Raises CompilationError."""
     compiler = _compiler()
-    failure = folder / f"kernels-{_digest(key, *compiler, *_identity(compiler[0]))}.failed"
-    with suppress(FileNotFoundError):
-        if time.time() - failure.stat().st_mtime < _DAY:
-            raise CompilationError(_failed(failure))
+    failure = _failure(folder, key, compiler)
+    _recall(failure)
     log("compiling kernels for this kind of processor (some seconds, once)")
     with tempfile.TemporaryDirectory() as made:
         library = Path(made) / "library.so"
@@ -111,6 +128,18 @@ def _compile(sources: Path, folder: Path, key: str) -> bytes:
             return library.read_bytes()
     failure.write_text(f"{shlex.join(command)}\n{words}", encoding="utf-8")
     raise CompilationError(_failed(failure))
+
+
+def _failure(folder: Path, key: str, compiler: list[str]) -> Path:
+    """Where it is written down that this compiler failed."""
+    return folder / f"kernels-{_digest(key, *compiler, *_identity(compiler[0]))}.failed"
+
+
+def _recall(failure: Path) -> None:
+    """Raises CompilationError where it is not long ago."""
+    with suppress(FileNotFoundError):
+        if time.time() - failure.stat().st_mtime < _DAY:
+            raise CompilationError(_failed(failure))
 
 
 def _failed(failure: Path) -> str:

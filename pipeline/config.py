@@ -7,7 +7,7 @@ import copy
 import difflib
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import reduce
 from pathlib import Path
@@ -39,7 +39,8 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     cleaned = _with_numbers(config)
     for section in ("searches", "models"):
         if isinstance(cleaned.get(section), Mapping):
-            cleaned[section] = {name: value for name, value in cleaned[section].items() if value is not None}
+            # 'null' is how it arrives from within the braces of Snakemake's --config 'KEY={…}'.
+            cleaned[section] = {name: value for name, value in cleaned[section].items() if value not in (None, "null")}
     _check_schema(cleaned)
     for section in ("searches", "models"):
         cleaned[section] = _in_order(cleaned[section], section)
@@ -138,13 +139,19 @@ def _with_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
     YAML takes 5e-4 for text, since it has no dot; Snakemake all that stands inside the braces of --config 'KEY={…}'.
     """
     copied = copy.deepcopy(dict(config))
-    for error in _Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(copied):
+    for error in _innermost(_Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(copied)):
         number = _number(error.instance) if error.validator == "type" and isinstance(error.instance, str) else None
         wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
         if number is not None and ("number" in wanted or ("integer" in wanted and isinstance(number, int))):
             *above, last = error.absolute_path
             reduce(operator.getitem, above, copied)[last] = number
     return copied
+
+
+def _innermost(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
+    """The errors themselves, and in place of one about several choices what is wrong with each choice."""
+    for error in errors:
+        yield from _innermost(error.context) if error.context else [error]
 
 
 def _number(text: str) -> float | None:

@@ -14,6 +14,8 @@ from pipeline.errors import UserError
 from pipeline.settings import ExecutionSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
 #: The sources of the compiled kernels. Here, since their modules import torch, which need not be paid to compile them.
@@ -134,14 +136,33 @@ def resolve(settings: ExecutionSettings, process: int | None = None) -> Executio
 
 def _has_kernels() -> bool:
     from pipeline import compilation
+
+    return not _lacks_kernels(compilation.compiled)
+
+
+def say_what_is_missing(device: str, kernels: str) -> None:
+    """Says beforehand, and at once, where trainings on this machine will have to do without compiled kernels.
+
+    Args:
+        device: of ``ExecutionSettings``.
+        kernels: of ``ExecutionSettings``.
+    """
+    from pipeline import compilation
+
+    if kernels == "auto" and not gpu_is_used(device):
+        _lacks_kernels(compilation.check)
+
+
+def _lacks_kernels(attempt: "Callable[[Path], object]") -> bool:
+    from pipeline.compilation import CompilationError
     from pipeline.progress import log
 
     try:
-        compilation.compiled(SOURCES)
-    except compilation.CompilationError as error:
+        attempt(SOURCES)
+    except CompilationError as error:
         log(f"note: trainings on this CPU take up to twice as long as they could, since {error}")
-        return False
-    return True
+        return True
+    return False
 
 
 def _check_gpu(number: int) -> None:

@@ -70,6 +70,14 @@ def test_filters(archive, capsys):
     assert listed(capsys, "--min-top1", 99.5) == []
 
 
+def test_filters_that_are_none(archive, capsys):
+    assert main(["archive", "exp", "--genome", "1,1,1"]) == 1
+    assert "error: --genome has 3 ratios: a candidate here has 6" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["archive", "exp", "--lambda", "-1"])
+    assert "λ is -1; it must be at least 0" in capsys.readouterr().err
+
+
 def test_order_and_limit(archive, capsys):
     assert genomes(listed(capsys, "--limit", 3)) == [GENOMES[2], GENOMES[1], GENOMES[0]]
     assert genomes(listed(capsys, "--limit", 1, "--sort", "seconds", "--status", "diverged")) == [GENOMES[3]]

@@ -156,6 +156,14 @@ def test_overlays_drop_entries_with_null(tmp_path):
     assert "uniform-3x" not in config["models"] and "random" not in config["searches"]
 
 
+def test_what_snakemake_makes_text_of_within_braces():
+    models = {"random": "null", "mine": {"genome": ["0.5", "2", "1", "1", "1", "0.5"]}, "uniform-3x": {"genome": "2"}}
+    config = read_config([ROOT / "config.yaml"], {"searches": {"random": "null"}, "models": models})
+    assert "random" not in config["models"] and "random" not in config["searches"]
+    assert config["models"]["mine"]["genome"] == [0.5, 2, 1, 1, 1, 0.5]
+    assert config["models"]["uniform-3x"]["genome"] == 2
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [

@@ -179,6 +179,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
+@pytest.mark.parametrize("name", ["test", "valid", "validation"])
+def test_other_names_of_test_folders(folder, name):
+    (folder / "val").rename(folder / name)
+    assert open_dataset("image_folder", folder).test.labels.tolist() == [0, 1, 1]
+
+
+def test_folders_that_are_not_used_are_named(folder, capsys):
+    put_image(folder / "test" / "unsorted.png")  # as ImageNet's, which has no classes
+    open_dataset("image_folder", folder)
+    assert "not used" not in capsys.readouterr().err
+    put_image(folder / "holdout" / "cat" / "0.png")
+    open_dataset("image_folder", folder)
+    assert f"warning: {folder / 'holdout'} is not used" in capsys.readouterr().err
+
+
 def test_folder_with_its_own_test_images(folder):
     found = open_dataset("image_folder", folder)
     assert found.classes == ("cat", "dog")

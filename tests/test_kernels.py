@@ -19,7 +19,7 @@ from pipeline.binarisation import BinaryConvolution, binarise_weight
 from pipeline.compilation import CompilationError
 from pipeline.errors import UserError
 from pipeline.fusion import binarise_and_convolve
-from pipeline.hardware import SOURCES, Execution, resolve
+from pipeline.hardware import SOURCES, Execution, resolve, say_what_is_missing
 from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
@@ -476,6 +476,22 @@ def test_a_compiler_that_is_none(fresh, monkeypatch, capsys, command, words):
     monkeypatch.setenv("CXX", command)
     assert settle() == "torch"
     assert words in capsys.readouterr().err
+
+
+def test_what_is_missing_is_said_before_a_run_without_compiling_anything(fresh, tmp_path, monkeypatch, capsys):
+    def said(*words: str) -> str:
+        say_what_is_missing(*words)
+        return capsys.readouterr().err
+
+    compiler(tmp_path, monkeypatch, "exit 1")
+    assert said("cpu", "auto") == ""
+    assert not (tmp_path / "asked").exists()
+    settle()
+    capsys.readouterr()
+    assert "the C++ compiler failed" in said("cpu", "auto")
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "there is no C++ compiler (no-such-compiler)" in said("cpu", "auto")
+    assert said("cpu", "torch") == said("cuda", "auto") == "", "nobody would use them"
 
 
 def compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:

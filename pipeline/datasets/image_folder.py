@@ -1,6 +1,7 @@
 """Any folder of class folders of images, of any format and colour mode; images become RGB.
 
-Either ``PATH/train/CLASS/*`` with ``PATH/test/CLASS/*`` or ``PATH/val/CLASS/*``, or just ``PATH/CLASS/*``.
+Either ``PATH/train/CLASS/*`` with ``PATH/test/CLASS/*`` or ``PATH/val/CLASS/*`` (or ``valid``, or ``validation``), or
+just ``PATH/CLASS/*``.
 """
 
 import hashlib
@@ -21,6 +22,8 @@ CHANNELS = 3
 CLASSES = None
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+#: Folders of test images, the first one that has class folders. ImageNet's 'test' has none; all test on its 'val'.
+_TEST = ("test", "val", "valid", "validation")
 #: What systems leave in folders, beside hidden files.
 _IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")
 #: Images that are looked at to learn the natural size.
@@ -89,8 +92,12 @@ def open_dataset(path: Path) -> Dataset:
 
 
 def _own_test_split(path: Path, classes: tuple[str, ...]) -> FileSplit | None:
-    # ImageNet's folder 'test' holds images without classes; 'val' is what everybody tests on.
-    folder = next((path / part for part in ("test", "val") if _class_folders(path / part)), None)
+    candidates = [path / part for part in _TEST if _class_folders(path / part)]
+    folder = candidates[0] if candidates else None
+    used = {"train"} if folder is None else {"train", folder.name}
+    for name in sorted(set(_class_folders(path)) - used):
+        if _class_folders(path / name):
+            log(f"warning: {path / name} is not used; test images lie in one of: {', '.join(_TEST)}")
     if folder is None:
         return None
     train = path / "train"

@@ -1,6 +1,7 @@
 """Lists, checks and exports the evaluated candidates of an experiment's archive."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 from pipeline.steps.options import genome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas
 
     from pipeline.archive_table import Listing, Settings
+    from pipeline.genome import Genome
 
 #: Lines of the list, and damaged entries that are named, unless more are asked for.
 _LINES = 40
@@ -32,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only those made with these settings: 'current', 'all', or the start of a digest that the list names",
     )
     group = parser.add_argument_group("How they are shown")
-    group.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, for the fitness")
+    group.add_argument(
+        "--lambda", dest="penalty", type=_penalty, default=4.0, help="weight of the cost, for the fitness"
+    )
     group.add_argument("--sort", choices=tuple(_SORTS), default="top1", help="highest first; lowest first for flops")
     group.add_argument(
         "--limit", type=int, metavar="N", help=f"so many at most, 0 for all; {_LINES} if left out, all with --csv"
@@ -41,6 +47,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="verify every entry instead; exit code 1 if one is damaged"
     )
+
+
+def _penalty(text: str) -> float:
+    if not 0 <= (value := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"λ is {text}; it must be at least 0")
+    return value
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -97,6 +109,7 @@ def _selected(listing: "Listing", current: "Settings | None", arguments: argpars
     if arguments.min_top1 is not None:
         rows = rows[rows["top1"] >= arguments.min_top1]
     if arguments.genome is not None:
+        _check_genes(arguments.genome, rows["genome"])
         rows = rows[rows["genome"] == format_genome(arguments.genome)]
     limit = arguments.limit if arguments.limit is not None else 0 if arguments.csv else _LINES
     costly = arguments.max_flops is not None or arguments.sort in ("fitness", "flops")
@@ -121,6 +134,16 @@ def _wanted(listing: "Listing", current: "Settings | None", word: str) -> list[s
         problem = f"no entry has settings '{word}'" if not found else f"several settings begin with '{word}'"
         raise UserError(problem, f"settings in this archive: {known}")
     return found
+
+
+def _check_genes(genome: "Genome", listed: "Iterable[str]") -> None:
+    """Raises UserError where a genome has fewer or more genes than all that are listed."""
+    from pipeline.errors import UserError
+    from pipeline.genome import parse_genome
+
+    lengths = sorted({len(parse_genome(text)) for text in listed})
+    if lengths and len(genome) not in lengths:
+        raise UserError(f"--genome has {len(genome)} ratios", f"a candidate here has {' or '.join(map(str, lengths))}")
 
 
 def _first(rows: "pandas.DataFrame", column: str, limit: int) -> "pandas.DataFrame":

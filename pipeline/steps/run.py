@@ -21,6 +21,7 @@ from typing import Any
 from pipeline import slurm
 from pipeline.errors import UserError
 from pipeline.files import check_writable
+from pipeline.hardware import say_what_is_missing
 from pipeline.interruption import interrupt
 from pipeline.lifeline import WORKFLOW_PID, alive
 from pipeline.overview import Overview
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     looking = not _LOOKING.isdisjoint(extra)
     if slurm.asked_for(extra):
         slurm.check_here(looking)
+    elif not looking:
+        say_what_is_missing(config["execution"]["device"], config["execution"].get("kernels", "auto"))
     _settle_earlier_run(command, looking)
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
         extra = ["--cores", "all", *extra]

@@ -79,7 +79,7 @@ def _read_training_time(path: Path) -> "TrainingTime":
             int(record["threads"]),
             str(record["machine"]),
             int(record.get("processes", 1)),
-            f"{record['ended']}: {record['command']}",
+            f"{record['ended']}: {record['command']}" if "ended" in record else "",
         )
     except (KeyError, TypeError, ValueError):
         raise UserError(
