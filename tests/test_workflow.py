@@ -352,3 +352,13 @@ def test_resume_prints_the_table_and_makes_the_report(copied):
     assert "found-A" in done.stdout and "uniform-1x" in done.stdout
     assert "Report: results/tiny/report.html" in done.stdout
     assert (copied / "results/tiny/report.html").exists()
+
+
+def test_run_takes_snakemakes_config_flag(tmp_path):
+    done = run(resume("--config", "retrain={epoch: 3}"), tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "error: unknown key 'epoch' in retrain: did you mean 'epochs'?\n"
+    done = run(resume("--cores", "1", "results/elsewhere/data/train.h5", "--config", "experiment=elsewhere"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "elsewhere: 1 of 1 steps" in done.stderr
+    assert (tmp_path / "results" / "elsewhere" / "data" / "train.h5").exists()

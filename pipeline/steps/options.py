@@ -19,10 +19,16 @@ OUTPUTS = "outputs"
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
-    """The flags that give Snakemake its configuration."""
+    """A configuration's overlays without a flag, and the flags that give them to Snakemake."""
     parser.add_argument("configs", type=Path, nargs="*", help="overlays of config.yaml, in order")
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="the same, as Snakemake calls it")
+    add_overlays(parser)
+
+
+def add_overlays(parser: argparse.ArgumentParser) -> None:
+    """The flags that give Snakemake its configuration."""
+    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays of config.yaml, in order")
     parser.add_argument("--config", nargs="+", metavar="KEY=VALUE", default=[], help="laid over them, as in Snakemake")
+    parser.set_defaults(configs=[])
 
 
 def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -7,12 +7,11 @@ all that Snakemake says); its full output is kept under .snakemake/log/.
 import argparse
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -25,6 +24,7 @@ from pipeline.hardware import say_what_is_missing
 from pipeline.interruption import interrupt
 from pipeline.lifeline import WORKFLOW_PID, alive
 from pipeline.overview import Overview
+from pipeline.steps.options import add_overlays, read_configuration
 
 #: Written when a workflow starts, so that a lock can be told from a lock that somebody left.
 RUN_RECORD = Path(".snakemake/binary-nas-run.json")
@@ -39,18 +39,20 @@ _PARTIAL = {"--until", "-U", "--omit-from", "-O", "--directory", "-d"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays of config.yaml, in order")
+    add_overlays(parser)
     parser.set_defaults(others=[])
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs Snakemake, then its report, then prints the table. Returns Snakemake's exit code."""
-    from pipeline.config import ROOT, read_config
+    from pipeline.config import ROOT
 
-    config = read_config([ROOT / "config.yaml", *arguments.configfile])
+    config = read_configuration(arguments)
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     if arguments.configfile:
         command += ["--configfile", *map(str, arguments.configfile)]
+    if arguments.config:
+        command += ["--config", *arguments.config]
     check_writable(Path.cwd())
     extra = arguments.others
     looking = not _LOOKING.isdisjoint(extra)
@@ -66,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         # A shell sets it so for what it runs in the background. Snakemake would inherit it, and could not be ended.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     code = _call([*command, *extra]) if wordy else _follow([*command, *extra], config["experiment"])
-    results = Path("results") / _experiment(config, extra)
+    results = Path("results") / config["experiment"]
     table, report = results / "tables" / "results.md", results / "report.html"
     if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not table.exists():
         return code
@@ -77,12 +79,6 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError("the tables are made, but the report is not", done.stderr.strip().splitlines()[-1])
     print(f"\n{table.read_text()}\nFigures: {results / 'figures'}\nReport: {report}")
     return 0
-
-
-def _experiment(config: Mapping[str, Any], extra: Sequence[str]) -> str:
-    """The experiment's name; ``--config experiment=NAME`` overrides the configuration files, as in Snakemake."""
-    given = [word.rpartition("experiment=")[2] for word in extra if re.match(r"(--config=)?experiment=", word)]
-    return given[-1] if given else config["experiment"]
 
 
 def _call(command: list[str]) -> int:
