@@ -160,7 +160,7 @@ def _lacks_kernels(attempt: "Callable[[Path], object]") -> bool:
     try:
         attempt(SOURCES)
     except CompilationError as error:
-        log(f"note: trainings on this CPU take up to twice as long as they could, since {error}")
+        log(f"note: trainings on this CPU take about 1.6 times as long as they could, since {error}")
         return True
     return False
 

@@ -93,7 +93,7 @@ class Overview:
         """Ends the line; where the run failed and nothing has said why, shows Snakemake's last words."""
         if self._progress is not None:
             self._progress.close("" if code == 0 else "stopped")
-        if self._interrupted:
+        if self._interrupted and code != 0:
             say("Interrupted. The same command goes on from here.")
         elif code == 0 and self._progress is None:
             say("Nothing to do: everything is up to date.")

@@ -118,7 +118,7 @@ def _wait_for(process: "subprocess.Popen[Any]", stopping: Callable[[], None] = l
     code = process.wait()
     for number, handler in before.items():
         signal.signal(number, handler)
-    return 128 + asked[0] if asked else code
+    return 128 + asked[0] if asked and code != 0 else code
 
 
 def step_environment(folder: str) -> dict[str, str]:
