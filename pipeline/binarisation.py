@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline import integer_products
+from pipeline.strides import picked, skips_pixels
 
 
 def _ones_where_positive(weight: Tensor) -> Tensor:
@@ -135,8 +136,10 @@ class BinaryConvolution(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of the binarised input, (N, O, H', W')."""
         dtype = self.result_type(x)
-        if integer_products.worthwhile(x.shape, self, dtype):
-            return _IntegerConvolution.apply(x, self.weight, self.stride, self.padding, dtype)  # type: ignore[no-any-return]
-        return F.conv2d(
-            binarise_activation(x, dtype), binarise_weight(self.weight, dtype), None, self.stride, self.padding
-        )
+        integers = integer_products.worthwhile(x.shape, self, dtype)
+        stride = self.stride
+        if skips_pixels(self):
+            x, stride = picked(x, self), (1, 1)
+        if integers:
+            return _IntegerConvolution.apply(x, self.weight, stride, self.padding, dtype)  # type: ignore[no-any-return]
+        return F.conv2d(binarise_activation(x, dtype), binarise_weight(self.weight, dtype), None, stride, self.padding)

@@ -1,20 +1,22 @@
-"""Finished trainings, kept under everything that determined them, so that none is done twice.
+"""Finished trainings, kept under everything that determined them, so that none that is over is done again.
 
 Snakemake deletes what a job has made before it runs the job again. A search that runs again and finds the genome that
-it found before, or two rows of one genome, would train the same network once more. What is kept takes no room on the
-disk while the output that it came from exists: it is the same file under another name.
+it found before would have the same network trained once more. What is kept takes no room on the disk while the output
+that it came from exists: it is the same file under another name.
 """
 
 import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pipeline.archive import digest_of
 from pipeline.errors import UserError
 from pipeline.files import read_json, replacing, write_json
+from pipeline.lifeline import alive
 from pipeline.progress import log
 
 _RECORD = "record.json"
@@ -43,14 +45,15 @@ class FinishedTraining:
         problem = self._problem([path.name for path in outputs])
         if problem:
             log(f"warning: {self._folder} is damaged ({problem}); deleted, and trained again")
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _delete(self._folder)
             return False
         for output in reversed(outputs):
             kept = self._folder / output.name
             # A copy, with a time of its own: another row's output may be the same file as what is kept.
             with replacing(output) as temporary:
                 shutil.copyfile(kept, temporary)
-            _link(output, kept)
+            with suppress(UserError):  # then both take room
+                _link(output, kept)
         return True
 
     def _problem(self, names: Sequence[str]) -> str:
@@ -64,7 +67,11 @@ class FinishedTraining:
 
     def keep(self, outputs: Sequence[Path]) -> None:
         """Keeps finished outputs, unless another job has done so. Where it cannot, a warning says so."""
-        unfinished = self._folder.with_name(f".{self._folder.name}.{os.uname().nodename}.{os.getpid()}.partial")
+        here = f".{self._folder.name}.{os.uname().nodename}"
+        unfinished = self._folder.with_name(f"{here}.{os.getpid()}.partial")
+        for left in self._folder.parent.glob(f"{here}.*.partial"):  # by a process that was killed
+            if not alive(int(left.name.split(".")[-2])):
+                _delete(left)
         try:
             for path in outputs:
                 _link(path, unfinished / path.name)
@@ -75,7 +82,14 @@ class FinishedTraining:
             if not self._folder.exists():
                 log(f"warning: this training is not kept for the next time ({error})")
         finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
+            _delete(unfinished)
+
+
+def _delete(path: Path) -> None:
+    """A folder with all in it, or what lies in its place, as far as that can be done."""
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        path.unlink()
 
 
 def _link(path: Path, name: Path) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from pipeline import integer_products, kernels, winograd
 from pipeline.binarisation import BinaryConvolution
+from pipeline.strides import picked, skips_pixels, spread
 
 
 def binarise_and_convolve(modules: Sequence[nn.Module], inputs: list[Tensor]) -> Tensor:
@@ -100,7 +101,12 @@ class _Fused(torch.autograd.Function):
             else kernels.normalise_and_binarise(x, chain.norm, pool=chain.pool, **wanted)
         )
         signs, ones, scale = kernels.binarise_weight(weight, x.dtype, signs=minimal or integers, numbers=not minimal)
-        ctx.minimal, ctx.geometry = minimal, (chain.convolution.stride, chain.convolution.padding)
+        ctx.minimal, ctx.convolution = minimal, chain.convolution
+        ctx.geometry = chain.convolution.stride, chain.convolution.padding
+        if skips_pixels(chain.convolution):
+            bits, numbers = (None if part is None else picked(part, chain.convolution) for part in made[:2])
+            made = made._replace(bits=bits, numbers=numbers)
+            ctx.geometry = (1, 1), (0, 0)
         stride, padding = ctx.geometry
         factors = (made.bits, signs) if minimal else (made.numbers, ones)
         ctx.save_for_backward(made.x, made.winners, made.moments, *factors, scale)
@@ -123,6 +129,8 @@ class _Fused(torch.autograd.Function):
             of_bits, of_weight, _ = torch.ops.aten.convolution_backward(
                 grads[0], inputs, weight, None, *ctx.geometry, (1, 1), False, (0, 0), 1, (True, True, False)
             )
+            if skips_pixels(ctx.convolution):
+                of_bits = spread(of_bits, x.shape, ctx.convolution)
         if moments is None:
             return kernels.passed(of_bits, x), None, None, of_weight.float(), None
         of_x, of_gamma, of_beta = kernels.gradients(of_bits, x, winners, moments)

@@ -18,6 +18,7 @@ from pipeline import fusion
 from pipeline.binarisation import BinaryConvolution
 from pipeline.networks import NetworkSpec
 from pipeline.networks.layers import Layer
+from pipeline.strides import Convolution
 
 
 class _Add(nn.Module):
@@ -48,7 +49,7 @@ class _Classifier(nn.Linear):
 def _module(layer: Layer) -> nn.Module:
     match layer.kind:
         case "convolution":
-            convolution = BinaryConvolution if layer.binary else nn.Conv2d
+            convolution = BinaryConvolution if layer.binary else Convolution
             return convolution(
                 layer.in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding, bias=False
             )

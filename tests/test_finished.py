@@ -2,11 +2,15 @@
 
 import json
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline import finished
+from pipeline.errors import UserError
 from pipeline.finished import FinishedTraining
 from pipeline.times import TrainingTime, timing_table
 
@@ -88,6 +92,40 @@ def test_what_is_damaged_is_trained_again(kept, outputs, tmp_path, damage: Calla
     assert not kept.take(outputs)
     assert "is damaged" in capsys.readouterr().err
     assert not place.exists() and not any(path.exists() for path in outputs)
+
+
+def test_a_file_in_its_place_is_put_away(outputs, tmp_path, capsys):
+    training = FinishedTraining(tmp_path / "trainings", IDENTITY)
+    training.keep(outputs)
+    (place,) = (tmp_path / "trainings").iterdir()
+    shutil.rmtree(place)
+    place.write_text("no folder")
+    assert not training.take(outputs)
+    training.keep(outputs)
+    assert training.take(outputs)
+
+
+def test_what_cannot_be_linked_again_is_taken_all_the_same(kept, outputs, monkeypatch):
+    def full(*_: object) -> None:
+        raise UserError("cannot write", "read-only file system")
+
+    remove(outputs)
+    monkeypatch.setattr(finished, "_link", full)
+    assert kept.take(outputs)
+    assert all(path.exists() for path in outputs)
+
+
+def test_what_a_killed_process_left_is_cleared_away(outputs, tmp_path):
+    training = FinishedTraining(tmp_path / "trainings", IDENTITY)
+    training.keep(outputs)
+    (place,) = (tmp_path / "trainings").iterdir()
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    mine, others = (place.with_name(f".{place.name}.{os.uname().nodename}.{pid}.partial") for pid in (dead.pid, 1))
+    for left in (mine, others):
+        shutil.copytree(place, left)
+    training.keep(outputs)
+    assert not mine.exists() and others.exists(), "the process 1 is alive"
 
 
 def test_where_there_are_no_links_it_is_a_copy(outputs, tmp_path, monkeypatch):
