@@ -31,16 +31,15 @@ TRAININGS = ("supernet", "candidate", "retrain")
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration with dropped entries (null) removed and numbers for numbers, when it makes sense as a whole.
+    """The configuration without dropped entries (null), text read as what it means, when it makes sense as a whole.
 
     Raises:
         UserError: naming the key, what is wrong with it and what would be right.
     """
-    cleaned = _with_numbers(config)
+    cleaned = _with_values(config)
     for section in ("searches", "models"):
         if isinstance(cleaned.get(section), Mapping):
-            # 'null' is how it arrives from within the braces of Snakemake's --config 'KEY={…}'.
-            cleaned[section] = {name: value for name, value in cleaned[section].items() if value not in (None, "null")}
+            cleaned[section] = {name: value for name, value in cleaned[section].items() if value is not None}
     _check_schema(cleaned)
     for section in ("searches", "models"):
         cleaned[section] = _in_order(cleaned[section], section)
@@ -133,19 +132,28 @@ _types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer).rede
 _Validator = validators.extend(Draft202012Validator, type_checker=_types)
 
 
-def _with_numbers(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which numbers that have arrived as text are numbers.
+def _with_values(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy in which what has arrived as text is what it means: numbers, truth values, null.
 
     YAML takes 5e-4 for text, since it has no dot; Snakemake all that stands inside the braces of --config 'KEY={…}'.
     """
-    copied = copy.deepcopy(dict(config))
+    copied: dict[str, Any] = _without_text_null(config)
     for error in _innermost(_Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(copied)):
-        number = _number(error.instance) if error.validator == "type" and isinstance(error.instance, str) else None
-        wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
-        if number is not None and ("number" in wanted or ("integer" in wanted and isinstance(number, int))):
-            *above, last = error.absolute_path
-            reduce(operator.getitem, above, copied)[last] = number
+        if error.validator == "type" and isinstance(error.instance, str):
+            wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
+            value = _value(error.instance)
+            if any(_types.is_type(value, kind) for kind in wanted):
+                *above, last = error.absolute_path
+                reduce(operator.getitem, above, copied)[last] = value
     return copied
+
+
+def _without_text_null(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_text_null(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_without_text_null(part) for part in value]
+    return None if value == "null" else copy.deepcopy(value)
 
 
 def _innermost(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
@@ -154,11 +162,13 @@ def _innermost(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
         yield from _innermost(error.context) if error.context else [error]
 
 
-def _number(text: str) -> float | None:
+def _value(text: str) -> float | bool | str:
+    if text in ("true", "false"):
+        return text == "true"
     for kind in (int, float):
         with suppress(ValueError):
             return kind(text)
-    return None
+    return text
 
 
 def _check_schema(config: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from pipeline.finished import FinishedTraining
 from pipeline.hardware import Execution, describe_machine, resolve
 from pipeline.memory import enough_memory
 from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec
+from pipeline.networks import NetworkSpec, architecture
 from pipeline.prepared import load_images, read_info
 from pipeline.progress import log
 from pipeline.provenance import provenance, versions
@@ -122,6 +122,7 @@ def _identity(recipe: Recipe, images: Path, indices: Sequence[int] | None, execu
     """Everything that determines a training, as JSON values."""
     return {
         "network": asdict(recipe.spec),
+        "architecture": architecture(recipe.spec.network),
         "settings": asdict(recipe.settings),
         "seed": recipe.seed,
         "images": read_info(images).digest,

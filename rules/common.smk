@@ -15,6 +15,7 @@ from pipeline.errors import UserError
 from pipeline.files import check_writable
 from pipeline.genome import format_genome
 from pipeline.hardware import gpu_is_used
+from pipeline.networks import architecture
 from pipeline.partition import jobs_use_gpus
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
 from pipeline.status.plan import write_plan
@@ -45,7 +46,8 @@ RESULTS = f"results/{config['experiment']}"
 SHARDS = config["search"].get("shards", 1)
 SEEDS = range(config["retrain"]["seeds"])
 PROCESSES = config["execution"].get("processes", 1)
-METHOD = f"method {METHOD_VERSION}"
+# What runs again when the code computes something else, or a network's module lists other layers.
+METHOD = f"method {METHOD_VERSION}, layers {architecture(config['network']['name'])}"
 
 
 def gpu_of_a_training():

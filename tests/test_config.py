@@ -165,6 +165,38 @@ def test_what_snakemake_makes_text_of_within_braces():
 
 
 @pytest.mark.parametrize(
+    ("section", "key", "text", "value"),
+    [
+        ("search", "max_flops", "null", None),
+        ("split", "subset_per_class", "null", None),
+        ("dataset", "path", "null", None),
+        ("supernet", "enabled", "false", False),
+        ("candidate", "recalibrate", "true", True),
+        ("retrain", "learning_rate", "5e-2", 0.05),
+        ("retrain", "epochs", "3", 3),
+    ],
+)
+def test_values_of_every_kind_within_braces(section, key, text, value):
+    config = read_config([ROOT / "config.yaml"], {section: {key: text}})
+    assert config[section][key] == value and type(config[section][key]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"experiment": "null"}, "experiment is null"),
+        ({"retrain": {"epochs": "3.5"}}, "retrain.epochs is '3.5'"),
+        ({"retrain": {"epochs": "three"}}, "retrain.epochs is 'three': it must be of type integer"),
+        ({"supernet": {"enabled": "maybe"}}, "supernet.enabled is 'maybe': it must be of type boolean"),
+        ({"retrain": {"learning_rate": "inf"}}, "retrain.learning_rate is 'inf'"),
+    ],
+)
+def test_text_that_is_no_value_stays_wrong(settings, sentence):
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        read_config([ROOT / "config.yaml"], settings)
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("- a\n- b\n", "holds no keys and values"),

@@ -13,7 +13,7 @@ from pipeline.cost import network_cost
 from pipeline.errors import UserError
 from pipeline.genome import RATIOS, format_genome, parse_genome
 from pipeline.model import Network, initialise
-from pipeline.networks import NETWORKS, NetworkSpec, uniform_genome
+from pipeline.networks import NETWORKS, NetworkSpec, architecture, uniform_genome
 
 VGG_A = (0.5, 2, 1, 1, 1, 0.5)
 RES_A, RES_B = (2, 4, 2, 2, 2, 4, 4, 4, 4, 4, 4, 4), (3, 4, 4, 3, 1, 4, 4, 4, 3, 3, 3, 3)
@@ -242,3 +242,18 @@ def test_errors_name_the_mistake(spec, message):
 @settings(derandomize=True, database=None)
 def test_a_genome_survives_its_text(genome):
     assert parse_genome(format_genome(genome)) == genome
+
+
+def test_the_architecture_is_that_of_the_listed_layers(monkeypatch):
+    before = {name: architecture(name) for name in NETWORKS}
+    assert len(set(before.values())) == len(before)
+    module = NETWORKS["vgg_small"]
+    original = module.layers
+
+    def pooled_later(*widths, **more):
+        layers = original(*widths, **more)
+        return [layer._replace(kernel=3) if layer.name == "pool6" else layer for layer in layers]
+
+    monkeypatch.setattr(module, "layers", pooled_later)
+    assert architecture("vgg_small") != before["vgg_small"]
+    assert architecture("resnet18") == before["resnet18"]

@@ -255,7 +255,14 @@ def test_a_comment_in_the_code_reruns_nothing(finished, tmp_path):
     assert "Nothing to be done" in done.stdout + done.stderr, done.stdout + done.stderr
     # A change of the method that nobody announced would be wrong to keep: its version is a parameter.
     version = checkout / "pipeline" / "__init__.py"
-    version.write_text(version.read_text().replace("METHOD_VERSION = ", "METHOD_VERSION = 9"))
+    known = version.read_text()
+    version.write_text(known.replace("METHOD_VERSION = ", "METHOD_VERSION = 9"))
+    done = run(words, checkout)
+    assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
+    version.write_text(known)
+    # Other layers of the network need no announcement.
+    network = checkout / "pipeline" / "networks" / "vgg_small.py"
+    network.write_text(network.read_text().replace("kernel=2, stride=2", "kernel=3, stride=2, padding=1"))
     done = run(words, checkout)
     assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
 

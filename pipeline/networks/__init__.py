@@ -10,12 +10,13 @@ one, write such a module and name it in ``NETWORKS``.
 (64, 256, 256, 256, 512, 256)
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 
 from pipeline.errors import UserError
-from pipeline.genome import Genome, format_genome
+from pipeline.genome import RATIOS, Genome, format_genome
 from pipeline.networks import resnet18, vgg_small
 from pipeline.networks.layers import Layer
 
@@ -97,6 +98,18 @@ class NetworkSpec:
         """For messages: the network's name, precision and genome."""
         kind = "binary" if self.binary else "full-precision"
         return f"{kind} {find_network(self.network).TITLE} {format_genome(self.genome)}"
+
+
+def architecture(network: str) -> str:
+    """A digest of how a network's module lists its layers, so that what was made by another list is not taken for it.
+
+    Raises:
+        UserError: there is no network of that name.
+    """
+    genes = len(find_network(network).GENES)
+    uneven = tuple(RATIOS[gene % len(RATIOS)] for gene in range(genes))  # no layer as wide as its neighbours
+    lists = [NetworkSpec(network, uneven, size=224, binary=binary).layers for binary in (True, False)]
+    return hashlib.sha256(repr(lists).encode()).hexdigest()[:16]
 
 
 def uniform_genome(network: str, ratio: float) -> Genome:

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline import METHOD_VERSION
+from pipeline.networks import architecture
 from pipeline.settings import TrainingSettings, from_mapping
 
 #: Stands for a value that is not known beforehand.
@@ -42,6 +43,7 @@ def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str 
     execution = config["execution"]
     known: dict[str, Any] = {
         "network": {"network": config["network"]["name"], "base_width": float(f"{config['network']['base_width']:g}")},
+        "architecture": architecture(config["network"]["name"]),
         "settings": training_settings(config["candidate"]),
         "recalibrate": bool(config["candidate"].get("recalibrate", False)),
         "seed": config["seed"],

@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="an experiment's name or results folder, or the folder of an archive")
     group = parser.add_argument_group("Which candidates")
     group.add_argument("--status", choices=("ok", "diverged"), help="only these")
-    group.add_argument("--min-top1", type=float, help="only those with at least this score, in percent")
-    group.add_argument("--max-flops", type=float, help="only those with at most these operations for one image")
+    group.add_argument("--min-top1", type=_percent, help="only those with at least this score, in percent")
+    group.add_argument("--max-flops", type=_amount, help="only those with at most these operations for one image")
     group.add_argument("--genome", type=genome, help="only this one: ratios with commas between")
     group.add_argument(
         "--settings",
@@ -37,11 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("How they are shown")
     group.add_argument(
-        "--lambda", dest="penalty", type=_penalty, default=4.0, help="weight of the cost, for the fitness"
+        "--lambda", dest="penalty", type=_amount, default=4.0, help="weight of the cost, for the fitness"
     )
     group.add_argument("--sort", choices=tuple(_SORTS), default="top1", help="highest first; lowest first for flops")
     group.add_argument(
-        "--limit", type=int, metavar="N", help=f"so many at most, 0 for all; {_LINES} if left out, all with --csv"
+        "--limit", type=_count, metavar="N", help=f"so many at most, 0 for all; {_LINES} if left out, all with --csv"
     )
     group.add_argument("--csv", metavar="FILE", help="write a table with all columns instead; - for the screen")
     parser.add_argument(
@@ -49,9 +49,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _penalty(text: str) -> float:
+def _amount(text: str) -> float:
     if not 0 <= (value := float(text)) < math.inf:
-        raise argparse.ArgumentTypeError(f"λ is {text}; it must be at least 0")
+        raise argparse.ArgumentTypeError(f"{text} is not at least 0")
+    return value
+
+
+def _percent(text: str) -> float:
+    if (value := _amount(text)) > 100:
+        raise argparse.ArgumentTypeError(f"{text} is more than 100 %")
+    return value
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 0")
     return value
 
 
@@ -103,13 +115,14 @@ def _selected(listing: "Listing", current: "Settings | None", arguments: argpars
     from pipeline.genome import format_genome
 
     rows = listing.rows
+    if arguments.genome is not None:
+        _check_genes(arguments.genome, rows["genome"])
     rows = rows[rows["settings"].isin(_wanted(listing, current, arguments.settings))]
     if arguments.status is not None:
         rows = rows[rows["status"] == arguments.status]
     if arguments.min_top1 is not None:
         rows = rows[rows["top1"] >= arguments.min_top1]
     if arguments.genome is not None:
-        _check_genes(arguments.genome, rows["genome"])
         rows = rows[rows["genome"] == format_genome(arguments.genome)]
     limit = arguments.limit if arguments.limit is not None else 0 if arguments.csv else _LINES
     costly = arguments.max_flops is not None or arguments.sort in ("fitness", "flops")

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.files import write_csv
     from pipeline.hardware import resolve
     from pipeline.inheritance import check_supernet
-    from pipeline.networks import uniform_genome
+    from pipeline.networks import architecture, uniform_genome
     from pipeline.populations import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
     from pipeline.prepared import read_info
     from pipeline.splits import read_split
@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
     facts = {
         "network": {key: value for key, value in asdict(spec).items() if key != "genome"},
+        "architecture": architecture(spec.network),
         "settings": asdict(settings),
         "recalibrate": arguments.recalibrate,
         "seed": arguments.seed,
