@@ -96,3 +96,19 @@ def test_it_reads_on_where_nothing_can_be_shown_any_more(monkeypatch):
     lines = iter(START.splitlines() + FAILURE.splitlines())
     Overview("f").follow(lines)
     assert next(lines, None) is None
+
+
+def test_warnings_of_finished_steps_are_shown(said, tmp_path):
+    log = tmp_path / "step.log"
+    at = "2026-11-23 14:28:31  "
+    log.write_text(f"{at}warning: 2 images are left out\n{at}all is well, no warning: none\n")
+    job = f"rule prepare_dataset:\n    log: {log}\n    jobid: 7\n"
+    assert "warning" not in said(START + job, 0), "it may still find out more"
+    done = "Finished jobid: 7 (Rule: prepare_dataset)\n3 of 5 steps (60%) done\n"
+    lines = said(START + job + done, 0)
+    assert lines.count("warning: 2 images are left out") == 1 and "no warning" not in lines
+    log.write_text(f"{at}warning: a candidate failed\n" * 5)
+    lines = said(START + job + done, 0)
+    assert lines.count("a candidate failed") == 3 and f"and 2 more warnings in {log}" in lines
+    log.unlink()
+    assert "warning" not in said(START + job + done, 0)
