@@ -76,7 +76,9 @@ def run(arguments: argparse.Namespace) -> int:
         report_command = [*command, "--report", str(report), "--quiet", "all"]
         done = subprocess.run(report_command, capture_output=True, text=True)
         if done.returncode != 0:
-            raise UserError("the tables are made, but the report is not", done.stderr.strip().splitlines()[-1])
+            # One that was killed has said nothing.
+            reason = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
+            raise UserError("the tables are made, but the report is not", f"{reason}; call again")
     print(f"\n{table.read_text()}\nFigures: {results / 'figures'}\nReport: {report}")
     return 0
 
