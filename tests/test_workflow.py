@@ -29,6 +29,8 @@ from workflow import (
     wait_until,
 )
 
+from pipeline.__main__ import main
+from pipeline.steps import run as run_step
 from pipeline.tensors import read_attributes
 
 pytestmark = pytest.mark.slow
@@ -369,3 +371,15 @@ def test_run_takes_snakemakes_config_flag(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "elsewhere: 1 of 1 steps" in done.stderr
     assert (tmp_path / "results" / "elsewhere" / "data" / "train.h5").exists()
+
+
+def test_a_report_whose_process_is_killed_is_told_in_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "results" / "digits" / "tables" / "results.md"
+    table.parent.mkdir(parents=True)
+    table.write_text("# Results\n")
+    monkeypatch.setattr(run_step, "_follow", lambda *_: 0)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -9, "", ""))
+    assert main(["run"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "error: the tables are made, but the report is not: it ended with code -9; call again"
