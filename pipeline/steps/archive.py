@@ -27,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", help="an experiment's name or results folder, or the folder of an archive")
     group = parser.add_argument_group("Which candidates")
     group.add_argument("--status", choices=("ok", "diverged"), help="only these")
-    group.add_argument("--min-top1", type=_percent, help="only those with at least this score, in percent")
-    group.add_argument("--max-flops", type=_amount, help="only those with at most these operations for one image")
+    group.add_argument("--min-top1", type=percent, help="only those with at least this score, in percent")
+    group.add_argument("--max-flops", type=amount, help="only those with at most these operations for one image")
     group.add_argument("--genome", type=genome, help="only this one: ratios with commas between")
     group.add_argument(
         "--settings",
@@ -36,12 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only those made with these settings: 'current', 'all', or the start of a digest that the list names",
     )
     group = parser.add_argument_group("How they are shown")
-    group.add_argument(
-        "--lambda", dest="penalty", type=_amount, default=4.0, help="weight of the cost, for the fitness"
-    )
+    group.add_argument("--lambda", dest="penalty", type=amount, default=4.0, help="weight of the cost, for the fitness")
     group.add_argument("--sort", choices=tuple(_SORTS), default="top1", help="highest first; lowest first for flops")
     group.add_argument(
-        "--limit", type=_count, metavar="N", help=f"so many at most, 0 for all; {_LINES} if left out, all with --csv"
+        "--limit", type=count, metavar="N", help=f"so many at most, 0 for all; {_LINES} if left out, all with --csv"
     )
     group.add_argument("--csv", metavar="FILE", help="write a table with all columns instead; - for the screen")
     parser.add_argument(
@@ -49,19 +47,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _amount(text: str) -> float:
+def amount(text: str) -> float:
+    """For ``type=`` of a flag: a number from 0 on."""
     if not 0 <= (value := float(text)) < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")
     return value
 
 
-def _percent(text: str) -> float:
-    if (value := _amount(text)) > 100:
+def percent(text: str) -> float:
+    """For ``type=`` of a flag: a number from 0 to 100."""
+    if (value := amount(text)) > 100:
         raise argparse.ArgumentTypeError(f"{text} is more than 100 %")
     return value
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """For ``type=`` of a flag: a whole number from 0 on."""
     if (value := int(text)) < 0:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")
     return value
