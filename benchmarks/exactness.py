@@ -25,16 +25,17 @@ from torch.nn import functional as F
 from benchmarks.plain import PlainNetwork
 from benchmarks.timing import table
 from pipeline.__main__ import main as step
+from pipeline.common.errors import UserError
+from pipeline.common.randomness import seed_for
+from pipeline.common.settings import from_mapping
 from pipeline.config import ROOT, read_config
-from pipeline.errors import UserError
 from pipeline.genome import Genome, format_genome, parse_genome
 from pipeline.hardware import Execution, describe_machine, resolve
 from pipeline.images import ImageSource
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.prepared import load_images, read_info
-from pipeline.randomness import seed_for
-from pipeline.settings import ExecutionSettings, TrainingSettings, from_mapping
+from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.training import Training, score
 
 FLOAT32 = resolve(ExecutionSettings("cpu", "float32", 1))

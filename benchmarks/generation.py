@@ -25,11 +25,11 @@ import numpy as np
 
 from benchmarks.timing import table
 from pipeline.__main__ import main as step
+from pipeline.common.settings import flags
 from pipeline.config import ROOT, read_config
 from pipeline.hardware import describe_machine
 from pipeline.prepared import ImagesInfo, write_images
 from pipeline.settings import TrainingSettings
-from pipeline.steps.options import flags
 
 PHASES = ("start", "images", "build", "train", "score")
 #: Runs a step and notes what its parts took. It is put before the step's own arguments.

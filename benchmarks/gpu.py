@@ -22,13 +22,14 @@ from torch import nn
 from benchmarks.plain import plain_steps
 from benchmarks.timing import heading, interleave, peak_flops, ratio, synchronise, table, training_flops
 from benchmarks.workloads import engine_training, random_images
+from pipeline.common.errors import UserError
+from pipeline.common.settings import from_mapping
 from pipeline.config import ROOT, read_config
-from pipeline.errors import UserError
 from pipeline.genome import Genome, format_genome
 from pipeline.hardware import Execution, resolve
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec, uniform_genome
-from pipeline.settings import ExecutionSettings, TrainingSettings, from_mapping
+from pipeline.settings import ExecutionSettings, TrainingSettings
 
 EPOCH = 50_000
 AUTO_A = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)

@@ -19,8 +19,8 @@ import torch
 
 from benchmarks.timing import exponent, table
 from pipeline.archive import Archive, Evaluation, Timing
+from pipeline.common.files import write_csv
 from pipeline.evolution import Individual, SearchSpace, propose
-from pipeline.files import write_csv
 from pipeline.genome import RATIOS, format_genome
 from pipeline.hardware import describe_machine, resolve
 from pipeline.images import ImagesInMemory, Normalisation

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline import workers
 from pipeline.candidates import Evaluator
+from pipeline.common import workers
 from pipeline.evaluation import Task
 
 #: How a process knows the folder and the time, which only the step itself is given.

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from pipeline import __version__
-from pipeline.errors import StoppedError, UserError
-from pipeline.lifeline import end_with_workflow
-from pipeline.startup import collect_rarely, leave
+from pipeline.common.errors import StoppedError, UserError
+from pipeline.common.processes import collect_rarely, end_with_workflow, leave
 from pipeline.steps import STEPS
 from pipeline.steps.options import claim_outputs
 

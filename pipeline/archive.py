@@ -4,7 +4,6 @@ One small file for a candidate, written whole or not at all, so that any number 
 trained the same candidate write the same bytes. It only saves work: no search looks into it for what to propose.
 """
 
-import hashlib
 import json
 import math
 import os
@@ -15,10 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pipeline.errors import UserError
-from pipeline.files import read_json, write_json
+from pipeline.common.digests import digest_of
+from pipeline.common.errors import UserError
+from pipeline.common.files import read_json, write_json
+from pipeline.common.log import log
 from pipeline.genome import Genome, format_genome, parse_genome
-from pipeline.progress import log
 
 Status = Literal["ok", "diverged", "failed"]
 
@@ -55,11 +55,6 @@ class Timing:
 def archive_key(facts: Mapping[str, Any], genome: Genome) -> str:
     """The name under which a candidate is stored: a digest over ``facts`` (JSON values) and its genome."""
     return digest_of({**facts, "genome": format_genome(genome)})[:32]
-
-
-def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON value, the same whatever the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 class Archive:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.archive import archive_files, digest_of, read_entry, read_timing
+from pipeline.archive import archive_files, read_entry, read_timing
+from pipeline.common.digests import digest_of
+from pipeline.common.errors import UserError
 from pipeline.cost import network_cost
-from pipeline.errors import UserError
 from pipeline.evolution import fitness
 from pipeline.genome import Genome, format_genome, parse_genome
 from pipeline.networks import NetworkSpec, uniform_genome

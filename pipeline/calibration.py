@@ -17,12 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.common.hdf5 import Arrays
+from pipeline.common.workers import in_workers
 from pipeline.hardware import Execution
 from pipeline.networks import NetworkSpec
 from pipeline.planning import Calibration, Timed, fit, workload
 from pipeline.settings import TrainingSettings
-from pipeline.tensors import Arrays
-from pipeline.workers import in_workers
 
 #: Processes that are timed side by side at most; more would tell little and take long to start.
 _MOST_PROCESSES = 8

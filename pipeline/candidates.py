@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.archive import Evaluation, Timing
+from pipeline.common.randomness import seed_for
 from pipeline.genome import Genome, format_genome
 from pipeline.networks import NetworkSpec
-from pipeline.randomness import seed_for
 
 if TYPE_CHECKING:
     from pipeline.hardware import Execution

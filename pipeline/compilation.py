@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from pipeline import processor
-from pipeline.progress import log
+from pipeline.common.log import log
 
 _FLAGS = ("-std=gnu++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 _PATIENCE = 300.0

@@ -18,9 +18,9 @@ import yaml
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
+from pipeline.common.errors import UserError
 from pipeline.cost import network_cost
 from pipeline.datasets import DATASETS, expect_images, resolve_storage
-from pipeline.errors import UserError
 from pipeline.genome import Genome, check_ratios, format_genome
 from pipeline.networks import NetworkSpec, find_network, uniform_genome
 from pipeline.published import find_table

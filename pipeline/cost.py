@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.networks import NetworkSpec, find_network, uniform_genome
 from pipeline.networks.layers import Layer
 

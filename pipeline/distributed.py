@@ -19,9 +19,9 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.errors import UserError
-from pipeline.lifeline import end_with
-from pipeline.progress import be_silent
+from pipeline.common.errors import UserError
+from pipeline.common.log import be_silent
+from pipeline.common.processes import end_with
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.archive import Archive, Evaluation, Timing
 from pipeline.candidates import Evaluator
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
+from pipeline.common.log import log, progress
+from pipeline.common.randomness import seed_for
+from pipeline.common.workers import in_workers
 from pipeline.genome import Genome, format_genome
 from pipeline.hardware import Execution, give_back_memory
 from pipeline.memory import enough_memory, in_one_line, micro_batches, ran_out_of_memory
 from pipeline.networks import NetworkSpec
-from pipeline.progress import log, progress
-from pipeline.randomness import seed_for
 from pipeline.requeue import on_warning, queue_again
 from pipeline.settings import TrainingSettings
-from pipeline.workers import in_workers
 
 if TYPE_CHECKING:
     from pipeline.model import Network

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal, NamedTuple
 
+from pipeline.common.randomness import random_for
 from pipeline.genome import RATIOS, Genome
-from pipeline.randomness import random_for
 from pipeline.settings import EvolutionSettings
 
 #: Draws of one child before the space is searched systematically for an unseen genome.

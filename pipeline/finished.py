@@ -13,11 +13,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.archive import digest_of
-from pipeline.errors import UserError
-from pipeline.files import read_json, replacing, write_json
-from pipeline.lifeline import alive
-from pipeline.progress import log
+from pipeline.common.digests import digest_of
+from pipeline.common.errors import UserError
+from pipeline.common.files import read_json, replacing, write_json
+from pipeline.common.log import log
+from pipeline.common.processes import alive
 
 _RECORD = "record.json"
 

@@ -8,22 +8,22 @@ from typing import Any, NamedTuple
 import torch
 
 from pipeline import METHOD_VERSION
-from pipeline.archive import digest_of
+from pipeline.common.digests import digest_of
+from pipeline.common.errors import StoppedError, UserError
+from pipeline.common.files import write_csv, write_json
+from pipeline.common.hdf5 import write_tensors
+from pipeline.common.log import log
+from pipeline.common.provenance import provenance, versions
+from pipeline.common.randomness import seed_for
 from pipeline.distributed import World, joined, local_rank
-from pipeline.errors import StoppedError, UserError
-from pipeline.files import write_csv, write_json
 from pipeline.finished import FinishedTraining
 from pipeline.hardware import Execution, describe_machine, resolve
 from pipeline.memory import enough_memory
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec, architecture
 from pipeline.prepared import load_images, read_info
-from pipeline.progress import log
-from pipeline.provenance import provenance, versions
-from pipeline.randomness import seed_for
 from pipeline.saving import SavedState, train
 from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.tensors import write_tensors
 from pipeline.training import DivergedError, Training
 
 HISTORY = ("epoch", "learning_rate", "loss", "top1")

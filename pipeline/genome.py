@@ -8,7 +8,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 
 Genome = tuple[float, ...]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import processor
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.settings import ExecutionSettings
 
 if TYPE_CHECKING:
@@ -154,8 +154,8 @@ def say_what_is_missing(device: str, kernels: str) -> None:
 
 
 def _lacks_kernels(attempt: "Callable[[Path], object]") -> bool:
+    from pipeline.common.log import log
     from pipeline.compilation import CompilationError
-    from pipeline.progress import log
 
     try:
         attempt(SOURCES)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from pipeline import kernels, library
-from pipeline.randomness import seed_for
+from pipeline.common.randomness import seed_for
 from pipeline.settings import Augmentation
 
 #: All images of a batch.

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
+from pipeline.common.hdf5 import read_attributes, read_tensors
 from pipeline.model import Network
 from pipeline.networks import NetworkSpec
-from pipeline.tensors import read_attributes, read_tensors
 
 
 def inherit(network: Network, supernet: Path) -> None:

@@ -18,13 +18,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from pipeline.common.errors import UserError
+from pipeline.common.hdf5 import keep_open, open_hdf5
+from pipeline.common.randomness import random_for
 from pipeline.crops import Box, centre_box, random_box, shrink_factor
-from pipeline.errors import UserError
 from pipeline.images import WHOLE, Normalisation
 from pipeline.prepared import FORMAT
-from pipeline.randomness import random_for
 from pipeline.settings import Augmentation
-from pipeline.tensors import keep_open, open_hdf5
 
 #: Batches that each worker has ready.
 _AHEAD = 2

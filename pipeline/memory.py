@@ -9,7 +9,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 
 #: Images below which the moments of a batch norm are too noisy to learn with.
 FEWEST_IMAGES = 8

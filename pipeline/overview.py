@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 
+from pipeline.common.log import Progress, log, say
 from pipeline.partition import DECISION
-from pipeline.progress import Progress, log, say
 
 _STEPS = re.compile(r"(\d+) of (\d+) steps")
 _TOTAL = re.compile(r"total +(\d+)$")

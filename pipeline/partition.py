@@ -3,9 +3,9 @@
 import re
 import subprocess
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
+from pipeline.common.log import say
 from pipeline.hardware import gpu_is_used
-from pipeline.progress import say
 
 #: How the line starts that says what was decided.
 DECISION = "execution.device is auto: "

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.balance import balance, predicted_cost
+from pipeline.common.settings import from_mapping
 from pipeline.config import genome_of
 from pipeline.cost import network_cost
 from pipeline.evolution import Individual, SearchSpace, propose
 from pipeline.genome import Genome
 from pipeline.networks import NetworkSpec, uniform_genome
-from pipeline.settings import EvolutionSettings, TrainingSettings, from_mapping
+from pipeline.settings import EvolutionSettings, TrainingSettings
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
 _PER_JOB = 0.03

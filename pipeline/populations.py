@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from pipeline.archive import Evaluation, Status, Timing
+from pipeline.common.errors import UserError
+from pipeline.common.files import read_csv, read_json, write_csv, write_json
 from pipeline.cost import network_cost, relative_flops
-from pipeline.errors import UserError
 from pipeline.evolution import Individual, Origin
-from pipeline.files import read_csv, read_json, write_csv, write_json
 from pipeline.genome import Genome, check_ratios, format_genome, parse_genome
 from pipeline.networks import NetworkSpec
 

@@ -20,12 +20,12 @@ import numpy as np
 import PIL
 from PIL import Image, ImageOps
 
+from pipeline.common.errors import UserError
+from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors, write_tensors
+from pipeline.common.log import log, progress
 from pipeline.crops import centre_box
 from pipeline.datasets.sources import DamagedImageError, Dataset, Picture, Split
-from pipeline.errors import UserError
 from pipeline.prepared import ImagesInfo, Storage, write_images
-from pipeline.progress import log, progress
-from pipeline.tensors import Arrays, read_attributes, read_tensors, write_tensors
 
 #: A part has at most so many images and about so many bytes: seconds of work, and little enough memory.
 _PART_IMAGES = 1000

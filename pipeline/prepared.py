@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import h5py
 import numpy as np
 
-from pipeline.errors import UserError
-from pipeline.files import replacing
-from pipeline.tensors import Arrays, create_hdf5, open_hdf5
+from pipeline.common.errors import UserError
+from pipeline.common.files import replacing
+from pipeline.common.hdf5 import Arrays, create_hdf5, open_hdf5
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ Nothing here was measured by this software, and nothing measured by it depends o
 
 from dataclasses import dataclass
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.genome import Genome
 from pipeline.networks import uniform_genome
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
-from pipeline.progress import log
+from pipeline.common.log import log
 
 #: Sent to a job some time before SLURM ends it.
 WARNING = signal.SIGURG

@@ -16,8 +16,8 @@ from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
+from pipeline.common.errors import UserError
 from pipeline.cost import Cost, network_cost, speedup
-from pipeline.errors import UserError
 from pipeline.genome import format_genome
 from pipeline.networks import NetworkSpec, find_network
 from pipeline.populations import Best

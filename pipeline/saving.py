@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import StoppedError, UserError
-from pipeline.progress import log, progress
+from pipeline.common.errors import StoppedError, UserError
+from pipeline.common.hdf5 import digest, read_attributes, read_tensors, write_tensors
+from pipeline.common.log import log, progress
 from pipeline.requeue import WARNING, queue_again, warnings
-from pipeline.tensors import digest, read_attributes, read_tensors, write_tensors
 from pipeline.training import Training
 
 

@@ -6,8 +6,10 @@
 """
 
 import math
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.common.settings import setting
 
 Augmentation = Literal["none", "crop", "crop-flip", "resized-crop-flip"]
 Schedule = Literal["milestones", "cosine", "constant"]
@@ -16,26 +18,22 @@ Precision = Literal["auto", "float32", "bfloat16"]
 Kernels = Literal["auto", "torch"]
 
 
-def _setting(help: str, **more: Any) -> Any:
-    return field(metadata={"help": help}, **more)
-
-
 @dataclass(frozen=True)
 class TrainingSettings:
     """One training with stochastic gradient descent."""
 
-    epochs: int = _setting("passes over the training images")
-    batch_size: int = _setting("images in a step; the last, incomplete batch of an epoch is dropped")
-    learning_rate: float = _setting("at the start of the schedule")
-    schedule: Schedule = _setting(
+    epochs: int = setting("passes over the training images")
+    batch_size: int = setting("images in a step; the last, incomplete batch of an epoch is dropped")
+    learning_rate: float = setting("at the start of the schedule")
+    schedule: Schedule = setting(
         "how the learning rate falls: by gamma at every milestone, along a half cosine to 0, or not at all",
         default="cosine",
     )
-    milestones: tuple[int, ...] = _setting("epochs after which the learning rate is multiplied by gamma", default=())
-    gamma: float = _setting("factor at a milestone", default=0.1)
-    momentum: float = _setting("of the gradient descent", default=0.9)
-    weight_decay: float = _setting("L2 penalty on every parameter", default=0.0)
-    augmentation: Augmentation = _setting("random changes to training images", default="none")
+    milestones: tuple[int, ...] = setting("epochs after which the learning rate is multiplied by gamma", default=())
+    gamma: float = setting("factor at a milestone", default=0.1)
+    momentum: float = setting("of the gradient descent", default=0.9)
+    weight_decay: float = setting("L2 penalty on every parameter", default=0.0)
+    augmentation: Augmentation = setting("random changes to training images", default="none")
 
     def rate_at(self, progress: float) -> float:
         """The learning rate after ``progress`` epochs (a fraction inside an epoch counts for the cosine only)."""
@@ -49,10 +47,10 @@ class TrainingSettings:
 class ExecutionSettings:
     """How a training runs where it runs. All of it can change the last digits of a result."""
 
-    device: Device = _setting("'auto' takes a GPU where there is one", default="auto")
-    precision: Precision = _setting("'auto' takes bfloat16 where the hardware computes in it", default="auto")
-    threads: int = _setting("CPU threads of one training", default=1)
-    kernels: Kernels = _setting(
+    device: Device = setting("'auto' takes a GPU where there is one", default="auto")
+    precision: Precision = setting("'auto' takes bfloat16 where the hardware computes in it", default="auto")
+    threads: int = setting("CPU threads of one training", default=1)
+    kernels: Kernels = setting(
         "for binary layers on the CPU: 'auto' compiles them where there is a C++ compiler, 'torch' takes torch's",
         default="auto",
     )
@@ -62,19 +60,10 @@ class ExecutionSettings:
 class EvolutionSettings:
     """How a search proposes genomes. Rates and selection are not in the paper; these are this project's choices."""
 
-    algorithm: Literal["evolution", "random"] = _setting(
-        "'random' is the baseline at equal budget", default="evolution"
-    )
-    population: int = _setting("genomes in a generation", default=32)
-    parents: int = _setting("how many of the best genomes so far may become parents", default=5)
-    crossover_rate: float = _setting("probability that a child has two parents, gene by gene", default=0.5)
-    mutation_rate: float = _setting("probability that a gene of a child is drawn anew", default=0.1)
-    max_flops: float | None = _setting("no genome above these operations for one image is proposed", default=None)
-    max_memory: float | None = _setting("no genome above these bytes of weights is proposed", default=None)
-
-
-def from_mapping(cls: type, mapping: dict[str, Any]) -> Any:
-    """An instance of a settings class from a configuration's section, keys of other classes left out."""
-    names = {f.name for f in fields(cls)}
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items() if key in names}
-    return cls(**values)
+    algorithm: Literal["evolution", "random"] = setting("'random' is the baseline at equal budget", default="evolution")
+    population: int = setting("genomes in a generation", default=32)
+    parents: int = setting("how many of the best genomes so far may become parents", default=5)
+    crossover_rate: float = setting("probability that a child has two parents, gene by gene", default=0.5)
+    mutation_rate: float = setting("probability that a gene of a child is drawn anew", default=0.1)
+    max_flops: float | None = setting("no genome above these operations for one image is proposed", default=None)
+    max_memory: float | None = setting("no genome above these bytes of weights is proposed", default=None)

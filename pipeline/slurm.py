@@ -14,8 +14,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.progress import log
+from pipeline.common.errors import UserError
+from pipeline.common.log import log
 
 #: Seconds for jobs to end: SLURM asks them to, waits (KillWait, 30 s on most clusters) and then kills them.
 PATIENCE = 300.0

@@ -14,9 +14,9 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from pipeline.errors import UserError
-from pipeline.files import read_csv, write_csv
-from pipeline.randomness import random_for
+from pipeline.common.errors import UserError
+from pipeline.common.files import read_csv, write_csv
+from pipeline.common.randomness import random_for
 
 COLUMNS = ("index", "label", "class")
 

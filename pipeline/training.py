@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim.sgd import sgd
 
+from pipeline.common.randomness import seed_for
 from pipeline.distributed import ALONE, World
 from pipeline.hardware import Execution, give_back_memory
 from pipeline.images import ImageSource
 from pipeline.memory import ran_out_of_memory
-from pipeline.randomness import seed_for
 from pipeline.settings import TrainingSettings
 
 

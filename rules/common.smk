@@ -11,8 +11,8 @@ sys.path.insert(0, workflow.basedir)
 
 from pipeline import METHOD_VERSION
 from pipeline.config import check_config, genome_of
-from pipeline.errors import UserError
-from pipeline.files import check_writable
+from pipeline.common.errors import UserError
+from pipeline.common.files import check_writable
 from pipeline.genome import format_genome
 from pipeline.hardware import gpu_is_used
 from pipeline.networks import architecture
@@ -20,7 +20,7 @@ from pipeline.partition import jobs_use_gpus
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
 from pipeline.status.plan import write_plan
 from pipeline.steps.figures import FIGURES
-from pipeline.steps.options import flags
+from pipeline.common.settings import flags
 from pipeline.steps.run import record_run, step_environment
 from snakemake.exceptions import WorkflowError
 

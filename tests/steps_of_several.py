@@ -7,13 +7,13 @@ import torch
 from sklearn.datasets import load_digits
 from torch import nn
 
+from pipeline.common.hdf5 import Arrays, write_tensors
 from pipeline.distributed import World, joined
 from pipeline.hardware import resolve
 from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
 from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.tensors import Arrays, write_tensors
 from pipeline.training import Training
 
 GENES = {"vgg_small": 6, "resnet18": 12}

@@ -3,8 +3,7 @@
 import shutil
 
 from pipeline.__main__ import main
-from pipeline.claims import claim
-from pipeline.files import write_text
+from pipeline.common.files import claim, write_text
 
 
 def test_what_another_process_completed_stays(tmp_path):

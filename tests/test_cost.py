@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import pipeline
+from pipeline.common.errors import UserError
 from pipeline.cost import layer_cost, network_cost, relative_flops, speedup
-from pipeline.errors import UserError
 from pipeline.networks import NETWORKS, NetworkSpec, uniform_genome
 
 IMAGES = {"vgg_small": {"size": 32, "classes": 10}, "resnet18": {"size": 224, "classes": 1000}}

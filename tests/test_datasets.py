@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.common.errors import UserError
 from pipeline.datasets import DATASETS, cifar10, expect_images, open_dataset
 from pipeline.datasets.decoding import decode
 from pipeline.datasets.sources import DamagedImageError
-from pipeline.errors import UserError
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

@@ -19,12 +19,12 @@ from test_training import SETTINGS, SPEC
 from workflow import ROOT, TINY, command, run, start, wait_for
 
 from pipeline.__main__ import main
+from pipeline.common.errors import UserError
+from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors
+from pipeline.common.processes import alive
 from pipeline.config import read_config
 from pipeline.distributed import ALONE, World
-from pipeline.errors import UserError
-from pipeline.lifeline import alive
 from pipeline.model import Network
-from pipeline.tensors import Arrays, read_attributes, read_tensors
 from pipeline.training import Training
 
 pytestmark = pytest.mark.slow

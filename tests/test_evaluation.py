@@ -14,9 +14,9 @@ from little_memory import STATUS, limit_memory
 from pipeline.__main__ import main
 from pipeline.archive import Archive, Evaluation, Timing
 from pipeline.candidates import Evaluator
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
+from pipeline.common.files import write_csv
 from pipeline.evaluation import Task, evaluate_all
-from pipeline.files import write_csv
 from pipeline.genome import format_genome
 from pipeline.memory import FEWEST_IMAGES
 from pipeline.networks import NetworkSpec

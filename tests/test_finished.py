@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import finished
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.finished import FinishedTraining
 from pipeline.times import TrainingTime, timing_table
 

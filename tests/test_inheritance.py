@@ -5,11 +5,11 @@ from dataclasses import asdict
 import pytest
 import torch
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
+from pipeline.common.hdf5 import write_tensors
 from pipeline.inheritance import check_supernet, inherit
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec, uniform_genome
-from pipeline.tensors import write_tensors
 
 SHAPES = {"vgg_small": (1 / 16, 1, 8), "resnet18": (1 / 8, 3, 32)}
 

@@ -14,8 +14,8 @@ from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms import functional as transforms
 
 from pipeline.__main__ import main
+from pipeline.common.errors import UserError
 from pipeline.crops import Box, centre_box, random_box, shrink_factor
-from pipeline.errors import UserError
 from pipeline.jpeg_images import JpegImages
 from pipeline.prepared import load_images, read_info
 

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 
 from pipeline import compilation, integer_products, kernels, library, winograd
 from pipeline.binarisation import BinaryConvolution, binarise_weight
+from pipeline.common.errors import UserError
 from pipeline.compilation import CompilationError
-from pipeline.errors import UserError
 from pipeline.fusion import binarise_and_convolve
 from pipeline.hardware import SOURCES, Execution, resolve, say_what_is_missing
 from pipeline.images import ImagesInMemory, Normalisation

@@ -8,11 +8,11 @@ import time
 
 from workflow import ROOT, wait_for
 
-from pipeline.lifeline import WORKFLOW_PID, alive
+from pipeline.common.processes import WORKFLOW_PID, alive
 
 #: A step of the real command line that would take hours.
 TRAINING = ["retrain", "--genome", "1,1,1,1,1,1", "--base-width", "0.0625", "--epochs", "100000", "--batch-size", "50"]
-WORKER = "from pipeline.lifeline import end_with_workflow; import time; end_with_workflow(); time.sleep(60)"
+WORKER = "from pipeline.common.processes import end_with_workflow; import time; end_with_workflow(); time.sleep(60)"
 
 
 def test_a_step_ends_with_its_workflow():
@@ -46,7 +46,7 @@ def test_a_training_saves_itself_and_ends_with_its_workflow(prepared, tmp_path):
 
 def test_a_step_run_by_hand_answers_to_nobody():
     environment = {name: value for name, value in os.environ.items() if name != WORKFLOW_PID}
-    program = "from pipeline.lifeline import end_with_workflow; end_with_workflow(); import threading; "
+    program = "from pipeline.common.processes import end_with_workflow; end_with_workflow(); import threading; "
     program += "print(threading.active_count())"
     done = subprocess.run(
         [sys.executable, "-c", program], env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True

@@ -8,7 +8,7 @@ from little_memory import STATUS
 from test_distributed import flags
 from workflow import ROOT, run
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.memory import FEWEST_IMAGES, enough_memory, micro_batches, ran_out_of_memory
 
 

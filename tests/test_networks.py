@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from pipeline.common.errors import UserError
 from pipeline.cost import network_cost
-from pipeline.errors import UserError
 from pipeline.genome import RATIOS, format_genome, parse_genome
 from pipeline.model import Network, initialise
 from pipeline.networks import NETWORKS, NetworkSpec, architecture, uniform_genome

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import progress
+from pipeline.common import log as progress
 from pipeline.overview import Overview
 
 START = """Building DAG of jobs...

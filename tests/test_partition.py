@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline import partition
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.hardware import gpu_is_used
 from pipeline.partition import jobs_use_gpus, read_gpus
 

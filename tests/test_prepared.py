@@ -17,12 +17,12 @@ from PIL import Image, ImageOps
 
 from pipeline import preparation, prepared
 from pipeline.__main__ import main
+from pipeline.common.errors import UserError
+from pipeline.common.hdf5 import write_tensors
 from pipeline.datasets import open_dataset
 from pipeline.datasets.image_folder import FileSplit
-from pipeline.errors import UserError
 from pipeline.prepared import load_images, read_info, read_labels
 from pipeline.splits import read_split
-from pipeline.tensors import write_tensors
 
 CPU = torch.device("cpu")
 

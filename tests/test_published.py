@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.common.errors import UserError
 from pipeline.cost import network_cost, speedup
-from pipeline.errors import UserError
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.published import FIGURE_1, LATER, TABLES, find_published, find_table
 

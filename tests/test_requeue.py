@@ -8,7 +8,7 @@ import pytest
 from test_saving import IDENTITY, stop_after
 from test_training import finish, same, start
 
-from pipeline.errors import StoppedError
+from pipeline.common.errors import StoppedError
 from pipeline.requeue import WARNING, on_warning, queue_again
 from pipeline.saving import SavedState, train
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.populations import Best
 from pipeline.proxy import PROXY, kendall_tau, proxy_points, proxy_sentence, proxy_table

@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_training import finish, same, start
 
-from pipeline.errors import StoppedError, UserError
+from pipeline.common.errors import StoppedError, UserError
 from pipeline.saving import SavedState, train
 from pipeline.training import Training
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.splits import draw, read_split, split_off, write_split
 
 CLASSES = ("cat", "dog", "eel")

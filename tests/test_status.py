@@ -20,8 +20,9 @@ import yaml
 from test_steps import CPU, NETWORK, call, evaluate, retrain, supernet
 from workflow import ROOT, TINY, command, kill_everything, start
 
-from pipeline import tensors
 from pipeline.__main__ import main
+from pipeline.common import hdf5 as tensors
+from pipeline.common.hdf5 import read_attributes
 from pipeline.config import check_config, read_config
 from pipeline.status.experiment import find_experiments
 from pipeline.status.facts import agree, expected_facts
@@ -32,7 +33,6 @@ from pipeline.status.reading import Candidate, Finished, Generation, Reading, Ro
 from pipeline.status.searches import best, planned_candidates, summarise_searches
 from pipeline.status.summary import summarise
 from pipeline.status.trainings import rows_seconds_left
-from pipeline.tensors import read_attributes
 
 CHANGES = {
     "experiment": "exp",

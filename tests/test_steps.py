@@ -12,8 +12,8 @@ import h5py
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.errors import StoppedError
-from pipeline.files import write_csv
+from pipeline.common.errors import StoppedError
+from pipeline.common.files import write_csv
 from pipeline.steps import STEPS
 from pipeline.training import Training
 

@@ -48,7 +48,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
 
 
 def is_worker(words: list[str]) -> bool:
-    return any("pipeline.workers" in word for word in words)
+    return any("pipeline.common.workers" in word for word in words)
 
 
 def is_step(*names: str) -> Callable[[list[str]], bool]:

@@ -11,8 +11,8 @@ import psutil
 import pytest
 from workflow import ROOT, wait_for
 
-from pipeline.errors import UserError
-from pipeline.workers import in_workers
+from pipeline.common.errors import UserError
+from pipeline.common.workers import in_workers
 
 
 class Counted:
@@ -101,7 +101,7 @@ def leave_a_trace(item):
 
 
 CALLER = """
-from pipeline.workers import in_workers
+from pipeline.common.workers import in_workers
 from test_workers import leave_a_trace
 list(in_workers(leave_a_trace, ["first", "second"], 2, ""))
 """

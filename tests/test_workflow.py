@@ -30,8 +30,8 @@ from workflow import (
 )
 
 from pipeline.__main__ import main
+from pipeline.common.hdf5 import read_attributes
 from pipeline.steps import run as run_step
-from pipeline.tensors import read_attributes
 
 pytestmark = pytest.mark.slow
 

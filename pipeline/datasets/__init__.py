@@ -13,9 +13,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
+from pipeline.common.errors import UserError
 from pipeline.datasets import cifar10, digits, image_folder
 from pipeline.datasets.sources import Dataset
-from pipeline.errors import UserError
 
 DATASETS: dict[str, ModuleType] = {module.NAME: module for module in (digits, cifar10, image_folder)}
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.common.errors import UserError
+from pipeline.common.files import replacing
+from pipeline.common.log import log
 from pipeline.datasets.sources import ArraySplit, Dataset
-from pipeline.errors import UserError
-from pipeline.files import replacing
-from pipeline.progress import log
 
 NAME = "cifar10"
 CHANNELS = 3

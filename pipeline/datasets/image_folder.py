@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline.common.errors import UserError
+from pipeline.common.log import log, progress
 from pipeline.datasets.decoding import decode
 from pipeline.datasets.sources import DamagedImageError, Dataset, Picture
-from pipeline.errors import UserError
-from pipeline.progress import log, progress
 
 NAME = "image_folder"
 CHANNELS = 3

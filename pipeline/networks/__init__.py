@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from types import ModuleType
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.genome import RATIOS, Genome, format_genome
 from pipeline.networks import resnet18, vgg_small
 from pipeline.networks.layers import Layer

@@ -12,7 +12,7 @@ disagree, and none but the last needs torch.
 
 from typing import Literal, NamedTuple
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 
 Kind = Literal["convolution", "batch_norm", "relu", "max_pool", "average_pool", "add", "linear"]
 

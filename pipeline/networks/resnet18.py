@@ -6,7 +6,7 @@ each block, between its two convolutions.
 
 from collections.abc import Sequence
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.networks.layers import Graph, Layer
 
 NAME = "resnet18"

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.status.facts import expected_facts
 from pipeline.status.files import MALFORMED, Files
 from pipeline.status.plan import NAME as PLAN

@@ -16,8 +16,9 @@ from dataclasses import asdict
 from typing import Any
 
 from pipeline import METHOD_VERSION
+from pipeline.common.settings import from_mapping
 from pipeline.networks import architecture
-from pipeline.settings import TrainingSettings, from_mapping
+from pipeline.settings import TrainingSettings
 
 #: Stands for a value that is not known beforehand.
 UNKNOWN = None

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
-from pipeline.files import read_csv
+from pipeline.common.errors import UserError
+from pipeline.common.files import read_csv
 
 #: What files of another shape than expected raise.
 MALFORMED = (UserError, OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
@@ -51,7 +51,7 @@ class Files:
 
     def attributes(self, path: Path) -> dict[str, Any]:
         """Of a file of tensors; none where it is not there or cannot be read."""
-        from pipeline.tensors import read_attributes
+        from pipeline.common.hdf5 import read_attributes
 
         try:
             return read_attributes(path) if path.exists() else {}

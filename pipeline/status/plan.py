@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from pipeline.errors import UserError
-from pipeline.files import write_text
+from pipeline.common.errors import UserError
+from pipeline.common.files import write_text
 
 NAME = "config.yaml"
 _HEADING = "# The configuration that the workflow last ran this experiment with.\n"

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.status.experiment import Experiment
 from pipeline.status.facts import training_settings
 from pipeline.status.files import MALFORMED, folders_in, modified, number, size
@@ -105,7 +105,7 @@ class TrainingFiles:
         self, path: Path, settings: Mapping[str, Any] | None, images: int | None, progress: Progress | None
     ) -> tuple[int | None, int | None, float | None]:
         """Steps done, of how many, and their pace, by a saved state or by the log, whichever is ahead."""
-        from pipeline.tensors import read_tensors
+        from pipeline.common.hdf5 import read_tensors
 
         logged = (progress.done, progress.total, progress.per_second) if progress else (None, None, None)
         attributes = self._files.attributes(path)

@@ -5,7 +5,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.lifeline import alive
+from pipeline.common.processes import alive
 from pipeline.status.files import MALFORMED
 from pipeline.status.reading import Run
 

@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _archive_folder(word: str) -> Path:
     """The folder of entries that is meant."""
     from pipeline.archive import archive_files
-    from pipeline.errors import UserError
+    from pipeline.common.errors import UserError
     from pipeline.status.experiment import find_experiments
 
     if next(archive_files(Path(word)), None):
@@ -136,7 +136,7 @@ def _selected(listing: "Listing", current: "Settings | None", arguments: argpars
 
 
 def _wanted(listing: "Listing", current: "Settings | None", word: str) -> list[str]:
-    from pipeline.errors import UserError
+    from pipeline.common.errors import UserError
 
     if word == "all":
         return [shared.digest for shared in listing.settings]
@@ -152,7 +152,7 @@ def _wanted(listing: "Listing", current: "Settings | None", word: str) -> list[s
 
 def _check_genes(genome: "Genome", listed: "Iterable[str]") -> None:
     """Raises UserError where a genome has fewer or more genes than all that are listed."""
-    from pipeline.errors import UserError
+    from pipeline.common.errors import UserError
     from pipeline.genome import parse_genome
 
     lengths = sorted({len(parse_genome(text)) for text in listed})
@@ -167,7 +167,7 @@ def _first(rows: "pandas.DataFrame", column: str, limit: int) -> "pandas.DataFra
 
 
 def _export(rows: "pandas.DataFrame", file: str) -> None:
-    from pipeline.files import replacing
+    from pipeline.common.files import replacing
 
     if file == "-":
         rows.to_csv(sys.stdout, index=False, lineterminator="\n")

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes top-1, top-5, loss and the network's shape for each."""
-    from pipeline.errors import UserError
+    from pipeline.common.errors import UserError
     from pipeline.hardware import resolve
     from pipeline.prepared import load_images, read_info
 
@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
 def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", execution: "Execution", output: Path) -> None:
     from dataclasses import asdict
 
-    from pipeline.errors import UserError
-    from pipeline.files import write_json
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import write_json
     from pipeline.inheritance import load_network
     from pipeline.memory import enough_memory
     from pipeline.training import score

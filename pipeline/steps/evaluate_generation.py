@@ -34,11 +34,13 @@ def run(arguments: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from pipeline import METHOD_VERSION
-    from pipeline.archive import Archive, digest_of
+    from pipeline.archive import Archive
     from pipeline.balance import balance, predicted_cost
-    from pipeline.errors import UserError
+    from pipeline.common.digests import digest_of
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import write_csv
+    from pipeline.common.hdf5 import read_attributes
     from pipeline.evaluation import Task, evaluate_all
-    from pipeline.files import write_csv
     from pipeline.hardware import resolve
     from pipeline.inheritance import check_supernet
     from pipeline.networks import architecture, uniform_genome
@@ -46,7 +48,6 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.prepared import read_info
     from pipeline.splits import read_split
     from pipeline.steps.options import network_for
-    from pipeline.tensors import read_attributes
 
     info = read_info(arguments.images, "train")
     spec = network_for(arguments, info, uniform_genome(arguments.network, 1))

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the figures; the same inputs give the same bytes."""
+    from pipeline.common.files import replacing
     from pipeline.figures import (
         accuracy_figure,
         channels_figure,
@@ -38,7 +39,6 @@ def run(arguments: argparse.Namespace) -> None:
         proxy_figure,
         render,
     )
-    from pipeline.files import replacing
     from pipeline.proxy import proxy_points
 
     rows = read_rows(arguments)
@@ -77,8 +77,8 @@ def read_curves(models: Sequence[str], histories: Sequence[Path], supernet: Path
 
 
 def _read_curve(history: Path) -> list[float]:
-    from pipeline.errors import UserError
-    from pipeline.files import read_csv
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import read_csv
 
     try:
         return [float(row["top1"]) for row in read_csv(history, _HISTORY)]

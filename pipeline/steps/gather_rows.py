@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes each genome once. One outside the search space is left out: the search could not have scored it."""
-    from pipeline.files import write_csv
+    from pipeline.common.files import write_csv
     from pipeline.networks import uniform_genome
     from pipeline.populations import POPULATION, population_row, read_best
     from pipeline.prepared import read_info

@@ -55,7 +55,7 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     Raises:
         UserError: a file is missing or damaged, a row has no evaluation, or a row names an unknown search.
     """
-    from pipeline.errors import UserError
+    from pipeline.common.errors import UserError
     from pipeline.results import collect_rows
 
     searches = read_searches(arguments)
@@ -81,8 +81,8 @@ def read_measurement(path: Path) -> "Measurement":
     Raises:
         UserError: the file is missing, or it is not what the step 'evaluate' writes.
     """
-    from pipeline.errors import UserError
-    from pipeline.files import read_json
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import read_json
     from pipeline.networks import NetworkSpec
     from pipeline.results import Measurement
 
@@ -127,8 +127,8 @@ def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
 
 
 def _read_history(path: Path) -> "list[list[Individual]]":
-    from pipeline.errors import UserError
-    from pipeline.files import read_csv
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import read_csv
     from pipeline.populations import read_individuals
 
     generations: dict[int, list[Individual]] = {}

@@ -3,13 +3,12 @@
 import argparse
 import shlex
 import types
-from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pipeline.claims import claim
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
+from pipeline.common.files import claim
 from pipeline.genome import Genome, parse_genome
 from pipeline.networks import NetworkSpec
 from pipeline.settings import ExecutionSettings
@@ -143,19 +142,3 @@ def claim_outputs(arguments: argparse.Namespace) -> None:
 def path(parser: "argparse._ActionsContainer", flag: str, help: str, **more: Any) -> None:
     """A required flag that takes a file."""
     parser.add_argument(flag, type=Path, help=help, **{"required": True, **more})
-
-
-def flags(cls: type, values: Mapping[str, Any]) -> str:
-    """The command-line flags that give a settings class these values; keys that it does not know are left out.
-
-    >>> flags(ExecutionSettings, {"device": "cpu", "threads": 2})
-    '--device cpu --threads 2'
-    """
-    words = []
-    for f in fields(cls):
-        value = values.get(f.name)
-        if value is None or value == []:
-            continue
-        listed = value if isinstance(value, list | tuple) else [value]
-        words += [f"--{f.name.replace('_', '-')}", *map(str, listed)]
-    return shlex.join(words)

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     import time
 
     from pipeline.calibration import calibrate
-    from pipeline.errors import UserError
+    from pipeline.common.errors import UserError
     from pipeline.planning import plan
 
     config = read_configuration(arguments)
@@ -64,10 +64,11 @@ def _probe(config: Mapping[str, Any], spec: "NetworkSpec") -> "Probe":
     from random import Random
 
     from pipeline.calibration import Probe
+    from pipeline.common.settings import from_mapping
     from pipeline.hardware import resolve
     from pipeline.networks import uniform_genome
     from pipeline.planning import search_space
-    from pipeline.settings import ExecutionSettings, TrainingSettings, from_mapping
+    from pipeline.settings import ExecutionSettings, TrainingSettings
 
     ratios, random = sorted(config["search"]["ratios"]), Random(0)
     space = search_space(config, spec)
@@ -90,11 +91,12 @@ def _look_at_images(
     from PIL import Image
 
     from pipeline.calibration import time_decoding
+    from pipeline.common.settings import from_mapping
     from pipeline.datasets import expect_images, resolve_storage
     from pipeline.datasets.sources import Picture
     from pipeline.networks import NetworkSpec, uniform_genome
     from pipeline.planning import Images
-    from pipeline.settings import TrainingSettings, from_mapping
+    from pipeline.settings import TrainingSettings
 
     dataset, split, network = config["dataset"], config["split"], config["network"]
     size, storage = dataset["image_size"], resolve_storage(dataset.get("storage", "auto"), dataset["image_size"])
@@ -138,8 +140,8 @@ def _look_at_images(
 
 def _given_counts(config: Mapping[str, Any], arguments: argparse.Namespace) -> tuple[int, int, int] | None:
     """Train images, test images and classes where they are known without the data set."""
+    from pipeline.common.errors import UserError
     from pipeline.datasets import expect_images
-    from pipeline.errors import UserError
 
     dataset = config["dataset"]
     known = _CIFAR10 if dataset["name"] == "cifar10" else None
@@ -185,8 +187,8 @@ def _print(config: Mapping[str, Any], found: "Plan", probe: "Probe", cores: int,
     import os
     import shutil
 
+    from pipeline.common.log import duration
     from pipeline.hardware import describe_machine
-    from pipeline.progress import duration
 
     execution = probe.execution
     machine = describe_machine(execution.device_type)

@@ -36,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prepares both files, or goes on preparing them."""
+    from pipeline.common.errors import UserError
+    from pipeline.common.log import log
+    from pipeline.common.provenance import versions
     from pipeline.datasets import open_dataset, resolve_storage
-    from pipeline.errors import UserError
     from pipeline.preparation import Preparation, prepare
-    from pipeline.progress import log
-    from pipeline.provenance import versions
     from pipeline.splits import split_off
 
     dataset = open_dataset(arguments.dataset, arguments.path)

@@ -29,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the population."""
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import write_csv
     from pipeline.cost import network_cost
-    from pipeline.errors import UserError
     from pipeline.evolution import SearchSpace, propose
-    from pipeline.files import write_csv
     from pipeline.genome import Genome
     from pipeline.networks import uniform_genome
     from pipeline.populations import POPULATION, check_genome, population_row, read_individuals

@@ -18,11 +18,11 @@ from types import FrameType
 from typing import Any
 
 from pipeline import slurm
-from pipeline.errors import UserError
-from pipeline.files import check_writable
+from pipeline.common.errors import UserError
+from pipeline.common.files import check_writable
+from pipeline.common.processes import WORKFLOW_PID, alive
 from pipeline.hardware import say_what_is_missing
 from pipeline.interruption import interrupt
-from pipeline.lifeline import WORKFLOW_PID, alive
 from pipeline.overview import Overview
 from pipeline.steps.options import add_overlays, read_configuration
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the best genome; of equals the cheaper one."""
-    from pipeline.errors import UserError
+    from pipeline.common.errors import UserError
     from pipeline.evolution import fitness, rank
     from pipeline.populations import (
         SCORES,

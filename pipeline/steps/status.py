@@ -327,7 +327,7 @@ def _about(seconds: float | None) -> str:
 
 
 def _duration(seconds: float) -> str:
-    from pipeline.progress import duration
+    from pipeline.common.log import duration
 
     return duration(seconds) if seconds < 2 * 86400 else f"{seconds / 86400:.1f} days"
 

@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the tables. All but those of time hold the same bytes whenever they are made from the same inputs."""
+    from pipeline.common.files import write_csv, write_text
     from pipeline.documents import proxy_markdown, results_latex, results_markdown, timing_markdown
-    from pipeline.files import write_csv, write_text
     from pipeline.proxy import PROXY, proxy_points, proxy_table
     from pipeline.results import RESULTS, results_table
     from pipeline.times import BALANCE, TIMING, balance_table, timing_table
@@ -67,8 +67,8 @@ def read_training_times(paths: Sequence[Path], model: str) -> "list[TrainingTime
 
 
 def _read_training_time(path: Path) -> "TrainingTime":
-    from pipeline.errors import UserError
-    from pipeline.files import read_json
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import read_json
     from pipeline.times import TrainingTime
 
     record = read_json(path)
@@ -89,8 +89,8 @@ def _read_training_time(path: Path) -> "TrainingTime":
 
 def read_candidate_times(paths: Sequence[Path]) -> "list[CandidateTime]":
     """What every candidate took, from search/SEARCH/timing.csv."""
-    from pipeline.errors import UserError
-    from pipeline.files import read_csv
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import read_csv
     from pipeline.genome import parse_genome
     from pipeline.populations import TIMINGS
     from pipeline.times import CandidateTime

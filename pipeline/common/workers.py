@@ -14,12 +14,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe, wait
 from typing import TypeVar
 
-from pipeline.errors import UserError
-from pipeline.lifeline import end_with
-from pipeline.startup import collect_rarely, leave
+from pipeline.common.errors import UserError
+from pipeline.common.processes import collect_rarely, end_with, leave
 
 #: What a worker runs, with a file descriptor and the process id of its parent.
-PROGRAM = "from pipeline.workers import serve; serve()"
+PROGRAM = "from pipeline.common.workers import serve; serve()"
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

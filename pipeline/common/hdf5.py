@@ -15,8 +15,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pipeline.errors import UserError
-from pipeline.files import replacing
+from pipeline.common.errors import UserError
+from pipeline.common.files import replacing
 
 _FORMAT = "binary-nas tensors 1"
 Arrays = dict[str, np.ndarray]

@@ -2,6 +2,10 @@
 
 Every artifact is written to a temporary name in its own folder, flushed to disk and renamed: whoever reads it, on
 this machine or over a network file system, sees all of it or nothing, whatever is killed in between.
+
+A step claims the outputs that it was called to write, so that a second writer reruns nothing. Snakemake compares times
+of files. A job that outlived a killed Snakemake writes what the next one's job is writing as well: whichever is complete
+first stays, since a newer time on the same content would rerun all that follows.
 """
 
 import csv
@@ -13,8 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.claims import taken, written
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 
 
 def check_writable(folder: Path) -> None:
@@ -116,3 +119,34 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
                 f"line {line} of {path} does not have {len(found)} cells", "delete it, and it is made again"
             )
     return rows
+
+
+_Stamp = tuple[int, int] | None
+
+
+_outputs: dict[Path, _Stamp] = {}
+
+
+def claim(outputs: Iterable[Path]) -> None:
+    """Notes the state of a step's outputs before it begins."""
+    _outputs.clear()
+    _outputs.update({path: _stamp(path) for path in outputs})
+
+
+def taken(path: Path) -> bool:
+    """Whether another process has completed this output since the step began."""
+    return path in _outputs and _stamp(path) not in (None, _outputs[path])
+
+
+def written(path: Path) -> None:
+    """Notes that this process has written ``path``, and may write it again."""
+    if path in _outputs:
+        _outputs[path] = _stamp(path)
+
+
+def _stamp(path: Path) -> _Stamp:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
