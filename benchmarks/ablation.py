@@ -34,9 +34,9 @@ import pipeline.training
 from benchmarks.timing import heading, interleave, ratio, steps_rate, table
 from benchmarks.training import ImagesOneByOne
 from benchmarks.workloads import engine_training, random_images, recipe
-from pipeline import integer_products, library, winograd
 from pipeline.binarisation import BinaryConvolution
 from pipeline.hardware import Execution, keep_freed_memory, resolve
+from pipeline.kernels import int8, library, winograd
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.settings import ExecutionSettings
 from pipeline.training import Training
@@ -44,7 +44,7 @@ from pipeline.training import Training
 #: Base width, image side and batch: the default experiment's, that of configs/cifar10-mini.yaml, and larger ones.
 SIZES = [(1 / 16, 8, 64), (1 / 8, 32, 64), (1 / 4, 32, 100), (1.0, 32, 100)]
 
-_NEVER = dict.fromkeys(integer_products.LEAST_MACS, float("inf"))
+_NEVER = dict.fromkeys(int8.LEAST_MACS, float("inf"))
 
 
 def main() -> None:
@@ -178,7 +178,7 @@ def _plain_products() -> AbstractContextManager[object]:
 
 @contextmanager
 def _floats() -> Iterator[None]:
-    with _plain_products(), patch.dict(integer_products.LEAST_MACS, _NEVER):
+    with _plain_products(), patch.dict(int8.LEAST_MACS, _NEVER):
         yield
 
 

@@ -20,8 +20,8 @@ from benchmarks.ablation import SIZES, torchs_operators
 from benchmarks.plain import PlainNetwork, plain_steps
 from benchmarks.timing import heading, interleave, steps_rate, table
 from benchmarks.workloads import engine_training, random_images, recipe
-from pipeline import library
 from pipeline.hardware import Execution, resolve
+from pipeline.kernels import library
 from pipeline.networks import NetworkSpec, uniform_genome
 from pipeline.settings import ExecutionSettings
 

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.timing import heading, interleave, ratio, table
-from pipeline import integer_products, library, winograd
 from pipeline.hardware import resolve
+from pipeline.kernels import int8, library, winograd
 from pipeline.settings import ExecutionSettings
 
 #: Input channels, output channels, side of the feature map: some layers at 1/8, 1/4 and 1 times the base width.
@@ -64,7 +64,7 @@ class _Layer:
         self._numbers, self._weight = self._bits.to(dtype), (self._signs * self._scale).to(dtype)
         self._gradient = _last(torch.randn(BATCH, outputs, side, side, generator=generator).to(dtype))
         convolution = nn.Conv2d(inputs, outputs, 3, 1, 1, bias=False)
-        self._integers = integer_products.worthwhile(self._bits.shape, convolution, dtype)
+        self._integers = int8.worthwhile(self._bits.shape, convolution, dtype)
 
     def rows(self, rounds: int, seconds: float) -> list[list[str]]:
         bits, signs, scale, gradient = self._bits, self._signs, self._scale, self._gradient
@@ -97,7 +97,7 @@ class _Layer:
 
     def _forward(self) -> Tensor:
         if self._integers:
-            return integer_products.convolution(self._bits, self._signs, self._scale, (1, 1), (1, 1), self._dtype)
+            return int8.convolution(self._bits, self._signs, self._scale, (1, 1), (1, 1), self._dtype)
         return F.conv2d(self._numbers, self._weight, None, 1, 1)
 
 

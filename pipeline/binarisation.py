@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline import integer_products
+from pipeline.kernels import int8
 from pipeline.strides import picked, skips_pixels
 
 
@@ -95,7 +95,7 @@ class _IntegerConvolution(torch.autograd.Function):
         scale = weight.abs().mean()
         ctx.save_for_backward(x, bits, signs, scale)
         ctx.shape = stride, padding
-        return integer_products.convolution(bits, signs, scale, stride, padding, dtype)
+        return int8.convolution(bits, signs, scale, stride, padding, dtype)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None, None, None]:
@@ -136,7 +136,7 @@ class BinaryConvolution(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of the binarised input, (N, O, H', W')."""
         dtype = self.result_type(x)
-        integers = integer_products.worthwhile(x.shape, self, dtype)
+        integers = int8.worthwhile(x.shape, self, dtype)
         stride = self.stride
         if skips_pixels(self):
             x, stride = picked(x, self), (1, 1)

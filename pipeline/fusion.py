@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from pipeline import integer_products, kernels, winograd
 from pipeline.binarisation import BinaryConvolution
+from pipeline.kernels import int8, normalise, winograd
 from pipeline.strides import picked, skips_pixels, spread
 
 
@@ -49,7 +49,7 @@ class _Chain(NamedTuple):
 def _chain(modules: Sequence[nn.Module], x: Tensor) -> _Chain | None:
     *before, convolution = modules
     norm = before.pop() if before else None
-    if not (kernels.accepts(x) and type(convolution) is BinaryConvolution and _fits(convolution, x)):
+    if not (normalise.accepts(x) and type(convolution) is BinaryConvolution and _fits(convolution, x)):
         return None
     learns = torch.is_grad_enabled()
     if norm is None:
@@ -93,14 +93,14 @@ class _Fused(torch.autograd.Function):
         height, width = (x.shape[2] // 2, x.shape[3] // 2) if chain.pool else x.shape[2:]
         shape = (*x.shape[:2], height, width)
         minimal = _is_minimal(shape, chain.convolution)
-        integers = not minimal and integer_products.worthwhile(shape, chain.convolution, x.dtype)
+        integers = not minimal and int8.worthwhile(shape, chain.convolution, x.dtype)
         wanted = {"bits": minimal or integers, "numbers": not minimal and (chain.learns or not integers)}
         made = (
-            kernels.binarise(x, **wanted)
+            normalise.binarise(x, **wanted)
             if chain.norm is None
-            else kernels.normalise_and_binarise(x, chain.norm, pool=chain.pool, **wanted)
+            else normalise.normalise_and_binarise(x, chain.norm, pool=chain.pool, **wanted)
         )
-        signs, ones, scale = kernels.binarise_weight(weight, x.dtype, signs=minimal or integers, numbers=not minimal)
+        signs, ones, scale = normalise.binarise_weight(weight, x.dtype, signs=minimal or integers, numbers=not minimal)
         ctx.minimal, ctx.convolution = minimal, chain.convolution
         ctx.geometry = chain.convolution.stride, chain.convolution.padding
         if skips_pixels(chain.convolution):
@@ -115,7 +115,7 @@ class _Fused(torch.autograd.Function):
             return F.conv2d(made.numbers, ones, None, stride, padding)
         if minimal:
             return winograd.convolution(made.bits, signs, scale, x.dtype)
-        return integer_products.convolution(made.bits, signs, scale, stride, padding, x.dtype)
+        return int8.convolution(made.bits, signs, scale, stride, padding, x.dtype)
 
     @staticmethod
     @once_differentiable
@@ -132,8 +132,8 @@ class _Fused(torch.autograd.Function):
             if skips_pixels(ctx.convolution):
                 of_bits = spread(of_bits, x.shape, ctx.convolution)
         if moments is None:
-            return kernels.passed(of_bits, x), None, None, of_weight.float(), None
-        of_x, of_gamma, of_beta = kernels.gradients(of_bits, x, winners, moments)
+            return normalise.passed(of_bits, x), None, None, of_weight.float(), None
+        of_x, of_gamma, of_beta = normalise.gradients(of_bits, x, winners, moments)
         return of_x, of_gamma, of_beta, of_weight.float(), None
 
 

@@ -9,17 +9,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import processor
 from pipeline.common.errors import UserError
+from pipeline.kernels import cpu
+from pipeline.kernels.build import SOURCES
 from pipeline.settings import ExecutionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import torch
-
-#: The sources of the compiled kernels. Here, since their modules import torch, which need not be paid to compile them.
-SOURCES = Path(__file__).with_name("cpp")
 
 
 @dataclass(frozen=True)
@@ -75,8 +73,8 @@ class Execution:
             self._choose_kernels()
 
     def _choose_kernels(self) -> None:
-        from pipeline import library
-        from pipeline.compilation import CompilationError
+        from pipeline.kernels import library
+        from pipeline.kernels.build import CompilationError
 
         if self.kernels != "compiled":
             library.unload()
@@ -135,9 +133,9 @@ def resolve(settings: ExecutionSettings, process: int | None = None) -> Executio
 
 
 def _has_kernels() -> bool:
-    from pipeline import compilation
+    from pipeline.kernels import build
 
-    return not _lacks_kernels(compilation.compiled)
+    return not _lacks_kernels(build.compiled)
 
 
 def say_what_is_missing(device: str, kernels: str) -> None:
@@ -147,15 +145,15 @@ def say_what_is_missing(device: str, kernels: str) -> None:
         device: of ``ExecutionSettings``.
         kernels: of ``ExecutionSettings``.
     """
-    from pipeline import compilation
+    from pipeline.kernels import build
 
     if kernels == "auto" and not gpu_is_used(device):
-        _lacks_kernels(compilation.check)
+        _lacks_kernels(build.check)
 
 
 def _lacks_kernels(attempt: "Callable[[Path], object]") -> bool:
     from pipeline.common.log import log
-    from pipeline.compilation import CompilationError
+    from pipeline.kernels.build import CompilationError
 
     try:
         attempt(SOURCES)
@@ -197,12 +195,7 @@ def _computes_bfloat16(device: str) -> bool:
         import torch
 
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return not processor.features().isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
-
-
-def multiplies_bytes() -> bool:
-    """Whether the CPU has instructions that multiply and add four pairs of bytes at once (VNNI)."""
-    return not processor.features().isdisjoint({"avx512_vnni", "avx_vnni"})
+    return not cpu.features().isdisjoint({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def describe_machine(device: str = "cpu") -> str:
@@ -211,7 +204,7 @@ def describe_machine(device: str = "cpu") -> str:
         import torch
 
         return torch.cuda.get_device_name()
-    return processor.name()
+    return cpu.name()
 
 
 def gpu_is_used(device: str) -> bool:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from pipeline import kernels, library
 from pipeline.common.randomness import seed_for
+from pipeline.kernels import library, normalise
 from pipeline.settings import Augmentation
 
 #: All images of a batch.
@@ -108,7 +108,7 @@ class ImagesInMemory:
 
     def _crops(self, indices: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         if self._pixels.device.type == "cpu" and indices.dtype == torch.int64 and library.loaded():
-            return kernels.crop(self._pixels, indices, rows, columns, _padding(self._size), self._table)
+            return normalise.crop(self._pixels, indices, rows, columns, _padding(self._size), self._table)
         return self._normalise(crop(self._pixels[indices], rows, columns))
 
     def _normalise(self, pixels: Tensor) -> Tensor:

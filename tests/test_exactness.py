@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.plain import BinaryConv2d, PlainNetwork, RoundActivation, SignWeight
-from pipeline import integer_products
 from pipeline.binarisation import BinaryConvolution, binarise_activation, binarise_weight
+from pipeline.kernels import int8
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
 
@@ -82,10 +82,10 @@ def test_a_binary_convolution_is_exact_in_every_layout_and_precision(precision, 
 @pytest.fixture
 def integers(monkeypatch):
     """Integers however small the product."""
-    if not integer_products.available():
+    if not int8.available():
         pytest.skip("this processor has no fast products of bytes (VNNI), or torch no operators for them")
     for name in ("LEAST_MACS", "LEAST_PIXELS"):
-        monkeypatch.setattr(integer_products, name, dict.fromkeys(integer_products.LEAST_MACS, 0.0))
+        monkeypatch.setattr(int8, name, dict.fromkeys(int8.LEAST_MACS, 0.0))
 
 
 SHAPES = {
@@ -106,7 +106,7 @@ def test_integers_round_once_and_give_the_gradients_of_floats(integers, channels
     values = torch.randn(4, channels[0], 9, 9, generator=generator)
     x = values.to(memory_format=torch.channels_last).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-        assert integer_products.worthwhile(x.shape, fast, torch.float32)
+        assert int8.worthwhile(x.shape, fast, torch.float32)
         output = fast(x)
     weight = fast.weight.detach()
     signs = torch.where(weight >= 0, 1.0, -1.0)
@@ -126,16 +126,16 @@ def test_integers_round_once_and_give_the_gradients_of_floats(integers, channels
 
 
 def test_small_products_stay_floats(integers, monkeypatch):
-    convolution, worthwhile = BinaryConvolution(8, 16, 3, padding=1, bias=False), integer_products.worthwhile
-    monkeypatch.setitem(integer_products.LEAST_MACS, torch.float32, 2 * 4 * 4 * 8 * 16 * 9 + 1)
+    convolution, worthwhile = BinaryConvolution(8, 16, 3, padding=1, bias=False), int8.worthwhile
+    monkeypatch.setitem(int8.LEAST_MACS, torch.float32, 2 * 4 * 4 * 8 * 16 * 9 + 1)
     assert not worthwhile((2, 8, 4, 4), convolution, torch.float32)
     assert worthwhile((3, 8, 4, 4), convolution, torch.float32)
     assert not worthwhile((2, 8, 4, 4), convolution, torch.float64)
 
 
 def test_products_with_few_pixels_for_many_weights_stay_floats(integers, monkeypatch):
-    convolution, worthwhile = BinaryConvolution(8, 16, 3, 2, 1, bias=False), integer_products.worthwhile
-    monkeypatch.setitem(integer_products.LEAST_PIXELS, torch.bfloat16, 2 * 2 * 2 + 1)
+    convolution, worthwhile = BinaryConvolution(8, 16, 3, 2, 1, bias=False), int8.worthwhile
+    monkeypatch.setitem(int8.LEAST_PIXELS, torch.bfloat16, 2 * 2 * 2 + 1)
     assert not worthwhile((2, 8, 4, 4), convolution, torch.bfloat16)
     assert worthwhile((3, 8, 4, 4), convolution, torch.bfloat16)
 

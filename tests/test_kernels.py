@@ -14,13 +14,13 @@ from conftest import CPU
 from torch import nn
 from torch.nn import functional as F
 
-from pipeline import compilation, integer_products, kernels, library, winograd
 from pipeline.binarisation import BinaryConvolution, binarise_weight
 from pipeline.common.errors import UserError
-from pipeline.compilation import CompilationError
 from pipeline.fusion import binarise_and_convolve
-from pipeline.hardware import SOURCES, Execution, resolve, say_what_is_missing
+from pipeline.hardware import Execution, resolve, say_what_is_missing
 from pipeline.images import ImagesInMemory, Normalisation
+from pipeline.kernels import build, int8, library, normalise, winograd
+from pipeline.kernels.build import SOURCES, CompilationError
 from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec
 from pipeline.settings import ExecutionSettings
@@ -98,7 +98,7 @@ def test_bits_moments_and_gradients_are_those_of_float64(compiled, threads, shap
     gradient = gradient.contiguous(memory_format=torch.channels_last)
     reference = Reference(x, norm, pool, gradient)
 
-    made = kernels.normalise_and_binarise(x, norm, pool=pool, bits=True, numbers=True)
+    made = normalise.normalise_and_binarise(x, norm, pool=pool, bits=True, numbers=True)
     assert torch.equal(made.bits.double(), reference.bits)
     assert torch.equal(made.numbers.double(), reference.bits)
     assert made.numbers.dtype == dtype
@@ -106,7 +106,7 @@ def test_bits_moments_and_gradients_are_those_of_float64(compiled, threads, shap
     assert torch.allclose(norm.running_var.double(), reference.norm.running_var, rtol=1e-5)
     assert norm.num_batches_tracked == 1
 
-    of_x, of_gamma, of_beta = kernels.gradients(gradient.clone(), made.x, made.winners, made.moments)
+    of_x, of_gamma, of_beta = normalise.gradients(gradient.clone(), made.x, made.winners, made.moments)
     assert distance(of_x, reference.x.grad) < BOUND[dtype]
     assert distance(of_gamma, reference.norm.weight.grad) < 1e-5
     assert distance(of_beta, reference.norm.bias.grad) < 1e-5
@@ -118,7 +118,7 @@ def test_a_pooling_prefers_the_first_of_equals_and_nan(compiled, dtype):
         [[[[1.0, 1.0, 0.0, 2.0], [1.0, 1.0, 2.0, 2.0]]], [[[3.0, 1.0, 5.0, 0.0], [float("nan")] + [1.0] * 3]]]
     )
     x = x.to(dtype).contiguous(memory_format=torch.channels_last)
-    made = kernels.normalise_and_binarise(x, batch_norm(1), pool=True, bits=True, numbers=False)
+    made = normalise.normalise_and_binarise(x, batch_norm(1), pool=True, bits=True, numbers=False)
     expected, indices = F.max_pool2d(x, 2, return_indices=True)
     assert torch.equal(made.x.nan_to_num(nan=-9), expected.nan_to_num(nan=-9))
     rows, columns = indices // 4, indices % 4
@@ -133,7 +133,7 @@ def test_evaluation_uses_the_running_moments_and_leaves_them(compiled):
     norm.running_var += 0.3
     norm.eval()
     before = {name: value.clone() for name, value in norm.state_dict().items()}
-    made = kernels.normalise_and_binarise(x, norm, pool=False, bits=True, numbers=False)
+    made = normalise.normalise_and_binarise(x, norm, pool=False, bits=True, numbers=False)
     assert torch.equal(made.bits.double(), Reference(x, norm, False).bits)
     assert made.numbers is None
     assert all(torch.equal(value, before[name]) for name, value in norm.state_dict().items())
@@ -144,7 +144,7 @@ def test_moments_keep_a_plain_mean_over_batches_where_momentum_is_none(compiled)
     ours.momentum = plain.momentum = None
     for seed in range(3):
         x = feature_map((6, 5, 4, 4), torch.float32, seed)
-        kernels.normalise_and_binarise(x, ours, pool=False, bits=True, numbers=False)
+        normalise.normalise_and_binarise(x, ours, pool=False, bits=True, numbers=False)
         plain(x)
     assert torch.allclose(ours.running_mean, plain.running_mean)
     assert torch.allclose(ours.running_var, plain.running_var)
@@ -157,13 +157,13 @@ def test_eq_1_alone_is_exact_on_every_border(compiled, threads, channels, dtype)
     values = torch.cat([edges, *(torch.nextafter(edges, edges + way) for way in (1, -1)), torch.randn(997).to(dtype)])
     x = values[: len(values) // channels // 4 * channels * 4].reshape(4, channels, -1, 1)
     x = x.contiguous(memory_format=torch.channels_last)
-    made = kernels.binarise(x, bits=True, numbers=True)
+    made = normalise.binarise(x, bits=True, numbers=True)
     assert torch.equal(made.bits, (x > 0.5).to(torch.uint8))
     assert torch.equal(made.numbers, (x > 0.5).to(dtype))
     gradient = torch.full_like(x, -3.0)
     gradient[0, 0, 0, 0] = float("nan")
     expected = torch.where((x >= 0) & (x <= 1), gradient, 0.0)
-    assert torch.equal(kernels.passed(gradient, x).nan_to_num(nan=9), expected.nan_to_num(nan=9))
+    assert torch.equal(normalise.passed(gradient, x).nan_to_num(nan=9), expected.nan_to_num(nan=9))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -171,13 +171,13 @@ def test_eq_1_alone_is_exact_on_every_border(compiled, threads, channels, dtype)
 def test_weights_are_binarised_as_torch_does(compiled, threads, shape, dtype):
     weight = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     weight.view(-1)[0] = 0.0
-    signs, numbers, mean = kernels.binarise_weight(weight, dtype, signs=True, numbers=True)
+    signs, numbers, mean = normalise.binarise_weight(weight, dtype, signs=True, numbers=True)
     expected = torch.where(weight >= 0, 1, -1)
     assert torch.equal(signs, expected.to(torch.int8))
     assert mean.item() == pytest.approx(weight.double().abs().mean().item(), rel=1e-7)
     assert torch.equal(numbers, (expected * mean).to(dtype))
     assert numbers.float().allclose(binarise_weight(weight, dtype).float(), rtol=2**-7)
-    assert kernels.binarise_weight(weight, dtype, signs=False, numbers=False)[:2] == (None, None)
+    assert normalise.binarise_weight(weight, dtype, signs=False, numbers=False)[:2] == (None, None)
 
 
 @pytest.mark.parametrize("augmentation", ["none", "crop", "crop-flip"])
@@ -208,11 +208,11 @@ def fixed_scales(network: nn.Module) -> None:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_is_fused_is_what_its_modules_do(compiled, monkeypatch, precision, products):
     """From convolution to convolution: the output, its running moments and every gradient."""
-    if products == "integers" and not integer_products.available():
+    if products == "integers" and not int8.available():
         pytest.skip("this processor has no fast products of bytes (VNNI), or torch no operators for them")
     for name in ("LEAST_MACS", "LEAST_PIXELS"):
         least = 0.0 if products == "integers" else float("inf")
-        monkeypatch.setattr(integer_products, name, dict.fromkeys(integer_products.LEAST_MACS, least))
+        monkeypatch.setattr(int8, name, dict.fromkeys(int8.LEAST_MACS, least))
     if products != "winograd":
         monkeypatch.setattr(winograd, "worthwhile", lambda *_: False)
     dtype = getattr(torch, precision)
@@ -521,7 +521,7 @@ def test_a_compiler_that_fails_is_asked_once_a_day(fresh, tmp_path, monkeypatch,
 
 def test_a_compiler_that_hangs_is_ended_with_all_that_it_started(fresh, tmp_path, monkeypatch):
     compiler(tmp_path, monkeypatch, f"sleep 1000 & echo $! > {tmp_path}/child; wait")
-    monkeypatch.setattr(compilation, "_PATIENCE", 0.5)
+    monkeypatch.setattr(build, "_PATIENCE", 0.5)
     assert settle() == settle() == "torch"
     assert (tmp_path / "asked").read_text() == "asked\n"
     [failure] = fresh.glob("*.failed")
@@ -552,7 +552,7 @@ def test_half_a_library_is_compiled_again(compiled, fresh, size):
 
 def test_a_library_that_the_system_does_not_take_is_said(compiled, fresh, monkeypatch):
     """Where it was said that compiled kernels are used, their scores are not mixed with others."""
-    monkeypatch.setattr(compilation, "_compile", lambda *_: b"not a library")
+    monkeypatch.setattr(build, "_compile", lambda *_: b"not a library")
     with pytest.raises(UserError, match="cannot be loaded.*set execution.kernels to torch"):
         resolve(ExecutionSettings("cpu", "float32", 1)).apply()
 
@@ -571,6 +571,6 @@ def test_what_is_stored_says_which_kernels_made_it(compiled):
 
 
 def test_every_kind_of_processor_has_a_library_of_its_own(compiled, fresh, monkeypatch):
-    first = compilation.compiled(SOURCES)
-    monkeypatch.setattr(compilation.processor, "kind", lambda: "another one")
-    assert compilation.compiled(SOURCES) != first
+    first = build.compiled(SOURCES)
+    monkeypatch.setattr(build.processor, "kind", lambda: "another one")
+    assert build.compiled(SOURCES) != first

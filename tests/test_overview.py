@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.common import log as progress
+from pipeline.common import log
 from pipeline.overview import Overview
 
 START = """Building DAG of jobs...
@@ -35,7 +35,7 @@ Exiting because a job execution failed.
 
 @pytest.fixture
 def said(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "FIRST_LINE", 0.0)
+    monkeypatch.setattr(log, "FIRST_LINE", 0.0)
 
     def read(text: str, code: int) -> str:
         overview = Overview("mine")

@@ -10,7 +10,7 @@ from workflow import ROOT
 
 PROGRAM = """
 import atexit, sys
-from pipeline.startup import leave
+from pipeline.common.processes import leave
 atexit.register(lambda: print("handler"))
 print("output")
 print("complaint", file=sys.stderr)
@@ -38,7 +38,7 @@ def test_a_step_ends_with_its_code_at_work_and_by_hand(at_work):
 
 @pytest.mark.parametrize(("output", "code"), [(">&-", 0), ("> /dev/full", 120)])
 def test_output_that_cannot_be_written_is_no_trace(output, code):
-    program = "from pipeline.startup import leave; import sys; sys.stdout and print(1); leave(0)"
+    program = "from pipeline.common.processes import leave; import sys; sys.stdout and print(1); leave(0)"
     shell = f"{sys.executable} -c '{program}' {output}"
     environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # what is printed waits to be flushed
     done = subprocess.run(shell, shell=True, capture_output=True, text=True, cwd=ROOT, env=environment)

@@ -21,7 +21,7 @@ from test_steps import CPU, NETWORK, call, evaluate, retrain, supernet
 from workflow import ROOT, TINY, command, kill_everything, start
 
 from pipeline.__main__ import main
-from pipeline.common import hdf5 as tensors
+from pipeline.common import hdf5
 from pipeline.common.hdf5 import read_attributes
 from pipeline.config import check_config, read_config
 from pipeline.status.experiment import find_experiments
@@ -220,7 +220,7 @@ def test_a_saved_state_that_goes_while_it_is_read(folder, monkeypatch):
     state = folder / "retrain" / "uniform-1x" / "seed_1" / "weights.state.h5"
     state.parent.mkdir(parents=True, exist_ok=True)
     state.write_bytes(b"")
-    monkeypatch.setattr(tensors, "read_attributes", read)
+    monkeypatch.setattr(hdf5, "read_attributes", read)
     found = summary(folder)
     assert not state.exists() and not [problem for problem in found.problems if "state" in problem]
 

@@ -10,10 +10,10 @@ from conftest import CPU
 from torch import nn
 from torch.nn import functional as F
 
-from pipeline import library
 from pipeline.binarisation import BinaryConvolution, binarise_activation, binarise_weight
-from pipeline.compilation import CompilationError
 from pipeline.fusion import binarise_and_convolve
+from pipeline.kernels import library
+from pipeline.kernels.build import CompilationError
 from pipeline.strides import Convolution
 
 #: (input channels, output channels, stride, height, width)

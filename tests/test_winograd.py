@@ -14,9 +14,8 @@ from little_memory import limit_memory
 from torch import nn
 from torch.nn import functional as F
 
-from pipeline import library, winograd
-from pipeline.compilation import CompilationError
-from pipeline.hardware import SOURCES
+from pipeline.kernels import library, winograd
+from pipeline.kernels.build import SOURCES, CompilationError
 
 #: (N, C, O, H, W): odd sizes, whose last tiles are cut; channels that fill no register, or several blocks of them.
 SHAPES = [

@@ -3,9 +3,9 @@
 Every artifact is written to a temporary name in its own folder, flushed to disk and renamed: whoever reads it, on
 this machine or over a network file system, sees all of it or nothing, whatever is killed in between.
 
-A step claims the outputs that it was called to write, so that a second writer reruns nothing. Snakemake compares times
-of files. A job that outlived a killed Snakemake writes what the next one's job is writing as well: whichever is complete
-first stays, since a newer time on the same content would rerun all that follows.
+A step claims the outputs that it was called to write, so that a second writer reruns nothing: Snakemake compares times
+of files. A job that outlived a killed Snakemake writes what the next one's job is writing as well: whichever is
+complete first stays, since a newer time on the same content would rerun all that follows.
 """
 
 import csv

@@ -3,7 +3,7 @@
 Winograd's transformations of {0, 1} and of ±1 are small integers, so that nothing of a forward product is rounded
 before its sum is multiplied by the scale: it is exact, in bytes where the processor multiplies them fast. Both
 gradients are rounded once more than a plain product of the same type rounds: sums of up to four of them, to that type
-(A. Lavin, S. Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016; ``cpp/winograd.cpp``).
+(A. Lavin, S. Gray, *Fast Algorithms for Convolutional Neural Networks*, CVPR 2016; ``cpp/training/winograd.cpp``).
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from pipeline import library
-from pipeline.library import TYPES, address, feature_map
+from pipeline.kernels import library
+from pipeline.kernels.library import TYPES, address, feature_map
 
 #: Channels, the fewer of input and output, from which it is faster than plain convolutions.
 LEAST_CHANNELS = 16

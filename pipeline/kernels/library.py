@@ -1,12 +1,12 @@
-"""The library compiled from ``cpp/``: loading it, and calling its functions with tensors."""
+"""The library compiled from ``cpp/training/``: loading it, and calling its functions with tensors."""
 
 import ctypes
 
 import torch
 from torch import Tensor
 
-from pipeline import compilation
-from pipeline.hardware import SOURCES
+from pipeline.kernels import build
+from pipeline.kernels.build import SOURCES
 
 #: Types of numbers for which there are functions, and how these are called.
 TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
@@ -38,7 +38,7 @@ def load() -> None:
     """
     global _library
     if _library is None:
-        loading = compilation.load(compilation.compiled(SOURCES))
+        loading = build.load(build.compiled(SOURCES))
         for name, arguments in _ARGUMENTS.items():
             getattr(loading, name).argtypes = arguments
         _library = loading

@@ -1,7 +1,7 @@
-"""The compiled kernels of ``cpp/kernels.cpp``: pooling, batch norm and binarisation between two convolutions.
+"""Compiled pooling, batch norm and binarisation between two convolutions (``cpp/training/normalise.cpp``).
 
-They exist after :func:`pipeline.library.load`, take float32 and bfloat16 tensors on the CPU whose channels lie last in
-memory, and run on as many threads as torch.
+They exist after :func:`pipeline.kernels.library.load`, take float32 and bfloat16 tensors on the CPU whose channels lie
+last in memory, and run on as many threads as torch.
 """
 
 from typing import NamedTuple
@@ -9,8 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from pipeline import library
-from pipeline.library import TYPES, address, feature_map
+from pipeline.kernels import library
+from pipeline.kernels.library import TYPES, address, feature_map
 
 
 def accepts(x: Tensor) -> bool:
@@ -142,39 +142,3 @@ def binarise_weight(
         *(address(weight), weight.numel(), address(as_signs), address(as_numbers), address(mean)),
     )
     return as_signs, as_numbers, mean
-
-
-def crop(pixels: Tensor, indices: Tensor, rows: Tensor, columns: Tensor, padding: int, table: Tensor) -> Tensor:
-    """Crops of some images, (B, S, S, C), every byte replaced by what ``table`` says.
-
-    Args:
-        pixels: (N, S, S, C) bytes on the CPU, without gaps.
-        indices: (B,) of the images, int64, from 0 on.
-        rows, columns: (B, S), int64, that the crop takes, counted from the corner of the padding.
-        padding: pixels of black around an image.
-        table: (C, 256), float32.
-
-    Raises:
-        IndexError: there is no such image.
-    """
-    _, side, _, channels = pixels.shape
-    crops = torch.empty(len(indices), side, side, channels, dtype=torch.float32)
-    indices, rows, columns = (tensor.contiguous() for tensor in (indices, rows, columns))
-    beyond = library.call(
-        "crop_images",
-        *(
-            address(pixels),
-            len(pixels),
-            side,
-            channels,
-            padding,
-            address(indices),
-            len(indices),
-            address(rows),
-            address(columns),
-        ),
-        *(address(table), address(crops)),
-    )
-    if beyond:
-        raise IndexError(f"of {len(pixels)} images, others are asked for")
-    return crops

@@ -12,13 +12,17 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline import processor
 from pipeline.common.log import log
+from pipeline.kernels import cpu
 
 _FLAGS = ("-std=gnu++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
 _PATIENCE = 300.0
 #: Seconds for which a failure is remembered.
 _DAY = 86400.0
+
+_CPP = Path(__file__).with_name("cpp")
+#: The sources of the training kernels. Here, since their modules import torch, which need not be paid to compile them.
+SOURCES = _CPP / "training"
 
 
 class CompilationError(Exception):
@@ -62,9 +66,14 @@ def check(sources: Path) -> None:
 
 def _place(sources: Path) -> tuple[Path, str]:
     """The folder of what is compiled, and what stands for these sources, the flags and the processor."""
-    texts = [file.read_bytes() for file in sorted(sources.iterdir()) if file.suffix in (".cpp", ".h")]
+    texts = [
+        file.read_bytes()
+        for part in (_CPP / "common", sources)
+        for file in sorted(part.iterdir())
+        if file.suffix in (".cpp", ".h")
+    ]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
-    return folder, _digest(*texts, *_FLAGS, processor.kind())
+    return folder, _digest(*texts, *_FLAGS, cpu.kind())
 
 
 def load(library: Path) -> ctypes.CDLL:

@@ -1,4 +1,4 @@
-"""What the processor is called and what it can do, as Linux tells it."""
+"""The processor: what it is called and what it can do, as Linux tells it."""
 
 import platform
 
@@ -25,3 +25,8 @@ def _info(field: str) -> str:
             return next((line.split(":", 1)[1].strip() for line in file if line.startswith(field)), "")
     except OSError:
         return ""
+
+
+def multiplies_bytes() -> bool:
+    """Whether the CPU has instructions that multiply and add four pairs of bytes at once (VNNI)."""
+    return not features().isdisjoint({"avx512_vnni", "avx_vnni"})

@@ -16,10 +16,10 @@
 //
 // Feature maps lie as (N, H, W, C), filters as (O, 3, 3, C), C without gaps.
 
-#include "memory.h"
+#include "../common/memory.h"
 #include "products.h"
 #include "tiles.h"
-#include "vectors.h"
+#include "../common/vectors.h"
 
 #include <algorithm>
 #include <omp.h>

@@ -1,7 +1,7 @@
 // Products of matrices with the instructions that a processor has for numbers, bfloat16 and bytes.
 #pragma once
 
-#include "vectors.h"
+#include "../common/vectors.h"
 
 #include <type_traits>
 #ifdef __x86_64__

@@ -12,7 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from pipeline.hardware import multiplies_bytes
+from pipeline.kernels.cpu import multiplies_bytes
 
 #: Multiply-accumulates of a batch from which integers are faster than the result's type. Preparing them takes some more
 #: calls of torch than floats do, about 0.1 ms, in which float32 gets less far than bfloat16.

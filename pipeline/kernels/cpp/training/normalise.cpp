@@ -1,10 +1,10 @@
 // What a step does besides convolutions, in as few passes over memory as there can be: max-pooling, batch norm and Eq. 1
-// of the paper between two convolutions, forward and backward, for float32 and bfloat16; and the crops of images.
+// of the paper between two convolutions, forward and backward, for float32 and bfloat16.
 //
 // Feature maps lie as torch's channels_last: (N, H, W, C), C without gaps. Sums are float32 inside a block of rows and
 // double beyond.
 
-#include "vectors.h"
+#include "../common/vectors.h"
 
 #include <algorithm>
 #include <cmath>
@@ -309,30 +309,6 @@ void binarise_weight(const float *weight, int64_t count, std::int8_t *signs, T *
     }
 }
 
-// Crops of images that lie as (N, S, S, C) bytes, through a table of what each byte of each channel becomes. Rows and
-// columns, (B, S), count from the corner of the padding, which is black. Not zero, and nothing done, where there is no such
-// image.
-int crop(const std::uint8_t *pixels, int64_t images, int64_t side, int64_t channels, int64_t padding,
-         const int64_t *indices, int64_t count, const int64_t *rows, const int64_t *columns, const float *table, float *out,
-         int threads) {
-    for (int64_t i = 0; i < count; ++i)
-        if (indices[i] < 0 || indices[i] >= images) return 1;
-#pragma omp parallel for schedule(static) num_threads(threads)
-    for (int64_t line = 0; line < count * side; ++line) {
-        int64_t image = line / side, row = rows[line] - padding;
-        const std::uint8_t *source = pixels + (indices[image] * side + row) * side * channels;
-        bool outside = row < 0 || row >= side;
-        for (int64_t x = 0; x < side; ++x) {
-            int64_t column = columns[image * side + x] - padding;
-            bool black = outside || column < 0 || column >= side;
-            float *pixel = out + (line * side + x) * channels;
-            for (int64_t c = 0; c < channels; ++c)
-                pixel[c] = table[256 * c + (black ? 0 : source[column * channels + c])];
-        }
-    }
-    return 0;
-}
-
 } // namespace
 
 // What Python calls. All return 0 but where something is wrong.
@@ -368,10 +344,4 @@ int crop(const std::uint8_t *pixels, int64_t images, int64_t side, int64_t chann
 extern "C" {
 FOR_TYPE(float32, float)
 FOR_TYPE(bfloat16, Half)
-
-int crop_images(const std::uint8_t *pixels, int64_t images, int64_t side, int64_t channels, int64_t padding,
-                const int64_t *indices, int64_t count, const int64_t *rows, const int64_t *columns, const float *table,
-                float *out, int threads) {
-    return crop(pixels, images, side, channels, padding, indices, count, rows, columns, table, out, threads);
-}
 }
