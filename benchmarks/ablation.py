@@ -34,10 +34,10 @@ import pipeline.training
 from benchmarks.timing import heading, interleave, ratio, steps_rate, table
 from benchmarks.training import ImagesOneByOne
 from benchmarks.workloads import engine_training, random_images, recipe
-from pipeline.binarisation import BinaryConvolution
 from pipeline.hardware import Execution, keep_freed_memory, resolve
 from pipeline.kernels import int8, library, winograd
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.binary.convolution import BinaryConvolution
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.settings import ExecutionSettings
 from pipeline.training import Training
 

@@ -29,11 +29,11 @@ from pipeline.common.errors import UserError
 from pipeline.common.randomness import seed_for
 from pipeline.common.settings import from_mapping
 from pipeline.config import ROOT, read_config
-from pipeline.genome import Genome, format_genome, parse_genome
 from pipeline.hardware import Execution, describe_machine, resolve
 from pipeline.images import ImageSource
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.genome import Genome, format_genome, parse_genome
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.prepared import load_images, read_info
 from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.training import Training, score

@@ -25,10 +25,10 @@ from benchmarks.workloads import engine_training, random_images
 from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping
 from pipeline.config import ROOT, read_config
-from pipeline.genome import Genome, format_genome
 from pipeline.hardware import Execution, resolve
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.genome import Genome, format_genome
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.settings import ExecutionSettings, TrainingSettings
 
 EPOCH = 50_000
@@ -241,7 +241,7 @@ def _project(per_image: Mapping[Genome, float], base_width: float) -> None:
     """Prints what the paper's search would take, every candidate at the mean over random genomes."""
     from random import Random
 
-    from pipeline.genome import RATIOS
+    from pipeline.networks.genome import RATIOS
     from pipeline.planning import Timed, fit, workload
 
     def work(genome: Genome) -> Any:

@@ -21,11 +21,11 @@ from benchmarks.timing import exponent, table
 from pipeline.archive import Archive, Evaluation, Timing
 from pipeline.common.files import write_csv
 from pipeline.evolution import Individual, SearchSpace, propose
-from pipeline.genome import RATIOS, format_genome
 from pipeline.hardware import describe_machine, resolve
 from pipeline.images import ImagesInMemory, Normalisation
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.genome import RATIOS, format_genome
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.populations import SCORES, read_individuals
 from pipeline.prepared import ImagesInfo, load_images, write_images
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings

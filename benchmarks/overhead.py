@@ -22,7 +22,7 @@ from benchmarks.timing import heading, interleave, steps_rate, table
 from benchmarks.workloads import engine_training, random_images, recipe
 from pipeline.hardware import Execution, resolve
 from pipeline.kernels import library
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.settings import ExecutionSettings
 
 _FEWEST = 2

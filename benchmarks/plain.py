@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.hardware import Execution
-from pipeline.networks import NetworkSpec
-from pipeline.networks.layers import Layer
+from pipeline.networks.graph import Layer
+from pipeline.networks.spec import NetworkSpec
 
 
 class SignWeight(torch.autograd.Function):

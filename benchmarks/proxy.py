@@ -20,11 +20,11 @@ from scipy.stats import kendalltau
 from pipeline.__main__ import main as step
 from pipeline.common.settings import from_mapping
 from pipeline.config import ROOT, read_config
-from pipeline.genome import Genome
 from pipeline.hardware import describe_machine, resolve
 from pipeline.images import ImageSource
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.genome import Genome
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.prepared import load_images, read_info
 from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.splits import draw

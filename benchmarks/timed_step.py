@@ -42,7 +42,7 @@ def _prepare(task: Task) -> Evaluator:
     """In place of ``Task.prepare``: the first thing that a process does which is not starting."""
     import torch  # noqa: F401
 
-    import pipeline.model
+    import pipeline.networks.module
     import pipeline.prepared
     import pipeline.training
 

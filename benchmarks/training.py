@@ -35,7 +35,7 @@ from benchmarks.plain import PlainNetwork
 from benchmarks.timing import heading, interleave, peak_flops, ratio, steps_rate, table, training_flops
 from benchmarks.workloads import DECAY, MOMENTS, MOMENTUM, RATE, engine_training, random_images, recipe
 from pipeline.hardware import Execution, resolve
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.settings import ExecutionSettings
 
 PEERS = Path(__file__).parent / "peers"

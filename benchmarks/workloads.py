@@ -5,8 +5,8 @@ from torch import Tensor
 
 from pipeline.hardware import Execution
 from pipeline.images import ImagesInMemory, Normalisation
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec
 from pipeline.settings import TrainingSettings
 from pipeline.training import Training
 

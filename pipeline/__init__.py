@@ -1,9 +1,15 @@
-"""Searching for accurate binary neural networks, and proving what was found.
+"""Searching for accurate binary neural networks, and testing what was found.
 
-The inner layer knows the method and no files: :mod:`pipeline.networks`, :mod:`pipeline.genome`,
-:mod:`pipeline.cost`, :mod:`pipeline.evolution`, :mod:`pipeline.binarisation`, :mod:`pipeline.model` and
-:mod:`pipeline.training`. The outer layer reads inputs, calls the inner one and writes outputs: :mod:`pipeline.steps`,
-one module for each step, behind the command line ``python -m pipeline``.
+Each room imports only rooms below it, from the front door down:
+
+- :mod:`pipeline.steps`: the command line, one thin module for each rule or command; arguments in, files out.
+- :mod:`pipeline.workflow`: how it runs: configuration, layout of files, launch, locks, SLURM, status, forecast.
+- :mod:`pipeline.report`: what came out: rows, verdicts, tables, figures.
+- :mod:`pipeline.search`: which genomes: space, fitness, algorithms, candidates and their archive.
+- :mod:`pipeline.training` (one training) and :mod:`pipeline.export` (what leaves), which do not know each other.
+- :mod:`pipeline.networks` (what is searched) and :mod:`pipeline.data` (from images to batches), likewise.
+- :mod:`pipeline.kernels`: compiled code.
+- :mod:`pipeline.common`: the ground.
 """
 
 __version__ = "0.1.0"

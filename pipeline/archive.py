@@ -18,7 +18,7 @@ from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
 from pipeline.common.files import read_json, write_json
 from pipeline.common.log import log
-from pipeline.genome import Genome, format_genome, parse_genome
+from pipeline.networks.genome import Genome, format_genome, parse_genome
 
 Status = Literal["ok", "diverged", "failed"]
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.archive import archive_files, read_entry, read_timing
 from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
-from pipeline.cost import network_cost
 from pipeline.evolution import fitness
-from pipeline.genome import Genome, format_genome, parse_genome
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.cost import network_cost
+from pipeline.networks.genome import Genome, format_genome, parse_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 
 if TYPE_CHECKING:
     import pandas

@@ -7,7 +7,7 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from pipeline.networks import NetworkSpec
+from pipeline.networks.spec import NetworkSpec
 
 #: MACs that take as long as what a training step costs however small the network is, for one image.
 OVERHEAD_MACS = 1e6

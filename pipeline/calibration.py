@@ -20,7 +20,7 @@ from typing import NamedTuple
 from pipeline.common.hdf5 import Arrays
 from pipeline.common.workers import in_workers
 from pipeline.hardware import Execution
-from pipeline.networks import NetworkSpec
+from pipeline.networks.spec import NetworkSpec
 from pipeline.planning import Calibration, Timed, fit, workload
 from pipeline.settings import TrainingSettings
 
@@ -108,7 +108,7 @@ def _measure(probe: Probe, asked: float) -> _Report:
     import torch
 
     from pipeline.images import ImagesInMemory, Normalisation
-    from pipeline.model import Network, initialise
+    from pipeline.networks.module import Network, initialise
     from pipeline.training import Training, score
 
     probe.execution.apply()

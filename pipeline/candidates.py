@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from pipeline.archive import Evaluation, Timing
 from pipeline.common.randomness import seed_for
-from pipeline.genome import Genome, format_genome
-from pipeline.networks import NetworkSpec
+from pipeline.networks.genome import Genome, format_genome
+from pipeline.networks.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from pipeline.hardware import Execution
     from pipeline.images import ImageSource
-    from pipeline.model import Network
+    from pipeline.networks.module import Network
     from pipeline.settings import TrainingSettings
 
 
@@ -48,7 +48,7 @@ class Evaluator:
             micro_batch: most images to compute at once while it learns; None for whole batches.
         """
         from pipeline.hardware import describe_machine
-        from pipeline.model import Network
+        from pipeline.networks.module import Network
         from pipeline.training import DivergedError, Training, recalibrate, score
 
         started = time.perf_counter()

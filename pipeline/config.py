@@ -19,10 +19,11 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from pipeline.common.errors import UserError
-from pipeline.cost import network_cost
 from pipeline.datasets import DATASETS, expect_images, resolve_storage
-from pipeline.genome import Genome, check_ratios, format_genome
-from pipeline.networks import NetworkSpec, find_network, uniform_genome
+from pipeline.networks.architectures import find_architecture
+from pipeline.networks.cost import network_cost
+from pipeline.networks.genome import Genome, check_ratios, format_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.published import find_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -290,7 +291,7 @@ def _spec(config: Mapping[str, Any]) -> NetworkSpec:
 
 
 def _check_genomes(config: Mapping[str, Any]) -> None:
-    find_network(config["network"]["name"])
+    find_architecture(config["network"]["name"])
     spec = _spec(config)
     for model, row in config["models"].items():
         if ("genome" in row) == ("search" in row):

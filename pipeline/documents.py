@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.common.log import duration
-from pipeline.genome import format_genome
 from pipeline.grid import Grid, latex, markdown, wrap
+from pipeline.networks.genome import format_genome
 from pipeline.proxy import ProxyPoint, proxy_sentence
 from pipeline.published import LATER, find_table
 from pipeline.results import Row, pareto_front, results_table

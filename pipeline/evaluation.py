@@ -12,15 +12,15 @@ from pipeline.common.errors import UserError
 from pipeline.common.log import log, progress
 from pipeline.common.randomness import seed_for
 from pipeline.common.workers import in_workers
-from pipeline.genome import Genome, format_genome
 from pipeline.hardware import Execution, give_back_memory
 from pipeline.memory import enough_memory, in_one_line, micro_batches, ran_out_of_memory
-from pipeline.networks import NetworkSpec
+from pipeline.networks.genome import Genome, format_genome
+from pipeline.networks.spec import NetworkSpec
 from pipeline.requeue import on_warning, queue_again
 from pipeline.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from pipeline.model import Network
+    from pipeline.networks.module import Network
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Task:
         """Loads images and weights. Done once in each worker."""
         import torch
 
-        from pipeline.inheritance import inherit
-        from pipeline.model import initialise
+        from pipeline.networks.module import initialise
+        from pipeline.networks.weights import inherit
         from pipeline.prepared import load_images
 
         def start(network: "Network", seed: int) -> None:

@@ -16,7 +16,7 @@ from random import Random
 from typing import Literal, NamedTuple
 
 from pipeline.common.randomness import random_for
-from pipeline.genome import RATIOS, Genome
+from pipeline.networks.genome import RATIOS, Genome
 from pipeline.settings import EvolutionSettings
 
 #: Draws of one child before the space is searched systematically for an unseen genome.

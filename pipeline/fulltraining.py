@@ -19,8 +19,8 @@ from pipeline.distributed import World, joined, local_rank
 from pipeline.finished import FinishedTraining
 from pipeline.hardware import Execution, describe_machine, resolve
 from pipeline.memory import enough_memory
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec, architecture
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec, architecture
 from pipeline.prepared import load_images, read_info
 from pipeline.saving import SavedState, train
 from pipeline.settings import ExecutionSettings, TrainingSettings

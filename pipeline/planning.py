@@ -18,10 +18,10 @@ import numpy as np
 from pipeline.balance import balance, predicted_cost
 from pipeline.common.settings import from_mapping
 from pipeline.config import genome_of
-from pipeline.cost import network_cost
 from pipeline.evolution import Individual, SearchSpace, propose
-from pipeline.genome import Genome
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.cost import network_cost
+from pipeline.networks.genome import Genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.settings import EvolutionSettings, TrainingSettings
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.

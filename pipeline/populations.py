@@ -8,10 +8,10 @@ from typing import Any, get_args
 from pipeline.archive import Evaluation, Status, Timing
 from pipeline.common.errors import UserError
 from pipeline.common.files import read_csv, read_json, write_csv, write_json
-from pipeline.cost import network_cost, relative_flops
 from pipeline.evolution import Individual, Origin
-from pipeline.genome import Genome, check_ratios, format_genome, parse_genome
-from pipeline.networks import NetworkSpec
+from pipeline.networks.cost import network_cost, relative_flops
+from pipeline.networks.genome import Genome, check_ratios, format_genome, parse_genome
+from pipeline.networks.spec import NetworkSpec
 
 POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_bytes")
 EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason", "micro_batch")

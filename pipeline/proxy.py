@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from pipeline.genome import Genome, format_genome
+from pipeline.networks.genome import Genome, format_genome
 from pipeline.results import Interval, Row, interval_cells
 
 #: Fewer points than these have no rank correlation worth a number.

@@ -10,8 +10,8 @@ Nothing here was measured by this software, and nothing measured by it depends o
 from dataclasses import dataclass
 
 from pipeline.common.errors import UserError
-from pipeline.genome import Genome
-from pipeline.networks import uniform_genome
+from pipeline.networks.genome import Genome
+from pipeline.networks.spec import uniform_genome
 
 PAPER = "Shen et al., Searching for Accurate Binary Neural Architectures, ICCV Workshops 2019"
 

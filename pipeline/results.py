@@ -17,9 +17,10 @@ from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
 
 from pipeline.common.errors import UserError
-from pipeline.cost import Cost, network_cost, speedup
-from pipeline.genome import format_genome
-from pipeline.networks import NetworkSpec, find_network
+from pipeline.networks.architectures import find_architecture
+from pipeline.networks.cost import Cost, network_cost, speedup
+from pipeline.networks.genome import format_genome
+from pipeline.networks.spec import NetworkSpec
 from pipeline.populations import Best
 from pipeline.published import PublishedRow, PublishedTable, find_table
 
@@ -142,8 +143,8 @@ def _row(model: str, search: Search | None, measured: list[Measurement], table: 
     if table is not None:
         if spec.network != table.network:
             raise UserError(
-                f"{table.title} is about {find_network(table.network).TITLE}, row '{model}' is "
-                f"{find_network(spec.network).TITLE}",
+                f"{table.title} is about {find_architecture(table.network).TITLE}, row '{model}' is "
+                f"{find_architecture(spec.network).TITLE}",
                 "choose the other table, or none",
             )
         wanted = (spec.genome, spec.binary)

@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import Any
 
 from pipeline.balance import longest_over_mean
-from pipeline.genome import Genome
+from pipeline.networks.genome import Genome
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pipeline.genome import format_genome
+from pipeline.networks.genome import format_genome
 from pipeline.results import Row
 
 

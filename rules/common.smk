@@ -13,9 +13,9 @@ from pipeline import METHOD_VERSION
 from pipeline.config import check_config, genome_of
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
-from pipeline.genome import format_genome
+from pipeline.networks.genome import format_genome
 from pipeline.hardware import gpu_is_used
-from pipeline.networks import architecture
+from pipeline.networks.spec import architecture
 from pipeline.partition import jobs_use_gpus
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
 from pipeline.status.plan import write_plan

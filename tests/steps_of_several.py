@@ -11,8 +11,8 @@ from pipeline.common.hdf5 import Arrays, write_tensors
 from pipeline.distributed import World, joined
 from pipeline.hardware import resolve
 from pipeline.images import ImagesInMemory, Normalisation
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec
 from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.training import Training
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.balance import balance, predicted_cost
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 
 
 @given(st.lists(st.floats(0.1, 100), max_size=40), st.integers(1, 9))

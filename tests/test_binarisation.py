@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pipeline.binarisation import BinaryConvolution, binarise_activation, binarise_weight
+from pipeline.networks.binary.binarisers.dorefa import binarise_activation, binarise_weight
+from pipeline.networks.binary.convolution import BinaryConvolution
 
 UPSTREAM = 3.0
 

@@ -9,8 +9,9 @@ import pytest
 
 import pipeline
 from pipeline.common.errors import UserError
-from pipeline.cost import layer_cost, network_cost, relative_flops, speedup
-from pipeline.networks import NETWORKS, NetworkSpec, uniform_genome
+from pipeline.networks.architectures import ARCHITECTURES
+from pipeline.networks.cost import layer_cost, network_cost, relative_flops, speedup
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 
 IMAGES = {"vgg_small": {"size": 32, "classes": 10}, "resnet18": {"size": 224, "classes": 1000}}
 VGG_A, VGG_B = (0.5, 2, 1, 1, 1, 0.5), (2, 2, 4, 2, 4, 0.5)
@@ -79,7 +80,7 @@ def test_each_operation_of_the_smallest_published_network():
 
 
 @pytest.mark.parametrize("binary", [True, False])
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ARCHITECTURES)
 def test_the_layers_add_up_and_conventions_differ_by_other_operations_only(network, binary):
     spec = spec_of(network, binary=binary)
     cost = network_cost(spec)
@@ -96,7 +97,7 @@ def test_a_line_of_the_account_can_be_displayed():
     assert (line.name, line.kind, line.shape) == ("stem_conv", "convolution", "3x224x224 -> 64x112x112")
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ARCHITECTURES)
 def test_the_unit_of_the_fitness_is_the_uniform_1x_binary_network(network):
     unit = network_cost(spec_of(network)).flops
     for spec in (spec_of(network), spec_of(network, 3), spec_of(network, binary=False)):
@@ -108,7 +109,7 @@ def test_unknown_convention():
         network_cost(spec_of("vgg_small"), "table3")
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ARCHITECTURES)
 def test_a_genome_costs_less_than_a_millisecond(network):
     genome = uniform_genome(network, 2)
     # A new spec each time: it remembers its layers. The fastest of the repeats is what a busy machine disturbs least.
@@ -117,6 +118,6 @@ def test_a_genome_costs_less_than_a_millisecond(network):
 
 
 def test_counting_needs_no_torch():
-    code = "import sys, pipeline.cost; sys.exit('torch' in sys.modules)"
+    code = "import sys, pipeline.networks.cost; sys.exit('torch' in sys.modules)"
     root = Path(pipeline.__file__).parents[1]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0

@@ -24,7 +24,7 @@ from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors
 from pipeline.common.processes import alive
 from pipeline.config import read_config
 from pipeline.distributed import ALONE, World
-from pipeline.model import Network
+from pipeline.networks.module import Network
 from pipeline.training import Training
 
 pytestmark = pytest.mark.slow

@@ -17,9 +17,9 @@ from pipeline.candidates import Evaluator
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_csv
 from pipeline.evaluation import Task, evaluate_all
-from pipeline.genome import format_genome
 from pipeline.memory import FEWEST_IMAGES
-from pipeline.networks import NetworkSpec
+from pipeline.networks.genome import format_genome
+from pipeline.networks.spec import NetworkSpec
 from pipeline.populations import EVALUATIONS, evaluation_row, read_evaluations
 from pipeline.prepared import read_info
 from pipeline.settings import TrainingSettings

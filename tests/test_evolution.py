@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evolution import Individual, SearchSpace, fitness, propose, rank
-from pipeline.genome import RATIOS
+from pipeline.networks.genome import RATIOS
 from pipeline.settings import EvolutionSettings
 
 algorithms = st.sampled_from(["evolution", "random"])

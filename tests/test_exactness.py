@@ -14,10 +14,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from benchmarks.plain import BinaryConv2d, PlainNetwork, RoundActivation, SignWeight
-from pipeline.binarisation import BinaryConvolution, binarise_activation, binarise_weight
 from pipeline.kernels import int8
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec
+from pipeline.networks.binary.binarisers.dorefa import binarise_activation, binarise_weight
+from pipeline.networks.binary.convolution import BinaryConvolution
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec
 
 #: Of sums of float64 numbers in another order, through all layers and back, relative to the whole tensor.
 BOUND = 1e-9

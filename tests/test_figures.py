@@ -18,7 +18,7 @@ from pipeline.figures import (
     proxy_figure,
     render,
 )
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.proxy import ProxyPoint
 from pipeline.published import find_published
 from pipeline.results import Interval, Row, Search

@@ -7,9 +7,9 @@ import torch
 
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import write_tensors
-from pipeline.inheritance import check_supernet, inherit
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.networks.weights import check_supernet, inherit
 
 SHAPES = {"vgg_small": (1 / 16, 1, 8), "resnet18": (1 / 8, 3, 32)}
 

@@ -14,15 +14,16 @@ from conftest import CPU
 from torch import nn
 from torch.nn import functional as F
 
-from pipeline.binarisation import BinaryConvolution, binarise_weight
 from pipeline.common.errors import UserError
-from pipeline.fusion import binarise_and_convolve
 from pipeline.hardware import Execution, resolve, say_what_is_missing
 from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.kernels import build, int8, library, normalise, winograd
 from pipeline.kernels.build import SOURCES, CompilationError
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec
+from pipeline.networks.binary.binarisers.dorefa import binarise_weight
+from pipeline.networks.binary.convolution import BinaryConvolution
+from pipeline.networks.binary.fused import binarise_and_convolve
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec
 from pipeline.settings import ExecutionSettings
 from pipeline.training import recalibrate, score
 

@@ -10,10 +10,11 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from pipeline.common.errors import UserError
-from pipeline.cost import network_cost
-from pipeline.genome import RATIOS, format_genome, parse_genome
-from pipeline.model import Network, initialise
-from pipeline.networks import NETWORKS, NetworkSpec, architecture, uniform_genome
+from pipeline.networks.architectures import ARCHITECTURES
+from pipeline.networks.cost import network_cost
+from pipeline.networks.genome import RATIOS, format_genome, parse_genome
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec, architecture, uniform_genome
 
 VGG_A = (0.5, 2, 1, 1, 1, 0.5)
 RES_A, RES_B = (2, 4, 2, 2, 2, 4, 4, 4, 4, 4, 4, 4), (3, 4, 4, 3, 1, 4, 4, 4, 3, 3, 3, 3)
@@ -60,7 +61,7 @@ RES_A_WEIGHTS = [
         (NetworkSpec("vgg_small", VGG_A), VGG_A_WEIGHTS),
         (NetworkSpec("resnet18", RES_A, size=224, classes=1000), RES_A_WEIGHTS),
     ],
-    ids=NETWORKS,
+    ids=ARCHITECTURES,
 )
 def test_shapes_of_the_published_networks(spec, expected):
     layers = [layer for layer in spec.layers if layer.weights]
@@ -158,10 +159,10 @@ def test_computes_what_the_paper_describes(plain, spec, binary):
 
 
 def genomes(network):
-    return st.tuples(*[st.sampled_from(RATIOS)] * len(NETWORKS[network].GENES))
+    return st.tuples(*[st.sampled_from(RATIOS)] * len(ARCHITECTURES[network].GENES))
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ARCHITECTURES)
 @settings(max_examples=10, deadline=None, derandomize=True, database=None)
 @given(data=st.data())
 def test_macs_and_weights_agree_with_torch(network, data):
@@ -196,7 +197,7 @@ def test_names_of_the_tensors():
     assert set(Network(NetworkSpec("vgg_small", (0.25,) * 6)).state_dict()) == names
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ARCHITECTURES)
 def test_both_precisions_have_the_same_tensors(network):
     spec = NetworkSpec(network, uniform_genome(network, 0.25), size=64)
     binary, full = (Network(replace(spec, binary=binary)) for binary in (True, False))
@@ -205,7 +206,7 @@ def test_both_precisions_have_the_same_tensors(network):
     }
 
 
-@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("network", ARCHITECTURES)
 def test_he_initialisation(network):
     first, second = (Network(NetworkSpec(network, uniform_genome(network, 1), 0.5, size=32)) for _ in range(2))
     for model in (first, second):
@@ -245,9 +246,9 @@ def test_a_genome_survives_its_text(genome):
 
 
 def test_the_architecture_is_that_of_the_listed_layers(monkeypatch):
-    before = {name: architecture(name) for name in NETWORKS}
+    before = {name: architecture(name) for name in ARCHITECTURES}
     assert len(set(before.values())) == len(before)
-    module = NETWORKS["vgg_small"]
+    module = ARCHITECTURES["vgg_small"]
     original = module.layers
 
     def pooled_later(*widths, **more):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from workflow import ROOT, TINY, planned
 
 from pipeline.config import read_config
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.planning import Calibration, Images, Job, StepTime, Timed, fit, plan, schedule, workload
 
 DIGITS = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), 0.0625, 1, 8)

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.common.errors import UserError
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.populations import Best
 from pipeline.proxy import PROXY, kendall_tau, proxy_points, proxy_sentence, proxy_table
 from pipeline.results import RESULTS, Interval, Measurement, Row, Search, collect_rows, pareto_front, results_table

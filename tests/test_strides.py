@@ -10,11 +10,11 @@ from conftest import CPU
 from torch import nn
 from torch.nn import functional as F
 
-from pipeline.binarisation import BinaryConvolution, binarise_activation, binarise_weight
-from pipeline.fusion import binarise_and_convolve
 from pipeline.kernels import library
 from pipeline.kernels.build import CompilationError
-from pipeline.strides import Convolution
+from pipeline.networks.binary.binarisers.dorefa import binarise_activation, binarise_weight
+from pipeline.networks.binary.convolution import BinaryConvolution, Convolution
+from pipeline.networks.binary.fused import binarise_and_convolve
 
 #: (input channels, output channels, stride, height, width)
 CASES = [(8, 24, 2, 16, 16), (4, 8, 2, 7, 5), (24, 16, 2, 8, 8), (3, 5, 3, 10, 8), (6, 4, (2, 1), 6, 6)]
@@ -81,8 +81,8 @@ def test_narrow_networks_live_on_several_threads(kind, precision, kernels):
 def _train(kind: str, precision: str, kernels: str) -> None:
     """A narrow ResNet-18, whose shortcuts skip pixels."""
     from pipeline.hardware import Execution
-    from pipeline.model import Network
-    from pipeline.networks import NetworkSpec
+    from pipeline.networks.module import Network
+    from pipeline.networks.spec import NetworkSpec
 
     execution = Execution("cpu", precision, 2, kernels="torch")
     execution.apply()

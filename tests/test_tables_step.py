@@ -9,10 +9,10 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.common.files import write_csv, write_json
-from pipeline.cost import relative_flops
 from pipeline.evolution import fitness
-from pipeline.genome import format_genome
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.cost import relative_flops
+from pipeline.networks.genome import format_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.populations import SCORES, TIMINGS, Best, write_best
 from pipeline.steps.tables import OUTPUTS
 

@@ -9,8 +9,8 @@ from conftest import CPU
 
 from pipeline.distributed import World
 from pipeline.hardware import Execution
-from pipeline.model import Network, initialise
-from pipeline.networks import NetworkSpec
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec
 from pipeline.settings import TrainingSettings
 from pipeline.training import DivergedError, Training, recalibrate, score
 

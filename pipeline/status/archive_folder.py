@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.archive import Entry, archive_files, archive_key, read_entry, read_timing
 from pipeline.common.errors import UserError
-from pipeline.genome import Genome
+from pipeline.networks.genome import Genome
 from pipeline.status.facts import current_facts
 from pipeline.status.reading import Finished
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline import METHOD_VERSION
 from pipeline.common.settings import from_mapping
-from pipeline.networks import architecture
+from pipeline.networks.spec import architecture
 from pipeline.settings import TrainingSettings
 
 #: Stands for a value that is not known beforehand.

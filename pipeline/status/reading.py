@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.genome import Genome
+from pipeline.networks.genome import Genome
 
 
 class Finished(NamedTuple):

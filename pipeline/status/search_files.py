@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.genome import parse_genome
+from pipeline.networks.genome import parse_genome
 from pipeline.populations import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed
 from pipeline.status.archive_folder import ArchiveFolder
 from pipeline.status.experiment import Experiment

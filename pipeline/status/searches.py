@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.evolution import Individual, fitness, rank
-from pipeline.genome import Genome
+from pipeline.networks.genome import Genome
 from pipeline.status.pace import pace
 from pipeline.status.reading import Finished, Search
 

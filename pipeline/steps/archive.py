@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas
 
     from pipeline.archive_table import Listing, Settings
-    from pipeline.genome import Genome
+    from pipeline.networks.genome import Genome
 
 #: Lines of the list, and damaged entries that are named, unless more are asked for.
 _LINES = 40
@@ -113,7 +113,7 @@ def _current(listing: "Listing", folder: Path) -> "Settings | None":
 def _selected(listing: "Listing", current: "Settings | None", arguments: argparse.Namespace) -> "pandas.DataFrame":
     """The rows that were asked for, in order, with their costs."""
     from pipeline.archive_table import with_costs
-    from pipeline.genome import format_genome
+    from pipeline.networks.genome import format_genome
 
     rows = listing.rows
     if arguments.genome is not None:
@@ -153,7 +153,7 @@ def _wanted(listing: "Listing", current: "Settings | None", word: str) -> list[s
 def _check_genes(genome: "Genome", listed: "Iterable[str]") -> None:
     """Raises UserError where a genome has fewer or more genes than all that are listed."""
     from pipeline.common.errors import UserError
-    from pipeline.genome import parse_genome
+    from pipeline.networks.genome import parse_genome
 
     lengths = sorted({len(parse_genome(text)) for text in listed})
     if lengths and len(genome) not in lengths:

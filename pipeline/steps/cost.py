@@ -21,10 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the account and the totals."""
-    from pipeline.cost import BINARY_MAC, layer_cost, network_cost, speedup
-    from pipeline.networks import NetworkSpec, find_network, uniform_genome
+    from pipeline.networks.architectures import find_architecture
+    from pipeline.networks.cost import BINARY_MAC, layer_cost, network_cost, speedup
+    from pipeline.networks.spec import NetworkSpec, uniform_genome
 
-    module = find_network(arguments.network)
+    module = find_architecture(arguments.network)
     chosen = arguments.genome or (1.0,)
     spec = NetworkSpec(
         arguments.network,

@@ -45,8 +45,8 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
 
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_json
-    from pipeline.inheritance import load_network
     from pipeline.memory import enough_memory
+    from pipeline.networks.weights import load_network
     from pipeline.training import score
 
     network = load_network(weights)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from pipeline.genome import RATIOS
+from pipeline.networks.genome import RATIOS
 from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.steps.options import add_execution, add_network, add_settings, output, path, read_settings
 
@@ -42,8 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.hdf5 import read_attributes
     from pipeline.evaluation import Task, evaluate_all
     from pipeline.hardware import resolve
-    from pipeline.inheritance import check_supernet
-    from pipeline.networks import architecture, uniform_genome
+    from pipeline.networks.spec import architecture, uniform_genome
+    from pipeline.networks.weights import check_supernet
     from pipeline.populations import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
     from pipeline.prepared import read_info
     from pipeline.splits import read_split

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.genome import RATIOS
+from pipeline.networks.genome import RATIOS
 from pipeline.steps.options import add_network, genome, network_for, output, path
 
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes each genome once. One outside the search space is left out: the search could not have scored it."""
     from pipeline.common.files import write_csv
-    from pipeline.networks import uniform_genome
+    from pipeline.networks.spec import uniform_genome
     from pipeline.populations import POPULATION, population_row, read_best
     from pipeline.prepared import read_info
 

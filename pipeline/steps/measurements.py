@@ -10,7 +10,7 @@ from pipeline.steps.options import path
 
 if TYPE_CHECKING:
     from pipeline.evolution import Individual
-    from pipeline.genome import Genome
+    from pipeline.networks.genome import Genome
     from pipeline.results import Measurement, Row, Search
 
 _ALGORITHMS = ("evolution", "random")
@@ -83,7 +83,7 @@ def read_measurement(path: Path) -> "Measurement":
     """
     from pipeline.common.errors import UserError
     from pipeline.common.files import read_json
-    from pipeline.networks import NetworkSpec
+    from pipeline.networks.spec import NetworkSpec
     from pipeline.results import Measurement
 
     record = read_json(path)
@@ -116,7 +116,7 @@ def read_generations(paths: Sequence[Path]) -> "dict[str, list[list[Individual]]
 
 def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
     """What genomes scored as candidates, in a search or as rows of the table."""
-    from pipeline.genome import parse_genome
+    from pipeline.networks.genome import parse_genome
     from pipeline.populations import read_evaluations
 
     generations = read_generations(arguments.scores)

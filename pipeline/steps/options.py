@@ -9,8 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import claim
-from pipeline.genome import Genome, parse_genome
-from pipeline.networks import NetworkSpec
+from pipeline.networks.genome import Genome, parse_genome
+from pipeline.networks.spec import NetworkSpec
 from pipeline.settings import ExecutionSettings
 
 #: The default of a parser that names the flags declared by ``output``.

@@ -15,7 +15,7 @@ from pipeline.steps.options import add_configuration, read_configuration
 if TYPE_CHECKING:
     from pipeline.calibration import Probe
     from pipeline.datasets.sources import Picture, Split
-    from pipeline.networks import NetworkSpec
+    from pipeline.networks.spec import NetworkSpec
     from pipeline.planning import Images, Plan
 
 #: Images of CIFAR-10, which need not be here to be counted.
@@ -66,7 +66,7 @@ def _probe(config: Mapping[str, Any], spec: "NetworkSpec") -> "Probe":
     from pipeline.calibration import Probe
     from pipeline.common.settings import from_mapping
     from pipeline.hardware import resolve
-    from pipeline.networks import uniform_genome
+    from pipeline.networks.spec import uniform_genome
     from pipeline.planning import search_space
     from pipeline.settings import ExecutionSettings, TrainingSettings
 
@@ -94,7 +94,7 @@ def _look_at_images(
     from pipeline.common.settings import from_mapping
     from pipeline.datasets import expect_images, resolve_storage
     from pipeline.datasets.sources import Picture
-    from pipeline.networks import NetworkSpec, uniform_genome
+    from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.planning import Images
     from pipeline.settings import TrainingSettings
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.genome import RATIOS
+from pipeline.networks.genome import RATIOS
 from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.steps.options import (
     add_execution,
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the supernet."""
     from pipeline.fulltraining import Outputs, Recipe, train_network
-    from pipeline.networks import uniform_genome
+    from pipeline.networks.spec import uniform_genome
     from pipeline.prepared import read_info
     from pipeline.splits import read_split
     from pipeline.steps.options import network_for

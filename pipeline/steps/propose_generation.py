@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.genome import RATIOS
+from pipeline.networks.genome import RATIOS
 from pipeline.settings import EvolutionSettings
 from pipeline.steps.options import add_network, add_settings, network_for, output, path, read_settings
 
@@ -31,10 +31,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the population."""
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
-    from pipeline.cost import network_cost
     from pipeline.evolution import SearchSpace, propose
-    from pipeline.genome import Genome
-    from pipeline.networks import uniform_genome
+    from pipeline.networks.cost import network_cost
+    from pipeline.networks.genome import Genome
+    from pipeline.networks.spec import uniform_genome
     from pipeline.populations import POPULATION, check_genome, population_row, read_individuals
     from pipeline.prepared import read_info
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.genome import RATIOS
+from pipeline.networks.genome import RATIOS
 from pipeline.steps.options import output, path
 
 
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.files import read_csv, write_csv
     from pipeline.common.log import log
     from pipeline.evolution import fitness
-    from pipeline.genome import format_genome
+    from pipeline.networks.genome import format_genome
     from pipeline.populations import SCORES, TIMINGS, read_evaluations, read_population
 
     population = read_population(arguments.population, None, arguments.ratios)

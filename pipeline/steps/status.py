@@ -109,7 +109,7 @@ def as_record(summary: "Summary") -> dict[str, Any]:
     """The summary as JSON values; genomes as text. Times left and ages are seconds, costs operations and bytes."""
     from dataclasses import asdict
 
-    from pipeline.genome import format_genome
+    from pipeline.networks.genome import format_genome
 
     record = asdict(summary)
     for search in record["searches"]:
@@ -237,7 +237,7 @@ def _title(search: "SearchSummary") -> str:
 
 
 def _best(name: str, best: "Best | None") -> tuple[str, ...]:
-    from pipeline.genome import format_genome
+    from pipeline.networks.genome import format_genome
 
     if best is None:
         return (name, *["-"] * 7)

@@ -91,7 +91,7 @@ def read_candidate_times(paths: Sequence[Path]) -> "list[CandidateTime]":
     """What every candidate took, from search/SEARCH/timing.csv."""
     from pipeline.common.errors import UserError
     from pipeline.common.files import read_csv
-    from pipeline.genome import parse_genome
+    from pipeline.networks.genome import parse_genome
     from pipeline.populations import TIMINGS
     from pipeline.times import CandidateTime
 

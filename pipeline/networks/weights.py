@@ -11,8 +11,8 @@ import torch
 
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import read_attributes, read_tensors
-from pipeline.model import Network
-from pipeline.networks import NetworkSpec
+from pipeline.networks.module import Network
+from pipeline.networks.spec import NetworkSpec
 
 
 def inherit(network: Network, supernet: Path) -> None:

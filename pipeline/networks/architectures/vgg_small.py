@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from pipeline.networks.layers import Graph, Layer
+from pipeline.networks.graph import Graph, Layer
 
 NAME = "vgg_small"
 TITLE = "VGG-small"

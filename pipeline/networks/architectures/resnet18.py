@@ -7,7 +7,7 @@ each block, between its two convolutions.
 from collections.abc import Sequence
 
 from pipeline.common.errors import UserError
-from pipeline.networks.layers import Graph, Layer
+from pipeline.networks.graph import Graph, Layer
 
 NAME = "resnet18"
 TITLE = "ResNet-18"

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from pipeline.binarisation import BinaryConvolution
 from pipeline.kernels import int8, normalise, winograd
-from pipeline.strides import picked, skips_pixels, spread
+from pipeline.networks.binary.convolution import BinaryConvolution, picked, skips_pixels, spread
 
 
 def binarise_and_convolve(modules: Sequence[nn.Module], inputs: list[Tensor]) -> Tensor:

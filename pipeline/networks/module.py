@@ -1,6 +1,6 @@
 """The trainable network: a torch module built from a network's layers, binary or full precision.
 
->>> from pipeline.networks import NetworkSpec
+>>> from pipeline.networks.spec import NetworkSpec
 >>> network = Network(NetworkSpec("vgg_small", (1,) * 6, base_width=0.125))
 >>> network(torch.zeros(2, 3, 32, 32)).shape
 torch.Size([2, 10])
@@ -14,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from pipeline import fusion
-from pipeline.binarisation import BinaryConvolution
-from pipeline.networks import NetworkSpec
-from pipeline.networks.layers import Layer
-from pipeline.strides import Convolution
+from pipeline.networks.binary import fused
+from pipeline.networks.binary.convolution import BinaryConvolution, Convolution
+from pipeline.networks.graph import Layer
+from pipeline.networks.spec import NetworkSpec
 
 
 class _Add(nn.Module):
@@ -91,7 +90,7 @@ class Network(nn.Module):
             # By name each time: training on several processes replaces batch norms.
             modules = [self.get_submodule(name) for name in step.layers]
             values[step.layers[-1]] = (
-                fusion.binarise_and_convolve(modules, arguments) if step.binary else modules[0](*arguments)
+                fused.binarise_and_convolve(modules, arguments) if step.binary else modules[0](*arguments)
             )
         return values[self._program[-1].layers[-1]]
 

@@ -1,7 +1,7 @@
 """A network as plain data: its layers, their shapes and how they connect.
 
 Everything that needs to know a network reads this one description: the cost account counts it, the supernet's
-slices take their shapes from it, and :mod:`pipeline.model` builds the trainable module from it. They cannot
+slices take their shapes from it, and :mod:`pipeline.networks.module` builds the trainable module from it. They cannot
 disagree, and none but the last needs torch.
 
 >>> graph = Graph(channels=3, size=32)

@@ -3,7 +3,7 @@
 It climbs from one layer's account to the network's: real and binary multiply-accumulates (MACs), other operations,
 and bits of weights. A *counting convention* then says which of them make up the FLOPs of a published table.
 
->>> from pipeline.networks import NetworkSpec
+>>> from pipeline.networks.spec import NetworkSpec
 >>> cost = network_cost(NetworkSpec("vgg_small", (1, 1, 1, 1, 1, 1)))
 >>> f"{cost.flops / 1e6:.1f}M, {cost.bits / 1e6:.1f}M bits"
 '13.2M, 7.3M bits'
@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pipeline.common.errors import UserError
-from pipeline.networks import NetworkSpec, find_network, uniform_genome
-from pipeline.networks.layers import Layer
+from pipeline.networks.architectures import find_architecture
+from pipeline.networks.graph import Layer
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 
 #: A binary multiply-accumulate counts this part of a real one: 64 of them fit in one 64-bit word.
 BINARY_MAC = 1 / 64
@@ -102,7 +103,7 @@ def network_cost(spec: NetworkSpec, convention: str | None = None) -> Cost:
     Raises:
         UserError: there is no such convention, or the genome does not fit the network.
     """
-    convention = convention or find_network(spec.network).CONVENTION
+    convention = convention or find_architecture(spec.network).CONVENTION
     if convention not in CONVENTIONS:
         raise UserError(f"unknown counting convention '{convention}'", f"choose one of {', '.join(CONVENTIONS)}")
     layers = spec.layers

@@ -1,0 +1,1 @@
+"""How weights and activations become bits (Eq. 1), one file for each way."""
