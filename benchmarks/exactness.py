@@ -29,12 +29,13 @@ from pipeline.common.errors import UserError
 from pipeline.common.randomness import seed_for
 from pipeline.common.settings import from_mapping
 from pipeline.config import ROOT, read_config
+from pipeline.data.batches import ImageSource
+from pipeline.data.loading import load_images
+from pipeline.data.prepared import read_info
 from pipeline.hardware import Execution, describe_machine, resolve
-from pipeline.images import ImageSource
 from pipeline.networks.genome import Genome, format_genome, parse_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.prepared import load_images, read_info
 from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.training import Training, score
 

@@ -27,8 +27,8 @@ from benchmarks.timing import table
 from pipeline.__main__ import main as step
 from pipeline.common.settings import flags
 from pipeline.config import ROOT, read_config
+from pipeline.data.prepared import ImagesInfo, write_images
 from pipeline.hardware import describe_machine
-from pipeline.prepared import ImagesInfo, write_images
 from pipeline.settings import TrainingSettings
 
 PHASES = ("start", "images", "build", "train", "score")

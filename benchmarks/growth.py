@@ -20,16 +20,17 @@ import torch
 from benchmarks.timing import exponent, table
 from pipeline.archive import Archive, Evaluation, Timing
 from pipeline.common.files import write_csv
+from pipeline.data.batches import ImagesInMemory, Normalisation
+from pipeline.data.loading import load_images
+from pipeline.data.prepared import ImagesInfo, write_images
+from pipeline.data.splits import draw
 from pipeline.evolution import Individual, SearchSpace, propose
 from pipeline.hardware import describe_machine, resolve
-from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.networks.genome import RATIOS, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.populations import SCORES, read_individuals
-from pipeline.prepared import ImagesInfo, load_images, write_images
 from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
-from pipeline.splits import draw
 from pipeline.training import Training
 
 GENES = 12  # ResNet-18's: more genomes than any search will see

@@ -21,8 +21,9 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from pipeline.__main__ import main as pipeline
+from pipeline.data.loading import load_images
+from pipeline.data.prepared import ImagesInfo, read_info
 from pipeline.hardware import describe_machine
-from pipeline.prepared import ImagesInfo, load_images, read_info
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 

@@ -20,14 +20,15 @@ from scipy.stats import kendalltau
 from pipeline.__main__ import main as step
 from pipeline.common.settings import from_mapping
 from pipeline.config import ROOT, read_config
+from pipeline.data.batches import ImageSource
+from pipeline.data.loading import load_images
+from pipeline.data.prepared import read_info
+from pipeline.data.splits import draw
 from pipeline.hardware import describe_machine, resolve
-from pipeline.images import ImageSource
 from pipeline.networks.genome import Genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.prepared import load_images, read_info
 from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.splits import draw
 from pipeline.training import Training, recalibrate, score
 
 RATES = (0.02, 0.05, 0.1)

@@ -42,8 +42,8 @@ def _prepare(task: Task) -> Evaluator:
     """In place of ``Task.prepare``: the first thing that a process does which is not starting."""
     import torch  # noqa: F401
 
+    import pipeline.data.prepared
     import pipeline.networks.module
-    import pipeline.prepared
     import pipeline.training
 
     # A worker's start is counted from the command too: until then it could do nothing.

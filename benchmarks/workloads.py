@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.hardware import Execution
-from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
 from pipeline.settings import TrainingSettings

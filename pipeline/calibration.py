@@ -30,7 +30,7 @@ _MOST_PROCESSES = 8
 _PATIENCE, _LIMIT = 0.4, 4.0
 _SCORED_IMAGES = 500
 #: What the steps import that do little, those that draw, and Snakemake.
-_LIGHT = "import pipeline.populations, pipeline.evolution, pipeline.prepared, pipeline.config"
+_LIGHT = "import pipeline.populations, pipeline.evolution, pipeline.data.prepared, pipeline.config"
 _FIGURES = "import matplotlib.pyplot, pipeline.figures"
 _SNAKEMAKE = "import snakemake.cli, pipeline.config"
 
@@ -107,7 +107,7 @@ def _measure(probe: Probe, asked: float) -> _Report:
     """Runs in a process of its own, started at the time ``asked``."""
     import torch
 
-    from pipeline.images import ImagesInMemory, Normalisation
+    from pipeline.data.batches import ImagesInMemory, Normalisation
     from pipeline.networks.module import Network, initialise
     from pipeline.training import Training, score
 
@@ -168,7 +168,8 @@ def time_decoding(spec: NetworkSpec, jpegs: Sequence[bytes], settings: TrainingS
     import numpy as np
     import torch
 
-    from pipeline.prepared import ImagesInfo, load_images, write_images
+    from pipeline.data.loading import load_images
+    from pipeline.data.prepared import ImagesInfo, write_images
 
     classes = tuple(map(str, range(spec.classes)))
     half = (0.5,) * spec.channels

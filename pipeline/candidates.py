@@ -11,8 +11,8 @@ from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
 
 if TYPE_CHECKING:
+    from pipeline.data.batches import ImageSource
     from pipeline.hardware import Execution
-    from pipeline.images import ImageSource
     from pipeline.networks.module import Network
     from pipeline.settings import TrainingSettings
 

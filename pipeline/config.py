@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from pipeline.common.errors import UserError
-from pipeline.datasets import DATASETS, expect_images, resolve_storage
+from pipeline.data.datasets import DATASETS, expect_images, resolve_storage
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, check_ratios, format_genome

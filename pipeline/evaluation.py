@@ -42,9 +42,9 @@ class Task:
         """Loads images and weights. Done once in each worker."""
         import torch
 
+        from pipeline.data.loading import load_images
         from pipeline.networks.module import initialise
         from pipeline.networks.weights import inherit
-        from pipeline.prepared import load_images
 
         def start(network: "Network", seed: int) -> None:
             if self.supernet is None:

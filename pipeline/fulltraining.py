@@ -15,13 +15,14 @@ from pipeline.common.hdf5 import write_tensors
 from pipeline.common.log import log
 from pipeline.common.provenance import provenance, versions
 from pipeline.common.randomness import seed_for
+from pipeline.data.loading import load_images
+from pipeline.data.prepared import read_info
 from pipeline.distributed import World, joined, local_rank
 from pipeline.finished import FinishedTraining
 from pipeline.hardware import Execution, describe_machine, resolve
 from pipeline.memory import enough_memory
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, architecture
-from pipeline.prepared import load_images, read_info
 from pipeline.saving import SavedState, train
 from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.training import DivergedError, Training

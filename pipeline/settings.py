@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.common.settings import setting
+from pipeline.data.augmentation import Augmentation
 
-Augmentation = Literal["none", "crop", "crop-flip", "resized-crop-flip"]
 Schedule = Literal["milestones", "cosine", "constant"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 from torch.optim.sgd import sgd
 
 from pipeline.common.randomness import seed_for
+from pipeline.data.batches import ImageSource
 from pipeline.distributed import ALONE, World
 from pipeline.hardware import Execution, give_back_memory
-from pipeline.images import ImageSource
 from pipeline.memory import ran_out_of_memory
 from pipeline.settings import TrainingSettings
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.hardware import resolve
-from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.settings import ExecutionSettings
 
 CPU = resolve(ExecutionSettings("cpu", "float32", 1))

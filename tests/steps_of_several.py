@@ -8,9 +8,9 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from pipeline.common.hdf5 import Arrays, write_tensors
+from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.distributed import World, joined
 from pipeline.hardware import resolve
-from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
 from pipeline.settings import ExecutionSettings, TrainingSettings

@@ -29,7 +29,7 @@ def test_what_was_there_before_is_replaced_as_often_as_the_step_likes(tmp_path):
 
 def test_a_step_keeps_what_a_late_writer_left(prepared, tmp_path, monkeypatch):
     """The real step: while it reads its images, another process completes its outputs."""
-    from pipeline import splits
+    from pipeline.data import splits
 
     draw = splits.draw
 

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from pipeline.common.errors import UserError
-from pipeline.datasets import DATASETS, cifar10, expect_images, open_dataset
-from pipeline.datasets.decoding import decode
-from pipeline.datasets.sources import DamagedImageError
+from pipeline.data.datasets import DATASETS, cifar10, expect_images, open_dataset
+from pipeline.data.datasets.decoding import decode
+from pipeline.data.datasets.sources import DamagedImageError
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:

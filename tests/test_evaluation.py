@@ -16,14 +16,14 @@ from pipeline.archive import Archive, Evaluation, Timing
 from pipeline.candidates import Evaluator
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_csv
+from pipeline.data.prepared import read_info
+from pipeline.data.splits import read_split
 from pipeline.evaluation import Task, evaluate_all
 from pipeline.memory import FEWEST_IMAGES
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.populations import EVALUATIONS, evaluation_row, read_evaluations
-from pipeline.prepared import read_info
 from pipeline.settings import TrainingSettings
-from pipeline.splits import read_split
 from pipeline.training import DivergedError
 
 SETTINGS = TrainingSettings(epochs=1, batch_size=25, learning_rate=0.1)

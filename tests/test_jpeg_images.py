@@ -15,9 +15,10 @@ from torchvision.transforms import functional as transforms
 
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
-from pipeline.crops import Box, centre_box, random_box, shrink_factor
-from pipeline.jpeg_images import JpegImages
-from pipeline.prepared import load_images, read_info
+from pipeline.data.augmentation import Box, centre_box, random_box, shrink_factor
+from pipeline.data.loading import load_images
+from pipeline.data.photographs import JpegImages
+from pipeline.data.prepared import read_info
 
 SIZE = 64
 ADDRESS = ("augment", 0, 3)
@@ -140,8 +141,8 @@ def test_augmentation_of_small_images_is_refused(images):
 
 
 def test_half_of_the_images_are_mirrored(tmp_path):
-    from pipeline.images import Normalisation
-    from pipeline.prepared import ImagesInfo, write_images
+    from pipeline.data.batches import Normalisation
+    from pipeline.data.prepared import ImagesInfo, write_images
 
     ramp = np.tile(np.linspace(0, 255, 64, dtype=np.uint8)[None, :, None], (64, 1, 3))
     buffer = io.BytesIO()
@@ -201,7 +202,7 @@ def test_images_are_decoded_no_smaller_than_the_crop(side, factor):
 
 
 def test_large_photograph_decoded_smaller_shows_the_same(prepared):
-    from pipeline.jpeg_images import _crop
+    from pipeline.data.photographs import _crop
 
     first = sorted((prepared[1] / "train").iterdir())[0]
     with Image.open(sorted(first.iterdir())[0]) as image:

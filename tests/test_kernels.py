@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from pipeline.common.errors import UserError
+from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.hardware import Execution, resolve, say_what_is_missing
-from pipeline.images import ImagesInMemory, Normalisation
 from pipeline.kernels import build, int8, library, normalise, winograd
 from pipeline.kernels.build import SOURCES, CompilationError
 from pipeline.networks.binary.binarisers.dorefa import binarise_weight

@@ -15,14 +15,16 @@ import torch
 from photographs import photographs
 from PIL import Image, ImageOps
 
-from pipeline import preparation, prepared
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import write_tensors
-from pipeline.datasets import open_dataset
-from pipeline.datasets.image_folder import FileSplit
-from pipeline.prepared import load_images, read_info, read_labels
-from pipeline.splits import read_split
+from pipeline.data import prepare as preparation
+from pipeline.data import prepared
+from pipeline.data.datasets import open_dataset
+from pipeline.data.datasets.image_folder import FileSplit
+from pipeline.data.loading import load_images
+from pipeline.data.prepared import read_info, read_labels
+from pipeline.data.splits import read_split
 
 CPU = torch.device("cpu")
 

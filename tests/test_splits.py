@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.common.errors import UserError
-from pipeline.splits import draw, read_split, split_off, write_split
+from pipeline.data.splits import draw, read_split, split_off, write_split
 
 CLASSES = ("cat", "dog", "eel")
 LABELS = np.array([0, 1, 2] * 20)

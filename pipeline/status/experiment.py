@@ -82,7 +82,7 @@ class Experiment:
     @cached_property
     def images(self) -> Images | None:
         """The prepared train images, as soon as they are there."""
-        from pipeline.prepared import read_info
+        from pipeline.data.prepared import read_info
 
         path = self.folder / "data" / "train.h5"
         try:

@@ -8,9 +8,9 @@ from pipeline.settings import ExecutionSettings
 from pipeline.steps.options import add_execution, output, path, read_settings
 
 if TYPE_CHECKING:
+    from pipeline.data.batches import ImageSource
+    from pipeline.data.prepared import ImagesInfo
     from pipeline.hardware import Execution
-    from pipeline.images import ImageSource
-    from pipeline.prepared import ImagesInfo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,8 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes top-1, top-5, loss and the network's shape for each."""
     from pipeline.common.errors import UserError
+    from pipeline.data.loading import load_images
+    from pipeline.data.prepared import read_info
     from pipeline.hardware import resolve
-    from pipeline.prepared import load_images, read_info
 
     if len(arguments.weights) != len(arguments.output):
         raise UserError(

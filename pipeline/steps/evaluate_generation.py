@@ -40,13 +40,13 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
     from pipeline.common.hdf5 import read_attributes
+    from pipeline.data.prepared import read_info
+    from pipeline.data.splits import read_split
     from pipeline.evaluation import Task, evaluate_all
     from pipeline.hardware import resolve
     from pipeline.networks.spec import architecture, uniform_genome
     from pipeline.networks.weights import check_supernet
     from pipeline.populations import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
-    from pipeline.prepared import read_info
-    from pipeline.splits import read_split
     from pipeline.steps.options import network_for
 
     info = read_info(arguments.images, "train")

@@ -19,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes each genome once. One outside the search space is left out: the search could not have scored it."""
     from pipeline.common.files import write_csv
+    from pipeline.data.prepared import read_info
     from pipeline.networks.spec import uniform_genome
     from pipeline.populations import POPULATION, population_row, read_best
-    from pipeline.prepared import read_info
 
     uniform = uniform_genome(arguments.network, 1)
     spec = network_for(arguments, read_info(arguments.images, "train"), uniform)

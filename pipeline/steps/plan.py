@@ -14,7 +14,7 @@ from pipeline.steps.options import add_configuration, read_configuration
 
 if TYPE_CHECKING:
     from pipeline.calibration import Probe
-    from pipeline.datasets.sources import Picture, Split
+    from pipeline.data.datasets.sources import Picture, Split
     from pipeline.networks.spec import NetworkSpec
     from pipeline.planning import Images, Plan
 
@@ -92,8 +92,8 @@ def _look_at_images(
 
     from pipeline.calibration import time_decoding
     from pipeline.common.settings import from_mapping
-    from pipeline.datasets import expect_images, resolve_storage
-    from pipeline.datasets.sources import Picture
+    from pipeline.data.datasets import expect_images, resolve_storage
+    from pipeline.data.datasets.sources import Picture
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.planning import Images
     from pipeline.settings import TrainingSettings
@@ -141,7 +141,7 @@ def _look_at_images(
 def _given_counts(config: Mapping[str, Any], arguments: argparse.Namespace) -> tuple[int, int, int] | None:
     """Train images, test images and classes where they are known without the data set."""
     from pipeline.common.errors import UserError
-    from pipeline.datasets import expect_images
+    from pipeline.data.datasets import expect_images
 
     dataset = config["dataset"]
     known = _CIFAR10 if dataset["name"] == "cifar10" else None
@@ -159,7 +159,7 @@ def _given_counts(config: Mapping[str, Any], arguments: argparse.Namespace) -> t
 
 def _open(config: Mapping[str, Any]) -> tuple[int, int, int, "Iterator[Picture]"]:
     """Train images, test images and classes of a data set that is here, and some of its images as they are read."""
-    from pipeline.datasets import open_dataset
+    from pipeline.data.datasets import open_dataset
 
     section = config["dataset"]
     path = section.get("path")
@@ -174,7 +174,7 @@ def _open(config: Mapping[str, Any]) -> tuple[int, int, int, "Iterator[Picture]"
 
 def _read(split: "Split", indices: Iterable[int]) -> "Iterator[Picture]":
     """Images that can be read; a damaged one is a matter for the preparation."""
-    from pipeline.datasets.sources import DamagedImageError
+    from pipeline.data.datasets.sources import DamagedImageError
 
     for index in indices:
         try:

@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.common.log import log
     from pipeline.common.provenance import versions
-    from pipeline.datasets import open_dataset, resolve_storage
-    from pipeline.preparation import Preparation, prepare
-    from pipeline.splits import split_off
+    from pipeline.data.datasets import open_dataset, resolve_storage
+    from pipeline.data.prepare import Preparation, prepare
+    from pipeline.data.splits import split_off
 
     dataset = open_dataset(arguments.dataset, arguments.path)
     size = dataset.natural_size if arguments.image_size is None else arguments.image_size

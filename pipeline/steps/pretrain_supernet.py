@@ -34,10 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the supernet."""
+    from pipeline.data.prepared import read_info
+    from pipeline.data.splits import read_split
     from pipeline.fulltraining import Outputs, Recipe, train_network
     from pipeline.networks.spec import uniform_genome
-    from pipeline.prepared import read_info
-    from pipeline.splits import read_split
     from pipeline.steps.options import network_for
 
     info = read_info(arguments.images, "train")

@@ -31,12 +31,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the population."""
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
+    from pipeline.data.prepared import read_info
     from pipeline.evolution import SearchSpace, propose
     from pipeline.networks.cost import network_cost
     from pipeline.networks.genome import Genome
     from pipeline.networks.spec import uniform_genome
     from pipeline.populations import POPULATION, check_genome, population_row, read_individuals
-    from pipeline.prepared import read_info
 
     if len(arguments.earlier) != arguments.generation:
         raise UserError(f"generation {arguments.generation} needs the scores of {arguments.generation} earlier ones")

@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the network."""
     from pipeline.common.randomness import seed_for
+    from pipeline.data.prepared import read_info
     from pipeline.fulltraining import Outputs, Recipe, train_network
     from pipeline.populations import read_best
-    from pipeline.prepared import read_info
     from pipeline.steps.options import network_for
 
     chosen = arguments.genome or read_best(arguments.best).genome

@@ -22,8 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes both tables."""
-    from pipeline.prepared import read_info, read_labels
-    from pipeline.splits import draw, write_split
+    from pipeline.data.prepared import read_info, read_labels
+    from pipeline.data.splits import draw, write_split
 
     classes, labels = read_info(arguments.images, "train").classes, read_labels(arguments.images)
     drawn = draw(labels, classes, arguments.validation_per_class, arguments.subset_per_class, arguments.seed)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datasets.sources import ArraySplit, Dataset
+from pipeline.data.datasets.sources import ArraySplit, Dataset
 
 NAME = "digits"
 CHANNELS = 1

@@ -1,7 +1,7 @@
 """The data sets that can be prepared, each in a module of its own.
 
 A data set is a module with ``NAME``, ``CHANNELS``, ``CLASSES`` (how many; None where only the images tell) and
-``open_dataset(path)``, which gives a :class:`~pipeline.datasets.sources.Dataset`: classes, train images and, where
+``open_dataset(path)``, which gives a :class:`~pipeline.data.datasets.sources.Dataset`: classes, train images and, where
 there is one, a test split of its own. To add one, write such a module and name it in ``DATASETS``.
 
 >>> expect_images({"name": "cifar10"})
@@ -14,8 +14,8 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 from pipeline.common.errors import UserError
-from pipeline.datasets import cifar10, digits, image_folder
-from pipeline.datasets.sources import Dataset
+from pipeline.data.datasets import cifar10, digits, image_folder
+from pipeline.data.datasets.sources import Dataset
 
 DATASETS: dict[str, ModuleType] = {module.NAME: module for module in (digits, cifar10, image_folder)}
 

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from pipeline.common.randomness import seed_for
-from pipeline.kernels import library, normalise
-from pipeline.settings import Augmentation
+from pipeline.data.augmentation import Augmentation, crop, draw_crops, padding
+from pipeline.kernels import library
+from pipeline.kernels.crop import crop as crop_and_normalise
 
 #: All images of a batch.
 WHOLE = slice(None)
@@ -108,42 +108,8 @@ class ImagesInMemory:
 
     def _crops(self, indices: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         if self._pixels.device.type == "cpu" and indices.dtype == torch.int64 and library.loaded():
-            return normalise.crop(self._pixels, indices, rows, columns, _padding(self._size), self._table)
+            return crop_and_normalise(self._pixels, indices, rows, columns, padding(self._size), self._table)
         return self._normalise(crop(self._pixels[indices], rows, columns))
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         return torch.addcmul(self._shift, pixels.float(), self._scale)
-
-
-def draw_crops(count: int, side: int, generator: torch.Generator, *, flip: bool) -> tuple[Tensor, Tensor]:
-    """For each of ``count`` square images the rows and columns, (count, side), that a random crop takes from it.
-
-    The crop is as large as the image, which is padded by an eighth of its side (at least a pixel) all around.
-
-    Args:
-        count: how many images.
-        side: of an image, in pixels.
-        generator: on the CPU, so that equal seeds give equal crops on every device.
-        flip: mirror every other image, by chance.
-    """
-    pad = _padding(side)
-    offsets = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
-    rows = offsets[0] + torch.arange(side)
-    columns = offsets[1] + torch.arange(side)
-    if flip:
-        mirrored = torch.rand(count, 1, generator=generator) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    return rows, columns
-
-
-def crop(pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """These rows and columns, counted from the padding's corner, of every image of (B, H, W, C), padded with black."""
-    pad = _padding(pixels.shape[1])
-    padded = F.pad(pixels, (0, 0, pad, pad, pad, pad))
-    rows, columns = rows.to(pixels.device), columns.to(pixels.device)
-    image = torch.arange(len(pixels), device=pixels.device)
-    return padded[image[:, None, None], rows[:, :, None], columns[:, None, :]]
-
-
-def _padding(side: int) -> int:
-    return max(1, side // 8)

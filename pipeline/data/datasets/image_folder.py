@@ -14,8 +14,8 @@ from PIL import Image
 
 from pipeline.common.errors import UserError
 from pipeline.common.log import log, progress
-from pipeline.datasets.decoding import decode
-from pipeline.datasets.sources import DamagedImageError, Dataset, Picture
+from pipeline.data.datasets.decoding import decode
+from pipeline.data.datasets.sources import DamagedImageError, Dataset, Picture
 
 NAME = "image_folder"
 CHANNELS = 3
@@ -52,7 +52,7 @@ class FileSplit:
     changed: np.ndarray
 
     def read(self, index: int) -> Picture:
-        """See :class:`~pipeline.datasets.sources.Split`."""
+        """See :class:`~pipeline.data.datasets.sources.Split`."""
         try:
             data = (self.root / self.names[index]).read_bytes()
         except OSError as error:
@@ -60,17 +60,17 @@ class FileSplit:
         return decode(data)
 
     def name(self, index: int) -> str:
-        """See :class:`~pipeline.datasets.sources.Split`."""
+        """See :class:`~pipeline.data.datasets.sources.Split`."""
         return str(self.root / self.names[index])
 
     def select(self, indices: np.ndarray) -> "FileSplit":
-        """See :class:`~pipeline.datasets.sources.Split`."""
+        """See :class:`~pipeline.data.datasets.sources.Split`."""
         return FileSplit(
             self.root, self.names[indices], self.labels[indices], self.sizes[indices], self.changed[indices]
         )
 
     def fingerprint(self) -> str:
-        """See :class:`~pipeline.datasets.sources.Split`."""
+        """See :class:`~pipeline.data.datasets.sources.Split`."""
         total = hashlib.sha256("\n".join(self.names).encode(errors="surrogateescape"))
         for numbers in (self.labels, self.sizes, self.changed):
             total.update(numbers.tobytes())

@@ -1,4 +1,6 @@
-"""Which part of a large image a network sees: the usual crops of ImageNet training (Szegedy et al., 2015).
+"""Random changes to training images: crops of large ones (Szegedy et al., 2015), shifts and flips of small ones.
+
+torch is imported only where tensors are made, since settings and preparation, which need none, look here as well.
 
 >>> centre_box(500, 400, 224)
 Box(left=75, top=25, right=425, bottom=375)
@@ -6,7 +8,11 @@ Box(left=75, top=25, right=425, bottom=375)
 
 import math
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 #: The shorter side that an image is brought to before its centre is cut out, over the crop's side.
 _MARGIN = 256 / 224
@@ -57,3 +63,46 @@ def shrink_factor(box: Box, size: int) -> int:
     """
     room = min(box.right - box.left, box.bottom - box.top) // size
     return next(factor for factor in (8, 4, 2, 1) if room >= factor or factor == 1)
+
+
+def draw_crops(count: int, side: int, generator: "torch.Generator", *, flip: bool) -> "tuple[Tensor, Tensor]":
+    """For each of ``count`` square images the rows and columns, (count, side), that a random crop takes from it.
+
+    The crop is as large as the image, which is padded by an eighth of its side (at least a pixel) all around.
+
+    Args:
+        count: how many images.
+        side: of an image, in pixels.
+        generator: on the CPU, so that equal seeds give equal crops on every device.
+        flip: mirror every other image, by chance.
+    """
+    import torch
+
+    pad = padding(side)
+    offsets = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
+    rows = offsets[0] + torch.arange(side)
+    columns = offsets[1] + torch.arange(side)
+    if flip:
+        mirrored = torch.rand(count, 1, generator=generator) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    return rows, columns
+
+
+def crop(pixels: "Tensor", rows: "Tensor", columns: "Tensor") -> "Tensor":
+    """These rows and columns, counted from the padding's corner, of every image of (B, H, W, C), padded with black."""
+    import torch
+    from torch.nn import functional as F
+
+    pad = padding(pixels.shape[1])
+    padded = F.pad(pixels, (0, 0, pad, pad, pad, pad))
+    rows, columns = rows.to(pixels.device), columns.to(pixels.device)
+    image = torch.arange(len(pixels), device=pixels.device)
+    return padded[image[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def padding(side: int) -> int:
+    """Returns the pixels of black around an image of ``side`` pixels from which it is cropped back: an eighth."""
+    return max(1, side // 8)
+
+
+Augmentation = Literal["none", "crop", "crop-flip", "resized-crop-flip"]

@@ -21,17 +21,16 @@ from torch.utils.data import DataLoader, Dataset
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import keep_open, open_hdf5
 from pipeline.common.randomness import random_for
-from pipeline.crops import Box, centre_box, random_box, shrink_factor
-from pipeline.images import WHOLE, Normalisation
-from pipeline.prepared import FORMAT
-from pipeline.settings import Augmentation
+from pipeline.data.augmentation import Augmentation, Box, centre_box, random_box, shrink_factor
+from pipeline.data.batches import WHOLE, Normalisation
+from pipeline.data.prepared import FORMAT
 
 #: Batches that each worker has ready.
 _AHEAD = 2
 
 
 class JpegImages:
-    """Prepared images of storage 'jpeg', an :class:`~pipeline.images.ImageSource`.
+    """Prepared images of storage 'jpeg', an :class:`~pipeline.data.batches.ImageSource`.
 
     'resized-crop-flip' cuts out a random part (8 % to 100 % of the area, ratio 3/4 to 4/3), brings it to the size of
     the prepared file and mirrors every other image by chance; 'none' brings the shorter side to 256/224 of the size
@@ -80,7 +79,7 @@ class JpegImages:
         start: int = 0,
         part: slice = WHOLE,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """See :class:`~pipeline.images.ImageSource`.
+        """See :class:`~pipeline.data.batches.ImageSource`.
 
         Raises:
             UserError: the augmentation is one for small images.

@@ -29,7 +29,7 @@ class Draw(NamedTuple):
 
 
 class _Images(Protocol):
-    """The part of :class:`pipeline.prepared.ImagesInfo` that a table of indices is checked against."""
+    """The part of :class:`pipeline.data.prepared.ImagesInfo` that a table of indices is checked against."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...

@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.common.errors import UserError
 from pipeline.common.files import replacing
 from pipeline.common.log import log
-from pipeline.datasets.sources import ArraySplit, Dataset
+from pipeline.data.datasets.sources import ArraySplit, Dataset
 
 NAME = "cifar10"
 CHANNELS = 3

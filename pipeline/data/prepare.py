@@ -23,9 +23,9 @@ from PIL import Image, ImageOps
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import log, progress
-from pipeline.crops import centre_box
-from pipeline.datasets.sources import DamagedImageError, Dataset, Picture, Split
-from pipeline.prepared import ImagesInfo, Storage, write_images
+from pipeline.data.augmentation import centre_box
+from pipeline.data.datasets.sources import DamagedImageError, Dataset, Picture, Split
+from pipeline.data.prepared import ImagesInfo, Storage, write_images
 
 #: A part has at most so many images and about so many bytes: seconds of work, and little enough memory.
 _PART_IMAGES = 1000

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pipeline.datasets.sources import DamagedImageError, Picture
+from pipeline.data.datasets.sources import DamagedImageError, Picture
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = 1

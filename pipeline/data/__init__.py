@@ -1,0 +1,1 @@
+"""From a folder of images to batches: data sets, preparation, splits, augmentation."""
