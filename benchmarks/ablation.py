@@ -30,16 +30,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-import pipeline.training
+import pipeline.training.loop
 from benchmarks.timing import heading, interleave, ratio, steps_rate, table
 from benchmarks.training import ImagesOneByOne
 from benchmarks.workloads import engine_training, random_images, recipe
-from pipeline.hardware import Execution, keep_freed_memory, resolve
 from pipeline.kernels import int8, library, winograd
 from pipeline.networks.binary.convolution import BinaryConvolution
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.settings import ExecutionSettings
-from pipeline.training import Training
+from pipeline.training.execution import Execution, resolve
+from pipeline.training.loop import Training
+from pipeline.training.memory import keep_freed_memory
+from pipeline.training.settings import ExecutionSettings
 
 #: Base width, image side and batch: the default experiment's, that of configs/cifar10-mini.yaml, and larger ones.
 SIZES = [(1 / 16, 8, 64), (1 / 8, 32, 64), (1 / 4, 32, 100), (1.0, 32, 100)]
@@ -92,7 +93,7 @@ def _measure(spec: NetworkSpec, batch: int, arguments: argparse.Namespace) -> di
         **({"compiled kernels": (fresh(), torchs_operators)} if library.loaded() else {}),
         "vectorised binarisation": (fresh(), _masks),
         "whole batches": (_one_by_one(fresh(), spec, images), nullcontext),
-        "fused descent": (fresh(), partial(patch.object, pipeline.training, "sgd", _ordinary_descent)),
+        "fused descent": (fresh(), partial(patch.object, pipeline.training.loop, "sgd", _ordinary_descent)),
         "memory kept": (fresh(), _memory_given_back),
     }
 
@@ -111,7 +112,7 @@ def _measure(spec: NetworkSpec, batch: int, arguments: argparse.Namespace) -> di
 class _Reshaped:
     """A source whose batches are changed."""
 
-    def __init__(self, source: pipeline.training.ImageSource, change: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, source: pipeline.training.loop.ImageSource, change: Callable[[Tensor], Tensor]) -> None:
         self._source, self._change, self.labels = source, change, source.labels
 
     def __len__(self) -> int:
@@ -210,7 +211,7 @@ def _ordinary_descent(*arguments: object, fused: bool, **more: object) -> None:
     _fused_descent(*arguments, fused=False, **more)  # type: ignore[arg-type]
 
 
-_fused_descent = pipeline.training.sgd
+_fused_descent = pipeline.training.loop.sgd
 
 
 @contextmanager

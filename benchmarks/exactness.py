@@ -32,12 +32,13 @@ from pipeline.config import ROOT, read_config
 from pipeline.data.batches import ImageSource
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
-from pipeline.hardware import Execution, describe_machine, resolve
 from pipeline.networks.genome import Genome, format_genome, parse_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.training import Training, score
+from pipeline.training.execution import Execution, describe_machine, resolve
+from pipeline.training.loop import Training
+from pipeline.training.scoring import score
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 FLOAT32 = resolve(ExecutionSettings("cpu", "float32", 1))
 GENOMES: tuple[Genome, ...] = (

@@ -25,11 +25,11 @@ from benchmarks.workloads import engine_training, random_images
 from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping
 from pipeline.config import ROOT, read_config
-from pipeline.hardware import Execution, resolve
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.settings import ExecutionSettings, TrainingSettings
+from pipeline.training.execution import Execution, resolve
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 EPOCH = 50_000
 AUTO_A = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)

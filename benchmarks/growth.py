@@ -25,13 +25,13 @@ from pipeline.data.loading import load_images
 from pipeline.data.prepared import ImagesInfo, write_images
 from pipeline.data.splits import draw
 from pipeline.evolution import Individual, SearchSpace, propose
-from pipeline.hardware import describe_machine, resolve
 from pipeline.networks.genome import RATIOS, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.populations import SCORES, read_individuals
-from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
-from pipeline.training import Training
+from pipeline.training.execution import describe_machine, resolve
+from pipeline.training.loop import Training
+from pipeline.training.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
 
 GENES = 12  # ResNet-18's: more genomes than any search will see
 

@@ -23,7 +23,7 @@ from torchvision.datasets import ImageFolder
 from pipeline.__main__ import main as pipeline
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import ImagesInfo, read_info
-from pipeline.hardware import describe_machine
+from pipeline.training.execution import describe_machine
 
 Batches = Iterator[tuple[Tensor, Tensor]]
 

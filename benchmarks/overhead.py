@@ -20,10 +20,10 @@ from benchmarks.ablation import SIZES, torchs_operators
 from benchmarks.plain import PlainNetwork, plain_steps
 from benchmarks.timing import heading, interleave, steps_rate, table
 from benchmarks.workloads import engine_training, random_images, recipe
-from pipeline.hardware import Execution, resolve
 from pipeline.kernels import library
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.settings import ExecutionSettings
+from pipeline.training.execution import Execution, resolve
+from pipeline.training.settings import ExecutionSettings
 
 _FEWEST = 2
 

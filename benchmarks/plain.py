@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pipeline.hardware import Execution
 from pipeline.networks.graph import Layer
 from pipeline.networks.spec import NetworkSpec
+from pipeline.training.execution import Execution
 
 
 class SignWeight(torch.autograd.Function):

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from pipeline.config import ROOT
-from pipeline.hardware import describe_machine
+from pipeline.training.execution import describe_machine
 
 OVERLAY = """
 experiment: plan

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.timing import heading, interleave, ratio, table
-from pipeline.hardware import resolve
 from pipeline.kernels import int8, library, winograd
-from pipeline.settings import ExecutionSettings
+from pipeline.training.execution import resolve
+from pipeline.training.settings import ExecutionSettings
 
 #: Input channels, output channels, side of the feature map: some layers at 1/8, 1/4 and 1 times the base width.
 LAYERS = [(16, 16, 32), (32, 64, 8), (32, 32, 32), (64, 64, 16), (128, 128, 8), (128, 128, 32), (512, 512, 8)]

@@ -24,12 +24,13 @@ from pipeline.data.batches import ImageSource
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
 from pipeline.data.splits import draw
-from pipeline.hardware import describe_machine, resolve
 from pipeline.networks.genome import Genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.training import Training, recalibrate, score
+from pipeline.training.execution import describe_machine, resolve
+from pipeline.training.loop import Training
+from pipeline.training.scoring import recalibrate, score
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 RATES = (0.02, 0.05, 0.1)
 

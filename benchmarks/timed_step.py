@@ -44,12 +44,12 @@ def _prepare(task: Task) -> Evaluator:
 
     import pipeline.data.prepared
     import pipeline.networks.module
-    import pipeline.training
+    import pipeline.training.loop
 
     # A worker's start is counted from the command too: until then it could do nothing.
     _add("start", time.time() - float(os.environ[_STARTED]))
     evaluator = _timed("images", _original_prepare)(task)
-    pipeline.training.score = _timed("score", pipeline.training.score)
+    pipeline.training.scoring.score = _timed("score", pipeline.training.scoring.score)
     return evaluator
 
 

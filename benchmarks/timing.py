@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import torch
 
-from pipeline.hardware import Execution, describe_machine
+from pipeline.training.execution import Execution, describe_machine
 
 
 def interleave(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:

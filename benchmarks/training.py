@@ -34,9 +34,9 @@ from torchvision import transforms
 from benchmarks.plain import PlainNetwork
 from benchmarks.timing import heading, interleave, peak_flops, ratio, steps_rate, table, training_flops
 from benchmarks.workloads import DECAY, MOMENTS, MOMENTUM, RATE, engine_training, random_images, recipe
-from pipeline.hardware import Execution, resolve
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.settings import ExecutionSettings
+from pipeline.training.execution import Execution, resolve
+from pipeline.training.settings import ExecutionSettings
 
 PEERS = Path(__file__).parent / "peers"
 

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from pipeline.data.batches import ImagesInMemory, Normalisation
-from pipeline.hardware import Execution
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
-from pipeline.settings import TrainingSettings
-from pipeline.training import Training
+from pipeline.training.execution import Execution
+from pipeline.training.loop import Training
+from pipeline.training.settings import TrainingSettings
 
 #: Mean and standard deviation of each channel.
 MOMENTS = ((0.49, 0.48, 0.45), (0.25, 0.24, 0.26))

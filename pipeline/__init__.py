@@ -6,7 +6,7 @@ Each room imports only rooms below it, from the front door down:
 - :mod:`pipeline.workflow`: how it runs: configuration, layout of files, launch, locks, SLURM, status, forecast.
 - :mod:`pipeline.report`: what came out: rows, verdicts, tables, figures.
 - :mod:`pipeline.search`: which genomes: space, fitness, algorithms, candidates and their archive.
-- :mod:`pipeline.training` (one training) and :mod:`pipeline.export` (what leaves), which do not know each other.
+- :mod:`pipeline.training.loop` (one training) and :mod:`pipeline.export` (what leaves), which do not know each other.
 - :mod:`pipeline.networks` (what is searched) and :mod:`pipeline.data` (from images to batches), likewise.
 - :mod:`pipeline.kernels`: compiled code.
 - :mod:`pipeline.common`: the ground.

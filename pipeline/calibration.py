@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 from pipeline.common.hdf5 import Arrays
 from pipeline.common.workers import in_workers
-from pipeline.hardware import Execution
 from pipeline.networks.spec import NetworkSpec
 from pipeline.planning import Calibration, Timed, fit, workload
-from pipeline.settings import TrainingSettings
+from pipeline.training.execution import Execution
+from pipeline.training.settings import TrainingSettings
 
 #: Processes that are timed side by side at most; more would tell little and take long to start.
 _MOST_PROCESSES = 8
@@ -109,7 +109,8 @@ def _measure(probe: Probe, asked: float) -> _Report:
 
     from pipeline.data.batches import ImagesInMemory, Normalisation
     from pipeline.networks.module import Network, initialise
-    from pipeline.training import Training, score
+    from pipeline.training.loop import Training
+    from pipeline.training.scoring import score
 
     probe.execution.apply()
     device = probe.execution.device

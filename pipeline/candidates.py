@@ -12,9 +12,9 @@ from pipeline.networks.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from pipeline.data.batches import ImageSource
-    from pipeline.hardware import Execution
     from pipeline.networks.module import Network
-    from pipeline.settings import TrainingSettings
+    from pipeline.training.execution import Execution
+    from pipeline.training.settings import TrainingSettings
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,10 @@ class Evaluator:
             genome: of the candidate.
             micro_batch: most images to compute at once while it learns; None for whole batches.
         """
-        from pipeline.hardware import describe_machine
         from pipeline.networks.module import Network
-        from pipeline.training import DivergedError, Training, recalibrate, score
+        from pipeline.training.execution import describe_machine
+        from pipeline.training.loop import DivergedError, Training
+        from pipeline.training.scoring import recalibrate, score
 
         started = time.perf_counter()
         seed = seed_for("candidate", self.seed, format_genome(genome))

@@ -12,12 +12,12 @@ from pipeline.common.errors import UserError
 from pipeline.common.log import log, progress
 from pipeline.common.randomness import seed_for
 from pipeline.common.workers import in_workers
-from pipeline.hardware import Execution, give_back_memory
-from pipeline.memory import enough_memory, in_one_line, micro_batches, ran_out_of_memory
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.requeue import on_warning, queue_again
-from pipeline.settings import TrainingSettings
+from pipeline.training.execution import Execution
+from pipeline.training.memory import enough_memory, give_back_memory, in_one_line, micro_batches, ran_out_of_memory
+from pipeline.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from pipeline.networks.module import Network

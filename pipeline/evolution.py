@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from pipeline.common.randomness import random_for
 from pipeline.networks.genome import RATIOS, Genome
-from pipeline.settings import EvolutionSettings
+from pipeline.training.settings import EvolutionSettings
 
 #: Draws of one child before the space is searched systematically for an unseen genome.
 TRIES = 100

@@ -5,7 +5,7 @@ import subprocess
 
 from pipeline.common.errors import UserError
 from pipeline.common.log import say
-from pipeline.hardware import gpu_is_used
+from pipeline.training.execution import gpu_is_used
 
 #: How the line starts that says what was decided.
 DECISION = "execution.device is auto: "

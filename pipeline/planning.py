@@ -22,7 +22,7 @@ from pipeline.evolution import Individual, SearchSpace, propose
 from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.settings import EvolutionSettings, TrainingSettings
+from pipeline.training.settings import EvolutionSettings, TrainingSettings
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
 _PER_JOB = 0.03

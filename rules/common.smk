@@ -14,10 +14,10 @@ from pipeline.config import check_config, genome_of
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
 from pipeline.networks.genome import format_genome
-from pipeline.hardware import gpu_is_used
+from pipeline.training.execution import gpu_is_used
 from pipeline.networks.spec import architecture
 from pipeline.partition import jobs_use_gpus
-from pipeline.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
+from pipeline.training.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
 from pipeline.status.plan import write_plan
 from pipeline.steps.figures import FIGURES
 from pipeline.common.settings import flags

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from pipeline.data.batches import ImagesInMemory, Normalisation
-from pipeline.hardware import resolve
-from pipeline.settings import ExecutionSettings
+from pipeline.training.execution import resolve
+from pipeline.training.settings import ExecutionSettings
 
 CPU = resolve(ExecutionSettings("cpu", "float32", 1))
 

@@ -9,12 +9,12 @@ from torch import nn
 
 from pipeline.common.hdf5 import Arrays, write_tensors
 from pipeline.data.batches import ImagesInMemory, Normalisation
-from pipeline.distributed import World, joined
-from pipeline.hardware import resolve
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
-from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.training import Training
+from pipeline.training.distributed import World, joined
+from pipeline.training.execution import resolve
+from pipeline.training.loop import Training
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 GENES = {"vgg_small": 6, "resnet18": 12}
 #: Enlarged, so that something is left of the feature maps.

@@ -19,12 +19,12 @@ from pipeline.common.files import write_csv
 from pipeline.data.prepared import read_info
 from pipeline.data.splits import read_split
 from pipeline.evaluation import Task, evaluate_all
-from pipeline.memory import FEWEST_IMAGES
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.populations import EVALUATIONS, evaluation_row, read_evaluations
-from pipeline.settings import TrainingSettings
-from pipeline.training import DivergedError
+from pipeline.training.loop import DivergedError
+from pipeline.training.memory import FEWEST_IMAGES
+from pipeline.training.settings import TrainingSettings
 
 SETTINGS = TrainingSettings(epochs=1, batch_size=25, learning_rate=0.1)
 SPEC = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, 1, 8)
@@ -90,7 +90,7 @@ def test_a_diverged_candidate_is_a_fact(task, archive, monkeypatch):
         yield
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.training.Training.steps", diverge)
+        patch.setattr("pipeline.training.loop.Training.steps", diverge)
         (result,) = evaluate_all(task, GENOMES[:1], archive, 1, "A")
     assert (result.evaluation.status, result.evaluation.top1) == ("diverged", None)
     assert result.evaluation.reason == "loss nan in epoch 1 of 1"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipeline.evolution import Individual, SearchSpace, fitness, propose, rank
 from pipeline.networks.genome import RATIOS
-from pipeline.settings import EvolutionSettings
+from pipeline.training.settings import EvolutionSettings
 
 algorithms = st.sampled_from(["evolution", "random"])
 

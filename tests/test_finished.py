@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import finished
 from pipeline.common.errors import UserError
-from pipeline.finished import FinishedTraining
 from pipeline.times import TrainingTime, timing_table
+from pipeline.training import kept as finished
+from pipeline.training.kept import FinishedTraining
 
 IDENTITY = {"settings": {"epochs": 2}, "seed": 0}
 

@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from pipeline.common.errors import UserError
 from pipeline.data.batches import ImagesInMemory, Normalisation
-from pipeline.hardware import Execution, resolve, say_what_is_missing
 from pipeline.kernels import build, int8, library, normalise, winograd
 from pipeline.kernels.build import SOURCES, CompilationError
 from pipeline.networks.binary.binarisers.dorefa import binarise_weight
@@ -24,8 +23,9 @@ from pipeline.networks.binary.convolution import BinaryConvolution
 from pipeline.networks.binary.fused import binarise_and_convolve
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
-from pipeline.settings import ExecutionSettings
-from pipeline.training import recalibrate, score
+from pipeline.training.execution import Execution, resolve, say_what_is_missing
+from pipeline.training.scoring import recalibrate, score
+from pipeline.training.settings import ExecutionSettings
 
 #: Relative, of what is rounded once to the type; the sums are better than float32.
 BOUND = {torch.float32: 2e-6, torch.bfloat16: 2**-8}

@@ -9,7 +9,7 @@ from test_distributed import flags
 from workflow import ROOT, run
 
 from pipeline.common.errors import UserError
-from pipeline.memory import FEWEST_IMAGES, enough_memory, micro_batches, ran_out_of_memory
+from pipeline.training.memory import FEWEST_IMAGES, enough_memory, micro_batches, ran_out_of_memory
 
 
 @pytest.mark.parametrize(

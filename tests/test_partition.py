@@ -4,8 +4,8 @@ import pytest
 
 from pipeline import partition
 from pipeline.common.errors import UserError
-from pipeline.hardware import gpu_is_used
 from pipeline.partition import jobs_use_gpus, read_gpus
+from pipeline.training.execution import gpu_is_used
 
 
 @pytest.mark.parametrize(

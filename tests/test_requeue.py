@@ -10,7 +10,7 @@ from test_training import finish, same, start
 
 from pipeline.common.errors import StoppedError
 from pipeline.requeue import WARNING, on_warning, queue_again
-from pipeline.saving import SavedState, train
+from pipeline.training.checkpoint import SavedState, train
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import torch
 from test_training import finish, same, start
 
 from pipeline.common.errors import StoppedError, UserError
-from pipeline.saving import SavedState, train
-from pipeline.training import Training
+from pipeline.training.checkpoint import SavedState, train
+from pipeline.training.loop import Training
 
 IDENTITY = {"settings": "these", "seed": 0}
 
@@ -107,7 +107,7 @@ def test_a_restored_state_keeps_the_memory_format(digits, tmp_path):
 
 def test_time_adds_up_over_interruptions(digits, tmp_path, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("pipeline.saving.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("pipeline.training.checkpoint.time.monotonic", lambda: now[0])
     first = SavedState(tmp_path / "state.h5", IDENTITY)
     now[0] += 40
     first.save(start(digits))

@@ -15,7 +15,7 @@ from pipeline.__main__ import main
 from pipeline.common.errors import StoppedError
 from pipeline.common.files import write_csv
 from pipeline.steps import STEPS
-from pipeline.training import Training
+from pipeline.training.loop import Training
 
 NETWORK = ["--network", "vgg_small", "--base-width", "0.0625"]
 CPU = ["--device", "cpu", "--precision", "float32"]
@@ -211,7 +211,7 @@ def test_more_images_than_there_are(folder, capsys):
 
 
 def test_cuda_where_there_is_none(folder, capsys, monkeypatch):
-    monkeypatch.setattr("pipeline.hardware._has_gpu", lambda: False)
+    monkeypatch.setattr("pipeline.training.execution._has_gpu", lambda: False)
     assert retrain(folder, "--genome", "1,1,1,1,1,1", "--device", "cuda") == 1
     assert "torch finds no GPU here" in sentence(capsys)
 
@@ -315,7 +315,7 @@ def test_a_saved_state_is_taken_up_for_the_same_images_only(folder, monkeypatch,
         raise StoppedError(signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.fulltraining.train", stop)
+        patch.setattr("pipeline.training.full.train", stop)
         assert supernet(folder) == 128 + signal.SIGTERM
     assert (folder / "supernet.state.h5").exists()
     (folder / "subset.csv").write_text((folder / f"{subset}.csv").read_text())

@@ -80,9 +80,9 @@ def test_narrow_networks_live_on_several_threads(kind, precision, kernels):
 
 def _train(kind: str, precision: str, kernels: str) -> None:
     """A narrow ResNet-18, whose shortcuts skip pixels."""
-    from pipeline.hardware import Execution
     from pipeline.networks.module import Network
     from pipeline.networks.spec import NetworkSpec
+    from pipeline.training.execution import Execution
 
     execution = Execution("cpu", precision, 2, kernels="torch")
     execution.apply()

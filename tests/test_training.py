@@ -7,12 +7,13 @@ import pytest
 import torch
 from conftest import CPU
 
-from pipeline.distributed import World
-from pipeline.hardware import Execution
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
-from pipeline.settings import TrainingSettings
-from pipeline.training import DivergedError, Training, recalibrate, score
+from pipeline.training.distributed import World
+from pipeline.training.execution import Execution
+from pipeline.training.loop import DivergedError, Training
+from pipeline.training.scoring import recalibrate, score
+from pipeline.training.settings import TrainingSettings
 
 SPEC = NetworkSpec("vgg_small", (1, 1, 2, 1, 1, 1), 1 / 16, channels=1, size=8)
 SETTINGS = TrainingSettings(epochs=3, batch_size=40, learning_rate=0.1, weight_decay=5e-4, augmentation="crop")

@@ -18,7 +18,7 @@ from typing import Any
 from pipeline import METHOD_VERSION
 from pipeline.common.settings import from_mapping
 from pipeline.networks.spec import architecture
-from pipeline.settings import TrainingSettings
+from pipeline.training.settings import TrainingSettings
 
 #: Stands for a value that is not known beforehand.
 UNKNOWN = None

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.settings import ExecutionSettings
 from pipeline.steps.options import add_execution, output, path, read_settings
+from pipeline.training.settings import ExecutionSettings
 
 if TYPE_CHECKING:
     from pipeline.data.batches import ImageSource
     from pipeline.data.prepared import ImagesInfo
-    from pipeline.hardware import Execution
+    from pipeline.training.execution import Execution
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.data.loading import load_images
     from pipeline.data.prepared import read_info
-    from pipeline.hardware import resolve
+    from pipeline.training.execution import resolve
 
     if len(arguments.weights) != len(arguments.output):
         raise UserError(
@@ -46,9 +46,9 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
 
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_json
-    from pipeline.memory import enough_memory
     from pipeline.networks.weights import load_network
-    from pipeline.training import score
+    from pipeline.training.memory import enough_memory
+    from pipeline.training.scoring import score
 
     network = load_network(weights)
     spec = network.spec

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from pipeline.networks.genome import RATIOS
-from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.steps.options import add_execution, add_network, add_settings, output, path, read_settings
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,11 +43,11 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.data.prepared import read_info
     from pipeline.data.splits import read_split
     from pipeline.evaluation import Task, evaluate_all
-    from pipeline.hardware import resolve
     from pipeline.networks.spec import architecture, uniform_genome
     from pipeline.networks.weights import check_supernet
     from pipeline.populations import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
     from pipeline.steps.options import network_for
+    from pipeline.training.execution import resolve
 
     info = read_info(arguments.images, "train")
     spec = network_for(arguments, info, uniform_genome(arguments.network, 1))

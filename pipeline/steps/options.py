@@ -11,7 +11,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.files import claim
 from pipeline.networks.genome import Genome, parse_genome
 from pipeline.networks.spec import NetworkSpec
-from pipeline.settings import ExecutionSettings
+from pipeline.training.settings import ExecutionSettings
 
 #: The default of a parser that names the flags declared by ``output``.
 OUTPUTS = "outputs"

@@ -65,10 +65,10 @@ def _probe(config: Mapping[str, Any], spec: "NetworkSpec") -> "Probe":
 
     from pipeline.calibration import Probe
     from pipeline.common.settings import from_mapping
-    from pipeline.hardware import resolve
     from pipeline.networks.spec import uniform_genome
     from pipeline.planning import search_space
-    from pipeline.settings import ExecutionSettings, TrainingSettings
+    from pipeline.training.execution import resolve
+    from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
     ratios, random = sorted(config["search"]["ratios"]), Random(0)
     space = search_space(config, spec)
@@ -96,7 +96,7 @@ def _look_at_images(
     from pipeline.data.datasets.sources import Picture
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.planning import Images
-    from pipeline.settings import TrainingSettings
+    from pipeline.training.settings import TrainingSettings
 
     dataset, split, network = config["dataset"], config["split"], config["network"]
     size, storage = dataset["image_size"], resolve_storage(dataset.get("storage", "auto"), dataset["image_size"])
@@ -188,7 +188,7 @@ def _print(config: Mapping[str, Any], found: "Plan", probe: "Probe", cores: int,
     import shutil
 
     from pipeline.common.log import duration
-    from pipeline.hardware import describe_machine
+    from pipeline.training.execution import describe_machine
 
     execution = probe.execution
     machine = describe_machine(execution.device_type)

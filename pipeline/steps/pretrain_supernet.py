@@ -3,7 +3,6 @@
 import argparse
 
 from pipeline.networks.genome import RATIOS
-from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.steps.options import (
     add_execution,
     add_keeping,
@@ -14,6 +13,7 @@ from pipeline.steps.options import (
     path,
     read_settings,
 )
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +36,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the supernet."""
     from pipeline.data.prepared import read_info
     from pipeline.data.splits import read_split
-    from pipeline.fulltraining import Outputs, Recipe, train_network
     from pipeline.networks.spec import uniform_genome
     from pipeline.steps.options import network_for
+    from pipeline.training.full import Outputs, Recipe, train_network
 
     info = read_info(arguments.images, "train")
     genome = uniform_genome(arguments.network, arguments.ratio)

@@ -3,8 +3,8 @@
 import argparse
 
 from pipeline.networks.genome import RATIOS
-from pipeline.settings import EvolutionSettings
 from pipeline.steps.options import add_network, add_settings, network_for, output, path, read_settings
+from pipeline.training.settings import EvolutionSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 
-from pipeline.settings import ExecutionSettings, TrainingSettings
 from pipeline.steps.options import (
     add_execution,
     add_keeping,
@@ -14,6 +13,7 @@ from pipeline.steps.options import (
     path,
     read_settings,
 )
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +39,9 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the network."""
     from pipeline.common.randomness import seed_for
     from pipeline.data.prepared import read_info
-    from pipeline.fulltraining import Outputs, Recipe, train_network
     from pipeline.populations import read_best
     from pipeline.steps.options import network_for
+    from pipeline.training.full import Outputs, Recipe, train_network
 
     chosen = arguments.genome or read_best(arguments.best).genome
     info = read_info(arguments.images, "train")

@@ -21,10 +21,10 @@ from pipeline import slurm
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
 from pipeline.common.processes import WORKFLOW_PID, alive
-from pipeline.hardware import say_what_is_missing
 from pipeline.interruption import interrupt
 from pipeline.overview import Overview
 from pipeline.steps.options import add_overlays, read_configuration
+from pipeline.training.execution import say_what_is_missing
 
 #: Written when a workflow starts, so that a lock can be told from a lock that somebody left.
 RUN_RECORD = Path(".snakemake/binary-nas-run.json")

@@ -1,9 +1,6 @@
 """The device and precision that a training runs with, resolved from what the user asked for and what is there."""
 
-import ctypes
-import gc
 import platform
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +9,8 @@ from typing import TYPE_CHECKING
 from pipeline.common.errors import UserError
 from pipeline.kernels import cpu
 from pipeline.kernels.build import SOURCES
-from pipeline.settings import ExecutionSettings
+from pipeline.training.memory import keep_freed_memory
+from pipeline.training.settings import ExecutionSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,30 +81,6 @@ class Execution:
             library.load()
         except CompilationError as error:
             raise UserError(str(error), "set execution.kernels to torch, or XDG_CACHE_HOME to another folder") from None
-
-
-def keep_freed_memory() -> None:
-    """Lets the C library keep what is freed, for the next step."""
-    # By default glibc gives every large tensor back to the system and asks for it again in the next step, whose first
-    # touch of each page then costs more than the arithmetic of a small layer: about a tenth of a training's time.
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError):  # another C library
-        return
-    trim_threshold, mmap_threshold, limit = -1, -3, 2**30
-    mallopt(trim_threshold, limit)
-    mallopt(mmap_threshold, limit)
-
-
-def give_back_memory() -> None:
-    """Gives back what this process holds and does not use, for tensors of other sizes and for other processes."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
-        torch.cuda.empty_cache()
-    with suppress(AttributeError, OSError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def resolve(settings: ExecutionSettings, process: int | None = None) -> Execution:

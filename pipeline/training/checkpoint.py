@@ -19,7 +19,7 @@ from pipeline.common.errors import StoppedError, UserError
 from pipeline.common.hdf5 import digest, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import log, progress
 from pipeline.requeue import WARNING, queue_again, warnings
-from pipeline.training import Training
+from pipeline.training.loop import Training
 
 
 class SavedState:

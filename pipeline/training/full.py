@@ -17,15 +17,15 @@ from pipeline.common.provenance import provenance, versions
 from pipeline.common.randomness import seed_for
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
-from pipeline.distributed import World, joined, local_rank
-from pipeline.finished import FinishedTraining
-from pipeline.hardware import Execution, describe_machine, resolve
-from pipeline.memory import enough_memory
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, architecture
-from pipeline.saving import SavedState, train
-from pipeline.settings import ExecutionSettings, TrainingSettings
-from pipeline.training import DivergedError, Training
+from pipeline.training.checkpoint import SavedState, train
+from pipeline.training.distributed import World, joined, local_rank
+from pipeline.training.execution import Execution, describe_machine, resolve
+from pipeline.training.kept import FinishedTraining
+from pipeline.training.loop import DivergedError, Training
+from pipeline.training.memory import enough_memory
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 HISTORY = ("epoch", "learning_rate", "loss", "top1")
 

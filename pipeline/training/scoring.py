@@ -1,0 +1,74 @@
+"""What a trained network has learned: its accuracy on other images, with moments computed anew where asked for."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from pipeline.data.batches import ImageSource
+from pipeline.training.execution import Execution
+from pipeline.training.memory import give_back_memory, ran_out_of_memory
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracy in percent and mean cross-entropy over a set of images. ``top5`` is None below six classes."""
+
+    top1: float
+    top5: float | None
+    loss: float
+    images: int
+
+
+def score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int = 500) -> Score:
+    """Top-1, top-5 and mean cross-entropy of ``network`` in evaluation mode; it is moved to the device.
+
+    Where memory does not suffice, the batches are halved. The score is the same: in evaluation mode no image's answer
+    depends on the others of its batch, so that only the order changes in which numbers are added.
+    """
+    network.to(execution.device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    batch_size = min(batch_size, len(images))
+    while True:
+        try:
+            return _score(network, images, execution, batch_size)
+        except (RuntimeError, MemoryError) as error:
+            if batch_size == 1 or not ran_out_of_memory(error):
+                raise
+        # Only here, where the exception is gone, do its tensors go.
+        give_back_memory()
+        batch_size //= 2
+
+
+@torch.inference_mode()
+def _score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int) -> Score:
+    plan = torch.split(torch.arange(len(images)), batch_size)
+    correct = torch.zeros(3, dtype=torch.float64, device=execution.device)
+    classes = 0
+    for x, y in images.batches(plan):
+        with execution.autocast:
+            logits = network(x)
+        logits = logits.float()
+        classes = logits.shape[1]
+        hits = logits.topk(min(5, classes)).indices == y[:, None]
+        loss = F.cross_entropy(logits, y, reduction="sum")
+        correct += torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss]).double()
+    top1, top5, loss = (correct / len(images)).tolist()
+    return Score(100 * top1, 100 * top5 if classes > 5 else None, loss, len(images))
+
+
+@torch.no_grad()
+def recalibrate(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int) -> None:
+    """Replaces every batch norm's running moments by their mean over ``images``, without changing a weight."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over batches
+    network.train()
+    for x, _ in images.batches(torch.split(torch.arange(len(images)), batch_size)):
+        if len(x) > 1 or len(images) == 1:
+            with execution.autocast:
+                network(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
