@@ -18,20 +18,23 @@ import numpy as np
 import torch
 
 from benchmarks.timing import exponent, table
-from pipeline.archive import Archive, Evaluation, Timing
 from pipeline.common.files import write_csv
 from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import ImagesInfo, write_images
 from pipeline.data.splits import draw
-from pipeline.evolution import Individual, SearchSpace, propose
 from pipeline.networks.genome import RATIOS, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.populations import SCORES, read_individuals
+from pipeline.search.algorithms import propose
+from pipeline.search.archive import Archive, Evaluation, Timing
+from pipeline.search.fitness import Individual
+from pipeline.search.settings import EvolutionSettings
+from pipeline.search.space import SearchSpace
+from pipeline.search.tables import SCORES, read_individuals
 from pipeline.training.execution import describe_machine, resolve
 from pipeline.training.loop import Training
-from pipeline.training.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 GENES = 12  # ResNet-18's: more genomes than any search will see
 

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pipeline.candidates import Evaluator
 from pipeline.common import workers
-from pipeline.evaluation import Task
+from pipeline.search.candidate import Evaluator
+from pipeline.search.evaluate import Task
 
 #: How a process knows the folder and the time, which only the step itself is given.
 _FOLDER, _STARTED = "BENCHMARK_FOLDER", "BENCHMARK_STARTED"

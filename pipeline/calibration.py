@@ -30,7 +30,7 @@ _MOST_PROCESSES = 8
 _PATIENCE, _LIMIT = 0.4, 4.0
 _SCORED_IMAGES = 500
 #: What the steps import that do little, those that draw, and Snakemake.
-_LIGHT = "import pipeline.populations, pipeline.evolution, pipeline.data.prepared, pipeline.config"
+_LIGHT = "import pipeline.search.tables, pipeline.search.algorithms, pipeline.data.prepared, pipeline.config"
 _FIGURES = "import matplotlib.pyplot, pipeline.figures"
 _SNAKEMAKE = "import snakemake.cli, pipeline.config"
 

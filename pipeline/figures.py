@@ -18,11 +18,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from pipeline.evolution import Individual, fitness
 from pipeline.labels import Point, place_labels
 from pipeline.proxy import ProxyPoint, kendall_tau
 from pipeline.published import FIGURE_1, find_table
 from pipeline.results import Row, Search, pareto_front, published_only
+from pipeline.search.fitness import Individual, fitness
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

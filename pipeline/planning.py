@@ -15,14 +15,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.balance import balance, predicted_cost
 from pipeline.common.settings import from_mapping
 from pipeline.config import genome_of
-from pipeline.evolution import Individual, SearchSpace, propose
-from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.training.settings import EvolutionSettings, TrainingSettings
+from pipeline.search.algorithms import propose
+from pipeline.search.fitness import Individual
+from pipeline.search.settings import EvolutionSettings
+from pipeline.search.shards import balance, predicted_cost
+from pipeline.search.space import SearchSpace, search_space
+from pipeline.training.settings import TrainingSettings
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
 _PER_JOB = 0.03
@@ -230,18 +232,10 @@ class Plan:
         return self.process_bytes * self.side_by_side
 
 
-def search_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpace:
-    """The genomes that a configuration's searches may propose."""
+def configured_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpace:
+    """Returns the genomes that a configuration's searches may propose."""
     search = config["search"]
-    limits = (search.get("max_flops"), search.get("max_memory"))
-
-    def within_budget(genome: Genome) -> bool:
-        cost = network_cost(spec.with_genome(genome))
-        return all(
-            limit is None or value <= limit for limit, value in zip(limits, (cost.flops, cost.bytes), strict=True)
-        )
-
-    return SearchSpace(len(spec.genome), tuple(map(float, search["ratios"])), within_budget)
+    return search_space(spec, search["ratios"], search.get("max_flops"), search.get("max_memory"))
 
 
 def workers(config: Mapping[str, Any], cores: int, gpus: int = 0) -> int:
@@ -360,7 +354,7 @@ class _Jobs:
         """Adds all generations of a search. Returns the job that selects the best."""
         search, section = self._config["search"], self._config["searches"][name]
         seed = section.get("seed", self._config["seed"])
-        space = search_space(self._config, self._spec)
+        space = configured_space(self._config, self._spec)
         settings: EvolutionSettings = from_mapping(EvolutionSettings, {**search, "algorithm": "random"})
         stage = f"search {name}"
         shards, random = search.get("shards", 1), section["algorithm"] == "random"
@@ -431,7 +425,7 @@ def _memory(
         ("retrain", genome_of(config, m), images.train) for m, row in config["models"].items() if "genome" in row
     ]
     trainings += [("retrain", largest, images.train) for row in config["models"].values() if "search" in row]
-    space = search_space(config, spec)
+    space = configured_space(config, spec)
     needed = []
     for section, genome, count in trainings:
         if section == "supernet" and not config["supernet"]["enabled"]:

@@ -21,8 +21,8 @@ from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import Cost, network_cost, speedup
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import NetworkSpec
-from pipeline.populations import Best
 from pipeline.published import PublishedRow, PublishedTable, find_table
+from pipeline.search.tables import Best
 
 Kind = Literal["full-precision", "uniform", "found", "random", "given"]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from pipeline.balance import longest_over_mean
 from pipeline.networks.genome import Genome
+from pipeline.search.shards import longest_over_mean
 
 
 @dataclass(frozen=True)

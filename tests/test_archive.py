@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from pipeline.archive import Archive, Evaluation, Timing, archive_key
 from pipeline.common.errors import UserError
+from pipeline.search.archive import Archive, Evaluation, Timing, archive_key
 
 FACTS = {"seed": 0, "settings": {"epochs": 10}, "supernet": "abc", "execution": ["cpu", "float32", 1]}
 GENOME = (0.5, 2.0, 1.0)

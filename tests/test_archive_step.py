@@ -9,11 +9,11 @@ import pytest
 from test_status import folder, made  # noqa: F401 - fixtures
 
 from pipeline.__main__ import main
-from pipeline.archive import Archive, Evaluation, Timing, archive_files, read_entry
-from pipeline.evolution import fitness
 from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.genome import parse_genome
 from pipeline.networks.spec import NetworkSpec
+from pipeline.search.archive import Archive, Evaluation, Timing, archive_files, read_entry
+from pipeline.search.fitness import fitness
 
 GENOMES = ["0.25,0.25,0.25,0.25,0.25,0.25", "1,1,1,1,1,1", "4,4,4,4,4,4", "2,1,1,1,1,1"]
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.balance import balance, predicted_cost
 from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.search.shards import balance, predicted_cost
 
 
 @given(st.lists(st.floats(0.1, 100), max_size=40), st.integers(1, 9))

@@ -12,7 +12,8 @@ from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping
 from pipeline.config import ROOT, TRAININGS, check_config, genome_of, read_config
-from pipeline.training.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
+from pipeline.search.settings import EvolutionSettings
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))

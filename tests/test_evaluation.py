@@ -12,16 +12,16 @@ from conftest import CPU
 from little_memory import STATUS, limit_memory
 
 from pipeline.__main__ import main
-from pipeline.archive import Archive, Evaluation, Timing
-from pipeline.candidates import Evaluator
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_csv
 from pipeline.data.prepared import read_info
 from pipeline.data.splits import read_split
-from pipeline.evaluation import Task, evaluate_all
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import NetworkSpec
-from pipeline.populations import EVALUATIONS, evaluation_row, read_evaluations
+from pipeline.search.archive import Archive, Evaluation, Timing
+from pipeline.search.candidate import Evaluator
+from pipeline.search.evaluate import Task, evaluate_all
+from pipeline.search.tables import EVALUATIONS, evaluation_row, read_evaluations
 from pipeline.training.loop import DivergedError
 from pipeline.training.memory import FEWEST_IMAGES
 from pipeline.training.settings import TrainingSettings

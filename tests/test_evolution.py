@@ -3,9 +3,11 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evolution import Individual, SearchSpace, fitness, propose, rank
 from pipeline.networks.genome import RATIOS
-from pipeline.training.settings import EvolutionSettings
+from pipeline.search.algorithms import propose
+from pipeline.search.fitness import Individual, fitness, rank
+from pipeline.search.settings import EvolutionSettings
+from pipeline.search.space import SearchSpace
 
 algorithms = st.sampled_from(["evolution", "random"])
 

@@ -7,7 +7,6 @@ import pytest
 from test_tables_step import SPEC, write_experiment
 
 from pipeline.__main__ import main
-from pipeline.evolution import Individual
 from pipeline.figures import (
     Curve,
     accuracy_figure,
@@ -22,6 +21,7 @@ from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.proxy import ProxyPoint
 from pipeline.published import find_published
 from pipeline.results import Interval, Row, Search
+from pipeline.search.fitness import Individual
 from pipeline.steps.figures import OUTPUTS, read_curves
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)

@@ -4,9 +4,9 @@ import pytest
 
 from pipeline.common.errors import UserError
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.populations import Best
 from pipeline.proxy import PROXY, kendall_tau, proxy_points, proxy_sentence, proxy_table
 from pipeline.results import RESULTS, Interval, Measurement, Row, Search, collect_rows, pareto_front, results_table
+from pipeline.search.tables import Best
 from pipeline.times import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
 from pipeline.verdicts import verdicts
 

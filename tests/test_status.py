@@ -24,8 +24,8 @@ from pipeline.__main__ import main
 from pipeline.common import hdf5
 from pipeline.common.hdf5 import read_attributes
 from pipeline.config import check_config, read_config
+from pipeline.search.facts import agree, expected_facts
 from pipeline.status.experiment import find_experiments
-from pipeline.status.facts import agree, expected_facts
 from pipeline.status.pace import pace, working_seconds
 from pipeline.status.plan import read_plan, write_plan
 from pipeline.status.reader import read_experiment
@@ -236,7 +236,7 @@ def test_scores_of_another_penalty_are_not_finished(folder):
 def test_entries_of_other_settings_do_not_count(folder):
     """The newest entries are of five epochs: they are not what the configuration asks for."""
     other = json.loads(next(folder.glob("archive/*/*.json")).read_text())
-    from pipeline.archive import Archive, Evaluation, Timing
+    from pipeline.search.archive import Archive, Evaluation, Timing
 
     facts = {**other["facts"], "settings": {**other["facts"]["settings"], "epochs": 5}}
     for row in (folder / "search/A/generation_001/population.csv").read_text().splitlines()[1:]:

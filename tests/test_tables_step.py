@@ -9,11 +9,11 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.common.files import write_csv, write_json
-from pipeline.evolution import fitness
 from pipeline.networks.cost import relative_flops
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.populations import SCORES, TIMINGS, Best, write_best
+from pipeline.search.fitness import fitness
+from pipeline.search.tables import SCORES, TIMINGS, Best, write_best
 from pipeline.steps.tables import OUTPUTS
 
 SPEC = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=0.0625, channels=1, size=8)

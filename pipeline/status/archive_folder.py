@@ -6,10 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.archive import Entry, archive_files, archive_key, read_entry, read_timing
 from pipeline.common.errors import UserError
 from pipeline.networks.genome import Genome
-from pipeline.status.facts import current_facts
+from pipeline.search.archive import Entry, archive_files, archive_key, read_entry, read_timing
+from pipeline.search.facts import current_facts
 from pipeline.status.reading import Finished
 
 #: Newest candidates from which the pace is taken, and entries that are looked at for the current facts.

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.common.errors import UserError
-from pipeline.status.facts import expected_facts
+from pipeline.search.facts import expected_facts
 from pipeline.status.files import MALFORMED, Files
 from pipeline.status.plan import NAME as PLAN
 from pipeline.status.plan import Plan, read_plan

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.networks.genome import parse_genome
-from pipeline.populations import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed
+from pipeline.search.tables import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed
 from pipeline.status.archive_folder import ArchiveFolder
 from pipeline.status.experiment import Experiment
 from pipeline.status.files import MALFORMED, folders_in, modified, number, size

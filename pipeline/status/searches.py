@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.evolution import Individual, fitness, rank
 from pipeline.networks.genome import Genome
+from pipeline.search.fitness import Individual, fitness, rank
 from pipeline.status.pace import pace
 from pipeline.status.reading import Finished, Search
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.common.errors import UserError
+from pipeline.search.facts import training_settings
 from pipeline.status.experiment import Experiment
-from pipeline.status.facts import training_settings
 from pipeline.status.files import MALFORMED, folders_in, modified, number, size
 from pipeline.status.logs import Progress, log_progress
 from pipeline.status.plan import NAME as PLAN

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     import pandas
 
-    from pipeline.archive_table import Listing, Settings
     from pipeline.networks.genome import Genome
+    from pipeline.search.archive_listing import Listing, Settings
 
 #: Lines of the list, and damaged entries that are named, unless more are asked for.
 _LINES = 40
@@ -70,7 +70,7 @@ def count(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints or writes the list. Returns 1 where --check found damage."""
-    from pipeline.archive_table import read_archive
+    from pipeline.search.archive_listing import read_archive
 
     folder = _archive_folder(arguments.folder)
     listing = read_archive(folder)
@@ -88,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _archive_folder(word: str) -> Path:
     """The folder of entries that is meant."""
-    from pipeline.archive import archive_files
     from pipeline.common.errors import UserError
+    from pipeline.search.archive import archive_files
     from pipeline.status.experiment import find_experiments
 
     if next(archive_files(Path(word)), None):
@@ -102,9 +102,9 @@ def _archive_folder(word: str) -> Path:
 
 
 def _current(listing: "Listing", folder: Path) -> "Settings | None":
-    """The settings that the experiment has now; see :mod:`pipeline.status.facts` for how they are told."""
+    """The settings that the experiment has now; see :mod:`pipeline.search.facts` for how they are told."""
+    from pipeline.search.facts import current_facts
     from pipeline.status.experiment import known_facts
-    from pipeline.status.facts import current_facts
 
     facts = current_facts((shared.facts for shared in listing.settings), known_facts(folder.parent))
     return next((shared for shared in listing.settings if shared.facts is facts), None)
@@ -112,8 +112,8 @@ def _current(listing: "Listing", folder: Path) -> "Settings | None":
 
 def _selected(listing: "Listing", current: "Settings | None", arguments: argparse.Namespace) -> "pandas.DataFrame":
     """The rows that were asked for, in order, with their costs."""
-    from pipeline.archive_table import with_costs
     from pipeline.networks.genome import format_genome
+    from pipeline.search.archive_listing import with_costs
 
     rows = listing.rows
     if arguments.genome is not None:
@@ -201,7 +201,7 @@ def _show(
 
 def _remark(shared: "Settings", current: "Settings | None", listing: "Listing") -> str:
     """What distinguishes settings from the current ones (or the newest), by the names of facts."""
-    from pipeline.status.facts import differences
+    from pipeline.search.facts import differences
 
     if shared is current:
         return " (current)"

@@ -34,18 +34,18 @@ def run(arguments: argparse.Namespace) -> None:
     from dataclasses import asdict
 
     from pipeline import METHOD_VERSION
-    from pipeline.archive import Archive
-    from pipeline.balance import balance, predicted_cost
     from pipeline.common.digests import digest_of
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
     from pipeline.common.hdf5 import read_attributes
     from pipeline.data.prepared import read_info
     from pipeline.data.splits import read_split
-    from pipeline.evaluation import Task, evaluate_all
     from pipeline.networks.spec import architecture, uniform_genome
     from pipeline.networks.weights import check_supernet
-    from pipeline.populations import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
+    from pipeline.search.archive import Archive
+    from pipeline.search.evaluate import Task, evaluate_all
+    from pipeline.search.shards import balance, predicted_cost
+    from pipeline.search.tables import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
     from pipeline.steps.options import network_for
     from pipeline.training.execution import resolve
 

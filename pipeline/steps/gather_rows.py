@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.files import write_csv
     from pipeline.data.prepared import read_info
     from pipeline.networks.spec import uniform_genome
-    from pipeline.populations import POPULATION, population_row, read_best
+    from pipeline.search.tables import POPULATION, population_row, read_best
 
     uniform = uniform_genome(arguments.network, 1)
     spec = network_for(arguments, read_info(arguments.images, "train"), uniform)

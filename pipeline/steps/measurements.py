@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pipeline.steps.options import path
 
 if TYPE_CHECKING:
-    from pipeline.evolution import Individual
     from pipeline.networks.genome import Genome
     from pipeline.results import Measurement, Row, Search
+    from pipeline.search.fitness import Individual
 
 _ALGORITHMS = ("evolution", "random")
 
@@ -68,8 +68,8 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":
     """The searches by name, with what they found where ``--best`` says so."""
-    from pipeline.populations import read_best
     from pipeline.results import Search
+    from pipeline.search.tables import read_best
 
     found = {best.search: best for best in map(read_best, arguments.best)}
     return {name: Search(name, algorithm, penalty, found.get(name)) for name, algorithm, penalty in arguments.searches}
@@ -117,7 +117,7 @@ def read_generations(paths: Sequence[Path]) -> "dict[str, list[list[Individual]]
 def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
     """What genomes scored as candidates, in a search or as rows of the table."""
     from pipeline.networks.genome import parse_genome
-    from pipeline.populations import read_evaluations
+    from pipeline.search.tables import read_evaluations
 
     generations = read_generations(arguments.scores)
     individuals = [individual for search in generations.values() for generation in search for individual in generation]
@@ -129,7 +129,7 @@ def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
 def _read_history(path: Path) -> "list[list[Individual]]":
     from pipeline.common.errors import UserError
     from pipeline.common.files import read_csv
-    from pipeline.populations import read_individuals
+    from pipeline.search.tables import read_individuals
 
     generations: dict[int, list[Individual]] = {}
     for row, individual in zip(read_csv(path, ("generation",)), read_individuals(path), strict=True):

@@ -66,12 +66,12 @@ def _probe(config: Mapping[str, Any], spec: "NetworkSpec") -> "Probe":
     from pipeline.calibration import Probe
     from pipeline.common.settings import from_mapping
     from pipeline.networks.spec import uniform_genome
-    from pipeline.planning import search_space
+    from pipeline.planning import configured_space
     from pipeline.training.execution import resolve
     from pipeline.training.settings import ExecutionSettings, TrainingSettings
 
     ratios, random = sorted(config["search"]["ratios"]), Random(0)
-    space = search_space(config, spec)
+    space = configured_space(config, spec)
     genomes = [uniform_genome(spec.network, ratio) for ratio in (ratios[0], ratios[len(ratios) // 2], ratios[-1])]
     genomes += [space.draw(random) for _ in range(4)]
     specs = tuple(spec.with_genome(genome) for genome in dict.fromkeys(genomes))

@@ -3,8 +3,8 @@
 import argparse
 
 from pipeline.networks.genome import RATIOS
+from pipeline.search.settings import EvolutionSettings
 from pipeline.steps.options import add_network, add_settings, network_for, output, path, read_settings
-from pipeline.training.settings import EvolutionSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,27 +32,17 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
     from pipeline.data.prepared import read_info
-    from pipeline.evolution import SearchSpace, propose
-    from pipeline.networks.cost import network_cost
-    from pipeline.networks.genome import Genome
     from pipeline.networks.spec import uniform_genome
-    from pipeline.populations import POPULATION, check_genome, population_row, read_individuals
+    from pipeline.search.algorithms import propose
+    from pipeline.search.space import search_space
+    from pipeline.search.tables import POPULATION, check_genome, population_row, read_individuals
 
     if len(arguments.earlier) != arguments.generation:
         raise UserError(f"generation {arguments.generation} needs the scores of {arguments.generation} earlier ones")
     settings = read_settings(arguments, EvolutionSettings)
     uniform = uniform_genome(arguments.network, 1)
     spec = network_for(arguments, read_info(arguments.images, "train"), uniform)
-
-    def within_budget(genome: Genome) -> bool:
-        cost = network_cost(spec.with_genome(genome))
-        return not (
-            (settings.max_flops is not None and cost.flops > settings.max_flops)
-            or (settings.max_memory is not None and cost.bytes > settings.max_memory)
-        )
-
-    limited = settings.max_flops is not None or settings.max_memory is not None
-    space = SearchSpace(len(uniform), tuple(arguments.ratios), *([within_budget] if limited else []))
+    space = search_space(spec, arguments.ratios, settings.max_flops, settings.max_memory)
     history = [read_individuals(path) for path in arguments.earlier]
     for scores, individuals in zip(arguments.earlier, history, strict=True):
         for individual in individuals:

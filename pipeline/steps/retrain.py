@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the network."""
     from pipeline.common.randomness import seed_for
     from pipeline.data.prepared import read_info
-    from pipeline.populations import read_best
+    from pipeline.search.tables import read_best
     from pipeline.steps.options import network_for
     from pipeline.training.full import Outputs, Recipe, train_network
 

@@ -19,13 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the scores in the order of the slots."""
-    from pipeline.balance import longest_over_mean
     from pipeline.common.errors import UserError
     from pipeline.common.files import read_csv, write_csv
     from pipeline.common.log import log
-    from pipeline.evolution import fitness
     from pipeline.networks.genome import format_genome
-    from pipeline.populations import SCORES, TIMINGS, read_evaluations, read_population
+    from pipeline.search.fitness import fitness
+    from pipeline.search.shards import longest_over_mean
+    from pipeline.search.tables import SCORES, TIMINGS, read_evaluations, read_population
 
     population = read_population(arguments.population, None, arguments.ratios)
     evaluations = read_evaluations(arguments.evaluations)

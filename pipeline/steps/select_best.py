@@ -19,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the best genome; of equals the cheaper one."""
     from pipeline.common.errors import UserError
-    from pipeline.evolution import fitness, rank
-    from pipeline.populations import (
+    from pipeline.search.fitness import fitness, rank
+    from pipeline.search.tables import (
         SCORES,
         TIMINGS,
         Best,

@@ -92,7 +92,7 @@ def read_candidate_times(paths: Sequence[Path]) -> "list[CandidateTime]":
     from pipeline.common.errors import UserError
     from pipeline.common.files import read_csv
     from pipeline.networks.genome import parse_genome
-    from pipeline.populations import TIMINGS
+    from pipeline.search.tables import TIMINGS
     from pipeline.times import CandidateTime
 
     times = []

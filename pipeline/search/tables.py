@@ -5,13 +5,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from pipeline.archive import Evaluation, Status, Timing
 from pipeline.common.errors import UserError
 from pipeline.common.files import read_csv, read_json, write_csv, write_json
-from pipeline.evolution import Individual, Origin
 from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.genome import Genome, check_ratios, format_genome, parse_genome
 from pipeline.networks.spec import NetworkSpec
+from pipeline.search.algorithms.base import Origin
+from pipeline.search.archive import Evaluation, Status, Timing
+from pipeline.search.fitness import Individual
 
 POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_bytes")
 EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason", "micro_batch")

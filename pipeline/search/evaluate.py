@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.archive import Archive, Evaluation, Timing
-from pipeline.candidates import Evaluator
 from pipeline.common.errors import UserError
 from pipeline.common.log import log, progress
 from pipeline.common.randomness import seed_for
@@ -15,6 +13,8 @@ from pipeline.common.workers import in_workers
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.requeue import on_warning, queue_again
+from pipeline.search.archive import Archive, Evaluation, Timing
+from pipeline.search.candidate import Evaluator
 from pipeline.training.execution import Execution
 from pipeline.training.memory import enough_memory, give_back_memory, in_one_line, micro_batches, ran_out_of_memory
 from pipeline.training.settings import TrainingSettings

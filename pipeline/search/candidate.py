@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.archive import Evaluation, Timing
 from pipeline.common.randomness import seed_for
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
+from pipeline.search.archive import Evaluation, Timing
 
 if TYPE_CHECKING:
     from pipeline.data.batches import ImageSource

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.archive import archive_files, read_entry, read_timing
 from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
-from pipeline.evolution import fitness
 from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, format_genome, parse_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.search.archive import archive_files, read_entry, read_timing
+from pipeline.search.fitness import fitness
 
 if TYPE_CHECKING:
     import pandas

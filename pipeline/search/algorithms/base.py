@@ -1,0 +1,65 @@
+"""What all search algorithms share: what they propose, and how no genome is proposed twice."""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Literal, NamedTuple
+
+from pipeline.common.randomness import random_for
+from pipeline.networks.genome import Genome
+from pipeline.search.fitness import Individual
+from pipeline.search.space import SearchSpace
+
+#: Draws of one child before the space is searched systematically for an unseen genome.
+TRIES = 100
+
+Origin = Literal["random", "crossover", "mutation", "unseen"]
+
+
+class Child(NamedTuple):
+    """A proposed genome and how it came about."""
+
+    genome: Genome
+    origin: Origin
+
+
+def draw_unseen(
+    space: SearchSpace,
+    count: int,
+    history: Sequence[Sequence[Individual]],
+    seed: int,
+    generation: int,
+    draw: Callable[[Random], Child],
+) -> list[Child]:
+    """Draws a generation's genomes, none of which is twice in it or anywhere in ``history``.
+
+    Where no unseen child is found, any unseen genome is taken; where the whole space has been seen, the population is
+    shorter, at last empty.
+
+    Args:
+        space: what may be proposed.
+        count: genomes wanted.
+        history: this search's earlier generations.
+        seed: of the search. Draws are addressed by (seed, generation, slot).
+        generation: number of the generation to propose.
+        draw: makes a child from random numbers.
+    """
+    seen = {individual.genome for individuals in history for individual in individuals}
+    unseen = (genome for genome in space.enumerate() if genome not in seen)  # left off where the last slot stopped
+    children: list[Child] = []
+    for slot in range(count):
+        random = random_for("search", seed, generation, slot)
+        draws = (draw(random) for _ in range(TRIES))
+        child = next((child for child in draws if child.genome not in seen), None)
+        if child is None:
+            genome = next(unseen, None)
+            if genome is None:
+                break
+            child = Child(genome, "unseen")
+        seen.add(child.genome)
+        children.append(child)
+    return children
+
+
+def draw_random(space: SearchSpace, random: Random) -> Child:
+    """Draws a genome at random."""
+    return Child(space.draw(random), "random")

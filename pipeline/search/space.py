@@ -1,0 +1,80 @@
+"""The search space: all genomes that a search may propose (Eq. 2), within its budget."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from pipeline.networks.cost import network_cost
+from pipeline.networks.genome import RATIOS, Genome
+from pipeline.networks.spec import NetworkSpec
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """All genomes of ``genes`` ratios that are within budget.
+
+    ``within_budget`` must be monotone: a genome below an allowed one, gene by gene, is allowed as well. Cost is.
+    """
+
+    genes: int
+    ratios: tuple[float, ...] = RATIOS
+    within_budget: Callable[[Genome], bool] = lambda genome: True
+
+    @property
+    def smallest(self) -> Genome:
+        """The genome that costs least."""
+        return (min(self.ratios),) * self.genes
+
+    def draw(self, random: Random) -> Genome:
+        """A random genome; while it is over budget, a gene drawn by chance is lowered one step."""
+        genome = tuple(random.choice(self.ratios) for _ in range(self.genes))
+        return self.fit(genome, random)
+
+    def fit(self, genome: Genome, random: Random) -> Genome:
+        """The genome with genes drawn by chance lowered until it is within budget (the smallest one always is)."""
+        ladder = sorted(self.ratios)
+        while not self.within_budget(genome) and genome != self.smallest:
+            gene = random.choice([i for i, ratio in enumerate(genome) if ratio > ladder[0]])
+            lower = ladder[ladder.index(genome[gene]) - 1]
+            genome = (*genome[:gene], lower, *genome[gene + 1 :])
+        return genome
+
+    def enumerate(self) -> Iterator[Genome]:
+        """All genomes within budget, small ratios first; a branch is cut where its cheapest genome is over budget."""
+        ladder = sorted(self.ratios)
+
+        def below(prefix: Genome) -> Iterator[Genome]:
+            if len(prefix) == self.genes:
+                yield prefix
+                return
+            for ratio in ladder:
+                longer = (*prefix, ratio)
+                if not self.within_budget(longer + self.smallest[len(longer) :]):
+                    return
+                yield from below(longer)
+
+        if self.within_budget(self.smallest):
+            yield from below(())
+
+
+def search_space(
+    spec: NetworkSpec, ratios: Sequence[float], max_flops: float | None, max_memory: float | None
+) -> SearchSpace:
+    """Returns the genomes that a search may propose.
+
+    Args:
+        spec: the network, with any genome.
+        ratios: values that a gene can take.
+        max_flops: operations for one image above which no genome is proposed; None for no limit.
+        max_memory: bytes of weights above which no genome is proposed; None for no limit.
+    """
+    limits = (max_flops, max_memory)
+
+    def within_budget(genome: Genome) -> bool:
+        cost = network_cost(spec.with_genome(genome))
+        return all(
+            limit is None or value <= limit for limit, value in zip(limits, (cost.flops, cost.bytes), strict=True)
+        )
+
+    limited = [within_budget] if limits != (None, None) else []
+    return SearchSpace(len(spec.genome), tuple(map(float, ratios)), *limited)
