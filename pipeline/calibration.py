@@ -31,7 +31,7 @@ _PATIENCE, _LIMIT = 0.4, 4.0
 _SCORED_IMAGES = 500
 #: What the steps import that do little, those that draw, and Snakemake.
 _LIGHT = "import pipeline.search.tables, pipeline.search.algorithms, pipeline.data.prepared, pipeline.config"
-_FIGURES = "import matplotlib.pyplot, pipeline.figures"
+_FIGURES = "import matplotlib.pyplot, pipeline.report.figures"
 _SNAKEMAKE = "import snakemake.cli, pipeline.config"
 
 

@@ -24,7 +24,7 @@ from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, check_ratios, format_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.published import find_table
+from pipeline.report.published import find_table
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"

@@ -7,7 +7,8 @@ import pytest
 from test_tables_step import SPEC, write_experiment
 
 from pipeline.__main__ import main
-from pipeline.figures import (
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.report.figures import (
     Curve,
     accuracy_figure,
     channels_figure,
@@ -17,10 +18,9 @@ from pipeline.figures import (
     proxy_figure,
     render,
 )
-from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.proxy import ProxyPoint
-from pipeline.published import find_published
-from pipeline.results import Interval, Row, Search
+from pipeline.report.proxy import ProxyPoint
+from pipeline.report.published import find_published
+from pipeline.report.results import Interval, Row, Search
 from pipeline.search.fitness import Individual
 from pipeline.steps.figures import OUTPUTS, read_curves
 

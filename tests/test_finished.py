@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.common.errors import UserError
-from pipeline.times import TrainingTime, timing_table
+from pipeline.report.timing import TrainingTime, timing_table
 from pipeline.training import kept as finished
 from pipeline.training.kept import FinishedTraining
 

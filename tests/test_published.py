@@ -5,7 +5,7 @@ import pytest
 from pipeline.common.errors import UserError
 from pipeline.networks.cost import network_cost, speedup
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.published import FIGURE_1, LATER, TABLES, find_published, find_table
+from pipeline.report.published import FIGURE_1, LATER, TABLES, find_published, find_table
 
 IMAGES = {"vgg_small": {"size": 32, "classes": 10}, "resnet18": {"size": 224, "classes": 1000}}
 OWN_ROWS = [row for table in TABLES.values() for row in table.rows if not row.quoted]

@@ -4,11 +4,20 @@ import pytest
 
 from pipeline.common.errors import UserError
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.proxy import PROXY, kendall_tau, proxy_points, proxy_sentence, proxy_table
-from pipeline.results import RESULTS, Interval, Measurement, Row, Search, collect_rows, pareto_front, results_table
+from pipeline.report.proxy import PROXY, kendall_tau, proxy_points, proxy_sentence, proxy_table
+from pipeline.report.results import (
+    RESULTS,
+    Interval,
+    Measurement,
+    Row,
+    Search,
+    collect_rows,
+    pareto_front,
+    results_table,
+)
+from pipeline.report.timing import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
+from pipeline.report.verdicts import verdicts
 from pipeline.search.tables import Best
-from pipeline.times import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
-from pipeline.verdicts import verdicts
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
 EVOLUTION, RANDOM = Search("A", "evolution", 4), Search("random-A", "random", 4)

@@ -9,7 +9,7 @@ from pipeline.steps.measurements import add_measurements, read_generations, read
 from pipeline.steps.options import path
 
 if TYPE_CHECKING:
-    from pipeline.figures import Curve
+    from pipeline.report.figures import Curve
 
 #: What this step writes into its output folder, each as .png and .svg.
 FIGURES = ("fitness", "accuracy", "channels", "curves", "proxy", "methods")
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the figures; the same inputs give the same bytes."""
     from pipeline.common.files import replacing
-    from pipeline.figures import (
+    from pipeline.report.figures import (
         accuracy_figure,
         channels_figure,
         curves_figure,
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
         proxy_figure,
         render,
     )
-    from pipeline.proxy import proxy_points
+    from pipeline.report.proxy import proxy_points
 
     rows = read_rows(arguments)
     generations = read_generations(arguments.scores)
@@ -65,7 +65,7 @@ def read_curves(models: Sequence[str], histories: Sequence[Path], supernet: Path
     Raises:
         UserError: a file is missing, or it is no training's history.
     """
-    from pipeline.figures import Curve
+    from pipeline.report.figures import Curve
 
     seeds: dict[str, list[list[float]]] = {model: [] for model in models}
     for history in histories:

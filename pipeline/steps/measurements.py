@@ -1,7 +1,6 @@
 """What tables and figures read: the rows, the searches, and what was measured of them."""
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from pipeline.steps.options import path
 
 if TYPE_CHECKING:
     from pipeline.networks.genome import Genome
-    from pipeline.results import Measurement, Row, Search
+    from pipeline.report.results import Row, Search
     from pipeline.search.fitness import Individual
 
 _ALGORITHMS = ("evolution", "random")
@@ -56,7 +55,8 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
         UserError: a file is missing or damaged, a row has no evaluation, or a row names an unknown search.
     """
     from pipeline.common.errors import UserError
-    from pipeline.results import collect_rows
+    from pipeline.report.inputs import read_measurement
+    from pipeline.report.results import collect_rows
 
     searches = read_searches(arguments)
     unknown = next((search for _, search in arguments.models if search and search not in searches), None)
@@ -68,41 +68,11 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":
     """The searches by name, with what they found where ``--best`` says so."""
-    from pipeline.results import Search
+    from pipeline.report.results import Search
     from pipeline.search.tables import read_best
 
     found = {best.search: best for best in map(read_best, arguments.best)}
     return {name: Search(name, algorithm, penalty, found.get(name)) for name, algorithm, penalty in arguments.searches}
-
-
-def read_measurement(path: Path) -> "Measurement":
-    """One evaluation; its model and seed are in its path, evaluation/MODEL/seed_N.json.
-
-    Raises:
-        UserError: the file is missing, or it is not what the step 'evaluate' writes.
-    """
-    from pipeline.common.errors import UserError
-    from pipeline.common.files import read_json
-    from pipeline.networks.spec import NetworkSpec
-    from pipeline.results import Measurement
-
-    record = read_json(path)
-    try:
-        values = record["network"]
-        spec = NetworkSpec(**{**values, "genome": tuple(float(ratio) for ratio in values["genome"])})
-        top5 = record["top5"]
-        accuracies = float(record["top1"]), None if top5 is None else float(top5)
-        return Measurement(path.parent.name, _seed_in(path.stem), *accuracies, spec)
-    except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path} is no evaluation", "delete it, and it is made again") from None
-
-
-def _seed_in(name: str) -> int:
-    """The number in 'seed_3'. Raises ValueError where there is none."""
-    found = re.search(r"_(\d+)$", name)
-    if found is None:
-        raise ValueError(f"'{name}' has no number")
-    return int(found[1])
 
 
 def read_generations(paths: Sequence[Path]) -> "dict[str, list[list[Individual]]]":
@@ -111,7 +81,9 @@ def read_generations(paths: Sequence[Path]) -> "dict[str, list[list[Individual]]
     Raises:
         UserError: a file is missing, or it is no search's history.
     """
-    return {path.parent.name: _read_history(path) for path in paths}
+    from pipeline.report.inputs import read_history
+
+    return {path.parent.name: read_history(path) for path in paths}
 
 
 def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
@@ -124,16 +96,3 @@ def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
     scores = [(individual.genome, individual.top1) for individual in individuals if individual.top1 is not None]
     rows = read_evaluations([arguments.row_scores] if arguments.row_scores else []).values()
     return scores + [(parse_genome(row["genome"]), float(row["top1"])) for row in rows if row["top1"]]
-
-
-def _read_history(path: Path) -> "list[list[Individual]]":
-    from pipeline.common.errors import UserError
-    from pipeline.common.files import read_csv
-    from pipeline.search.tables import read_individuals
-
-    generations: dict[int, list[Individual]] = {}
-    for row, individual in zip(read_csv(path, ("generation",)), read_individuals(path), strict=True):
-        if not row["generation"].isdecimal():
-            raise UserError(f"{path} is no search's history", "delete it, and it is made again")
-        generations.setdefault(int(row["generation"]), []).append(individual)
-    return [generations[number] for number in sorted(generations)]

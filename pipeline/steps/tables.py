@@ -9,7 +9,7 @@ from pipeline.steps.measurements import add_measurements, read_rows, read_scores
 from pipeline.steps.options import path
 
 if TYPE_CHECKING:
-    from pipeline.times import CandidateTime, TrainingTime
+    from pipeline.report.timing import CandidateTime, TrainingTime
 
 #: What this step writes into its output folder.
 OUTPUTS = (
@@ -36,10 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the tables. All but those of time hold the same bytes whenever they are made from the same inputs."""
     from pipeline.common.files import write_csv, write_text
-    from pipeline.documents import proxy_markdown, results_latex, results_markdown, timing_markdown
-    from pipeline.proxy import PROXY, proxy_points, proxy_table
-    from pipeline.results import RESULTS, results_table
-    from pipeline.times import BALANCE, TIMING, balance_table, timing_table
+    from pipeline.report.proxy import PROXY, proxy_points, proxy_table
+    from pipeline.report.results import RESULTS, results_table
+    from pipeline.report.tables import proxy_markdown, results_latex, results_markdown, timing_markdown
+    from pipeline.report.timing import BALANCE, TIMING, balance_table, timing_table
 
     rows = read_rows(arguments)
     points = proxy_points(rows, read_scores(arguments))
@@ -69,7 +69,7 @@ def read_training_times(paths: Sequence[Path], model: str) -> "list[TrainingTime
 def _read_training_time(path: Path) -> "TrainingTime":
     from pipeline.common.errors import UserError
     from pipeline.common.files import read_json
-    from pipeline.times import TrainingTime
+    from pipeline.report.timing import TrainingTime
 
     record = read_json(path)
     try:
@@ -92,8 +92,8 @@ def read_candidate_times(paths: Sequence[Path]) -> "list[CandidateTime]":
     from pipeline.common.errors import UserError
     from pipeline.common.files import read_csv
     from pipeline.networks.genome import parse_genome
+    from pipeline.report.timing import CandidateTime
     from pipeline.search.tables import TIMINGS
-    from pipeline.times import CandidateTime
 
     times = []
     for timing in paths:

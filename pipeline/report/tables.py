@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.common.log import duration
-from pipeline.grid import Grid, latex, markdown, wrap
 from pipeline.networks.genome import format_genome
-from pipeline.proxy import ProxyPoint, proxy_sentence
-from pipeline.published import LATER, find_table
-from pipeline.results import Row, pareto_front, results_table
-from pipeline.verdicts import verdicts
+from pipeline.report.proxy import ProxyPoint, proxy_sentence
+from pipeline.report.published import LATER, find_table
+from pipeline.report.results import Row, pareto_front, results_table
+from pipeline.report.text import Grid, latex, markdown, wrap
+from pipeline.report.verdicts import verdicts
 
 _Text = Callable[[float], str]
 

@@ -1,8 +1,8 @@
 """What an experiment found: its rows and the table of results.
 
-Pure functions of measurements that the outer layer has read, like those of :mod:`pipeline.verdicts` and
-:mod:`pipeline.proxy`. The same measurements give the same numbers, sentences and rounding, whenever and wherever they
-are made; times are accounted for apart (:mod:`pipeline.times`), since they are never twice the same.
+Pure functions of measurements that the outer layer has read, like those of :mod:`pipeline.report.verdicts` and
+:mod:`pipeline.report.proxy`. The same measurements give the same numbers, sentences and rounding, whenever and wherever
+they are made; times are accounted for apart (:mod:`pipeline.report.timing`), since they are never twice the same.
 
 >>> Interval.of([91.0, 92.0, 93.0])
 Interval(mean=92.0, std=1.0, seeds=3)
@@ -21,7 +21,7 @@ from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import Cost, network_cost, speedup
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import NetworkSpec
-from pipeline.published import PublishedRow, PublishedTable, find_table
+from pipeline.report.published import PublishedRow, PublishedTable, find_table
 from pipeline.search.tables import Best
 
 Kind = Literal["full-precision", "uniform", "found", "random", "given"]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.networks.genome import format_genome
-from pipeline.results import Row
+from pipeline.report.results import Row
 
 
 class Verdict(NamedTuple):

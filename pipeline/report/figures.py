@@ -1,4 +1,4 @@
-"""The figures of an experiment, drawn from what :mod:`pipeline.results` found. Each function returns a figure.
+"""The figures of an experiment, drawn from what :mod:`pipeline.report.results` found. Each function returns a figure.
 
 Colours are those of Okabe and Ito, which colour-blind people tell apart, and every kind of network has a marker of
 its own as well. The same data give the same bytes.
@@ -18,10 +18,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from pipeline.labels import Point, place_labels
-from pipeline.proxy import ProxyPoint, kendall_tau
-from pipeline.published import FIGURE_1, find_table
-from pipeline.results import Row, Search, pareto_front, published_only
+from pipeline.report.label_placement import Point, place_labels
+from pipeline.report.proxy import ProxyPoint, kendall_tau
+from pipeline.report.published import FIGURE_1, find_table
+from pipeline.report.results import Row, Search, pareto_front, published_only
 from pipeline.search.fitness import Individual, fitness
 
 if TYPE_CHECKING:

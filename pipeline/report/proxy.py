@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from pipeline.networks.genome import Genome, format_genome
-from pipeline.results import Interval, Row, interval_cells
+from pipeline.report.results import Interval, Row, interval_cells
 
 #: Fewer points than these have no rank correlation worth a number.
 FEWEST_FOR_TAU = 3
