@@ -35,7 +35,7 @@ rule all:
 onstart:
     check_folder(RESULTS)
     record_run(workflow)
-    write_plan(config, Path(RESULTS))
+    save_config(config, Path(RESULTS))
 
 
 onsuccess:

@@ -28,7 +28,6 @@ from pipeline.__main__ import main as step
 from pipeline.common.errors import UserError
 from pipeline.common.randomness import seed_for
 from pipeline.common.settings import from_mapping
-from pipeline.config import ROOT, read_config
 from pipeline.data.batches import ImageSource
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
@@ -39,6 +38,7 @@ from pipeline.training.execution import Execution, describe_machine, resolve
 from pipeline.training.loop import Training
 from pipeline.training.scoring import score
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.workflow.config import ROOT, read_config
 
 FLOAT32 = resolve(ExecutionSettings("cpu", "float32", 1))
 GENOMES: tuple[Genome, ...] = (

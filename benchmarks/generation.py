@@ -26,10 +26,10 @@ import numpy as np
 from benchmarks.timing import table
 from pipeline.__main__ import main as step
 from pipeline.common.settings import flags
-from pipeline.config import ROOT, read_config
 from pipeline.data.prepared import ImagesInfo, write_images
 from pipeline.training.execution import describe_machine
 from pipeline.training.settings import TrainingSettings
+from pipeline.workflow.config import ROOT, read_config
 
 PHASES = ("start", "images", "build", "train", "score")
 #: Runs a step and notes what its parts took. It is put before the step's own arguments.

@@ -24,12 +24,12 @@ from benchmarks.timing import heading, interleave, peak_flops, ratio, synchronis
 from benchmarks.workloads import engine_training, random_images
 from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping
-from pipeline.config import ROOT, read_config
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.training.execution import Execution, resolve
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.workflow.config import ROOT, read_config
 
 EPOCH = 50_000
 AUTO_A = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)
@@ -242,7 +242,7 @@ def _project(per_image: Mapping[Genome, float], base_width: float) -> None:
     from random import Random
 
     from pipeline.networks.genome import RATIOS
-    from pipeline.planning import Timed, fit, workload
+    from pipeline.workflow.forecast.step_time import Timed, fit, workload
 
     def work(genome: Genome) -> Any:
         return workload(NetworkSpec("vgg_small", genome, base_width))

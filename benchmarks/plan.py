@@ -17,8 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.config import ROOT
 from pipeline.training.execution import describe_machine
+from pipeline.workflow.config import ROOT
 
 OVERLAY = """
 experiment: plan

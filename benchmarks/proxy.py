@@ -19,7 +19,6 @@ from scipy.stats import kendalltau
 
 from pipeline.__main__ import main as step
 from pipeline.common.settings import from_mapping
-from pipeline.config import ROOT, read_config
 from pipeline.data.batches import ImageSource
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
@@ -31,6 +30,7 @@ from pipeline.training.execution import describe_machine, resolve
 from pipeline.training.loop import Training
 from pipeline.training.scoring import recalibrate, score
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.workflow.config import ROOT, read_config
 
 RATES = (0.02, 0.05, 0.1)
 

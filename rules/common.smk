@@ -10,18 +10,20 @@ from pathlib import Path
 sys.path.insert(0, workflow.basedir)
 
 from pipeline import METHOD_VERSION
-from pipeline.config import check_config, genome_of
+from pipeline.workflow.config import check_config, genome_of
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
 from pipeline.networks.genome import format_genome
 from pipeline.training.execution import gpu_is_used
 from pipeline.networks.spec import architecture
-from pipeline.partition import jobs_use_gpus
-from pipeline.training.settings import EvolutionSettings, ExecutionSettings, TrainingSettings
-from pipeline.status.plan import write_plan
+from pipeline.workflow.slurm.partition import jobs_use_gpus
+from pipeline.search.settings import EvolutionSettings
+from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.workflow.saved_config import save_config
 from pipeline.steps.figures import FIGURES
 from pipeline.common.settings import flags
-from pipeline.steps.run import record_run, step_environment
+from pipeline.workflow.launch import step_environment
+from pipeline.workflow.lock import record_run
 from snakemake.exceptions import WorkflowError
 
 os.environ.update(step_environment(workflow.basedir))

@@ -11,9 +11,9 @@ import yaml
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping
-from pipeline.config import ROOT, TRAININGS, check_config, genome_of, read_config
 from pipeline.search.settings import EvolutionSettings
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.workflow.config import ROOT, TRAININGS, check_config, genome_of, read_config
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))

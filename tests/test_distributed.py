@@ -22,10 +22,10 @@ from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors
 from pipeline.common.processes import alive
-from pipeline.config import read_config
 from pipeline.networks.module import Network
 from pipeline.training.distributed import ALONE, World
 from pipeline.training.loop import Training
+from pipeline.workflow.config import read_config
 
 pytestmark = pytest.mark.slow
 OFTEN = ["--save-minutes", "1e-9"]  # after every step

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.common import log
-from pipeline.overview import Overview
+from pipeline.workflow.console import Overview
 
 START = """Building DAG of jobs...
 Job stats:

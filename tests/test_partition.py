@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipeline import partition
 from pipeline.common.errors import UserError
-from pipeline.partition import jobs_use_gpus, read_gpus
 from pipeline.training.execution import gpu_is_used
+from pipeline.workflow.slurm import partition
+from pipeline.workflow.slurm.partition import jobs_use_gpus, read_gpus
 
 
 @pytest.mark.parametrize(

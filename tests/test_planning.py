@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from workflow import ROOT, TINY, planned
 
-from pipeline.config import read_config
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.planning import Calibration, Images, Job, StepTime, Timed, fit, plan, schedule, workload
+from pipeline.workflow.config import read_config
+from pipeline.workflow.forecast.jobs import Images, forecast
+from pipeline.workflow.forecast.schedule import Job, schedule
+from pipeline.workflow.forecast.step_time import Calibration, StepTime, Timed, fit, workload
 
 DIGITS = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), 0.0625, 1, 8)
 IMAGES = Images(train=1078, test=719, subset=500, validation=500, disk_bytes=64, memory_bytes=64)
@@ -72,15 +74,15 @@ def test_the_job_of_higher_priority_goes_first():
 def test_every_job_of_the_workflow_is_planned(tmp_path):
     """As many as Snakemake lists, so that no start of a process is left out."""
     tiny = read_config([ROOT / "config.yaml", TINY])
-    assert plan(tiny, DIGITS, IMAGES, HERE, cores=2).jobs == sum(planned(tmp_path).values()) + 1
+    assert forecast(tiny, DIGITS, IMAGES, HERE, cores=2).jobs == sum(planned(tmp_path).values()) + 1
     shards = default(tmp_path, search="{shards: 3}", supernet="{enabled: false}")
     overlay = tmp_path / "overlay.yaml"
-    assert plan(shards, DIGITS, IMAGES, HERE, cores=2).jobs == sum(planned(tmp_path, config=overlay).values()) + 1
+    assert forecast(shards, DIGITS, IMAGES, HERE, cores=2).jobs == sum(planned(tmp_path, config=overlay).values()) + 1
 
 
 def test_hours_of_the_default_experiment_by_hand(tmp_path):
     """One core, so that nothing overlaps: starts, steps of a hundredth of a second, scores of a tenth."""
-    found = plan(default(tmp_path), DIGITS, IMAGES, HERE, cores=1)
+    found = forecast(default(tmp_path), DIGITS, IMAGES, HERE, cores=1)
     by_name = {stage.name: stage for stage in found.stages}
     overhead = 0.03
     assert by_name["supernet"].core_seconds == pytest.approx(1 + 40 * 10 * 0.01 + overhead)
@@ -97,9 +99,9 @@ def test_hours_of_the_default_experiment_by_hand(tmp_path):
 
 
 def test_more_cores_shards_and_generations(tmp_path):
-    one, two = (plan(default(tmp_path), DIGITS, IMAGES, HERE, cores=cores) for cores in (1, 2))
+    one, two = (forecast(default(tmp_path), DIGITS, IMAGES, HERE, cores=cores) for cores in (1, 2))
     assert one.seconds / 2 <= two.seconds < one.seconds
-    longer = plan(default(tmp_path, search="{generations: 16}"), DIGITS, IMAGES, HERE, cores=2)
+    longer = forecast(default(tmp_path, search="{generations: 16}"), DIGITS, IMAGES, HERE, cores=2)
     search = [next(s for s in p.stages if s.name == "search A").core_seconds for p in (two, longer)]
     assert search[1] == pytest.approx(2 * search[0], rel=0.05)
 
@@ -107,7 +109,8 @@ def test_more_cores_shards_and_generations(tmp_path):
 def test_a_budget_makes_candidates_cheaper(tmp_path):
     here = Calibration(StepTime(0, 0, 1e-9), StepTime(0, 0, 1e-9), 0, 0, 0, 0, 0, 0, 0, 0)
     free, bounded = (
-        plan(default(tmp_path, search=f"{{max_flops: {limit}}}"), DIGITS, IMAGES, here, 1) for limit in ("null", 8000)
+        forecast(default(tmp_path, search=f"{{max_flops: {limit}}}"), DIGITS, IMAGES, here, 1)
+        for limit in ("null", 8000)
     )
     assert bounded.stages[2].core_seconds < 0.5 * free.stages[2].core_seconds
 
@@ -117,7 +120,7 @@ def test_decoding_counts_unless_loaders_hide_it(tmp_path):
     supernet = {}
     for loaders in (0, 1, 100):
         config = default(tmp_path, execution=f"{{loaders: {loaders}}}")
-        stages = plan(config, DIGITS, IMAGES, here, 1).stages
+        stages = forecast(config, DIGITS, IMAGES, here, 1).stages
         supernet[loaders] = next(stage for stage in stages if stage.name == "supernet").core_seconds
     steps, overhead = 40 * 10, 0.03
     assert supernet[0] == pytest.approx(steps * (0.01 + 50 * 0.001) + overhead)
@@ -130,7 +133,7 @@ def test_trainings_share_gpus_but_not_more_than_there_are(tmp_path):
     hours = {}
     for gpus in (1, 100):
         here = Calibration(StepTime(0.01, 0, 0), StepTime(0, 0, 0), 0, 1, 0, 0, 0, 0, 0, 0, gpus)
-        found = plan(default(tmp_path), DIGITS, IMAGES, here, cores=64)
+        found = forecast(default(tmp_path), DIGITS, IMAGES, here, cores=64)
         hours[gpus] = found.seconds
         work = sum(stage.core_seconds for stage in found.stages)
     assert hours[1] == pytest.approx(work, rel=0.05)
@@ -142,7 +145,7 @@ def test_processes_take_their_share_of_a_step(tmp_path):
     supernet = {}
     for processes in (1, 2):
         config = default(tmp_path, execution=f"{{processes: {processes}}}")
-        stages = plan(config, DIGITS, IMAGES, here, cores=4).stages
+        stages = forecast(config, DIGITS, IMAGES, here, cores=4).stages
         supernet[processes] = next(stage for stage in stages if stage.name == "supernet")
     one, two = (stage.ends - stage.begins for stage in supernet.values())
     assert two == pytest.approx(one / 2, rel=0.02)

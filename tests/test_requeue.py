@@ -9,8 +9,8 @@ from test_saving import IDENTITY, stop_after
 from test_training import finish, same, start
 
 from pipeline.common.errors import StoppedError
-from pipeline.requeue import WARNING, on_warning, queue_again
 from pipeline.training.checkpoint import SavedState, train
+from pipeline.workflow.slurm.time_limit import WARNING, on_warning, queue_again
 
 
 @pytest.fixture

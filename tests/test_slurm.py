@@ -15,9 +15,10 @@ import yaml
 from slurm import Slurm, ask, missing
 from workflow import ROOT, TINY, command, complete, kill_everything, outcome, resume, run, wait_for, wait_until
 
-from pipeline import partition, slurm
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import read_attributes
+from pipeline.workflow.slurm import partition
+from pipeline.workflow.slurm import queue as slurm
 
 PROFILE = ("--workflow-profile", ROOT / "profiles" / "slurm", "--slurm-init-seconds-before-status-checks", 2)
 #: Seconds after which something will not happen any more, on a machine that has much else to do.

@@ -23,16 +23,16 @@ from workflow import ROOT, TINY, command, kill_everything, start
 from pipeline.__main__ import main
 from pipeline.common import hdf5
 from pipeline.common.hdf5 import read_attributes
-from pipeline.config import check_config, read_config
 from pipeline.search.facts import agree, expected_facts
-from pipeline.status.experiment import find_experiments
-from pipeline.status.pace import pace, working_seconds
-from pipeline.status.plan import read_plan, write_plan
-from pipeline.status.reader import read_experiment
-from pipeline.status.reading import Candidate, Finished, Generation, Reading, Row, Run, Search, Training
-from pipeline.status.searches import best, planned_candidates, summarise_searches
-from pipeline.status.summary import summarise
-from pipeline.status.trainings import rows_seconds_left
+from pipeline.workflow.config import check_config, read_config
+from pipeline.workflow.saved_config import read_saved_config, save_config
+from pipeline.workflow.status.experiment import find_experiments
+from pipeline.workflow.status.pace import pace, working_seconds
+from pipeline.workflow.status.reader import read_experiment
+from pipeline.workflow.status.reading import Candidate, Finished, Generation, Reading, Row, Run, Search, Training
+from pipeline.workflow.status.searches import best, planned_candidates, summarise_searches
+from pipeline.workflow.status.summary import summarise
+from pipeline.workflow.status.trainings import rows_seconds_left
 
 CHANGES = {
     "experiment": "exp",
@@ -72,7 +72,7 @@ def made(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(work / name, folder / "data" / name)
     for name in ("subset.csv", "validation.csv"):
         shutil.copy(work / name, folder / "splits" / name)
-    write_plan(configuration(work), folder)
+    save_config(configuration(work), folder)
     (folder / "supernet").mkdir()
     assert supernet(work) == 0
     for source, target in (("supernet.h5", "supernet.h5"), ("t.json", "timing.json"), ("h.csv", "history.csv")):
@@ -408,24 +408,24 @@ def test_watch_on_a_terminal_redraws(folder):
 
 def test_the_plan_is_the_configuration(tmp_path):
     config = configuration(tmp_path)
-    write_plan({**config, "pathvars": {"a": "b"}}, tmp_path / "r")
+    save_config({**config, "pathvars": {"a": "b"}}, tmp_path / "r")
     written = tmp_path / "r" / "config.yaml"
     # Laid over the default, it gives the same experiment, dropped entries and all.
     assert read_config([ROOT / "config.yaml", written]) == config
     assert check_config(yaml.safe_load(written.read_text())) == config
-    plan = read_plan(tmp_path / "r")
+    plan = read_saved_config(tmp_path / "r")
     assert (plan.generations, plan.population, plan.seeds, plan.models) == (2, 3, 2, ("uniform-1x", "found-A"))
     os.utime(written, (0, 0))
-    write_plan(config, tmp_path / "r")
+    save_config(config, tmp_path / "r")
     assert written.stat().st_mtime == 0, "the same content is not written again"
-    write_plan({**config, "seed": 1}, tmp_path / "r")
+    save_config({**config, "seed": 1}, tmp_path / "r")
     assert written.stat().st_mtime > 0 and yaml.safe_load(written.read_text())["seed"] == 1
 
 
 def test_expected_facts_are_those_of_the_steps(folder):
     """What the configuration lets expect is what evaluate-generation wrote, image and supernet digests included."""
     facts = json.loads(next(folder.glob("archive/*/*.json")).read_text())["facts"]
-    config = read_plan(folder).config
+    config = read_saved_config(folder).config
     expected = expected_facts(config, facts["images"], facts["supernet"])
     assert agree(facts, expected) and set(facts) - set(expected) == {"subset", "validation"}
     for change in (

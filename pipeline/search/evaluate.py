@@ -12,12 +12,12 @@ from pipeline.common.randomness import seed_for
 from pipeline.common.workers import in_workers
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
-from pipeline.requeue import on_warning, queue_again
 from pipeline.search.archive import Archive, Evaluation, Timing
 from pipeline.search.candidate import Evaluator
 from pipeline.training.execution import Execution
 from pipeline.training.memory import enough_memory, give_back_memory, in_one_line, micro_batches, ran_out_of_memory
 from pipeline.training.settings import TrainingSettings
+from pipeline.workflow.slurm.time_limit import on_warning, queue_again
 
 if TYPE_CHECKING:
     from pipeline.networks.module import Network

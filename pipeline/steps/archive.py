@@ -90,7 +90,7 @@ def _archive_folder(word: str) -> Path:
     """The folder of entries that is meant."""
     from pipeline.common.errors import UserError
     from pipeline.search.archive import archive_files
-    from pipeline.status.experiment import find_experiments
+    from pipeline.workflow.status.experiment import find_experiments
 
     if next(archive_files(Path(word)), None):
         return Path(word)
@@ -104,7 +104,7 @@ def _archive_folder(word: str) -> Path:
 def _current(listing: "Listing", folder: Path) -> "Settings | None":
     """The settings that the experiment has now; see :mod:`pipeline.search.facts` for how they are told."""
     from pipeline.search.facts import current_facts
-    from pipeline.status.experiment import known_facts
+    from pipeline.workflow.status.experiment import known_facts
 
     facts = current_facts((shared.facts for shared in listing.settings), known_facts(folder.parent))
     return next((shared for shared in listing.settings if shared.facts is facts), None)

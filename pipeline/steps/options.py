@@ -34,9 +34,9 @@ def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:
     """The configuration that Snakemake would have from the same flags, checked.
 
     Raises:
-        UserError: see :func:`pipeline.config.read_config`; or a setting is none.
+        UserError: see :func:`pipeline.workflow.config.read_config`; or a setting is none.
     """
-    from pipeline.config import ROOT, read_config
+    from pipeline.workflow.config import ROOT, read_config
 
     settings: dict[str, Any] = {}
     if arguments.config:

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.status.pace import Pace
-    from pipeline.status.searches import Best, SearchSummary
-    from pipeline.status.summary import Summary
-    from pipeline.status.trainings import RowSummary, TrainingSummary
+    from pipeline.workflow.status.pace import Pace
+    from pipeline.workflow.status.searches import Best, SearchSummary
+    from pipeline.workflow.status.summary import Summary
+    from pipeline.workflow.status.trainings import RowSummary, TrainingSummary
 
 #: Seconds between two looks of --watch.
 EVERY = 5.0
@@ -50,7 +50,7 @@ def _seconds(text: str) -> float:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the status once, or again and again."""
-    from pipeline.status.experiment import find_experiments
+    from pipeline.workflow.status.experiment import find_experiments
 
     folders = find_experiments(arguments.experiment)
 
@@ -67,8 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _look(folders: Sequence[Path], *, as_json: bool) -> str:
-    from pipeline.status.reader import read_experiment
-    from pipeline.status.summary import summarise
+    from pipeline.workflow.status.reader import read_experiment
+    from pipeline.workflow.status.summary import summarise
 
     summaries = [summarise(read_experiment(folder), time.time()) for folder in folders]
     if as_json:
@@ -158,7 +158,7 @@ def several(summaries: Sequence["Summary"], now: datetime) -> str:
 
 
 def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
-    from pipeline.status.summary import STAGES
+    from pipeline.workflow.status.summary import STAGES
 
     marks = {stage: "x" if stage in summary.finished_stages else " " for stage in STAGES}
     if summary.stage in marks:

@@ -18,8 +18,8 @@ import torch
 from pipeline.common.errors import StoppedError, UserError
 from pipeline.common.hdf5 import digest, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import log, progress
-from pipeline.requeue import WARNING, queue_again, warnings
 from pipeline.training.loop import Training
+from pipeline.workflow.slurm.time_limit import WARNING, queue_again, warnings
 
 
 class SavedState:

@@ -26,7 +26,7 @@ from pipeline.networks.genome import Genome, check_ratios, format_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.published import find_table
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
 TRAININGS = ("supernet", "candidate", "retrain")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from pipeline.common.log import Progress, log, say
-from pipeline.partition import DECISION
+from pipeline.workflow.slurm.partition import DECISION
 
 _STEPS = re.compile(r"(\d+) of (\d+) steps")
 _TOTAL = re.compile(r"total +(\d+)$")

@@ -10,11 +10,11 @@ from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.search.facts import training_settings
-from pipeline.status.experiment import Experiment
-from pipeline.status.files import MALFORMED, folders_in, modified, number, size
-from pipeline.status.logs import Progress, log_progress
-from pipeline.status.plan import NAME as PLAN
-from pipeline.status.reading import Row, Training
+from pipeline.workflow.saved_config import SAVED_CONFIG
+from pipeline.workflow.status.experiment import Experiment
+from pipeline.workflow.status.files import MALFORMED, folders_in, modified, number, size
+from pipeline.workflow.status.logs import Progress, log_progress
+from pipeline.workflow.status.reading import Row, Training
 
 
 class TrainingFiles:
@@ -22,7 +22,7 @@ class TrainingFiles:
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
-        self._plan = experiment.plan
+        self._config = experiment.config
         self._folder = experiment.folder
         self._files = experiment.files
 
@@ -32,7 +32,7 @@ class TrainingFiles:
 
     def supernet(self) -> Training | None:
         """That of the supernet; None where there is to be none."""
-        if self._plan and not self._plan.supernet:
+        if self._config and not self._config.supernet:
             return None
         folder = self._folder / "supernet"
         subset = self._subset_size if folder.exists() else None
@@ -49,14 +49,14 @@ class TrainingFiles:
             return None
 
     def _models(self) -> list[str]:
-        if self._plan:
-            return list(self._plan.models)
+        if self._config:
+            return list(self._config.models)
         return sorted({*folders_in(self._folder / "retrain"), *folders_in(self._folder / "evaluation")})
 
     def _row(self, model: str) -> Row:
         folder, scores = self._folder / "retrain" / model, self._folder / "evaluation" / model
-        if self._plan:
-            seeds = list(range(self._plan.seeds))
+        if self._config:
+            seeds = list(range(self._config.seeds))
         else:
             names = [*folders_in(folder), *(path.stem for path in scores.glob("seed_*.json"))]
             seeds = sorted({int(match[1]) for name in names if (match := re.fullmatch(r"seed_(\d{1,9})", name))})
@@ -96,9 +96,9 @@ class TrainingFiles:
     def _settings(self, section: str) -> dict[str, Any] | None:
         """A training's settings, where the configuration is there."""
         try:
-            return training_settings(self._plan.config[section]) if self._plan else None
+            return training_settings(self._config.config[section]) if self._config else None
         except MALFORMED as error:
-            self._files.complain(f"{self._folder / PLAN} has no {section}: {error}")
+            self._files.complain(f"{self._folder / SAVED_CONFIG} has no {section}: {error}")
             return None
 
     def _saved(

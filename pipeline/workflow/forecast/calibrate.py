@@ -20,9 +20,9 @@ from typing import NamedTuple
 from pipeline.common.hdf5 import Arrays
 from pipeline.common.workers import in_workers
 from pipeline.networks.spec import NetworkSpec
-from pipeline.planning import Calibration, Timed, fit, workload
 from pipeline.training.execution import Execution
 from pipeline.training.settings import TrainingSettings
+from pipeline.workflow.forecast.step_time import Calibration, Timed, fit, workload
 
 #: Processes that are timed side by side at most; more would tell little and take long to start.
 _MOST_PROCESSES = 8
@@ -30,9 +30,9 @@ _MOST_PROCESSES = 8
 _PATIENCE, _LIMIT = 0.4, 4.0
 _SCORED_IMAGES = 500
 #: What the steps import that do little, those that draw, and Snakemake.
-_LIGHT = "import pipeline.search.tables, pipeline.search.algorithms, pipeline.data.prepared, pipeline.config"
+_LIGHT = "import pipeline.search.tables, pipeline.search.algorithms, pipeline.data.prepared, pipeline.workflow.config"
 _FIGURES = "import matplotlib.pyplot, pipeline.report.figures"
-_SNAKEMAKE = "import snakemake.cli, pipeline.config"
+_SNAKEMAKE = "import snakemake.cli, pipeline.workflow.config"
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pipeline.networks.genome import Genome
 from pipeline.search.fitness import Individual, fitness, rank
-from pipeline.status.pace import pace
-from pipeline.status.reading import Finished, Search
+from pipeline.workflow.status.pace import pace
+from pipeline.workflow.status.reading import Finished, Search
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from pipeline.networks.genome import parse_genome
 from pipeline.search.tables import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed
-from pipeline.status.archive_folder import ArchiveFolder
-from pipeline.status.experiment import Experiment
-from pipeline.status.files import MALFORMED, folders_in, modified, number, size
-from pipeline.status.reading import Candidate, Generation, Search
-from pipeline.status.searches import implied_penalty
+from pipeline.workflow.status.archive_folder import ArchiveFolder
+from pipeline.workflow.status.experiment import Experiment
+from pipeline.workflow.status.files import MALFORMED, folders_in, modified, number, size
+from pipeline.workflow.status.reading import Candidate, Generation, Search
+from pipeline.workflow.status.searches import implied_penalty
 
 #: How far a λ may be from the one that a rounded fitness implies.
 _ROUNDING = 1e-3
@@ -28,13 +28,13 @@ class SearchFiles:
     """The searches of an experiment: their proposals first, then what the archive, read after them, knows of these."""
 
     def __init__(self, experiment: Experiment) -> None:
-        self._plan = experiment.plan
+        self._config = experiment.config
         self._folder = experiment.folder / "search"
         self._files = experiment.files
 
     def proposals(self) -> dict[str, list[Proposal]]:
         """The proposed generations of every search, in the configuration's order."""
-        names = list(self._plan.searches) if self._plan else folders_in(self._folder)
+        names = list(self._config.searches) if self._config else folders_in(self._folder)
         return {name: self._populations(name) for name in names}
 
     def searches(self, proposals: Mapping[str, list[Proposal]], archive: ArchiveFolder) -> tuple[Search, ...]:
@@ -44,7 +44,7 @@ class SearchFiles:
     def _populations(self, name: str) -> list[Proposal]:
         """The proposed generations in their order, up to the first that is missing."""
         found: list[Proposal] = []
-        while not self._plan or len(found) < self._plan.generations:
+        while not self._config or len(found) < self._config.generations:
             folder = self._folder / name / f"generation_{len(found):03d}"
             candidates = self._population(folder)
             if candidates is None:
@@ -62,15 +62,15 @@ class SearchFiles:
             return None
 
     def _search(self, name: str, populations: list[Proposal], archive: ArchiveFolder) -> Search:
-        planned = self._plan.searches.get(name) if self._plan else None
+        planned = self._config.searches.get(name) if self._config else None
         penalty = planned.penalty if planned else self._penalty_of_scores(populations)
         selected = bool(size(self._folder / name / "best.json"))
         return Search(
             name,
             planned.algorithm if planned else None,
             penalty,
-            self._plan.generations if self._plan else None,
-            self._plan.population if self._plan else None,
+            self._config.generations if self._config else None,
+            self._config.population if self._config else None,
             tuple(self._generation(folder, candidates, penalty, archive) for folder, candidates in populations),
             selected,
         )

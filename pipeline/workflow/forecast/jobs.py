@@ -13,10 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from pipeline.common.settings import from_mapping
-from pipeline.config import genome_of
 from pipeline.networks.genome import Genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.algorithms import propose
@@ -25,6 +22,9 @@ from pipeline.search.settings import EvolutionSettings
 from pipeline.search.shards import balance, predicted_cost
 from pipeline.search.space import SearchSpace, search_space
 from pipeline.training.settings import TrainingSettings
+from pipeline.workflow.config import genome_of
+from pipeline.workflow.forecast.schedule import Job, schedule
+from pipeline.workflow.forecast.step_time import Calibration, workload
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
 _PER_JOB = 0.03
@@ -33,87 +33,6 @@ _PER_JOB = 0.03
 _PER_ELEMENT, _PER_PARAMETER = 12, 16
 #: Bytes of a small file, and of figures and report.
 _FILE_BLOCK, _REPORT = 4096, 4e6
-
-
-class Workload(NamedTuple):
-    """What the time of a step depends on, for one image."""
-
-    elements: int
-    macs: int
-
-
-def workload(spec: NetworkSpec) -> Workload:
-    """Elements of all feature maps, and all MACs: training computes binary ones in floating point."""
-    return Workload(sum(layer.elements for layer in spec.layers), sum(layer.macs for layer in spec.layers))
-
-
-class Timed(NamedTuple):
-    """A step that was timed: ``seconds`` for ``batch`` images through a network of this workload."""
-
-    work: Workload
-    batch: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class StepTime:
-    """Seconds of a step: something for itself, something for each element, something for each MAC."""
-
-    step: float
-    element: float
-    mac: float
-
-    def seconds(self, work: Workload, batch: int) -> float:
-        """The time of a step of ``batch`` images."""
-        return self.step + batch * (work.elements * self.element + work.macs * self.mac)
-
-
-def fit(timed: Sequence[Timed]) -> StepTime:
-    """The times that come nearest to what was timed, relative to it, none of them negative.
-
-    >>> work = [Workload(10, 100), Workload(20, 100), Workload(10, 1000)]
-    >>> model = fit([Timed(w, 5, 1.0 + 5 * (0.1 * w.elements + 0.01 * w.macs)) for w in work])
-    >>> round(model.step, 6), round(model.element, 6), round(model.mac, 6)
-    (1.0, 0.1, 0.01)
-    """
-    from scipy.optimize import nnls
-
-    rows = np.array([[1.0, t.batch * t.work.elements, t.batch * t.work.macs] for t in timed])
-    rows /= np.array([[t.seconds] for t in timed])
-    scale = rows.max(axis=0)  # columns of like size, for the numbers' sake
-    solution, _ = nnls(rows / scale, np.ones(len(timed)))
-    return StepTime(*(float(value) for value in solution / scale))
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What was timed here, with as many processes side by side as the experiment will have.
-
-    Attributes:
-        step: of a training.
-        scoring: of scoring images, where a "step" is a whole set of them.
-        setup: seconds to build a network and take its first step, beyond an ordinary step.
-        heavy_start: seconds until a process that trains has begun to.
-        light_start: seconds of a step that does next to nothing, such as a proposal.
-        figures_start: seconds until a process has imported what draws figures.
-        snakemake_start: seconds until Snakemake has begun to plan.
-        read: seconds to read and convert one image of the data set, of one thread.
-        decode: seconds to decode one photograph for a batch, 0 for images in memory; of one process.
-        process_bytes: memory of a process that trains a tiny network.
-        gpus: that trainings run on; 0 where they run on the CPU.
-    """
-
-    step: StepTime
-    scoring: StepTime
-    setup: float
-    heavy_start: float
-    light_start: float
-    figures_start: float
-    snakemake_start: float
-    read: float
-    decode: float
-    process_bytes: int
-    gpus: int = 0
 
 
 @dataclass(frozen=True)
@@ -135,64 +54,6 @@ class Images:
     memory_bytes: float
 
 
-class Job(NamedTuple):
-    """One process of the workflow.
-
-    ``needs`` are the positions of the jobs that must be done before it; of two that can start, the one of higher
-    ``priority`` does.
-    """
-
-    stage: str
-    seconds: float
-    threads: int = 1
-    needs: tuple[int, ...] = ()
-    priority: int = 0
-    gpus: int = 0
-
-
-class Span(NamedTuple):
-    """When a job runs, in seconds from the beginning."""
-
-    start: float
-    end: float
-
-
-def schedule(jobs: Sequence[Job], cores: int, gpus: int = 0) -> list[Span]:
-    """When each job runs on so many cores and GPUs, each started as soon as what it needs is done and there is room."""
-    waiting = [len(set(job.needs)) for job in jobs]
-    followers: list[list[int]] = [[] for _ in jobs]
-    for position, job in enumerate(jobs):
-        for need in set(job.needs):
-            followers[need].append(position)
-    ready = [(-job.priority, position) for position, job in enumerate(jobs) if not waiting[position]]
-    heapq.heapify(ready)
-    spans: list[Span] = [Span(0.0, 0.0)] * len(jobs)
-    running: list[tuple[float, int]] = []
-    now, free, free_gpus = 0.0, cores, gpus
-    while ready or running:
-        too_large = []
-        while ready and free:
-            entry = heapq.heappop(ready)
-            job = jobs[entry[1]]
-            if min(job.threads, cores) > free or min(job.gpus, gpus) > free_gpus:
-                too_large.append(entry)
-                continue
-            free -= min(job.threads, cores)
-            free_gpus -= min(job.gpus, gpus)
-            spans[entry[1]] = Span(now, now + job.seconds)
-            heapq.heappush(running, (now + job.seconds, entry[1]))
-        for entry in too_large:
-            heapq.heappush(ready, entry)
-        now, position = heapq.heappop(running)
-        free += min(jobs[position].threads, cores)
-        free_gpus += min(jobs[position].gpus, gpus)
-        for follower in followers[position]:
-            waiting[follower] -= 1
-            if not waiting[follower]:
-                heapq.heappush(ready, (-jobs[follower].priority, follower))
-    return spans
-
-
 class Stage(NamedTuple):
     """A part of the experiment: how many jobs, their seconds times their cores, and when it begins and ends."""
 
@@ -204,7 +65,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Forecast:
     """What an experiment will cost.
 
     Attributes:
@@ -249,7 +110,9 @@ def workers(config: Mapping[str, Any], cores: int, gpus: int = 0) -> int:
     return max(1, cores // shares)
 
 
-def plan(config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibration: Calibration, cores: int) -> Plan:
+def forecast(
+    config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibration: Calibration, cores: int
+) -> Forecast:
     """The cost of a whole experiment from nothing.
 
     Every generation is taken to hold what a random search of the same seed would propose. For a random search, and for
@@ -274,7 +137,7 @@ def plan(config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibrati
         stages.append(Stage(name, len(mine), work, begins, ends))
     process, side_by_side = _memory(config, spec, images, calibration, cores)
     seconds = calibration.snakemake_start + max(span.end for span in spans)
-    return Plan(stages, seconds, process, side_by_side, _disk(config, spec, images))
+    return Forecast(stages, seconds, process, side_by_side, _disk(config, spec, images))
 
 
 class _Jobs:

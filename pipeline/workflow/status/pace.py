@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pipeline.status.reading import Finished
+from pipeline.workflow.status.reading import Finished
 
 #: Seconds without any training that count as work between two of them (start-up, loading), not as an interruption;
 #: three times the longest training, where that is more.

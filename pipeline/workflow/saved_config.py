@@ -1,4 +1,4 @@
-"""What an experiment is going to do, left in its results folder by the workflow, for whoever looks on from elsewhere.
+"""The configuration that an experiment was last run with, kept beside its results for whoever looks on from elsewhere.
 
 ``results/EXPERIMENT/config.yaml`` is the whole configuration as it was checked: what the tables beside it were made
 from, and good for ``--configfile`` to make them again.
@@ -15,12 +15,12 @@ import yaml
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_text
 
-NAME = "config.yaml"
+SAVED_CONFIG = "config.yaml"
 _HEADING = "# The configuration that the workflow last ran this experiment with.\n"
 
 
 @dataclass(frozen=True)
-class PlannedSearch:
+class SavedSearch:
     """A search as it was configured. ``penalty`` is its λ."""
 
     algorithm: str
@@ -28,7 +28,7 @@ class PlannedSearch:
 
 
 @dataclass(frozen=True)
-class Plan:
+class SavedConfig:
     """The part of a configuration that says how much there is to do.
 
     Attributes:
@@ -41,7 +41,7 @@ class Plan:
     """
 
     config: dict[str, Any]
-    searches: dict[str, PlannedSearch]
+    searches: dict[str, SavedSearch]
     generations: int
     population: int
     models: tuple[str, ...]
@@ -49,7 +49,7 @@ class Plan:
     supernet: bool
 
 
-def write_plan(config: Mapping[str, Any], folder: Path) -> None:
+def save_config(config: Mapping[str, Any], folder: Path) -> None:
     """Writes the checked configuration, unless the file says the same already.
 
     Entries of the default configuration that this one has dropped are written as null: laid over the default, the
@@ -58,7 +58,7 @@ def write_plan(config: Mapping[str, Any], folder: Path) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
-    from pipeline.config import ROOT  # slow to import, and not needed to read a plan
+    from pipeline.workflow.config import ROOT  # slow to import, and not needed to read it back
 
     default = yaml.safe_load((ROOT / "config.yaml").read_text())
     # Through JSON: whatever mappings Snakemake uses become plain ones. Keys of Snakemake's own are left out.
@@ -66,7 +66,7 @@ def write_plan(config: Mapping[str, Any], folder: Path) -> None:
     for section in ("searches", "models"):
         plain[section] |= dict.fromkeys(name for name in default[section] if name not in plain[section])
     text = _HEADING + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
-    path = folder / NAME
+    path = folder / SAVED_CONFIG
     try:
         unchanged = path.read_text() == text
     except (OSError, UnicodeDecodeError):
@@ -75,17 +75,17 @@ def write_plan(config: Mapping[str, Any], folder: Path) -> None:
         write_text(path, text)
 
 
-def read_plan(folder: Path) -> Plan | None:
-    """The plan in a results folder; None where the workflow has left none (yet).
+def read_saved_config(folder: Path) -> SavedConfig | None:
+    """Returns the configuration in a results folder; None where the workflow has left none (yet).
 
     Raises:
         UserError: the file is damaged.
     """
-    path = folder / NAME
+    path = folder / SAVED_CONFIG
     try:
         text = path.read_text()
         values = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return _plan(values)
+        return _saved(values)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -94,13 +94,13 @@ def read_plan(folder: Path) -> Plan | None:
         raise UserError(f"{path} holds no configuration", "the workflow writes it anew when it next runs") from None
 
 
-def _plan(config: dict[str, Any]) -> Plan:
+def _saved(config: dict[str, Any]) -> SavedConfig:
     # Not checked again in whole: the folder of images, for one, may not be there on the machine that looks on.
     searches = {name: search for name, search in config["searches"].items() if search is not None}
     config = {**config, "searches": searches, "models": {k: v for k, v in config["models"].items() if v is not None}}
-    return Plan(
+    return SavedConfig(
         config,
-        {name: PlannedSearch(str(s["algorithm"]), float(s["lambda"])) for name, s in searches.items()},
+        {name: SavedSearch(str(s["algorithm"]), float(s["lambda"])) for name, s in searches.items()},
         int(config["search"]["generations"]),
         int(config["search"]["population"]),
         tuple(map(str, config["models"])),

@@ -1,4 +1,4 @@
-"""Which folders are experiments, and what one is about: its plan, its images, the facts of its candidates."""
+"""Which folders are experiments, and what one is about: its configuration, its images, the facts of its candidates."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -7,12 +7,11 @@ from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.search.facts import expected_facts
-from pipeline.status.files import MALFORMED, Files
-from pipeline.status.plan import NAME as PLAN
-from pipeline.status.plan import Plan, read_plan
+from pipeline.workflow.saved_config import SAVED_CONFIG, SavedConfig, read_saved_config
+from pipeline.workflow.status.files import MALFORMED, Files
 
 #: What shows that a folder is an experiment's.
-_PARTS = (PLAN, "data", "search", "archive", "supernet", "retrain", "evaluation", "tables")
+_PARTS = (SAVED_CONFIG, "data", "search", "archive", "supernet", "retrain", "evaluation", "tables")
 
 
 def find_experiments(word: str | None) -> list[Path]:
@@ -71,10 +70,10 @@ class Experiment:
         self.files = Files()
 
     @cached_property
-    def plan(self) -> Plan | None:
+    def config(self) -> SavedConfig | None:
         """What is going to be done; None where no configuration is there or it cannot be read."""
         try:
-            return read_plan(self.folder)
+            return read_saved_config(self.folder)
         except UserError as error:
             self.files.complain(error)
             return None
@@ -95,11 +94,11 @@ class Experiment:
     @cached_property
     def expected(self) -> dict[str, Any] | None:
         """What is known of the facts of current candidates."""
-        if self.plan is None:
+        if self.config is None:
             return None
         supernet = self.files.attributes(self.folder / "supernet" / "supernet.h5").get("digest")
         try:
-            return expected_facts(self.plan.config, self.images.digest if self.images else None, supernet)
+            return expected_facts(self.config.config, self.images.digest if self.images else None, supernet)
         except MALFORMED as error:
-            self.files.complain(f"{self.folder / PLAN} is not complete: {type(error).__name__}, {error}")
+            self.files.complain(f"{self.folder / SAVED_CONFIG} is not complete: {type(error).__name__}, {error}")
             return None

@@ -7,14 +7,14 @@ that two looks see numbers that go up; they go down only where the workflow dele
 
 from pathlib import Path
 
-from pipeline.status.archive_folder import ArchiveFolder
-from pipeline.status.experiment import Experiment
-from pipeline.status.files import newest, size
-from pipeline.status.logs import log_progress
-from pipeline.status.reading import Reading
-from pipeline.status.search_files import SearchFiles
-from pipeline.status.training_files import TrainingFiles
-from pipeline.status.workflow import last_run
+from pipeline.workflow.lock import last_run
+from pipeline.workflow.status.archive_folder import ArchiveFolder
+from pipeline.workflow.status.experiment import Experiment
+from pipeline.workflow.status.files import newest, size
+from pipeline.workflow.status.logs import log_progress
+from pipeline.workflow.status.reading import Reading
+from pipeline.workflow.status.search_files import SearchFiles
+from pipeline.workflow.status.training_files import TrainingFiles
 
 #: What shows that the images, and the tables and figures, are complete.
 _DATA = ("data/train.h5", "data/test.h5", "splits/subset.csv", "splits/validation.csv")
@@ -32,7 +32,7 @@ def read_experiment(folder: Path) -> Reading:
     preparing = log_progress(folder / "logs" / "prepare_dataset.log")
     return Reading(
         name=folder.resolve().name,
-        planned=experiment.plan is not None,
+        planned=experiment.config is not None,
         data=all(size(folder / name) for name in _DATA),
         images_done=preparing.done if preparing else None,
         images_total=preparing.total if preparing else None,

@@ -10,7 +10,7 @@ from pipeline.common.errors import UserError
 from pipeline.networks.genome import Genome
 from pipeline.search.archive import Entry, archive_files, archive_key, read_entry, read_timing
 from pipeline.search.facts import current_facts
-from pipeline.status.reading import Finished
+from pipeline.workflow.status.reading import Finished
 
 #: Newest candidates from which the pace is taken, and entries that are looked at for the current facts.
 RECENT = 64

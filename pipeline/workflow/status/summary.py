@@ -6,10 +6,16 @@ Whatever is not known (no configuration in the folder yet, an unreadable file) i
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.status.pace import PAUSE, Pace, pace
-from pipeline.status.reading import Reading, Run
-from pipeline.status.searches import SearchSummary, summarise_searches
-from pipeline.status.trainings import RowSummary, TrainingSummary, rows_seconds_left, summarise_row, summarise_training
+from pipeline.workflow.status.pace import PAUSE, Pace, pace
+from pipeline.workflow.status.reading import Reading, Run
+from pipeline.workflow.status.searches import SearchSummary, summarise_searches
+from pipeline.workflow.status.trainings import (
+    RowSummary,
+    TrainingSummary,
+    rows_seconds_left,
+    summarise_row,
+    summarise_training,
+)
 
 Stage = Literal["data", "supernet", "search", "retraining", "evaluation", "tables", "finished"]
 STAGES: tuple[Stage, ...] = ("data", "supernet", "search", "retraining", "evaluation", "tables")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from pipeline.status.pace import working_seconds
-from pipeline.status.reading import Finished, Row, Training
+from pipeline.workflow.status.pace import working_seconds
+from pipeline.workflow.status.reading import Finished, Row, Training
 
 
 @dataclass(frozen=True)

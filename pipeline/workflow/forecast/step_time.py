@@ -1,0 +1,90 @@
+"""How long a step of training takes, from what a few timed ones took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from pipeline.networks.spec import NetworkSpec
+
+
+class Workload(NamedTuple):
+    """What the time of a step depends on, for one image."""
+
+    elements: int
+    macs: int
+
+
+def workload(spec: NetworkSpec) -> Workload:
+    """Elements of all feature maps, and all MACs: training computes binary ones in floating point."""
+    return Workload(sum(layer.elements for layer in spec.layers), sum(layer.macs for layer in spec.layers))
+
+
+class Timed(NamedTuple):
+    """A step that was timed: ``seconds`` for ``batch`` images through a network of this workload."""
+
+    work: Workload
+    batch: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """Seconds of a step: something for itself, something for each element, something for each MAC."""
+
+    step: float
+    element: float
+    mac: float
+
+    def seconds(self, work: Workload, batch: int) -> float:
+        """The time of a step of ``batch`` images."""
+        return self.step + batch * (work.elements * self.element + work.macs * self.mac)
+
+
+def fit(timed: Sequence[Timed]) -> StepTime:
+    """The times that come nearest to what was timed, relative to it, none of them negative.
+
+    >>> work = [Workload(10, 100), Workload(20, 100), Workload(10, 1000)]
+    >>> model = fit([Timed(w, 5, 1.0 + 5 * (0.1 * w.elements + 0.01 * w.macs)) for w in work])
+    >>> round(model.step, 6), round(model.element, 6), round(model.mac, 6)
+    (1.0, 0.1, 0.01)
+    """
+    from scipy.optimize import nnls
+
+    rows = np.array([[1.0, t.batch * t.work.elements, t.batch * t.work.macs] for t in timed])
+    rows /= np.array([[t.seconds] for t in timed])
+    scale = rows.max(axis=0)  # columns of like size, for the numbers' sake
+    solution, _ = nnls(rows / scale, np.ones(len(timed)))
+    return StepTime(*(float(value) for value in solution / scale))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was timed here, with as many processes side by side as the experiment will have.
+
+    Attributes:
+        step: of a training.
+        scoring: of scoring images, where a "step" is a whole set of them.
+        setup: seconds to build a network and take its first step, beyond an ordinary step.
+        heavy_start: seconds until a process that trains has begun to.
+        light_start: seconds of a step that does next to nothing, such as a proposal.
+        figures_start: seconds until a process has imported what draws figures.
+        snakemake_start: seconds until Snakemake has begun to plan.
+        read: seconds to read and convert one image of the data set, of one thread.
+        decode: seconds to decode one photograph for a batch, 0 for images in memory; of one process.
+        process_bytes: memory of a process that trains a tiny network.
+        gpus: that trainings run on; 0 where they run on the CPU.
+    """
+
+    step: StepTime
+    scoring: StepTime
+    setup: float
+    heavy_start: float
+    light_start: float
+    figures_start: float
+    snakemake_start: float
+    read: float
+    decode: float
+    process_bytes: int
+    gpus: int = 0
