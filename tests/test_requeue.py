@@ -10,7 +10,7 @@ from test_training import finish, same, start
 
 from pipeline.common.errors import StoppedError
 from pipeline.training.checkpoint import SavedState, train
-from pipeline.workflow.slurm.time_limit import WARNING, on_warning, queue_again
+from pipeline.workflow.slurm.time_limit import WARNING, queue_again, stop_requests
 
 
 @pytest.fixture
@@ -23,30 +23,36 @@ def job(monkeypatch, tmp_path):
 def test_outside_a_job_the_signal_means_nothing(digits, tmp_path, monkeypatch):
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
     training = stop_after(start(digits), 6, WARNING)
-    train(training, SavedState(tmp_path / "state.h5", IDENTITY), "training", 5)
+    train(training, SavedState(tmp_path / "state.h5", IDENTITY), "training", 5, stop_requests())
     assert same(training, finish(start(digits)))
 
 
 def test_a_training_that_cannot_be_queued_again_saves_and_says_so(job, digits, tmp_path, capsys):
     saved = SavedState(tmp_path / "state.h5", IDENTITY)
     with pytest.raises(StoppedError, match="SIGURG"):
-        train(stop_after(start(digits), 6, WARNING), saved, "training", 5)
+        train(stop_after(start(digits), 6, WARNING), saved, "training", 5, stop_requests())
     assert "job 7 is nearly up, and SLURM does not queue it again" in capsys.readouterr().err
     resumed = start(digits)
-    train(resumed, saved, "training", 5)
+    train(resumed, saved, "training", 5, stop_requests())
     assert same(resumed, finish(start(digits)))
 
 
 def test_sigterm_first_is_no_reason_to_queue_again(job, digits, tmp_path, capsys):
     with pytest.raises(StoppedError, match="SIGTERM"):
-        train(stop_after(start(digits), 6, signal.SIGTERM), SavedState(tmp_path / "state.h5", IDENTITY), "training", 5)
+        train(
+            stop_after(start(digits), 6, signal.SIGTERM),
+            SavedState(tmp_path / "state.h5", IDENTITY),
+            "training",
+            5,
+            stop_requests(),
+        )
     assert "job 7" not in capsys.readouterr().err
 
 
 def test_every_warning_is_answered_beside_the_work(job):
     before = signal.getsignal(WARNING)
     answers = threading.Semaphore(0)
-    with on_warning(answers.release):
+    with stop_requests().on_warning(answers.release):
         for _ in range(2):
             os.kill(os.getpid(), WARNING)
             assert answers.acquire(timeout=10)

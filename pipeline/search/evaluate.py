@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipeline.common.errors import UserError
 from pipeline.common.log import log, progress
 from pipeline.common.randomness import seed_for
+from pipeline.common.stopping import NO_LIMIT, StopRequests
 from pipeline.common.workers import in_workers
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
@@ -17,7 +18,6 @@ from pipeline.search.candidate import Evaluator
 from pipeline.training.execution import Execution
 from pipeline.training.memory import enough_memory, give_back_memory, in_one_line, micro_batches, ran_out_of_memory
 from pipeline.training.settings import TrainingSettings
-from pipeline.workflow.slurm.time_limit import on_warning, queue_again
 
 if TYPE_CHECKING:
     from pipeline.networks.module import Network
@@ -69,12 +69,19 @@ class Result(NamedTuple):
     reused: bool
 
 
-def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, workers: int, title: str) -> list[Result]:
+def evaluate_all(
+    task: Task,
+    genomes: Sequence[Genome],
+    archive: Archive,
+    workers: int,
+    title: str,
+    stops: StopRequests = NO_LIMIT,
+) -> list[Result]:
     """The results in the order of ``genomes``; every finished one is in the archive before the next is waited for.
 
     A candidate that runs out of memory is tried again alone when the others are done, then in ever smaller
     micro-batches, which its result records; if that does not help, or if it fails in another way, its result says so,
-    scores nothing and stays out of the archive. A SLURM job whose time is nearly up is queued again: only the
+    scores nothing and stays out of the archive. A job whose time is nearly up is queued again: only the
     candidates that are being trained then start anew.
 
     Raises:
@@ -90,14 +97,14 @@ def evaluate_all(task: Task, genomes: Sequence[Genome], archive: Archive, worker
     if missing:
         at_start = len(results)
 
-        def go_on_in_another_job() -> None:
+        def go_on() -> None:
             if len(results) > at_start:
-                queue_again()
+                stops.queue_again()
             else:  # the next job would end like this one, and so for ever
                 log(f"warning: {title}: no candidate was trained in this job's time; give it more (runtime)")
 
         trained = closing(_train(task, missing, archive, workers, title))
-        with progress(title, len(missing), "candidates") as bar, on_warning(go_on_in_another_job), trained as made:
+        with progress(title, len(missing), "candidates") as bar, stops.on_warning(go_on), trained as made:
             for result in made:
                 results[result.evaluation.genome] = result
                 bar.advance(note=_summary(result.evaluation))

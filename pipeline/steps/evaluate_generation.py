@@ -48,6 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.tables import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
     from pipeline.steps.options import network_for
     from pipeline.training.execution import resolve
+    from pipeline.workflow.slurm.time_limit import stop_requests
 
     info = read_info(arguments.images, "train")
     spec = network_for(arguments, info, uniform_genome(arguments.network, 1))
@@ -92,7 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
     genomes = [population[slot]["genome"] for slot in slots]
     workers = max(1, arguments.cores // execution.threads)
     title = f"{arguments.population.parent.parent.name} {arguments.population.parent.name}"
-    results = evaluate_all(task, genomes, Archive(arguments.archive, facts), workers, title)
+    results = evaluate_all(task, genomes, Archive(arguments.archive, facts), workers, title, stop_requests())
     ordered = sorted(zip(slots, results, strict=True), key=lambda pair: pair[0])
     timings = [
         timing_row(slot, r.evaluation.genome, r.timing, reused=r.reused, shard=arguments.shard) for slot, r in ordered

@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.networks.spec import uniform_genome
     from pipeline.steps.options import network_for
     from pipeline.training.full import Outputs, Recipe, train_network
+    from pipeline.workflow.slurm.time_limit import stop_requests
 
     info = read_info(arguments.images, "train")
     genome = uniform_genome(arguments.network, arguments.ratio)
@@ -54,4 +55,10 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.processes,
     )
     indices = read_split(arguments.subset, info)
-    train_network(recipe, arguments.images, indices, Outputs(arguments.supernet, arguments.history, arguments.timing))
+    train_network(
+        recipe,
+        arguments.images,
+        indices,
+        Outputs(arguments.supernet, arguments.history, arguments.timing),
+        stop_requests(),
+    )

@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.tables import read_best
     from pipeline.steps.options import network_for
     from pipeline.training.full import Outputs, Recipe, train_network
+    from pipeline.workflow.slurm.time_limit import stop_requests
 
     chosen = arguments.genome or read_best(arguments.best).genome
     info = read_info(arguments.images, "train")
@@ -56,4 +57,6 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.loaders,
         arguments.processes,
     )
-    train_network(recipe, arguments.images, None, Outputs(arguments.weights, arguments.history, arguments.timing))
+    train_network(
+        recipe, arguments.images, None, Outputs(arguments.weights, arguments.history, arguments.timing), stop_requests()
+    )

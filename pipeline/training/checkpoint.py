@@ -5,12 +5,9 @@ job fails. The finished artifact replaces it.
 """
 
 import json
-import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import torch
@@ -18,8 +15,8 @@ import torch
 from pipeline.common.errors import StoppedError, UserError
 from pipeline.common.hdf5 import digest, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import log, progress
+from pipeline.common.stopping import NO_LIMIT, StopRequests
 from pipeline.training.loop import Training
-from pipeline.workflow.slurm.time_limit import WARNING, queue_again, warnings
 
 
 class SavedState:
@@ -79,14 +76,16 @@ class SavedState:
         self._path.unlink(missing_ok=True)
 
 
-def train(training: Training, saved: SavedState, task: str, save_minutes: float) -> None:
+def train(
+    training: Training, saved: SavedState, task: str, save_minutes: float, stops: StopRequests = NO_LIMIT
+) -> None:
     """Trains to the end, from the saved state if there is one, saving every ``save_minutes`` and when asked to end.
 
     Of several processes the first one reads and writes the state, which is the same in all of them, and all of them
     stop after the same step.
 
     Raises:
-        StoppedError: after SIGTERM or SIGINT (to any of the processes), or when the time of a SLURM job is nearly up,
+        StoppedError: after SIGTERM or SIGINT (to any of the processes), or when its time is nearly up,
             with the state saved.
         DivergedError: as ``Training.steps``.
     """
@@ -95,7 +94,7 @@ def train(training: Training, saved: SavedState, task: str, save_minutes: float)
         log(f"{task}: going on from epoch {training.epoch + 1}, step {training.step}")
     training.follow_first()
     saved_at = time.monotonic()
-    with _asked_to_end() as asked, progress(task, training.steps_total, "steps", training.steps_done) as bar:
+    with stops.noted() as asked, progress(task, training.steps_total, "steps", training.steps_done) as bar:
         for _ in training.steps():
             last = training.history[-1] if training.history else None
             bar.advance(note=f"epoch {last.epoch}: loss {last.loss:.3f}, top-1 {last.top1:.1f} %" if last else "")
@@ -103,26 +102,10 @@ def train(training: Training, saved: SavedState, task: str, save_minutes: float)
             if number:
                 if world.first:
                     saved.save(training)
-                    if number == WARNING:
-                        queue_again()
+                    if number in stops.warnings:
+                        stops.queue_again()
                 world.agree(0)  # nobody leaves before the state is saved: torchrun would end the others
                 raise StoppedError(number)
             if world.first and time.monotonic() - saved_at > 60 * save_minutes:
                 saved.save(training)
                 saved_at = time.monotonic()
-
-
-@contextmanager
-def _asked_to_end() -> Iterator[list[int]]:
-    """The list gets the number of a signal that asks this process to end, instead of ending it in mid-step."""
-    asked: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        asked.append(number)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT, *warnings())}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -15,6 +15,7 @@ from pipeline.common.hdf5 import write_tensors
 from pipeline.common.log import log
 from pipeline.common.provenance import provenance, versions
 from pipeline.common.randomness import seed_for
+from pipeline.common.stopping import NO_LIMIT, StopRequests
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
 from pipeline.networks.module import Network, initialise
@@ -66,7 +67,13 @@ class Outputs(NamedTuple):
     timing: Path
 
 
-def train_network(recipe: Recipe, images: Path, indices: Sequence[int] | None, outputs: Outputs) -> None:
+def train_network(
+    recipe: Recipe,
+    images: Path,
+    indices: Sequence[int] | None,
+    outputs: Outputs,
+    stops: StopRequests = NO_LIMIT,
+) -> None:
     """Trains and writes the outputs, the weights last; or takes them over from a finished training that is the same.
 
     Where torchrun has started several processes, each calls this, and the first one writes.
@@ -76,6 +83,7 @@ def train_network(recipe: Recipe, images: Path, indices: Sequence[int] | None, o
         images: the prepared train set.
         indices: which of its images; None for all.
         outputs: files to write.
+        stops: what can ask this process to end.
 
     Raises:
         UserError: the training diverged, a file is damaged or cannot be written, or there are not as many processes as
@@ -87,14 +95,21 @@ def train_network(recipe: Recipe, images: Path, indices: Sequence[int] | None, o
     # Each process that it happens to says so: the others may have had enough memory.
     with joined(recipe.processes) as world, enough_memory(work, remedy):
         try:
-            _train_in(world, recipe, images, indices, outputs)
+            _train_in(world, recipe, images, indices, outputs, stops)
         except DivergedError as error:
             raise world.said_once(UserError(f"{work} diverged ({error})", "lower its learning rate")) from None
         except StoppedError as stopped:
             raise world.said_once(stopped) from None
 
 
-def _train_in(world: World, recipe: Recipe, images: Path, indices: Sequence[int] | None, outputs: Outputs) -> None:
+def _train_in(
+    world: World,
+    recipe: Recipe,
+    images: Path,
+    indices: Sequence[int] | None,
+    outputs: Outputs,
+    stops: StopRequests,
+) -> None:
     execution = resolve(recipe.execution, local_rank())
     execution.apply()
     machine = describe_machine(execution.device_type)
@@ -111,7 +126,7 @@ def _train_in(world: World, recipe: Recipe, images: Path, indices: Sequence[int]
     network = Network(recipe.spec)
     initialise(network, torch.Generator().manual_seed(seed_for("weights", recipe.seed)))
     training = Training(network, source, recipe.settings, recipe.seed, execution, world)
-    train(training, saved, recipe.task, recipe.save_minutes)
+    train(training, saved, recipe.task, recipe.save_minutes, stops)
     if world.first:
         _write(outputs, training, identity, saved.seconds(), machine)
         if kept is not None:

@@ -1,4 +1,4 @@
-"""Going on in another job: what takes longer than its job's time limit asks SLURM to queue the job again.
+"""Shortly before its time limit, a job saves its state and asks SLURM to requeue it.
 
 SLURM is told (``--signal=URG@120``, in profiles/slurm) to warn a job before its time is up. The warning is SIGURG
 because whoever does not handle it never notices: the shell and Snakemake on the node get it too. A job that is queued
@@ -8,12 +8,9 @@ again keeps its number, and for the Snakemake that waits for it nothing has fail
 import os
 import signal
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from queue import SimpleQueue
 
 from pipeline.common.log import log
+from pipeline.common.stopping import StopRequests
 
 #: Sent to a job some time before SLURM ends it.
 WARNING = signal.SIGURG
@@ -21,9 +18,9 @@ WARNING = signal.SIGURG
 PATIENCE = 60.0
 
 
-def warnings() -> tuple[signal.Signals, ...]:
-    """The signals that mean 'the time is nearly up' here: none outside a SLURM job."""
-    return (WARNING,) if "SLURM_JOB_ID" in os.environ else ()
+def stop_requests() -> StopRequests:
+    """Returns what can ask this process to end: in a SLURM job, also the warning before its time is up."""
+    return StopRequests((WARNING,), queue_again) if "SLURM_JOB_ID" in os.environ else StopRequests()
 
 
 def queue_again() -> bool:
@@ -40,24 +37,3 @@ def queue_again() -> bool:
         reason = " ".join(done.stderr.split())
     log(f"warning: the time of job {job} is nearly up, and SLURM does not queue it again ({reason}); a retry goes on")
     return False
-
-
-@contextmanager
-def on_warning(action: Callable[[], object]) -> Iterator[None]:
-    """Calls ``action`` when the time is nearly up, in a thread of its own: what this one is doing goes on."""
-    inbox: SimpleQueue[bool] = SimpleQueue()  # made for being called by a signal handler, at any moment
-
-    def wait() -> None:
-        while inbox.get():
-            action()
-
-    thread = threading.Thread(target=wait, daemon=True, name="time limit")
-    before = {number: signal.signal(number, lambda *_: inbox.put(True)) for number in warnings()}
-    thread.start()
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        inbox.put(False)
-        thread.join()
