@@ -7,10 +7,7 @@ import pytest
 import torch
 
 from pipeline.data.batches import ImagesInMemory, Normalisation
-from pipeline.training.execution import resolve
-from pipeline.training.settings import ExecutionSettings
-
-CPU = resolve(ExecutionSettings("cpu", "float32", 1))
+from tests.support.execution import CPU
 
 # Tests in this process train as a step does, in compiled kernels where they can be had, in whatever order they run.
 CPU.apply()

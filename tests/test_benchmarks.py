@@ -4,7 +4,8 @@ import subprocess
 import sys
 
 import pytest
-from workflow import ROOT
+
+from tests.support.workflow import ROOT
 
 PROGRAMS = ("training", "ablation", "overhead", "products", "generation", "growth", "exactness", "gpu --device cpu")
 

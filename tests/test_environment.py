@@ -4,9 +4,9 @@ import re
 import tomllib
 
 import yaml
-from workflow import ROOT
 
 import pipeline
+from tests.support.workflow import ROOT
 
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 #: What runs the workflow, not its steps.

@@ -6,18 +6,26 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.common.processes import alive
-from pipeline.status.files import MALFORMED
-from pipeline.status.reading import Run
 from pipeline.workflow.slurm import queue as slurm
 
 #: Written when a workflow starts, so that a lock can be told from a lock that somebody left.
 RUN_RECORD = Path(".snakemake/binary-nas-run.json")
 LOCKS = Path(".snakemake/locks")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The newest workflow of the folder. ``alive`` is None where it cannot be asked: it runs on another machine."""
+
+    host: str
+    pid: int
+    alive: bool | None
 
 
 def record_run(workflow: Any) -> None:
@@ -80,7 +88,7 @@ def last_run(folder: Path) -> Run | None:
     try:
         record = json.loads((workplace / RUN_RECORD).read_bytes())
         host, pid = str(record["host"]), int(record["pid"])
-    except MALFORMED:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
     if host != os.uname().nodename:
         return Run(host, pid, None)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.networks.genome import Genome
+from pipeline.workflow.lock import Run
 
 
 class Finished(NamedTuple):
@@ -101,15 +102,6 @@ class Row:
     trainings: tuple[Training, ...]
     top1: tuple[float | None, ...] = ()
     scored: int = 0
-
-
-@dataclass(frozen=True)
-class Run:
-    """The newest workflow of the folder. ``alive`` is None where it cannot be asked: it runs on another machine."""
-
-    host: str
-    pid: int
-    alive: bool | None
 
 
 @dataclass(frozen=True)

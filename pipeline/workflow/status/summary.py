@@ -6,8 +6,9 @@ Whatever is not known (no configuration in the folder yet, an unreadable file) i
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pipeline.workflow.lock import Run
 from pipeline.workflow.status.pace import PAUSE, Pace, pace
-from pipeline.workflow.status.reading import Reading, Run
+from pipeline.workflow.status.reading import Reading
 from pipeline.workflow.status.searches import SearchSummary, summarise_searches
 from pipeline.workflow.status.trainings import (
     RowSummary,

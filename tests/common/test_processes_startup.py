@@ -1,0 +1,58 @@
+"""Leaving a process quickly loses nothing."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.workflow import ROOT
+
+PROGRAM = """
+import atexit, sys
+from pipeline.common.processes import leave
+atexit.register(lambda: print("handler"))
+print("output")
+print("complaint", file=sys.stderr)
+try:
+    leave(3)
+finally:
+    print("not reached")
+"""
+
+
+def test_what_was_printed_and_what_was_to_be_done_at_the_end_is_not_lost():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "output\nhandler\n", "complaint\n")
+
+
+@pytest.mark.parametrize("at_work", [True, False])
+def test_a_step_ends_with_its_code_at_work_and_by_hand(at_work):
+    environment = {**os.environ, "BINARY_NAS_WORKFLOW_PID": str(os.getpid()) if at_work else ""}
+    words = [sys.executable, "-m", "pipeline", "cost", "--network", "vgg_small", "--genome"]
+    for genome, code in (("1,1,1,1,1,1", 0), ("1,1", 1)):
+        done = subprocess.run([*words, genome], capture_output=True, text=True, cwd=ROOT, env=environment)
+        assert done.returncode == code
+        assert "13.19" in done.stdout if code == 0 else done.stderr.startswith("error: ")
+
+
+@pytest.mark.parametrize(("output", "code"), [(">&-", 0), ("> /dev/full", 120)])
+def test_output_that_cannot_be_written_is_no_trace(output, code):
+    program = "from pipeline.common.processes import leave; import sys; sys.stdout and print(1); leave(0)"
+    shell = f"{sys.executable} -c '{program}' {output}"
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}  # what is printed waits to be flushed
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert (done.returncode, done.stderr) == (code, "")
+
+
+def test_a_python_without_the_packages_is_told_so(tmp_path):
+    """Such as the system's own, after make run has installed them in .venv."""
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", bare], check=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for words in ([], ["run"], ["plan"]):
+        command = [bare / "bin" / "python", "-m", "pipeline", *words]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.returncode == 1
+        assert re.fullmatch(r"error: there is no package '\w+' for .*: .* \(\. \.venv/bin/activate\)\n", done.stderr)

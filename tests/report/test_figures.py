@@ -1,0 +1,166 @@
+"""The figures: drawn for full and for poor experiments, legible, and the same bytes every time."""
+
+from dataclasses import replace
+from itertools import combinations
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.report.figures import (
+    Curve,
+    accuracy_figure,
+    channels_figure,
+    curves_figure,
+    fitness_figure,
+    methods_figure,
+    proxy_figure,
+    render,
+)
+from pipeline.report.proxy import ProxyPoint
+from pipeline.report.published import find_published
+from pipeline.report.results import Interval, Row, Search
+from pipeline.search.fitness import Individual
+from pipeline.steps.figures import OUTPUTS, read_curves
+from tests.support.measured import SPEC, write_experiment
+
+VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
+EVOLUTION, RANDOM = Search("A", "evolution", 4), Search("random-A", "random", 4)
+
+
+def row(model, genome, *top1, binary=True, search=None, network="vgg_small"):
+    genome = genome if isinstance(genome, tuple) else uniform_genome(network, genome)
+    size, classes, table = (32, 10, "table1") if network == "vgg_small" else (224, 1000, "table2")
+    spec = NetworkSpec(network, genome, size=size, classes=classes, binary=binary)
+    published = find_published(table, network, genome, binary=binary)
+    return Row(model, spec, Interval.of(top1), None, search, published)
+
+
+ROWS = [
+    row("full-precision", 1, 93.4, 93.5, 93.6, binary=False),
+    *(row(f"uniform-{r:g}x", r, 90 + i, 90.2 + i, 90.4 + i) for i, r in enumerate((0.25, 0.5, 1, 2, 3, 4))),
+    row("found-A", VGG_A, 92.0, 92.2, 92.4, search=EVOLUTION),
+    row("found-B", VGG_B, 93.9, 94.0, 94.1, search=EVOLUTION),
+    row("random-A", VGG_A, 92.0, 92.1, 92.2, search=RANDOM),
+    row("random-B", VGG_B, 93.8, 94.0, 94.2, search=RANDOM),
+]
+POINTS = [ProxyPoint(f"model-{i}", (1.0,) * 6, 80 + i % 3, Interval.of([90 + i % 3, 91])) for i in range(6)]
+GENERATIONS = {
+    name: [[Individual(VGG_A, 80.0 + g + s, 1.0), Individual(VGG_B, None, 4.0)] for g in range(3)]
+    for s, name in enumerate(("A", "random-A"))
+}
+RESNET = [
+    row("uniform-1x", 1, 52.0, network="resnet18"),
+    row("found-A", (2.0, 4.0, 2.0, 2.0, 2.0, *(4.0,) * 7), 60.0, search=EVOLUTION, network="resnet18"),
+]
+
+FIGURES = {
+    "fitness": lambda: fitness_figure([EVOLUTION, RANDOM], GENERATIONS),
+    "fitness of three lambdas": lambda: fitness_figure(
+        [EVOLUTION, Search("random-A", "random", 0.2), Search("C", "evolution", 0)],
+        {**GENERATIONS, "C": [[Individual(VGG_A, None, 1.0)]]},
+    ),
+    "no search": lambda: fitness_figure([EVOLUTION], {}),
+    "accuracy": lambda: accuracy_figure(ROWS),
+    "accuracy of one row": lambda: accuracy_figure(ROWS[1:2]),
+    "accuracy without binary rows": lambda: accuracy_figure(ROWS[:1]),
+    "channels": lambda: channels_figure(ROWS),
+    "channels of resnet18": lambda: channels_figure(RESNET),
+    "channels without uniform rows": lambda: channels_figure(ROWS[-1:]),
+    "nothing found": lambda: channels_figure(ROWS[:3]),
+    "curves": lambda: curves_figure([Curve(f"m{i}", [[50, 60, 70], [55, 65, 75]]) for i in range(5)]),
+    "curves of other lengths": lambda: curves_figure([Curve("m", [[50, 60], [55]]), Curve("supernet", [[40, 45, 50]])]),
+    "no curves": lambda: curves_figure([Curve("m", [])]),
+    "proxy": lambda: proxy_figure(POINTS),
+    "proxy of two": lambda: proxy_figure(POINTS[:2]),
+    "no proxy": lambda: proxy_figure([]),
+    "methods": lambda: methods_figure(ROWS),
+    "methods with table 1": lambda: methods_figure(ROWS, "table1"),
+    "methods with table 2": lambda: methods_figure(RESNET, "table2"),
+}
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, "get_text"))]
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES.keys())
+def test_every_figure_is_drawn_and_is_the_same_again(draw):
+    png, svg = render(draw(), "png"), render(draw(), "svg")
+    assert png.startswith(b"\x89PNG")
+    assert len(png) > 2000
+    assert b"</svg>" in svg
+    assert b"<dc:date>" not in svg
+    assert render(draw(), "svg") == svg
+
+
+@pytest.mark.parametrize("draw", [lambda: accuracy_figure(ROWS), lambda: proxy_figure(POINTS)])
+def test_names_beside_points_do_not_overlap(draw):
+    figure = draw()
+    renderer = figure.canvas.get_renderer()
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent(renderer) for text in axes.texts if text.get_text()]
+    assert len(boxes) in (len(ROWS), len(POINTS))
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    inside = axes.get_window_extent(renderer)
+    assert all(inside.x0 <= box.x0 and box.x1 <= inside.x1 for box in boxes)
+
+
+def test_every_row_is_named():
+    assert {row.model for row in ROWS} <= set(texts(accuracy_figure(ROWS)))
+    assert {row.model for row in ROWS} <= set(texts(methods_figure(ROWS)))
+
+
+def test_published_methods_stand_beside_table_2():
+    names = set(texts(methods_figure(RESNET, "table2")))
+    assert {"XNOR-Net (published)", "Uniform-1x (published)", "Res18-Auto-B (published)"} <= names
+    unpublished = [replace(row, published=None) for row in RESNET]
+    assert not any("published" in name for name in texts(methods_figure(unpublished)))
+
+
+@pytest.mark.parametrize(("count", "title"), [(2, "2 genomes: no rank correlation"), (6, "Kendall's τ = ")])
+def test_proxy_says_tau_or_that_there_is_none(count, title):
+    (axes,) = proxy_figure(POINTS[:count]).axes
+    assert axes.get_title().startswith(title)
+
+
+def test_channels_stand_beside_the_uniform_network_of_nearest_flops():
+    labels = texts(channels_figure(ROWS))
+    assert any(label.startswith("uniform-1x, 13.2M FLOPs") for label in labels)  # VGG-Auto-A has 11.3M
+    assert any(label.startswith("uniform-2x, 45.3M FLOPs") for label in labels)  # VGG-Auto-B has 59.3M
+    assert not any("shortcut" in label for label in texts(channels_figure(RESNET)))
+
+
+def test_best_so_far_never_falls():
+    worse_later = {"A": [[Individual(VGG_A, value, 1.0)] for value in (80.0, 70.0, 90.0)]}
+    (axes,) = fitness_figure([EVOLUTION], worse_later).axes
+    best, median = axes.get_lines()
+    assert list(best.get_ydata()) == [76.0, 76.0, 86.0]
+    assert list(median.get_ydata()) == [76.0, 66.0, 86.0]
+
+
+def test_step_writes_every_figure_and_the_same_bytes_again(tmp_path):
+    arguments = write_experiment(tmp_path)["figures"]
+    for folder in ("first", "second"):
+        assert main(["figures", *arguments, "--output-folder", str(tmp_path / folder)]) == 0
+    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == sorted(OUTPUTS)
+    for name in OUTPUTS:
+        written = (tmp_path / "first" / name).read_bytes()
+        assert len(written) > 2000
+        assert (tmp_path / "second" / name).read_bytes() == written
+
+
+def test_curves_are_read_in_the_rows_order(tmp_path):
+    write_experiment(tmp_path)
+    histories = sorted(tmp_path.glob("retrain/*/*/history.csv"))
+    curves = read_curves(["uniform-1x", "full-precision"], histories, tmp_path / "supernet/history.csv")
+    assert [curve.name for curve in curves] == ["uniform-1x", "full-precision", "supernet"]
+    assert [len(curve.seeds) for curve in curves] == [2, 2, 1]
+    assert SPEC.base_width < 1
+
+
+def test_damaged_history_is_named(tmp_path, capsys):
+    arguments = write_experiment(tmp_path)["figures"]
+    (tmp_path / "retrain/found-A/seed_0/history.csv").write_text("epoch,top1\n1,?\n")
+    assert main(["figures", *arguments, "--output-folder", str(tmp_path / "figures")]) == 1
+    assert "history.csv is no training's history" in capsys.readouterr().err

@@ -1,0 +1,197 @@
+"""The step ``tables`` on small made-up files: what it writes, that it writes the same again, and what it refuses."""
+
+import csv
+import json
+import re
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.common.files import write_csv, write_json
+from pipeline.networks.genome import format_genome
+from pipeline.search.tables import Best, write_best
+from pipeline.steps.tables import OUTPUTS
+from tests.support.measured import FOUND, ROWS, SEARCHES, timing, write_experiment
+
+
+def make_tables(folder, output, *more, **how):
+    arguments = write_experiment(folder, **how)["tables"]
+    assert main(["tables", *arguments, *more, "--output-folder", str(output)]) == 0
+    return {name: (output / name).read_text() for name in OUTPUTS}
+
+
+def test_writes_every_table(tmp_path):
+    written = make_tables(tmp_path, tmp_path / "tables")
+    assert sorted(path.name for path in (tmp_path / "tables").iterdir()) == sorted(OUTPUTS)
+    lines = list(csv.DictReader(written["results.csv"].splitlines()))
+    assert [line["model"] for line in lines] == list(ROWS)
+    assert [line["top1_mean"] for line in lines] == ["97.1", "90.1", "93.1", "92.0", "91.7"]
+    assert {line["name"] for line in csv.DictReader(written["timing.csv"].splitlines())} == {
+        *ROWS,
+        *SEARCHES,
+        "supernet",
+        "everything",
+    }
+
+
+def test_results_for_a_reader(tmp_path):
+    text = make_tables(tmp_path, tmp_path / "tables")["results.md"]
+    header = next(line for line in text.splitlines() if line.startswith("| model"))
+    assert "speedup (theoretical)" in header
+    assert "a measured time" in text
+    assert "92.00 ± 0.14" in text
+    plain = " ".join(text.split())
+    assert "**found-A** (evolution, λ = 4, 4 candidates;" in plain
+    assert "more accurate than uniform-1x (90.10 ± 0.14 %)" in plain
+    assert "less accurate than uniform_2x" in plain
+    assert "Against random search of the same λ: not told apart from random-A" in plain
+    assert "Binary rows, cheapest first: found-A" in plain
+    assert "only 2 genomes have both" in plain
+    assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 110
+
+
+def test_a_score_from_micro_batches_is_told(tmp_path):
+    arguments = write_experiment(tmp_path)["tables"]
+    write_best(tmp_path / "search/A/best.json", Best("A", FOUND, 86.0, 0.7, 83.2, 1, 0, 4, micro_batch=13))
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = " ".join((tmp_path / "tables/results.md").read_text().split())
+    assert text.count("In the search it was trained in micro-batches of 13 images") == 1
+
+
+def test_table_columns_are_aligned(tmp_path):
+    text = make_tables(tmp_path, tmp_path / "tables")["results.md"]
+    table = text.split("\n\n")[1].splitlines()
+    assert len(table) == 2 + len(ROWS)
+    assert len({len(line) for line in table}) == 1
+
+
+def test_rows_scored_as_candidates_count_for_the_proxy(tmp_path):
+    table = tmp_path / "evaluations.csv"
+    scored = [("uniform-1x", "ok", 71.0), ("uniform_2x", "ok", 82.5), ("found-A", "diverged", None)]
+    rows = [
+        {"slot": i, "genome": format_genome(ROWS[name][0]), "status": status, "top1": top1, "loss": top1, "reason": ""}
+        for i, (name, status, top1) in enumerate(scored)
+    ]
+    write_csv(table, tuple(rows[0]), rows)
+    written = make_tables(tmp_path, tmp_path / "tables", "--row-scores", str(table))
+    points = {line["model"]: line["proxy_top1"] for line in csv.DictReader(written["proxy.csv"].splitlines())}
+    assert points == {"uniform-1x": "71.0", "uniform_2x": "82.5", "found-A": "85.5", "random-A": "85.5"}
+    assert "over 4 genomes" in written["proxy.md"]
+
+
+def test_second_run_gives_the_same_bytes_and_times_are_kept_apart(tmp_path):
+    first = make_tables(tmp_path / "one", tmp_path / "first")
+    again = make_tables(tmp_path / "one", tmp_path / "again")
+    assert again == first
+    slower = make_tables(tmp_path / "two", tmp_path / "slower", seconds=99.0)
+    differing = {name for name in OUTPUTS if slower[name] != first[name]}
+    assert differing == {"timing.csv", "timing.md"}  # and not balance.csv, whose shares are the same
+
+
+def test_hours_are_of_all_processes(tmp_path):
+    arguments = write_experiment(tmp_path, seconds=36.0)["tables"]
+    write_json(tmp_path / "supernet/timing.json", {**timing(36.0), "processes": 2})
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    lines = {line["name"]: line for line in csv.DictReader((tmp_path / "tables/timing.csv").open())}
+    assert (lines["supernet"]["device_hours"], lines["supernet"]["seconds_per_training"]) == ("0.02", "36.0")
+    assert lines["uniform-1x"]["device_hours"] == "0.02", "two seeds of one process"
+    assert "2 × cpu, 1 thread" in (tmp_path / "tables/timing.md").read_text()
+
+
+def test_single_seed(tmp_path):
+    rows = {model: (genome, binary, accuracies[:1]) for model, (genome, binary, accuracies) in ROWS.items()}
+    written = make_tables(tmp_path, tmp_path / "tables", rows=rows)
+    assert "There is one seed for each row, so there are no intervals" in " ".join(written["results.md"].split())
+    assert "±" not in written["results.md"].split("\n\n")[1]
+    assert {line["top1_std"] for line in csv.DictReader(written["results.csv"].splitlines())} == {""}
+
+
+def test_without_searches_and_supernet(tmp_path):
+    rows = {model: ROWS[model] for model in ("full-precision", "uniform-1x")}
+    arguments = write_experiment(tmp_path, rows=rows, searches={})["tables"]
+    place = arguments.index("--supernet-timing")
+    arguments = arguments[:place] + arguments[place + 2 :]
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = (tmp_path / "tables/results.md").read_text()
+    assert "## Verdict" not in text
+    assert "no genome has both" in " ".join(text.split())
+    assert "| reused" not in (tmp_path / "tables/timing.md").read_text()
+
+
+def test_published_table_beside(tmp_path):
+    written = make_tables(tmp_path, tmp_path / "tables", "--published", "table1")
+    lines = {line["model"]: line for line in csv.DictReader(written["results.csv"].splitlines())}
+    assert lines["found-A"]["published_model"] == "VGG-Auto-A"
+    assert lines["VGG-Auto-B"]["source"] == "published only"
+    assert lines["VGG-Auto-B"]["top1_mean"] == ""
+    text = " ".join(written["results.md"].split())
+    assert "## Beside Table 1 of the paper (CIFAR-10)" in text
+    assert "VGG-Auto-B (published only)" in text
+    assert "those measured here of 0.0625: they do not compare" in text
+    assert "ReCU" in text
+
+
+def test_latex_is_escaped(tmp_path):
+    tex = make_tables(tmp_path, tmp_path / "tables", "--published", "table1")["results.tex"]
+    body = [line for line in tex.splitlines() if not line.startswith("%")]
+    assert r"uniform\_2x" in tex
+    assert r"$92.00" not in tex
+    assert r"92.00 $\pm$ 0.14" in tex
+    for line in body:
+        assert not re.search(r"(?<!\\)[_%#^~]", line), line
+        assert line.count("$") % 2 == 0
+    rows = [line for line in body if line.endswith(r" \\")]
+    columns = [len(spec) for spec in re.findall(r"\\begin\{tabular\}\{([lr]+)\}", tex)]
+    assert {line.count(" & ") + 1 for line in rows} == set(columns)
+    assert tex.count(r"\begin{tabular}") == tex.count(r"\end{tabular}") == 2
+
+
+def replace_json(path, **values):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **values}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "evaluation/found-A/seed_0.json").write_text("{"), "seed_0.json cannot be read"),
+        (lambda f: (f / "evaluation/found-A/seed_0.json").write_text("{}"), "seed_0.json is no evaluation"),
+        (lambda f: (f / "evaluation/found-A/seed_0.json").unlink(), "there is no file"),
+        (lambda f: replace_json(f / "evaluation/found-A/seed_0.json", top1="?"), "is no evaluation"),
+        (lambda f: replace_json(f / "evaluation/found-A/seed_0.json", network={}), "is no evaluation"),
+        (lambda f: replace_json(f / "retrain/found-A/seed_0/timing.json", seconds=None), "what a training took"),
+        (lambda f: (f / "search/A/timing.csv").write_text("slot\n"), "has no column 'genome'"),
+        (lambda f: (f / "search/A/history.csv").write_text("slot\n"), "has no column 'generation'"),
+        (
+            lambda f: (f / "search/A/history.csv").write_text("generation,genome,relative_flops\n?,1,1\n"),
+            "history.csv is no search's history",
+        ),
+        (
+            lambda f: (f / "search/A/timing.csv").write_text("slot,genome,seconds,reused,shard,machine\n0,1,?,0,0,x\n"),
+            "timing.csv does not say what candidates took",
+        ),
+    ],
+)
+def test_damaged_files_are_named_in_one_sentence(tmp_path, capsys, damage, message):
+    arguments = write_experiment(tmp_path)["tables"]
+    damage(tmp_path)
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "tables").exists()
+
+
+def test_unknown_search(tmp_path, capsys):
+    arguments = write_experiment(tmp_path)["tables"]
+    arguments[arguments.index("found-A=A")] = "found-A=C"
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 1
+    assert "there is no search 'C' for a row to come from" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("search", ["A", "A=annealing:4", "A=evolution", "A=evolution:much"])
+def test_malformed_search(tmp_path, search, capsys):
+    arguments = write_experiment(tmp_path)["tables"]
+    arguments[arguments.index("A=evolution:4")] = search
+    with pytest.raises(SystemExit):
+        main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")])
+    assert "--searches" in capsys.readouterr().err

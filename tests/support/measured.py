@@ -1,0 +1,87 @@
+"""What a workflow would have measured, made up and small."""
+
+from dataclasses import asdict
+
+from pipeline.common.files import write_csv, write_json
+from pipeline.networks.cost import relative_flops
+from pipeline.networks.genome import format_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.search.fitness import fitness
+from pipeline.search.tables import SCORES, TIMINGS, Best, write_best
+
+SPEC = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=0.0625, channels=1, size=8)
+
+
+FOUND, RANDOM = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (1.0, 0.25, 4.0, 1.0, 2.0, 0.5)
+
+
+#: Row → genome, binary, top-1 of its seeds.
+ROWS = {
+    "full-precision": (SPEC.genome, False, (97.0, 97.2)),
+    "uniform-1x": (SPEC.genome, True, (90.0, 90.2)),
+    "uniform_2x": (uniform_genome("vgg_small", 2), True, (93.0, 93.2)),
+    "found-A": (FOUND, True, (91.9, 92.1)),
+    "random-A": (RANDOM, True, (91.0, 92.4)),
+}
+
+
+SEARCHES = {"A": ("evolution", FOUND), "random-A": ("random", RANDOM)}
+
+
+def write_experiment(folder, rows=ROWS, searches=SEARCHES, spec=SPEC, seconds=10.0):
+    """Writes what the workflow would have measured, and returns the flags that name it, by step."""
+    for model, (genome, binary, accuracies) in rows.items():
+        network = asdict(NetworkSpec(spec.network, genome, spec.base_width, spec.channels, spec.size, binary=binary))
+        for seed, top1 in enumerate(accuracies):
+            record = {"top1": top1, "top5": 99.5, "loss": 0.2, "images": 450, "network": network}
+            write_json(folder / f"evaluation/{model}/seed_{seed}.json", record)
+            training = folder / f"retrain/{model}/seed_{seed}"
+            curve = [{"epoch": e, "learning_rate": 0.1, "loss": 1 / e, "top1": top1 - 20 / e} for e in (1, 2, 3)]
+            write_csv(training / "history.csv", tuple(curve[0]), curve)
+            write_json(training / "timing.json", timing(seconds))
+    for search, (_, best) in searches.items():
+        scores, times = [], []
+        for generation in range(2):
+            genomes = [best, (*best[:5], 3.0 + generation)]
+            individuals = [
+                (genome, 85.0 + generation - i, spec.with_genome(genome)) for i, genome in enumerate(genomes)
+            ]
+            number = {"generation": generation}
+            scores += [{**number, **score_line(i, *one)} for i, one in enumerate(individuals)]
+            times += [{**number, **time_line(i, one[0], seconds)} for i, one in enumerate(individuals)]
+        write_csv(folder / f"search/{search}/history.csv", ("generation", *SCORES), scores)
+        write_csv(folder / f"search/{search}/timing.csv", ("generation", *TIMINGS), times)
+        write_best(folder / f"search/{search}/best.json", Best(search, best, 86.0, 0.7, 83.2, 1, 0, 4))
+    write_json(folder / "supernet/timing.json", timing(seconds))
+    write_csv(folder / "supernet/history.csv", ("epoch", "top1"), [{"epoch": 1, "top1": 50}, {"epoch": 2, "top1": 60}])
+    return flags(folder, rows, searches)
+
+
+def timing(seconds):
+    return {"seconds": seconds, "device": "cpu", "threads": 1, "machine": "EPYC", "command": "", "versions": {}}
+
+
+def score_line(slot, genome, top1, spec):
+    relative = relative_flops(spec)
+    line = {"slot": slot, "genome": format_genome(genome), "origin": "random", "status": "ok", "top1": top1}
+    return {**line, "relative_flops": relative, "fitness": fitness(top1, relative, 4), "reason": ""}
+
+
+def time_line(slot, genome, seconds):
+    line = {"slot": slot, "genome": format_genome(genome), "seconds": seconds, "reused": slot, "shard": slot}
+    return {**line, "machine": "EPYC"}
+
+
+def flags(folder, rows=ROWS, searches=SEARCHES):
+    def found(pattern):
+        return sorted(str(path) for path in folder.glob(pattern))
+
+    models = [f"{model}={search}" if (search := model.removeprefix("found-")) in searches else model for model in rows]
+    shared = ["--models", *models, "--evaluations", *found("evaluation/*/*.json")]
+    shared += ["--searches", *(f"{name}={algorithm}:4" for name, (algorithm, _) in searches.items())]
+    shared += ["--scores", *found("search/*/history.csv"), "--best", *found("search/*/best.json")]
+    times = ["--timings", *found("retrain/*/*/timing.json"), "--supernet-timing", str(folder / "supernet/timing.json")]
+    times += ["--candidate-timings", *found("search/*/timing.csv")]
+    curves = ["--histories", *found("retrain/*/*/history.csv")]
+    curves += ["--supernet-history", str(folder / "supernet/history.csv")]
+    return {"tables": shared + times, "figures": shared + curves}

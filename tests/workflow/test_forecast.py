@@ -1,0 +1,152 @@
+"""Planning: the fit to timed steps, the schedule of jobs, and whole experiments against a machine that is known."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.workflow.config import read_config
+from pipeline.workflow.forecast.jobs import Images, forecast
+from pipeline.workflow.forecast.schedule import Job, schedule
+from pipeline.workflow.forecast.step_time import Calibration, StepTime, Timed, fit, workload
+from tests.support.workflow import ROOT, TINY, planned
+
+DIGITS = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), 0.0625, 1, 8)
+IMAGES = Images(train=1078, test=719, subset=500, validation=500, disk_bytes=64, memory_bytes=64)
+#: A machine on which a step takes a hundredth of a second and starts take a second.
+HERE = Calibration(StepTime(0.01, 0, 0), StepTime(0.1, 0, 0), 0, 1, 1, 1, 1, 0, 0, 500_000_000)
+
+
+def default(tmp_path: Path, **sections: str):
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text("experiment: planned\n" + "".join(f"{key}: {value}\n" for key, value in sections.items()))
+    return read_config([ROOT / "config.yaml", overlay])
+
+
+def test_fit_finds_the_times_that_steps_were_made_of():
+    truth = StepTime(2e-3, 3e-9, 4e-11)
+    works = [workload(DIGITS.with_genome(uniform_genome("vgg_small", ratio))) for ratio in (0.25, 1, 2, 4)]
+    found = fit([Timed(work, batch, truth.seconds(work, batch)) for work in works for batch in (10, 64)])
+    for work in works:
+        assert found.seconds(work, 50) == pytest.approx(truth.seconds(work, 50), rel=1e-6)
+
+
+def test_fit_never_goes_below_nothing():
+    """Noise that would pull a part below zero leaves it at zero, so that no plan can be of negative length."""
+    works = [workload(DIGITS.with_genome(uniform_genome("vgg_small", ratio))) for ratio in (0.25, 1, 4)]
+    found = fit([Timed(work, 64, seconds) for work, seconds in zip(works, (3.0, 2.0, 1.0), strict=True)])
+    assert min(found.step, found.element, found.mac) >= 0
+    assert found.step > 0
+
+
+@st.composite
+def some_jobs(draw):
+    jobs = []
+    for position in range(draw(st.integers(1, 12))):
+        needs = draw(st.lists(st.integers(0, position - 1), max_size=3)) if position else []
+        threads, priority = draw(st.integers(1, 4)), draw(st.integers(0, 2))
+        jobs.append(Job("stage", draw(st.floats(0.1, 10)), threads, tuple(needs), priority))
+    return jobs
+
+
+@given(some_jobs(), st.integers(1, 5))
+def test_a_schedule_keeps_to_cores_and_needs(jobs, cores):
+    spans = schedule(jobs, cores)
+    for job, span in zip(jobs, spans, strict=True):
+        assert span.end - span.start == pytest.approx(job.seconds)
+        assert all(spans[need].end <= span.start + 1e-9 for need in job.needs)
+    for moment in (span.start for span in spans):
+        running = [job for job, span in zip(jobs, spans, strict=True) if span.start <= moment < span.end]
+        assert sum(min(job.threads, cores) for job in running) <= cores
+    work = sum(job.seconds * min(job.threads, cores) for job in jobs)
+    assert max(span.end for span in spans) >= work / cores - 1e-6
+    # No core is idle for ever: one after another is the worst that there is.
+    assert max(span.end for span in spans) <= sum(job.seconds for job in jobs) + 1e-6
+
+
+def test_the_job_of_higher_priority_goes_first():
+    spans = schedule([Job("low", 1.0), Job("high", 1.0, priority=5)], cores=1)
+    assert spans[1].start == 0 and spans[0].start == 1
+
+
+def test_every_job_of_the_workflow_is_planned(tmp_path):
+    """As many as Snakemake lists, so that no start of a process is left out."""
+    tiny = read_config([ROOT / "config.yaml", TINY])
+    assert forecast(tiny, DIGITS, IMAGES, HERE, cores=2).jobs == sum(planned(tmp_path).values()) + 1
+    shards = default(tmp_path, search="{shards: 3}", supernet="{enabled: false}")
+    overlay = tmp_path / "overlay.yaml"
+    assert forecast(shards, DIGITS, IMAGES, HERE, cores=2).jobs == sum(planned(tmp_path, config=overlay).values()) + 1
+
+
+def test_hours_of_the_default_experiment_by_hand(tmp_path):
+    """One core, so that nothing overlaps: starts, steps of a hundredth of a second, scores of a tenth."""
+    found = forecast(default(tmp_path), DIGITS, IMAGES, HERE, cores=1)
+    by_name = {stage.name: stage for stage in found.stages}
+    overhead = 0.03
+    assert by_name["supernet"].core_seconds == pytest.approx(1 + 40 * 10 * 0.01 + overhead)
+    candidates = 8 * (1 + 12 * (10 * 7 * 0.01 + 0.1))
+    assert by_name["search A"].core_seconds == pytest.approx(candidates + 8 * 2 + 1 + 25 * overhead)
+    assert by_name["retrain"].core_seconds == pytest.approx(30 * (1 + 20 * 16 * 0.01 + overhead))
+    assert by_name["evaluate"].core_seconds == pytest.approx(10 * (1 + 3 * 0.1 + overhead))
+    # Six rows that are binary and given in the configuration are scored as candidates.
+    rows = 1 + 6 * (10 * 7 * 0.01 + 0.1) + 1 + 2 * overhead
+    assert by_name["rows as candidates"].core_seconds == pytest.approx(rows)
+    assert found.jobs == 123
+    work = sum(stage.core_seconds for stage in found.stages)
+    assert found.seconds == pytest.approx(work + HERE.snakemake_start)
+
+
+def test_more_cores_shards_and_generations(tmp_path):
+    one, two = (forecast(default(tmp_path), DIGITS, IMAGES, HERE, cores=cores) for cores in (1, 2))
+    assert one.seconds / 2 <= two.seconds < one.seconds
+    longer = forecast(default(tmp_path, search="{generations: 16}"), DIGITS, IMAGES, HERE, cores=2)
+    search = [next(s for s in p.stages if s.name == "search A").core_seconds for p in (two, longer)]
+    assert search[1] == pytest.approx(2 * search[0], rel=0.05)
+
+
+def test_a_budget_makes_candidates_cheaper(tmp_path):
+    here = Calibration(StepTime(0, 0, 1e-9), StepTime(0, 0, 1e-9), 0, 0, 0, 0, 0, 0, 0, 0)
+    free, bounded = (
+        forecast(default(tmp_path, search=f"{{max_flops: {limit}}}"), DIGITS, IMAGES, here, 1)
+        for limit in ("null", 8000)
+    )
+    assert bounded.stages[2].core_seconds < 0.5 * free.stages[2].core_seconds
+
+
+def test_decoding_counts_unless_loaders_hide_it(tmp_path):
+    here = Calibration(StepTime(0.01, 0, 0), StepTime(0, 0, 0), 0, 0, 0, 0, 0, 0, decode=0.001, process_bytes=0)
+    supernet = {}
+    for loaders in (0, 1, 100):
+        config = default(tmp_path, execution=f"{{loaders: {loaders}}}")
+        stages = forecast(config, DIGITS, IMAGES, here, 1).stages
+        supernet[loaders] = next(stage for stage in stages if stage.name == "supernet").core_seconds
+    steps, overhead = 40 * 10, 0.03
+    assert supernet[0] == pytest.approx(steps * (0.01 + 50 * 0.001) + overhead)
+    assert supernet[1] == pytest.approx(steps * 50 * 0.001 + overhead)
+    assert supernet[100] == pytest.approx(steps * 0.01 + overhead)
+
+
+def test_trainings_share_gpus_but_not_more_than_there_are(tmp_path):
+    """Cores aplenty: with one GPU all trainings come one after another, with many they do not."""
+    hours = {}
+    for gpus in (1, 100):
+        here = Calibration(StepTime(0.01, 0, 0), StepTime(0, 0, 0), 0, 1, 0, 0, 0, 0, 0, 0, gpus)
+        found = forecast(default(tmp_path), DIGITS, IMAGES, here, cores=64)
+        hours[gpus] = found.seconds
+        work = sum(stage.core_seconds for stage in found.stages)
+    assert hours[1] == pytest.approx(work, rel=0.05)
+    assert hours[100] < 0.5 * hours[1]
+
+
+def test_processes_take_their_share_of_a_step(tmp_path):
+    here = Calibration(StepTime(0, 1e-6, 0), StepTime(0, 0, 0), 0, 0, 0, 0, 0, 0, 0, 0)
+    supernet = {}
+    for processes in (1, 2):
+        config = default(tmp_path, execution=f"{{processes: {processes}}}")
+        stages = forecast(config, DIGITS, IMAGES, here, cores=4).stages
+        supernet[processes] = next(stage for stage in stages if stage.name == "supernet")
+    one, two = (stage.ends - stage.begins for stage in supernet.values())
+    assert two == pytest.approx(one / 2, rel=0.02)
+    assert supernet[2].core_seconds == pytest.approx(supernet[1].core_seconds, rel=0.02)

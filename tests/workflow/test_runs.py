@@ -1,0 +1,385 @@
+"""The real workflow: what it plans, that interruptions and the way it is run change nothing, what reruns when."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from pipeline.__main__ import main
+from pipeline.common.hdf5 import read_attributes
+from pipeline.steps import run as run_step
+from tests.support.workflow import (
+    ROOT,
+    TINY,
+    command,
+    complete,
+    kill_everything,
+    outcome,
+    planned,
+    resume,
+    run,
+    start,
+    wait_for,
+    wait_until,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def overlay(folder: Path, changes: dict) -> Path:
+    """The tiny experiment with changes of some sections' keys."""
+    config = yaml.safe_load(TINY.read_text())
+    for section, values in changes.items():
+        config[section] = {**config.get(section, {}), **values} if isinstance(values, dict) else values
+    path = folder / "overlay.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny experiment, run once and left alone."""
+    folder = tmp_path_factory.mktemp("finished")
+    complete(command("--cores", 2), folder)
+    return folder
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished experiment, times of files included."""
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_everything_is_there(finished):
+    results = finished / "results" / "tiny"
+    table = (results / "tables" / "results.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in table] == ["model", "uniform-1x", "found-A"]
+    for name in ("results.md", "results.tex", "timing.csv", "timing.md", "proxy.csv", "proxy.md"):
+        assert (results / "tables" / name).stat().st_size > 0
+    for name in ("fitness", "accuracy", "channels", "curves", "proxy", "methods"):
+        for form in ("png", "svg"):
+            assert (results / "figures" / f"{name}.{form}").stat().st_size > 1000
+    assert not list(results.rglob("*.partial")) and not list(results.rglob("*.state.h5"))
+    # Searches with the same seed propose the same first generation and share its trainings.
+    a, b = (results / "search" / name / "generation_000" / "population.csv" for name in "AB")
+    assert a.read_bytes() == b.read_bytes()
+
+
+def test_finished_means_nothing_to_do(finished):
+    assert planned(finished, "--cores", 1) == {}
+    started = time.monotonic()
+    done = run(command("--cores", 2), finished)
+    assert "Nothing to be done" in done.stdout + done.stderr
+    assert time.monotonic() - started < 20
+
+
+def test_cores_shards_and_workers_change_nothing(finished, tmp_path):
+    config = overlay(tmp_path, {"search": {"generations": 2, "population": 4, "shards": 2, "workers": 2}})
+    complete(command("--cores", 1, config=config), tmp_path)
+    assert outcome(tmp_path) == outcome(finished)
+
+
+def test_ctrl_c_and_again(finished, tmp_path):
+    process = start(command("--cores", "2"), tmp_path)
+    wait_for("results/tiny/archive/*/*.json", tmp_path, process)
+    kill_everything(process, signal.SIGINT)
+    assert process.returncode != 0
+    complete(command("--cores", "2"), tmp_path)
+    assert outcome(tmp_path) == outcome(finished)
+
+
+def test_ctrl_c_is_no_failure(tmp_path):
+    process = start(resume("--cores", "2"), tmp_path)
+    wait_for("results/tiny/archive/*/*.json", tmp_path, process)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 128 + signal.SIGINT
+    said = (tmp_path / "output.txt").read_text()
+    assert said.count("Interrupted. The same command goes on from here.") == 1
+    assert "failed" not in said and "Traceback" not in said
+
+
+def test_slurm_where_there_is_none(tmp_path, monkeypatch):
+    """Told before anything is noted down that would stand in the way of the next run."""
+    for program in ("which", "bash", "sh"):  # that Snakemake wants
+        (tmp_path / program).symlink_to(shutil.which(program))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    looking = run(resume("--workflow-profile", str(ROOT / "profiles" / "slurm"), "-n", "--quiet", "all"), tmp_path)
+    assert looking.returncode == 0, looking.stderr
+    for words in (["--workflow-profile", str(ROOT / "profiles" / "slurm")], ["--executor=slurm", "--jobs", "2"]):
+        done = run(resume(*words), tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+        assert "SLURM" in done.stderr
+    assert not (tmp_path / ".snakemake" / "binary-nas-run.json").exists()
+
+
+def test_sigterm_to_run_ends_it_as_ctrl_c_does(tmp_path):
+    """Though the signal reaches nothing but ``run``."""
+    weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
+    config = overlay(tmp_path, {"retrain": {"epochs": 300, "seeds": 1}, "execution": {"save_minutes": 5}})
+    here, undisturbed = tmp_path / "here", tmp_path / "undisturbed"
+    words = resume("--cores", "1", weights, config=config)
+    log = here / "results/tiny/logs/retrain/uniform-1x_0.log"
+    here.mkdir()
+    # In the second round as a shell runs what it puts in the background: deaf to Ctrl-C.
+    for shell in [], ["bash", "-c", "trap '' INT; exec \"$@\"", "-"]:
+        log.unlink(missing_ok=True)
+        process = start([*shell, *words], here)
+        wait_until(partial(under_way, process, log), 120)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 128 + signal.SIGTERM
+        assert not steps_in(here)
+        assert (here / weights).with_name("weights.state.h5").exists() and not (here / weights).exists()
+        assert not list(here.glob(".snakemake/locks/*"))
+        said = (here / "output.txt").read_text()
+        assert "Interrupted. The same command goes on from here." in said and "Traceback" not in said
+    complete(words, here)
+    assert "going on from epoch" in log.read_text()
+    undisturbed.mkdir()
+    complete(command("--cores", 1, weights, config=config), undisturbed)
+    assert read_attributes(here / weights)["digest"] == read_attributes(undisturbed / weights)["digest"]
+
+
+def test_a_copy_of_one_folder_goes_on_elsewhere(finished, tmp_path):
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    process = start(resume("--cores", "2"), here)
+    wait_for("results/tiny/search/*/generation_001/scores.csv", here, process)
+    process.send_signal(signal.SIGTERM)
+    process.wait(30)
+    shutil.copytree(here / "results" / "tiny", elsewhere / "results" / "tiny")  # as rsync -a, with the times of files
+    assert "pretrain_supernet" not in planned(elsewhere) and "retrain" in planned(elsewhere)
+    # Here, a step that was interrupted may have been done just then.
+    assert Counter(planned(elsewhere)) <= Counter(planned(here))
+    trained = {path.name: path.read_bytes() for path in elsewhere.glob("results/tiny/archive/*/*.timing")}
+    complete(resume("--cores", "2"), elsewhere)
+    assert outcome(elsewhere) == outcome(finished)
+    now = {path.name: path.read_bytes() for path in elsewhere.glob("results/tiny/archive/*/*.timing")}
+    assert {name: now[name] for name in trained} == trained
+
+
+def under_way(process: subprocess.Popen[str], log: Path) -> bool:
+    """Whether a training has taken steps for some seconds; also where its run has ended."""
+    return process.poll() is not None or (log.exists() and "so far" in log.read_text())
+
+
+def steps_in(folder: Path) -> list[psutil.Process]:
+    """What still runs there."""
+    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(folder)]
+
+
+RERUNS = [
+    ({"experiment": "tiny"}, set()),
+    ({"retrain": {"epochs": 3, "seeds": 2}}, {"retrain", "evaluate", "tables", "figures"}),
+    ({"retrain": {"epochs": 2, "seeds": 3}}, {"retrain", "evaluate", "tables", "figures"}),
+    ({"execution": {"device": "cpu", "precision": "float32", "save_minutes": 9}}, set()),
+    ({"search": {"generations": 2, "population": 4, "workers": 1}}, set()),
+    (
+        {"models": {"uniform-2x": {"genome": 2}}},
+        {"gather_rows", "evaluate_rows", "retrain", "evaluate", "tables", "figures"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "rules"), RERUNS, ids=[str(change) for change, _ in RERUNS])
+def test_what_reruns(copied, tmp_path, change, rules):
+    assert set(planned(copied, config=overlay(tmp_path, change))) == rules
+
+
+def test_a_new_lambda_reruns_its_own_search_and_trains_no_known_candidate(copied, tmp_path):
+    config = overlay(tmp_path, {"searches": {"A": {"algorithm": "evolution", "lambda": 3, "seed": 0}}})
+    jobs = planned(copied, config=config)
+    assert "prepare_dataset" not in jobs and "pretrain_supernet" not in jobs
+    # The first generation does not depend on λ: it is proposed anew and found in the archive.
+    assert jobs["score_generation"] == 2 and jobs["select_best"] == 1
+    before = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
+    complete(command("--cores", 2, config=config), copied)
+    after = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_search_that_finds_the_same_again_has_no_network_trained_again(copied):
+    def trained() -> dict[str, bytes]:
+        files = sorted(copied.glob("results/tiny/retrain/*/*/timing.json"))
+        return {str(path): path.read_bytes() for path in files}
+
+    before = trained()
+    again = command("--cores", 2, "--forcerun", "select_best")
+    assert planned(copied, "--forcerun", "select_best")["retrain"] == 2
+    complete(again, copied)
+    assert len(before) == 4 and trained() == before
+    assert planned(copied) == {}
+
+
+def test_more_generations_extend_a_search(copied, tmp_path):
+    config = overlay(tmp_path, {"search": {"generations": 3, "population": 4}})
+    jobs = planned(copied, config=config)
+    assert jobs["evaluate_generation"] + jobs["evaluate_random_generation"] == jobs["propose_generation"] == 3
+    before = outcome(copied)
+    complete(command("--cores", 2, config=config), copied)
+    after = outcome(copied)
+    old = [name for name in before if "generation_00" in name]
+    assert {name: after[name] for name in old} == {name: before[name] for name in old}
+    assert "search/A/generation_002/scores.csv" in after
+
+
+def test_fewer_generations_select_again(copied, tmp_path):
+    jobs = planned(copied, config=overlay(tmp_path, {"search": {"generations": 1, "population": 4}}))
+    assert "evaluate_generation" not in jobs and "propose_generation" not in jobs
+    assert jobs["select_best"] == 3
+
+
+def test_a_comment_in_the_code_reruns_nothing(finished, tmp_path):
+    """The whole checkout is copied, since the code that is changed must be the code that runs."""
+    checkout = tmp_path / "checkout"
+    for name in ("Snakefile", "config.yaml", "rules", "pipeline", "schemas", "envs", "profiles", "tests"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        checkout.mkdir(exist_ok=True)
+        copy(ROOT / name, checkout / name)
+    shutil.copytree(finished / "results", checkout / "results")
+    shutil.copytree(finished / ".snakemake", checkout / ".snakemake")
+    for path in [*checkout.glob("pipeline/**/*.py"), *checkout.glob("rules/*.smk")]:
+        path.write_text(path.read_text() + "\n# a comment\n")
+    python, *others = command("-n", "--cores", 2)  # Python itself may lie below this checkout, and stays
+    words = [python, *(word.replace(str(ROOT), str(checkout)) for word in others)]
+    done = run(words, checkout)
+    assert "Nothing to be done" in done.stdout + done.stderr, done.stdout + done.stderr
+    # A change of the method that nobody announced would be wrong to keep: its version is a parameter.
+    version = checkout / "pipeline" / "__init__.py"
+    known = version.read_text()
+    version.write_text(known.replace("METHOD_VERSION = ", "METHOD_VERSION = 9"))
+    done = run(words, checkout)
+    assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
+    version.write_text(known)
+    # Other layers of the network need no announcement.
+    network = checkout / "pipeline" / "networks" / "vgg_small.py"
+    network.write_text(network.read_text().replace("kernel=2, stride=2", "kernel=3, stride=2, padding=1"))
+    done = run(words, checkout)
+    assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
+
+
+def test_only_evaluate_sees_the_test_set(tmp_path):
+    """The graph itself, job by job: who reads test images, and whose command names them."""
+    done = run(command("-n", "-p", "--forceall", "--cores", 2), tmp_path)
+    assert done.returncode == 0
+    jobs = re.split(r"^(?:local)?rule ", done.stdout + done.stderr, flags=re.MULTILINE)[1:]
+    names = {job.split(":")[0] for job in jobs}
+    assert len(names) >= 11
+    readers = {job.split(":")[0] for job in jobs if re.search(r"^ +input: .*test\.h5", job, re.MULTILINE)}
+    assert readers == {"evaluate"}
+    mentions = {job.split(":")[0] for job in jobs if "test.h5" in job}
+    assert mentions == {"evaluate", "prepare_dataset"}
+
+
+def test_the_plan_of_the_papers_search(tmp_path):
+    """50 generations of 32 are listed as a whole, before any work."""
+    config = overlay(
+        tmp_path, {"search": {"generations": 50, "population": 32}, "searches": {"B": None, "random": None}}
+    )
+    started = time.monotonic()
+    jobs = planned(tmp_path, config=config)
+    assert time.monotonic() - started < 30
+    assert jobs["propose_generation"] == jobs["evaluate_generation"] == jobs["score_generation"] == 50
+    # Far more than the paper's: Snakemake's recursion must not be the limit.
+    longer = {"search": {"generations": 300}, "searches": {"B": None, "random": None}}
+    assert planned(tmp_path, config=overlay(tmp_path, longer))["evaluate_generation"] == 300
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"retrain": {"epochs": 0, "seeds": 1}}, "retrain.epochs is 0: it must be at least 1"),
+        ({"searches": {"A": {"algorithm": "evolution", "lambda": -1}}}, "searches.A.lambda is -1"),
+        ({"dataset": {"name": "mnist"}}, "dataset.name is 'mnist': choose one of"),
+        ({"network": {"base_width": 0.001}}, "models.uniform-1x: conv1 of VGG-small would have no channels"),
+        ({"colour": 1}, "unknown key 'colour' in the configuration"),
+    ],
+)
+def test_mistakes_are_found_by_the_dry_run(tmp_path, change, sentence):
+    started = time.monotonic()
+    done = run(command("-n", config=overlay(tmp_path, change)), tmp_path)
+    seconds = time.monotonic() - started
+    output = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert f"configuration: {sentence}" in output
+    assert "Traceback" not in output
+    assert seconds < 9  # 3 on an idle machine; tests share theirs
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_run_that_is_alive_is_not_disturbed(tmp_path):
+    process = start(command("--cores", "1"), tmp_path)
+    try:
+        wait_for(".snakemake/binary-nas-run.json", tmp_path, process)
+        wait_for(".snakemake/locks/*", tmp_path, process)
+        done = run(resume(), tmp_path)
+        assert done.returncode == 1
+        assert f"the workflow is already running in this folder (process {process.pid})" in done.stderr
+    finally:
+        kill_everything(process)
+    record = tmp_path / ".snakemake" / "binary-nas-run.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "host": "elsewhere"}))
+    done = run(resume("-n"), tmp_path)
+    assert done.returncode == 1
+    assert "this folder is locked by a run on the machine elsewhere" in done.stderr
+
+
+def test_a_damaged_artifact_is_named_in_the_output(copied):
+    (copied / "results/tiny/search/A/generation_001/scores.csv").unlink()
+    (copied / "results/tiny/search/A/best.json").unlink()
+    (copied / "results/tiny/search/A/generation_001/population.csv").write_text("slot,genome\n0,nonsense\n")
+    done = run(command("--cores", 2), copied)
+    assert done.returncode == 1
+    assert "population.csv has no column" in done.stdout + done.stderr
+
+
+def test_what_snakemake_offers_works(finished, tmp_path):
+    assert run(command("--lint"), ROOT).returncode == 0
+    assert run(command("--dag"), finished).stdout.startswith("digraph")
+    assert "evaluate_generation" in run(command("--rulegraph", "--forceall"), finished).stdout
+    assert "results/tiny/supernet/supernet.h5" in run(command("--summary"), finished).stdout
+    complete(command("--report", tmp_path / "report.html"), finished)
+    report = (tmp_path / "report.html").read_text()
+    assert len(report) > 100_000
+    assert "results.md" in report and "fitness" in report
+
+
+def test_resume_prints_the_table_and_makes_the_report(copied):
+    done = run(resume("--cores", "2"), copied)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "found-A" in done.stdout and "uniform-1x" in done.stdout
+    assert "Report: results/tiny/report.html" in done.stdout
+    assert (copied / "results/tiny/report.html").exists()
+
+
+def test_run_takes_snakemakes_config_flag(tmp_path):
+    done = run(resume("--config", "retrain={epoch: 3}"), tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "error: unknown key 'epoch' in retrain: did you mean 'epochs'?\n"
+    done = run(resume("--cores", "1", "results/elsewhere/data/train.h5", "--config", "experiment=elsewhere"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "elsewhere: 1 of 1 steps" in done.stderr
+    assert (tmp_path / "results" / "elsewhere" / "data" / "train.h5").exists()
+
+
+def test_a_report_whose_process_is_killed_is_told_in_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "results" / "digits" / "tables" / "results.md"
+    table.parent.mkdir(parents=True)
+    table.write_text("# Results\n")
+    monkeypatch.setattr(run_step, "_follow", lambda *_: 0)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -9, "", ""))
+    assert main(["run"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "error: the tables are made, but the report is not: it ended with code -9; call again"

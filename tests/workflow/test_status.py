@@ -1,0 +1,499 @@
+"""How far an experiment is: the arithmetic, and the files it is read from, whole, half-written, missing and wrong."""
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import h5py
+import pytest
+import yaml
+
+from pipeline.__main__ import main
+from pipeline.common import hdf5
+from pipeline.common.hdf5 import read_attributes
+from pipeline.search.facts import agree, expected_facts
+from pipeline.workflow.config import check_config, read_config
+from pipeline.workflow.lock import Run
+from pipeline.workflow.saved_config import read_saved_config, save_config
+from pipeline.workflow.status.experiment import find_experiments
+from pipeline.workflow.status.pace import pace, working_seconds
+from pipeline.workflow.status.reader import read_experiment
+from pipeline.workflow.status.reading import Candidate, Finished, Generation, Reading, Row, Search, Training
+from pipeline.workflow.status.searches import best, planned_candidates, summarise_searches
+from pipeline.workflow.status.summary import summarise
+from pipeline.workflow.status.trainings import rows_seconds_left
+from tests.support.mid_search import CHANGES, configuration, folder, made  # noqa: F401 - fixtures
+from tests.support.steps import CPU, NETWORK, call
+from tests.support.workflow import ROOT, TINY, command, kill_everything, start
+
+GENOMES = [(1.0, 1.0), (0.5, 1.0), (2.0, 1.0), (0.5, 0.5)]
+
+
+def summary(folder: Path, **changes: object):
+    return summarise(replace(read_experiment(folder), **changes), time.time())
+
+
+def status(capsys, *words: str) -> str:
+    assert main(["status", *words]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+# --- from real files ---
+
+
+def test_in_mid_search(folder, capsys):
+    found = summary(folder)
+    assert found.problems == ()
+    assert found.stage == "search" and found.finished_stages == ("data", "supernet")
+    (search,) = found.searches
+    assert (search.algorithm, search.penalty) == ("evolution", 4.0)
+    assert (search.generation, search.generations) == (2, 2)
+    assert (search.in_generation, search.of_generation, search.done, search.total) == (1, 3, 4, 6)
+    assert (search.reused, search.diverged, search.failed) == (0, 0, 0)
+    assert found.archived == 4 and found.damaged == 0
+    assert found.pace is not None and found.pace.candidates_per_hour > 0
+    assert search.seconds_left == found.searches_seconds_left > 0
+    assert search.best is not None and search.best.flops > 1000 and search.best.memory_bytes > 100
+    assert found.supernet.done and found.supernet.seconds > 0
+    assert [(row.model, row.trained, row.seeds) for row in found.rows] == [("uniform-1x", 1, 2), ("found-A", 0, 2)]
+    assert found.rows_seconds_left > 0
+    text = status(capsys)
+    assert "[x] supernet  [>] search" in text and "4 of 6" in text and "uniform-1x" in text
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_best_is_the_one_that_select_best_finds(folder):
+    """A finished search: what the summary says is what the step wrote."""
+    generation = folder / "search" / "A" / "generation_000"
+    shutil.rmtree(folder / "search" / "A" / "generation_001")
+    words = ["--search", "A", "--scores", generation / "scores.csv", "--timings", generation / "timing.csv"]
+    files = ["--output", folder / "search/A/best.json", "--history", folder / "h.csv", "--timing", folder / "t.csv"]
+    assert call("select-best", *words, *files, at=folder) == 0
+    wanted = json.loads((folder / "search/A/best.json").read_text())
+    best_so_far = summary(folder).searches[0].best
+    assert best_so_far.top1 == wanted["top1"] and best_so_far.generation == wanted["generation"] + 1
+    assert best_so_far.fitness == pytest.approx(wanted["fitness"])
+    assert best_so_far.genome == tuple(map(float, wanted["genome"].split(",")))
+
+
+def test_json_is_for_scripts(folder, capsys):
+    (record,) = json.loads(status(capsys, "exp", "--json"))
+    assert record["name"] == "exp" and record["searches"][0]["done"] == 4
+    assert len(record["searches"][0]["best"]["genome"].split(",")) == 6
+
+
+def test_an_interrupted_training_is_where_it_was_saved(folder):
+    """A retraining stopped by SIGTERM after some steps: its position comes from the saved state."""
+    weights = folder / "retrain" / "found-A" / "seed_1" / "weights.h5"
+    log = folder / "logs" / "retrain" / "found-A_1.log"
+    log.parent.mkdir(parents=True)
+    weights.parent.mkdir(parents=True)
+    settings = {**CHANGES["retrain"], "epochs": 200}
+    flags = ["--epochs", "200", "--batch-size", "25", "--learning-rate", "0.1"]
+    change = yaml.safe_load((folder / "config.yaml").read_text())
+    change["retrain"] |= settings
+    (folder / "config.yaml").write_text(yaml.safe_dump(change, sort_keys=False))
+    words = ["--images", folder / "data/train.h5", "--genome", "1,1,1,1,1,1", *NETWORK, *flags, *CPU]
+    outputs = ["--weights", weights, "--history", weights.with_name("history.csv"), "--timing"]
+    outputs += [weights.with_name("timing.json"), "--save-minutes", "0.001"]
+    arguments = [sys.executable, "-m", "pipeline", "retrain", *map(str, [*words, *outputs])]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with open(log, "w") as output:
+        process = subprocess.Popen(arguments, stderr=output, env=environment)
+    state = weights.with_name("weights.state.h5")
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 128 + signal.SIGTERM
+    with h5py.File(state) as file:
+        epoch, step = file["position"][()]
+    found = summary(folder)
+    assert found.problems == ()
+    training = found.rows[1].trainings[1]
+    steps_per_epoch = training.steps // 200
+    assert (training.step, training.epoch, training.epochs) == (epoch * steps_per_epoch + step, epoch, 200)
+    assert training.seconds_left > 0 and not training.done
+    # The log may be ahead of the saved state.
+    with open(log, "w") as output:
+        output.write(f"2026-01-01 10:00:00  retraining: {training.step} of {training.steps} steps, 5 s so far\n")
+        output.write(f"2026-01-01 10:00:10  retraining: {training.step + 10} of {training.steps} steps, 15 s so far\n")
+    later = summary(folder).rows[1].trainings[1]
+    assert later.step == training.step + 10
+    assert later.seconds_left == pytest.approx(training.steps - later.step)
+    # Saved with other settings, it will not be taken up.
+    change["retrain"]["epochs"] = 100
+    (folder / "config.yaml").write_text(yaml.safe_dump(change, sort_keys=False))
+    log.unlink()
+    assert summary(folder).rows[1].trainings[1].step is None
+
+
+def test_a_saved_state_that_goes_while_it_is_read(folder, monkeypatch):
+    """As when the training ends between two looks at it."""
+
+    def read(path):
+        path.unlink(missing_ok=True)
+        return read_attributes(path)
+
+    state = folder / "retrain" / "uniform-1x" / "seed_1" / "weights.state.h5"
+    state.parent.mkdir(parents=True, exist_ok=True)
+    state.write_bytes(b"")
+    monkeypatch.setattr(hdf5, "read_attributes", read)
+    found = summary(folder)
+    assert not state.exists() and not [problem for problem in found.problems if "state" in problem]
+
+
+def test_scores_of_another_penalty_are_not_finished(folder):
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    config["searches"]["A"]["lambda"] = 0.5
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    (search,) = summary(folder).searches
+    assert search.generation == 1 and search.penalty == 0.5
+
+
+def test_entries_of_other_settings_do_not_count(folder):
+    """The newest entries are of five epochs: they are not what the configuration asks for."""
+    other = json.loads(next(folder.glob("archive/*/*.json")).read_text())
+    from pipeline.search.archive import Archive, Evaluation, Timing
+
+    facts = {**other["facts"], "settings": {**other["facts"]["settings"], "epochs": 5}}
+    for row in (folder / "search/A/generation_001/population.csv").read_text().splitlines()[1:]:
+        genome = tuple(map(float, row.split('"')[1].split(",")))
+        Archive(folder / "archive", facts).put(Evaluation(genome, "ok", 99.0, 0.1), Timing(1.0, "m"))
+    found = summary(folder)
+    assert found.archived == 7 and found.searches[0].done == 4
+    assert found.searches[0].best.top1 < 99
+
+
+def test_without_a_configuration_it_shows_what_is_there(folder, capsys):
+    (folder / "config.yaml").unlink()
+    found = summary(folder)
+    (search,) = found.searches
+    assert not found.planned and found.problems == ()
+    assert (search.done, search.total, search.generation, search.generations) == (4, None, 2, None)
+    text = status(capsys, str(folder))
+    assert re.search(r"^plan +unknown", text, re.MULTILINE)
+    assert re.search(r"^expected end  .*search not known yet$", text, re.MULTILINE)
+
+
+GARBAGE = [b"", b"\x00\xff\x00", b"{", b"[]", b"a,b\n1\n", b"\x89HDF\r\n\x1a\n" + b"\x00" * 50]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=repr)
+def test_any_file_can_be_garbage(folder, capsys, garbage):
+    """Every file of the experiment in turn, then all at once: never an error, and what matters is named."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    for path in files:
+        whole = path.read_bytes()
+        path.write_bytes(garbage)
+        status(capsys, "exp")
+        path.unlink()
+        assert summary(folder).problems == ()
+        path.write_bytes(whole)
+    for path in files:
+        path.write_bytes(garbage)
+    assert summary(folder).problems
+    assert "cannot be read: " in status(capsys, "exp")
+
+
+@pytest.mark.parametrize("name", ["data/train.h5", "supernet/supernet.h5", "search/A/generation_000/scores.csv"])
+def test_files_cut_short(folder, capsys, name):
+    data = (folder / name).read_bytes()
+    for length in (10, len(data) // 2, len(data) - 1):
+        (folder / name).write_bytes(data[:length])
+        status(capsys, "exp")
+
+
+def test_a_damaged_entry_is_named_and_not_counted(folder):
+    newest = max(folder.glob("archive/*/*.json"), key=lambda path: path.stat().st_mtime)
+    newest.write_text("{")
+    found = summary(folder)
+    assert found.searches[0].done == 3
+    assert newest.name in found.problems[0] and newest.exists(), "it only looks on"
+
+
+def test_folders_and_names(folder, capsys):
+    for word in ("exp", "results/exp", str(folder), "results", "."):
+        assert find_experiments(word)[0].resolve() == folder
+    shutil.copytree(folder, folder.with_name("other"))
+    lines = status(capsys).splitlines()
+    assert [line.split()[0] for line in lines] == ["experiment", "exp", "other"]
+    assert main(["status", "nothing"]) == 1
+    assert "there is no experiment 'nothing': experiments under results/: exp, other" in capsys.readouterr().err
+
+
+# --- is it alive? ---
+
+
+def record(folder: Path, **values: object) -> None:
+    snakemake = folder.parent.parent / ".snakemake"
+    (snakemake / "locks").mkdir(parents=True, exist_ok=True)
+    (snakemake / "locks" / "0.output.lock").write_text("results/exp/tables/results.md\n")
+    (snakemake / "binary-nas-run.json").write_text(json.dumps(values))
+
+
+def test_a_run_on_this_machine(folder, capsys):
+    record(folder, host=socket.gethostname(), pid=os.getpid())
+    assert summary(folder).alive is True
+    text = status(capsys)
+    assert f"running (process {os.getpid()} on " in text
+    assert re.search(r"^expected end  (moments|about .* \(until .*\))$", text, re.MULTILINE)
+    (folder.parent.parent / ".snakemake" / "locks" / "0.output.lock").write_text("results/another/x\n")
+    assert summary(folder).alive is False
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    record(folder, host=socket.gethostname(), pid=process.pid)
+    assert summary(folder).alive is False
+    text = status(capsys)
+    assert re.search(r"^run +not running, .* goes on from here$", text, re.MULTILINE)
+    assert re.search(r"^work left  (moments|about [^(]*)$", text, re.MULTILINE) and "until" not in text
+
+
+def test_a_narrow_terminal_shows_what_is_wanted_most(folder, capsys):
+    shown = "\n".join(line[:79] for line in status(capsys).splitlines())
+    header, line = shown.split("\n\n")[2].splitlines()
+    assert header.split()[:4] == ["search", "generation", "candidates", "in"] and "failed" in header
+    assert "1 of 3" in line and "4 of 6" in line
+    header, line = shown.split("\n\n")[3].splitlines()
+    assert "genome" in header and summary(folder).searches[0].best.genome == tuple(
+        map(float, line.split()[4].split(","))
+    )
+
+
+def test_a_run_on_another_machine(folder, capsys):
+    record(folder, host="elsewhere", pid=1)
+    assert summary(folder).alive is None
+    assert "cannot be asked from here (process 1 on elsewhere)" in status(capsys)
+    for path in folder.rglob("*"):
+        os.utime(path, (0, time.time() - 86400))
+    assert summary(folder).alive is False
+    assert "newest file 24 h" in status(capsys)
+
+
+@pytest.mark.parametrize("shift", [-3e9, -3600.0, 3600.0, 3e9])
+def test_clocks_that_disagree(folder, capsys, shift):
+    """Times of some files jump by an hour, and by a century: no crash, no negative time."""
+    for path in sorted(folder.rglob("*"))[::2]:
+        moved = path.stat().st_mtime + shift
+        os.utime(path, (moved, max(moved, -2e9)))
+    found = summary(folder)
+    assert found.last_sign >= 0
+    assert found.pace.candidates_per_hour > 0
+    assert (found.clock_ahead is not None) == (shift > 0)
+    text = status(capsys)
+    assert not re.search(r"-\d+ (s|min|h|days)|nan|inf", text)
+
+
+# --- watching ---
+
+
+def test_watch_in_a_log_prints_anew_and_ends_quietly(folder):
+    words = [sys.executable, "-m", "pipeline", "status", "exp", "--watch", "0.2"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        words, cwd=folder.parent.parent, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    seen = []
+    while sum(line.startswith("exp ") for line in seen) < 2:
+        seen.append(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=30)
+    assert process.returncode == 0 and errors == ""
+    assert "\033" not in "".join(seen) + rest
+
+
+def test_watch_on_a_terminal_redraws(folder):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "60", "LINES": "12"}
+    words = [sys.executable, "-m", "pipeline", "status", "exp", "--watch", "0.2"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(words, cwd=folder.parent.parent, env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    seen = b""
+    while seen.count(b"\033[J") < 3:
+        seen += os.read(ours, 4096)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+    os.close(ours)
+    text = seen.decode(errors="replace")
+    assert "\033[11F\033[J" in text
+    assert all(len(line.split("\033[J")[-1]) < 60 for line in text.split("\r\n"))
+    assert "Traceback" not in text and "interrupted" not in text
+
+
+# --- the plan ---
+
+
+def test_the_plan_is_the_configuration(tmp_path):
+    config = configuration(tmp_path)
+    save_config({**config, "pathvars": {"a": "b"}}, tmp_path / "r")
+    written = tmp_path / "r" / "config.yaml"
+    # Laid over the default, it gives the same experiment, dropped entries and all.
+    assert read_config([ROOT / "config.yaml", written]) == config
+    assert check_config(yaml.safe_load(written.read_text())) == config
+    plan = read_saved_config(tmp_path / "r")
+    assert (plan.generations, plan.population, plan.seeds, plan.models) == (2, 3, 2, ("uniform-1x", "found-A"))
+    os.utime(written, (0, 0))
+    save_config(config, tmp_path / "r")
+    assert written.stat().st_mtime == 0, "the same content is not written again"
+    save_config({**config, "seed": 1}, tmp_path / "r")
+    assert written.stat().st_mtime > 0 and yaml.safe_load(written.read_text())["seed"] == 1
+
+
+def test_expected_facts_are_those_of_the_steps(folder):
+    """What the configuration lets expect is what evaluate-generation wrote, image and supernet digests included."""
+    facts = json.loads(next(folder.glob("archive/*/*.json")).read_text())["facts"]
+    config = read_saved_config(folder).config
+    expected = expected_facts(config, facts["images"], facts["supernet"])
+    assert agree(facts, expected) and set(facts) - set(expected) == {"subset", "validation"}
+    for change in (
+        {"seed": 1},
+        {"candidate": {**config["candidate"], "learning_rate": 0.2}},
+        {"execution": {**config["execution"], "threads": 2}},
+        {"supernet": {"enabled": False}},
+    ):
+        assert not agree(facts, expected_facts({**config, **change}, facts["images"], facts["supernet"]))
+
+
+# --- the arithmetic ---
+
+
+def generation(*top1: float | None, scored: bool = False, reused: int = 0) -> Generation:
+    statuses = ["diverged" if value is None else "ok" for value in top1]
+    return Generation(
+        tuple(
+            Candidate(genome, sum(genome), 1e6, 100.0, status, value, slot < reused)
+            for slot, (genome, status, value) in enumerate(zip(GENOMES, statuses, top1, strict=False))
+        ),
+        scored,
+    )
+
+
+def search(name: str, *proposed: Generation, generations: int = 3, population: int = 4) -> Search:
+    return Search(name, "evolution", 4.0, generations, population, proposed)
+
+
+def test_working_time_leaves_interruptions_out():
+    assert working_seconds([]) == 0
+    assert working_seconds([Finished(110, 10), Finished(115, 10)]) == 15  # overlapping
+    assert working_seconds([Finished(110, 10), Finished(150, 10)]) == 50  # a pause of 30 s
+    assert working_seconds([Finished(110, 10), Finished(5150, 10)]) == 20  # an interruption
+    assert working_seconds([Finished(110, 10), Finished(-5000, 10)]) == 20  # a clock that was set back
+
+
+def test_pace():
+    found = pace([Finished(110 + 5 * i, 10) for i in range(11)])
+    assert found.candidates_per_hour == pytest.approx(11 / 60 * 3600)
+    assert found.seconds_each == 10 and found.side_by_side == pytest.approx(110 / 60)
+    assert pace([]) is None
+
+
+def test_searches_share_the_pace():
+    """Two have 4 and 8 candidates left, 60 an hour: the first ends after 8 minutes, the second after 12."""
+    searches = [
+        search("A", generation(1, 2, 3, 4, scored=True), generation(1, 2, 3, 4)),
+        search("B", generation(1, 2, 3, 4, scored=True)),
+    ]
+    summaries, left = summarise_searches(searches, [Finished(60.0 * i, 60) for i in range(1, 11)])
+    assert [summary.seconds_left for summary in summaries] == pytest.approx([480, 720])
+    assert left == pytest.approx(720)
+
+
+def test_reused_candidates_cost_nothing():
+    searches = [search("A", generation(1, 2, 3, 4, scored=True, reused=2))]
+    _, left = summarise_searches(searches, [Finished(60.0 * i, 60) for i in range(1, 11)])
+    assert left == pytest.approx(8 * 60 / 2)
+
+
+def test_an_exhausted_space_ends_a_search():
+    assert planned_candidates(search("A", generation(1, 2, 3, 4))) == 12
+    assert planned_candidates(search("A", generation(1, 2, 3, 4), generation(1, 2))) == 6
+    assert planned_candidates(search("A")) == 12
+
+
+def test_best_is_by_fitness_and_says_where():
+    found = best(search("A", generation(50, 51, 52, 40), generation(None, None, None, None)))
+    assert (found.genome, found.generation, found.top1) == ((0.5, 1.0), 1, 51)
+    assert found.fitness == pytest.approx(51 - 4 * 1.5)
+    assert best(search("A", generation(None, None))) is None
+    (summary_of,), _ = summarise_searches([search("A", generation(None, 1))], [])
+    assert (summary_of.diverged, summary_of.done) == (1, 2)
+
+
+def test_what_the_rows_still_need():
+    done = Training(done=True, seconds=100, ended=1000)
+    half = Training(started=True, epochs=4, steps_done=50, steps_total=100)
+    assert half.epoch == 2
+    rows = [Row("a", (done, replace(done, ended=1050.0))), Row("b", (half, Training()))]
+    # 150 s of work, of 100 s each when finished; until now 200 s of training took 150 s.
+    assert rows_seconds_left(rows) == pytest.approx(150 / (200 / 150))
+    assert rows_seconds_left([Row("a", (Training(),))]) is None
+    assert rows_seconds_left([Row("a", (done,))]) == 0
+
+
+def test_life():
+    reading = Reading("x", newest=1000.0)
+    assert summarise(reading, 1001.0).alive is None
+    assert summarise(reading, 10000.0).alive is False
+    assert summarise(replace(reading, recent=(Finished(1000, 4000),)), 10000.0).alive is None, "candidates take an hour"
+    assert summarise(replace(reading, run=Run("h", 1, True)), 1e6).alive is True
+    behind = summarise(reading, 400.0)
+    assert behind.last_sign == 0 and behind.clock_ahead == 600
+    assert summarise(Reading("x"), 0.0).stage == "data"
+
+
+# --- during a run ---
+
+
+@pytest.mark.slow
+def test_while_it_runs(tmp_path):
+    """Called again and again during a whole experiment: always an answer, and no number goes down."""
+    words = [sys.executable, "-m", "pipeline", "status", "tiny", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = start(command("--cores", "2", config=TINY), tmp_path)
+    seen: list[dict] = []
+    alive = 0
+    try:
+        while not seen or process.poll() is None:
+            done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+            if done.returncode != 0:
+                assert not seen and "there is no experiment" in done.stderr, done.stderr
+            else:
+                (look,) = json.loads(done.stdout)
+                seen.append(look)
+                alive += look["alive"] is True
+                assert look["problems"] == []
+            assert len(seen) or process.poll() is None, (tmp_path / "output.txt").read_text()
+            time.sleep(1)
+    finally:
+        kill_everything(process)
+    assert alive >= 3
+    for before, after in pairwise(seen):
+        assert all(b <= a for b, a in zip(numbers(before), numbers(after), strict=True)), (before, after)
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    (last,) = json.loads(done.stdout)
+    assert last["stage"] == "finished" and last["alive"] is False
+    assert [search["done"] for search in last["searches"]] == [8, 8, 8]
+    assert all(row["trained"] == row["scored"] == 2 for row in last["rows"])
+
+
+def numbers(look: dict) -> list[float]:
+    """Everything that only grows while a workflow runs."""
+    grows = [len(look["finished_stages"]), look["archived"], look["supernet"]["epoch"] or 0]
+    for one in look["searches"]:
+        best_so_far = one["best"]["fitness"] if one["best"] else -1
+        grows += [one["generation"], one["done"], one["reused"], one["diverged"], one["failed"], best_so_far]
+    for row in look["rows"]:
+        grows += [row["trained"], row["scored"], *(training["epoch"] or 0 for training in row["trainings"])]
+    return grows
