@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 
 VERSION = 1
 #: As PNG's: the high bit and both line ends show whether a transfer took the file for text.

@@ -1,7 +1,7 @@
 """From a trained network to the packed one: :func:`pack`.
 
->>> from pipeline.model import Network
->>> from pipeline.networks import NetworkSpec
+>>> from pipeline.networks.module import Network
+>>> from pipeline.networks.spec import NetworkSpec
 >>> about = About(("cat", "dog"), mean=(0.5,), std=(0.25,))
 >>> data = pack(Network(NetworkSpec("vgg_small", (1,) * 6, 1 / 16, channels=1, size=8, classes=2)), about)
 >>> data[:4]
@@ -16,13 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.export import thresholds
 from pipeline.export.packed import IMAGE, Kind, Node, PackedNetwork, Storage
 
 if TYPE_CHECKING:
-    from pipeline.model import Network
-    from pipeline.networks.layers import Layer
+    from pipeline.networks.graph import Layer
+    from pipeline.networks.module import Network
 
 
 @dataclass(frozen=True)

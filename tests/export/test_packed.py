@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.packed_networks import about, plain, random_network, random_pixels, random_spec
 
-from pipeline.cost import network_cost
-from pipeline.errors import UserError
+from pipeline.common.errors import UserError
 from pipeline.export import packed, reference
 from pipeline.export.packed import Kind, Storage, read
 from pipeline.export.packing import About, pack, packed_network
-from pipeline.networks import NetworkSpec, uniform_genome
+from pipeline.networks.cost import network_cost
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from tests.support.packed_networks import about, plain, random_network, random_pixels, random_spec
 
 SMALL = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, channels=1, size=8, classes=10)
 
@@ -55,7 +55,7 @@ def test_it_answers_as_torch_does(spec: NetworkSpec) -> None:
 
 
 def test_bytes_become_what_training_normalises_them_to() -> None:
-    from pipeline.images import ImagesInMemory, Normalisation
+    from pipeline.data.batches import ImagesInMemory, Normalisation
 
     moments = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
     spec = replace(SMALL, channels=3)

@@ -19,7 +19,7 @@ GENOMES = ["0.25,0.25,0.25,0.25,0.25,0.25", "1,1,1,1,1,1", "4,4,4,4,4,4", "2,1,1
 
 
 @pytest.fixture
-def archive(folder: Path) -> Path:  # noqa: F811
+def archive(folder: Path) -> Path:
     """The experiment's archive with further entries of its settings: known scores, and one that diverged."""
     facts = json.loads(next(folder.glob("archive/*/*.json")).read_text())["facts"]
     shared = Archive(folder / "archive", facts)

@@ -4,11 +4,11 @@ import random
 
 import numpy as np
 import torch
+from pipeline.model import Network, initialise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.export.packing import About
-from pipeline.model import Network, initialise
 from pipeline.networks import NetworkSpec, find_network
 
 RATIOS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
