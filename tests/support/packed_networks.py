@@ -4,12 +4,13 @@ import random
 
 import numpy as np
 import torch
-from pipeline.model import Network, initialise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.export.packing import About
-from pipeline.networks import NetworkSpec, find_network
+from pipeline.networks.architectures import find_architecture
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec
 
 RATIOS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
 
@@ -25,7 +26,7 @@ def random_spec(
 ) -> NetworkSpec:
     """A network of random widths."""
     draw = random.Random(seed)
-    genome = tuple(draw.choice(RATIOS) for _ in find_network(network).GENES)
+    genome = tuple(draw.choice(RATIOS) for _ in find_architecture(network).GENES)
     return NetworkSpec(network, genome, base_width, size=size, classes=classes)
 
 
