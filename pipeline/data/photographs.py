@@ -60,13 +60,7 @@ class JpegImages:
         self._path, self._workers, self._device = path, workers, device
         self._ends = np.stack([offsets[indices], offsets[indices + 1]], axis=1)
         self.labels = torch.from_numpy(labels[indices]).to(device)
-        # For a whole row of pixels: with three numbers only, the addition below would take twice as long on a CPU.
-        mean, std = (
-            torch.tensor(moment, device=device).repeat(self._shape[0])
-            for moment in (normalisation.mean, normalisation.std)
-        )
-        self._scale = 1 / (255 * std)
-        self._shift = -mean / std
+        self._normalise = RowNormalisation(normalisation, self._shape[0], device)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -98,10 +92,33 @@ class JpegImages:
             generator=torch.Generator(),  # otherwise the loader would draw from the process's own generator
         )
         for step, pixels in zip(range(start, len(plan)), loader, strict=True):
-            images = pixels.to(self._device, non_blocking=True).float()
-            rows = images.flatten(2)
-            torch.addcmul(self._shift, rows, self._scale, out=rows)
-            yield images.permute(0, 3, 1, 2), self.labels[plan[step][part].to(self._device)]
+            images = self._normalise(pixels.to(self._device, non_blocking=True))
+            yield images, self.labels[plan[step][part].to(self._device)]
+
+
+class RowNormalisation:
+    """Normalises bytes (B, size, size, C) row by row, to float32 (B, C, size, size).
+
+    Args:
+        normalisation: mean and deviation of each channel.
+        size: side in pixels.
+        device: where the bytes are.
+    """
+
+    def __init__(self, normalisation: Normalisation, size: int, device: torch.device) -> None:
+        # For a whole row of pixels: with three numbers only, the addition below would take twice as long on a CPU.
+        mean, std = (
+            torch.tensor(moment, device=device).repeat(size) for moment in (normalisation.mean, normalisation.std)
+        )
+        self._scale = 1 / (255 * std)
+        self._shift = -mean / std
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """The normalised images."""
+        images = pixels.float()
+        rows = images.flatten(2)
+        torch.addcmul(self._shift, rows, self._scale, out=rows)
+        return images.permute(0, 3, 1, 2)
 
 
 def _start_worker(_: int) -> None:
@@ -144,12 +161,22 @@ class _BatchDecoder(Dataset[Tensor]):
         return batch
 
     def _decode(self, data: np.ndarray, step: int, place: int) -> Tensor:
-        image = Image.open(io.BytesIO(data.data), formats=("JPEG",))
         if not self._augment:
-            return _crop(image, centre_box(*image.size, self._size), self._size)
+            return centre(data.data, self._size)
+        image = _open(data.data)
         random = random_for(*self._address, step, place)
         crop = _crop(image, random_box(*image.size, random), self._size)
         return crop.flip(1) if random.random() < 0.5 else crop
+
+
+def centre(jpeg: bytes | memoryview, size: int) -> Tensor:
+    """(size, size, C) bytes: the centre of a JPEG file's image, its shorter side brought to 256/224 of ``size``."""
+    image = _open(jpeg)
+    return _crop(image, centre_box(*image.size, size), size)
+
+
+def _open(jpeg: bytes | memoryview) -> Image.Image:
+    return Image.open(io.BytesIO(jpeg), formats=("JPEG",))
 
 
 def _crop(image: Image.Image, box: Box, size: int) -> Tensor:

@@ -6,7 +6,6 @@ are written, the parts are removed; until then they need as much space again.
 """
 
 import hashlib
-import io
 import json
 import math
 import shutil
@@ -18,20 +17,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import PIL
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import log, progress
-from pipeline.data.augmentation import centre_box
 from pipeline.data.datasets.sources import DamagedImageError, Dataset, Picture, Split
 from pipeline.data.prepared import ImagesInfo, Storage, write_images
+from pipeline.data.preprocessing import JPEG_QUALITY, centred, encoded, fitted
 
 #: A part has at most so many images and about so many bytes: seconds of work, and little enough memory.
 _PART_IMAGES = 1000
 _PART_BYTES = 32 * 2**20
-#: Of images that are no JPEG of three colours yet.
-_QUALITY = 95
 _LEVELS = 256
 
 
@@ -70,7 +67,7 @@ class _Parts:
     def __init__(self, split: Split, output: Path, channels: int, how: Preparation) -> None:
         self._split, self._channels, self._how = split, channels, how
         facts = [split.fingerprint(), channels, how.size, how.storage, PIL.__version__]
-        facts += [_PART_IMAGES, _PART_BYTES, _QUALITY]
+        facts += [_PART_IMAGES, _PART_BYTES, JPEG_QUALITY]
         fingerprint = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
         self._hidden = f".{output.name}.parts-"
         self._folder = output.with_name(f"{self._hidden}{fingerprint}")
@@ -233,23 +230,10 @@ def _convert(split: Split, indices: range, channels: int, how: Preparation) -> t
 
 def _store(picture: Picture, how: Preparation) -> tuple[bytes, Image.Image]:
     """The bytes that are kept of an image, and what a network sees of it when nothing is changed at random."""
-    size = (how.size, how.size)
     if how.storage == "pixels":
-        image = picture.image
-        if image.size != size:
-            image = ImageOps.fit(image, size, Image.Resampling.BICUBIC)
+        image = fitted(picture.image, how.size)
         return image.tobytes(), image
-    seen = picture.image.resize(size, Image.Resampling.BILINEAR, centre_box(*picture.image.size, how.size))
-    return picture.jpeg or _encode(picture.image), seen
-
-
-def _encode(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    try:
-        image.save(buffer, "JPEG", quality=_QUALITY)
-    except OSError as error:  # JPEG has no more than 65535 rows and columns
-        raise DamagedImageError(f"it cannot be stored as JPEG: {error}") from None
-    return buffer.getvalue()
+    return encoded(picture), centred(picture.image, how.size)
 
 
 def _check_classes(parts: _Parts, classes: Sequence[str]) -> None:

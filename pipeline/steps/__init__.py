@@ -16,6 +16,7 @@ STEPS = {
     "gather-rows": "gather_rows",
     "retrain": "retrain",
     "evaluate": "evaluate",
+    "predict": "predict",
     "tables": "tables",
     "figures": "figures",
     "cost": "cost",

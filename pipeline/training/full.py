@@ -18,6 +18,7 @@ from pipeline.common.randomness import seed_for
 from pipeline.common.stopping import NO_LIMIT, StopRequests
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
+from pipeline.data.preprocessing import Preprocessing
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, architecture
 from pipeline.training.checkpoint import SavedState, train
@@ -128,7 +129,7 @@ def _train_in(
     training = Training(network, source, recipe.settings, recipe.seed, execution, world)
     train(training, saved, recipe.task, recipe.save_minutes, stops)
     if world.first:
-        _write(outputs, training, identity, saved.seconds(), machine)
+        _write(outputs, training, identity, images, saved.seconds(), machine)
         if kept is not None:
             kept.keep(outputs)
         saved.remove()
@@ -148,7 +149,9 @@ def _identity(recipe: Recipe, images: Path, indices: Sequence[int] | None, execu
     }
 
 
-def _write(outputs: Outputs, training: Training, identity: dict[str, Any], seconds: float, machine: str) -> None:
+def _write(
+    outputs: Outputs, training: Training, identity: dict[str, Any], images: Path, seconds: float, machine: str
+) -> None:
     execution, world = training.execution, training.world
     rows = [{key: f"{value:.6g}" for key, value in asdict(epoch).items()} for epoch in training.history]
     write_csv(outputs.history, HISTORY, rows)
@@ -157,4 +160,7 @@ def _write(outputs: Outputs, training: Training, identity: dict[str, Any], secon
     write_json(outputs.timing, {**record, **processes, "machine": machine, **provenance()})
     tensors = {name: tensor.cpu().contiguous().numpy() for name, tensor in training.network.state_dict().items()}
     made_with = {"precision": execution.precision, **processes, "versions": versions()}
-    write_tensors(outputs.weights, tensors, {**identity, **made_with})
+    info = read_info(images)
+    # What the network needs to answer, so that its file is enough.
+    about = {"dataset": info.dataset, "classes": list(info.classes), "preprocessing": Preprocessing.of(info).record}
+    write_tensors(outputs.weights, tensors, {**identity, **made_with, **about})

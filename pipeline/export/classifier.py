@@ -1,0 +1,188 @@
+"""Images in, probabilities out: a trained network or a packed one, from a file.
+
+    classify = load_classifier(Path("results/digits/retrain/found-A/seed_0/weights.h5"))
+    classify.probabilities([Path("photo.jpg"), pixels])        # (2, classes)
+    classify.classes
+
+An image is a file of any kind, or an array of bytes (height, width, channels). Before the network sees it, it is
+treated as the test images were (:mod:`pipeline.data.preprocessing`).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from pipeline.common.errors import UserError
+from pipeline.common.log import log
+from pipeline.data.datasets.sources import DamagedImageError
+from pipeline.data.preprocessing import Preprocessing, picture_of, read_picture
+from pipeline.export import packed
+from pipeline.export.trained import TrainedNetwork, read_trained
+
+#: A file, or bytes (H, W), (H, W, 1) or (H, W, 3).
+Source = Path | np.ndarray
+#: What computes: torch as in evaluation, the compiled runtime, or plain numpy; auto takes the first that can be had.
+Engine = Literal["auto", "torch", "runtime", "numpy"]
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+#: Images that are computed at a time: as many as evaluation does.
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a network says of one image.
+
+    Attributes:
+        probabilities: (classes,) float64, which add up to 1; None where the image could not be read.
+        problem: why it could not be read; else nothing.
+    """
+
+    probabilities: np.ndarray | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network with all that it needs to answer.
+
+    Attributes:
+        classes: their names, in the order of the probabilities.
+        preprocessing: how an image becomes what the network sees.
+        engine: what computes.
+        logits: (N, size, size, channels) bytes → (N, classes) float32.
+    """
+
+    classes: tuple[str, ...]
+    preprocessing: Preprocessing
+    engine: str
+    logits: Callable[[np.ndarray], np.ndarray]
+
+    def probabilities(self, images: Sequence[Source]) -> np.ndarray:
+        """(N, classes) float64 of files or arrays.
+
+        Raises:
+            UserError: an image cannot be read.
+        """
+        found = []
+        for image, answer in zip(images, self.answers(images), strict=True):
+            if answer.probabilities is None:
+                name = image if isinstance(image, Path) else "an array"
+                raise UserError(f"{name} cannot be read as an image ({answer.problem})", "name another one")
+            found.append(answer.probabilities)
+        return np.array(found).reshape(len(found), len(self.classes))
+
+    def answers(self, images: Sequence[Source], threads: int = 1) -> Iterator[Answer]:
+        """Yields an answer for each image, in order; an image that cannot be read stops nothing.
+
+        Args:
+            images: files or arrays.
+            threads: images that are decoded at a time.
+
+        Raises:
+            UserError: an array is no image.
+        """
+        with ThreadPoolExecutor(threads) as pool:
+            for start in range(0, len(images), _BATCH):
+                read = list(pool.map(self._read, images[start : start + _BATCH]))
+                pixels = [image for image in read if isinstance(image, np.ndarray)]
+                logits = iter(_softmax(self.logits(np.stack(pixels))) if pixels else ())
+                for image in read:
+                    yield Answer(next(logits)) if isinstance(image, np.ndarray) else Answer(None, image)
+
+    def _read(self, image: Source) -> np.ndarray | str:
+        try:
+            return self.preprocessing.pixels(read_picture(image) if isinstance(image, Path) else picture_of(image))
+        except DamagedImageError as error:
+            return str(error)
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities (N, classes) of logits.
+
+    >>> _softmax(np.array([[0.0, 0.0], [1000.0, 0.0]])).tolist()
+    [[0.5, 0.5], [1.0, 0.0]]
+    """
+    powers = np.exp(np.asarray(logits, np.float64) - logits.max(1, keepdims=True))
+    probabilities: np.ndarray = powers / powers.sum(1, keepdims=True)
+    return probabilities
+
+
+def load_classifier(file: Path, engine: Engine = "auto", *, images: Path | None = None, threads: int = 1) -> Classifier:
+    """Reads a network from a file of weights or a packed file.
+
+    Args:
+        file: ``weights.h5`` or a packed network.
+        engine: what computes. 'auto' is the compiled runtime; where the network was evaluated in another precision than
+            the runtime's float32, torch in that precision.
+        images: see :func:`pipeline.export.trained.read_trained`.
+        threads: of the computation.
+
+    Raises:
+        UserError: the file cannot be used, or not by this engine.
+    """
+    try:
+        with open(file, "rb") as opened:
+            start = opened.read(len(_HDF5))
+    except OSError as error:
+        raise UserError(f"{file} cannot be read", error.strerror or str(error)) from None
+    if start != _HDF5:
+        return _of_packed(file, file.read_bytes(), engine, threads)
+    trained = read_trained(file, images)
+    if engine == "torch" or (engine == "auto" and trained.precision != "float32"):
+        return _of_torch(trained, threads)
+    from pipeline.export.packing import pack
+
+    return _of_packed(file, pack(trained.network, trained.about), engine, threads)
+
+
+def _of_packed(file: Path, data: bytes, engine: Engine, threads: int) -> Classifier:
+    if engine == "torch":
+        raise UserError(f"{file} is a packed network, which torch does not run", "choose the engine 'runtime'")
+    network = packed.read(data, str(file))
+    try:
+        how = Preprocessing.from_record(network.information.get("preparation", {}))
+    except UserError as error:
+        raise UserError(f"{file} cannot be used: {error}") from None
+    if (how.channels, how.size) != (network.channels, network.size):
+        raise UserError(f"{file} contradicts itself: its preparation is for other images", "export it again")
+    name, compute = _packed_engine(network, data, engine, threads)
+
+    def logits(pixels: np.ndarray) -> np.ndarray:
+        # Photographs are normalised by an expression of their own, which rounds otherwise than the runtime's.
+        return compute(pixels if how.storage == "pixels" else how.normalised(pixels).numpy())
+
+    return Classifier(network.classes, how, name, logits)
+
+
+def _packed_engine(
+    network: packed.PackedNetwork, data: bytes, engine: Engine, threads: int
+) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    from pipeline.export import reference
+
+    return "numpy", lambda images: reference.answer(network, images)
+
+
+def _of_torch(trained: TrainedNetwork, threads: int) -> Classifier:
+    import torch
+
+    from pipeline.kernels import library
+    from pipeline.kernels.build import CompilationError
+
+    torch.set_num_threads(threads)
+    try:
+        library.load()
+    except CompilationError as error:
+        log(f"note: torch's own operators compute, since {error}")
+    network = trained.network.to(memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def logits(pixels: np.ndarray) -> np.ndarray:
+        with torch.autocast("cpu", torch.bfloat16, enabled=trained.precision == "bfloat16"):
+            answer: torch.Tensor = network(trained.preprocessing.normalised(pixels))
+        return answer.float().numpy()
+
+    return Classifier(trained.classes, trained.preprocessing, "torch", logits)

@@ -1,0 +1,110 @@
+"""Says what is on images, by a trained network: classes and probabilities."""
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from pipeline.steps.options import path
+
+if TYPE_CHECKING:
+    from pipeline.export.classifier import Answer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument(
+        "network", type=Path, help="a row (results/EXPERIMENT/ROW), a file of weights (HDF5) or a packed network"
+    )
+    parser.add_argument("images", type=Path, nargs="+", help="image files, and folders with image files in them")
+    parser.add_argument(
+        "--csv", type=Path, metavar="FILE", help="write a table of all probabilities instead; - prints it"
+    )
+    parser.add_argument("--top", type=int, default=3, help="classes that are printed for each image")
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "torch", "runtime", "numpy"),
+        default="auto",
+        help="what computes: torch as the experiment's evaluation did, the compiled runtime, or plain numpy",
+    )
+    parser.add_argument("--threads", type=int, default=1, help="of the computation")
+    path(parser, "--train-images", "for weights of an older version: data/train.h5 of the experiment", required=False)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints a line for each image, or writes the table. Returns 1 where images could not be read."""
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import replacing
+    from pipeline.common.log import log, progress
+    from pipeline.export.classifier import load_classifier
+    from pipeline.workflow.rows import find_network
+
+    if arguments.top < 1 or arguments.threads < 1:
+        raise UserError("--top and --threads are counts", "give at least 1")
+    files = find_images(arguments.images)
+    classify = load_classifier(
+        find_network(arguments.network), arguments.engine, images=arguments.train_images, threads=arguments.threads
+    )
+    answers: list[Answer] = []
+    with progress("predicting", len(files), "images") as bar:
+        for answer in classify.answers(files, threads=os.cpu_count() or 1):
+            answers.append(answer)
+            bar.advance()
+    if arguments.csv is None:
+        _print(files, answers, classify.classes, arguments.top)
+    elif str(arguments.csv) == "-":
+        _write_table(sys.stdout, files, answers, classify.classes)
+    else:
+        with replacing(arguments.csv) as temporary, open(temporary, "w", newline="") as table:
+            _write_table(table, files, answers, classify.classes)
+    bad = [(file, answer.problem) for file, answer in zip(files, answers, strict=True) if answer.problem]
+    if len(files) == 1 and bad:
+        raise UserError(f"{files[0]} cannot be read as an image ({bad[0][1]})", "name another one")
+    for file, problem in bad:
+        log(f"error: {file} cannot be read as an image ({problem}); left out")
+    return 1 if bad else 0
+
+
+def find_images(paths: Iterable[Path]) -> list[Path]:
+    """The files, and those in the folders and below them, by name; hidden ones are left out.
+
+    Raises:
+        UserError: a path does not exist, or a folder has no files.
+    """
+    from pipeline.common.errors import UserError
+
+    found: list[Path] = []
+    for given in paths:
+        if given.is_dir():
+            inside = (file for file in sorted(given.rglob("*")) if file.is_file())
+            files = [file for file in inside if not any(part[0] == "." for part in file.relative_to(given).parts)]
+            if not files:
+                raise UserError(f"there is no image in {given}", "name a folder with image files")
+            found += files
+        elif given.exists():
+            found.append(given)
+        else:
+            raise UserError(f"there is no file {given}", "name an image or a folder of images")
+    return found
+
+
+def _print(files: list[Path], answers: "list[Answer]", classes: tuple[str, ...], top: int) -> None:
+    width = max(len(str(file)) for file in files)
+    for file, answer in zip(files, answers, strict=True):
+        if answer.probabilities is not None:
+            best = answer.probabilities.argsort(kind="stable")[::-1][:top]
+            cells = (f"{classes[number]} {100 * answer.probabilities[number]:.1f} %" for number in best)
+            print(f"{file!s:<{width}}  {', '.join(cells)}")
+
+
+def _write_table(table: TextIO, files: list[Path], answers: "list[Answer]", classes: tuple[str, ...]) -> None:
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["image", "class", "probability", *(f"p({name})" for name in classes)])
+    for file, answer in zip(files, answers, strict=True):
+        if answer.probabilities is not None:
+            best = int(answer.probabilities.argmax())
+            numbers = [f"{value:.6f}" for value in answer.probabilities]
+            writer.writerow([str(file), classes[best], numbers[best], *numbers])

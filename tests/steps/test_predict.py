@@ -1,0 +1,177 @@
+"""Predicting: the same answers as evaluation's, from image files; mistakes get one sentence."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.__main__ import main
+from pipeline.common.errors import UserError
+from pipeline.data.loading import load_images
+from pipeline.export.classifier import load_classifier
+from pipeline.export.packing import pack
+from pipeline.export.trained import read_trained
+from tests.support.exported import export_digits, train_digits, train_folder
+
+ENGINES = ["torch", "numpy"]
+
+
+@pytest.fixture(scope="module")
+def digits_row(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """results/digits with one row of two seeds and the test images as files in test/CLASS."""
+    home = tmp_path_factory.mktemp("digits") / "results" / "digits"
+    train_digits(prepared, home)
+    export_digits(prepared / "test.h5", home.parent / "test")
+    return home
+
+
+def sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
+    return line
+
+
+def accuracy(table: Path) -> float:
+    """Top-1 of a table of images that lie in folders named by their class."""
+    rows = list(csv.DictReader(table.open()))
+    return 100 * sum(Path(row["image"]).parent.name == row["class"] for row in rows) / len(rows)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_digits_as_files_get_the_tables_accuracy(digits_row: Path, tmp_path: Path, engine: str) -> None:
+    table = tmp_path / "answers.csv"
+    words = [digits_row / "uniform-1x", digits_row.parent / "test", "--csv", table, "--engine", engine]
+    assert main(["predict", *map(str, words)]) == 0
+    expected = json.loads((digits_row / "evaluation" / "uniform-1x" / "seed_0.json").read_text())
+    assert 20 < expected["top1"] < 100
+    assert round(accuracy(table), 4) == expected["top1"]
+    rows = list(csv.DictReader(table.open()))
+    assert len(rows) == expected["images"]
+    for row in rows:
+        assert sum(float(row[f"p({name})"]) for name in "0123456789") == pytest.approx(1, abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [24, 80], ids=["pixels", "photographs"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_folder_of_images_gets_the_tables_accuracy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], size: int, engine: str
+) -> None:
+    home, images = train_folder(tmp_path, size)
+    table = tmp_path / "answers.csv"
+    words = [home / "small", images / "val", "--csv", table, "--engine", engine]
+    assert main(["predict", *map(str, words)]) == 0
+    expected = json.loads((home / "evaluation" / "small" / "seed_0.json").read_text())
+    assert round(accuracy(table), 4) == expected["top1"]
+    # Accuracies of few images are equal by chance easily; what the network sees is not.
+    trained = read_trained(home / "retrain" / "small" / "seed_0" / "weights.h5")
+    source = load_images(home / "data" / "test.h5", "cpu")
+    ((seen, _),) = source.batches([torch.arange(len(source))])
+    from pipeline.data.preprocessing import read_picture
+
+    files = sorted((images / "val").rglob("*.*"))
+    assert len(files) == len(source)
+    ours = trained.preprocessing.normalised(np.stack([trained.preprocessing.pixels(read_picture(f)) for f in files]))
+    assert torch.equal(ours, seen)
+
+
+def test_a_packed_file_an_array_and_several_paths(digits_row: Path, tmp_path: Path, capsys) -> None:
+    weights = digits_row / "retrain" / "uniform-1x" / "seed_1" / "weights.h5"
+    trained = read_trained(weights)
+    (tmp_path / "found.bnn").write_bytes(pack(trained.network, trained.about))
+    image = sorted((digits_row.parent / "test" / "3").iterdir())[0]
+    assert main(["predict", str(tmp_path / "found.bnn"), str(image), str(image.parent), "--top", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(list(image.parent.iterdir()))
+    assert lines[0].split()[0] == str(image) and lines[0].count("%") == 2
+
+    classify = load_classifier(weights, "torch")
+    pixels = np.asarray(Image.open(image))
+    as_file, as_grey, as_rgb = classify.probabilities([image, pixels, np.stack([pixels] * 3, axis=2)])
+    assert np.array_equal(as_file, as_grey) and np.array_equal(as_grey, as_rgb)
+    packed = load_classifier(tmp_path / "found.bnn").probabilities([image])
+    assert np.abs(packed - as_file).max() < 1e-5
+    with pytest.raises(UserError, match="no image"):
+        classify.probabilities([pixels.astype(float)])
+    assert classify.probabilities([]).shape == (0, 10)
+
+
+def test_which_seed_is_taken_is_said(digits_row: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = next((digits_row.parent / "test" / "3").iterdir())
+    for row in (digits_row / "uniform-1x", digits_row / "retrain" / "uniform-1x"):
+        assert main(["predict", str(row), str(image)]) == 0
+        assert "taking seed 0, the first of 2" in capsys.readouterr().err
+    assert main(["predict", str(digits_row / "retrain" / "uniform-1x" / "seed_1"), str(image)]) == 0
+    assert "taking" not in capsys.readouterr().err
+
+
+def without_preprocessing(weights: Path) -> None:
+    with h5py.File(weights, "a", locking=False) as file:
+        for name in ("classes", "preprocessing", "dataset"):
+            del file.attrs[name]
+
+
+def test_older_weights_take_what_is_missing_from_the_experiment(digits_row: Path, tmp_path: Path, capsys) -> None:
+    image = next((digits_row.parent / "test" / "3").iterdir())
+    shutil.copytree(digits_row, tmp_path / "digits")
+    weights = tmp_path / "digits" / "retrain" / "uniform-1x" / "seed_0" / "weights.h5"
+    expected = load_classifier(weights).probabilities([image])
+    without_preprocessing(weights)
+    assert np.array_equal(load_classifier(weights).probabilities([image]), expected)
+    said = capsys.readouterr().err
+    assert "older version: it does not hold its classes and preprocessing" in said and "data/train.h5" in said
+
+    (tmp_path / "digits" / "data" / "train.h5").rename(tmp_path / "moved.h5")
+    assert main(["predict", str(weights), str(image)]) == 1
+    assert "older version" in (line := sentence(capsys)) and "--train-images" in line
+    assert main(["predict", str(weights), str(image), "--train-images", str(tmp_path / "moved.h5")]) == 0
+    capsys.readouterr()
+    test = tmp_path / "digits" / "data" / "test.h5"
+    assert main(["predict", str(weights), str(image), "--train-images", str(test)]) == 1
+    assert "it was not trained on" in sentence(capsys)
+
+
+def test_weights_of_an_unknown_preparation(digits_row: Path, tmp_path: Path, capsys) -> None:
+    weights = tmp_path / "weights.h5"
+    shutil.copy(digits_row / "retrain" / "uniform-1x" / "seed_0" / "weights.h5", weights)
+    with h5py.File(weights, "a", locking=False) as file:
+        record = {**json.loads(file.attrs["preprocessing"]), "interpolation": "lanczos"}
+        file.attrs["preprocessing"] = json.dumps(record)
+    assert main(["predict", str(weights), str(weights)]) == 1
+    assert "a way which this version does not know" in sentence(capsys)
+
+
+def test_images_that_cannot_be_read(digits_row: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row, image = str(digits_row / "uniform-1x"), next((digits_row.parent / "test" / "3").iterdir())
+    (tmp_path / "photo.jpg").write_bytes(b"no photo")
+    assert main(["predict", row, str(tmp_path / "photo.jpg")]) == 1
+    assert "photo.jpg cannot be read as an image (it is no image of a known format)" in sentence(capsys)
+    shutil.copy(image, tmp_path / "three.png")
+    assert main(["predict", row, str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert "photo.jpg cannot be read" in captured.err and "three.png" in captured.out
+    assert main(["predict", row, str(tmp_path / "none.png")]) == 1
+    assert "there is no file" in sentence(capsys)
+    (tmp_path / "empty" / ".hidden").mkdir(parents=True)
+    assert main(["predict", row, str(tmp_path / "empty")]) == 1
+    assert "there is no image in" in sentence(capsys)
+
+
+def test_networks_that_are_not_there(digits_row: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = str(next((digits_row.parent / "test" / "3").iterdir()))
+    assert main(["predict", str(digits_row / "found-A"), image]) == 1
+    assert f"no trained network 'found-A': name one of its rows: {digits_row}/uniform-1x" in sentence(capsys)
+    assert main(["predict", str(digits_row), image]) == 1
+    assert "is an experiment: name one of its rows" in sentence(capsys)
+    assert main(["predict", str(tmp_path / "nothing"), image]) == 1
+    assert "there is no network" in sentence(capsys)
+    assert main(["predict", image, image]) == 1
+    assert "no packed network" in sentence(capsys)
+    assert main(["predict", str(digits_row / "uniform-1x"), image, "--csv", "/proc/no/table.csv"]) == 1
+    assert "cannot write /proc/no/table.csv" in sentence(capsys)
