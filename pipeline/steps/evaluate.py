@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes top-1, top-5, loss and the network's shape for each."""
+    """Writes top-1, top-5, loss, the answer to each image and the network's shape for each."""
     from pipeline.common.errors import UserError
     from pipeline.data.loading import load_images
     from pipeline.data.prepared import read_info
@@ -47,6 +47,7 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_json
     from pipeline.networks.weights import load_network
+    from pipeline.report.answers import pack_answers
     from pipeline.training.memory import enough_memory
     from pipeline.training.scoring import score
 
@@ -56,5 +57,10 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
         raise UserError(f"{weights} was trained on other images than these", "name files of one experiment")
     with enough_memory(f"scoring {weights}", "one image is too much: use a machine with more memory"):
         result = score(network, images, execution)
-    rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in asdict(result).items()}
-    write_json(output, {**rounded, "network": asdict(spec)})
+    accuracies = {
+        "top1": round(result.top1, 4),
+        "top5": None if result.top5 is None else round(result.top5, 4),
+        "loss": round(result.loss, 4),
+        "images": result.images,
+    }
+    write_json(output, {**accuracies, **pack_answers(result.answers, result.right), "network": asdict(spec)})

@@ -1,7 +1,8 @@
 """What a trained network has learned: its accuracy on other images, with moments computed anew where asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -13,12 +14,22 @@ from pipeline.training.memory import give_back_memory, ran_out_of_memory
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracy in percent and mean cross-entropy over a set of images. ``top5`` is None below six classes."""
+    """How a network answers a set of images.
+
+    Attributes:
+        top1, top5: accuracy in percent; ``top5`` None below six classes.
+        loss: mean cross-entropy.
+        images: how many there are.
+        answers: the class that each image is taken for, int64 (images,), in their order.
+        right: whether it is the image's own, bool (images,).
+    """
 
     top1: float
     top5: float | None
     loss: float
     images: int
+    answers: np.ndarray = field(repr=False, compare=False)
+    right: np.ndarray = field(repr=False, compare=False)
 
 
 def score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int = 500) -> Score:
@@ -45,16 +56,21 @@ def _score(network: nn.Module, images: ImageSource, execution: Execution, batch_
     plan = torch.split(torch.arange(len(images)), batch_size)
     correct = torch.zeros(3, dtype=torch.float64, device=execution.device)
     classes = 0
+    answers, right = [], []
     for x, y in images.batches(plan):
         with execution.autocast:
             logits = network(x)
         logits = logits.float()
         classes = logits.shape[1]
-        hits = logits.topk(min(5, classes)).indices == y[:, None]
+        ranked = logits.topk(min(5, classes)).indices
+        hits = ranked == y[:, None]
+        answers.append(ranked[:, 0])
+        right.append(hits[:, 0])
         loss = F.cross_entropy(logits, y, reduction="sum")
         correct += torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss]).double()
     top1, top5, loss = (correct / len(images)).tolist()
-    return Score(100 * top1, 100 * top5 if classes > 5 else None, loss, len(images))
+    given = (torch.cat(parts).cpu().numpy() for parts in (answers, right))
+    return Score(100 * top1, 100 * top5 if classes > 5 else None, loss, len(images), *given)
 
 
 @torch.no_grad()

@@ -14,6 +14,8 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.common.errors import StoppedError
 from pipeline.common.files import write_csv
+from pipeline.data.prepared import read_labels
+from pipeline.report.answers import unpack_answers, unpack_right
 from pipeline.steps import STEPS
 from pipeline.training.loop import Training
 from tests.support.steps import CPU, call, evaluate, retrain, supernet
@@ -76,7 +78,10 @@ def test_the_steps_work_by_hand(folder):
     assert retrain(folder, "--best", folder / "b.json") == 0
     test = ["--weights", folder / "w.h5", "--images", folder / "test.h5", *CPU, "--output", folder / "r.json"]
     assert call("evaluate", *test, at=folder) == 0
-    assert 0 <= json.loads((folder / "r.json").read_text())["top1"] <= 100
+    record = json.loads((folder / "r.json").read_text())
+    answers, right = unpack_answers(record), unpack_right(record)
+    assert 100 * right.mean() == pytest.approx(record["top1"], abs=1e-4)
+    assert ((answers == read_labels(folder / "test.h5")) == right).all()
 
 
 @pytest.mark.parametrize(

@@ -196,6 +196,8 @@ def test_score_counts_by_hand(digits):
     assert result.top5 == pytest.approx(100 * (ranks < 5).double().mean().item())
     assert result.loss == pytest.approx(torch.nn.functional.cross_entropy(logits, y).item(), rel=1e-5)
     assert result.images == 200
+    assert result.answers.tolist() == logits.argmax(1).tolist(), "in the order of the images"
+    assert result.right.tolist() == (logits.argmax(1) == y).tolist()
 
 
 def test_a_score_for_which_memory_is_short_takes_smaller_batches(digits, monkeypatch):
@@ -216,6 +218,7 @@ def test_a_score_for_which_memory_is_short_takes_smaller_batches(digits, monkeyp
     assert sizes == [200, 100, *[50] * 4]
     assert (found.top1, found.top5, found.images) == (expected.top1, expected.top5, expected.images)
     assert found.loss == pytest.approx(expected.loss, rel=1e-6)
+    assert found.answers.tolist() == expected.answers.tolist()
     monkeypatch.setattr(network, "forward", lambda x: forward(torch.cat([x] * 61)))
     with pytest.raises(torch.OutOfMemoryError):  # of a single image
         score(network, digits, CPU)
