@@ -2,16 +2,20 @@
 
 import signal
 
+from pipeline.common.text import printable
+
 
 class UserError(Exception):
     """A mistake that the user can mend: what is wrong and where, and, where it is not plain from that, what to do.
+
+    Names in the sentence may hold anything; see :func:`pipeline.common.text.printable`.
 
     >>> str(UserError("no file 'images.h5'", "run prepare-dataset first"))
     "no file 'images.h5': run prepare-dataset first"
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        super().__init__(f"{problem}: {remedy}" if remedy else problem)
+        super().__init__(printable(f"{problem}: {remedy}" if remedy else problem))
 
 
 class StoppedError(Exception):

@@ -19,6 +19,11 @@ from typing import Any
 
 from pipeline.common.errors import UserError
 
+#: How text lies on disk whatever the locale; a name of bytes that are no UTF-8 stays those bytes.
+_TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
+
+_QUOTING: tuple[Any, ...] = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
+
 
 def check_writable(folder: Path) -> None:
     """Asks whether files can be made in a folder, or in what there is of it.
@@ -65,7 +70,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Writes a text file whole."""
     with replacing(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, **_TEXT)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -80,29 +85,55 @@ def read_json(path: Path) -> Any:
         UserError: the file is missing or no JSON.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UserError(f"{path} cannot be read", str(error)) from None
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a table; None becomes an empty cell."""
-    with replacing(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
+    """Writes a table; None becomes an empty cell, and text that a spreadsheet would run begins with an apostrophe."""
+    with replacing(path) as temporary, open(temporary, "w", newline="", **_TEXT) as file:
+        writer, quoting = (csv.DictWriter(file, columns, lineterminator="\n", quoting=q) for q in _QUOTING)
         writer.writeheader()
-        writer.writerows(rows)
+        for row in rows:
+            cells = {column: csv_cell(value) for column, value in row.items()}
+            # A lone carriage return ends a line for readers, but Python's writer quotes it only from 3.13 on.
+            (quoting if any("\r" in str(cell) for cell in cells.values()) else writer).writerow(cells)
+
+
+def csv_cell(value: Any) -> Any:
+    """Returns what is written for a value: text that a spreadsheet takes for a formula gets an apostrophe before it.
+
+    A class may be called ``=HYPERLINK(…)``, and whoever opens the table would run it.
+
+    >>> csv_cell("=1+1"), csv_cell("-cat"), csv_cell("-0.5"), csv_cell("cat"), csv_cell(-1)
+    ("'=1+1", "'-cat", '-0.5', 'cat', -1)
+    """
+    return f"'{value}" if isinstance(value, str) and _is_formula(value) and not _is_number(value) else value
+
+
+def _is_formula(text: str) -> bool:
+    return text.lstrip("'").startswith(("=", "+", "-", "@", "\t", "\r"))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    """Reads a table that must have at least ``columns``.
+    """Reads a table as ``write_csv`` writes it, which must have at least ``columns``.
 
     Raises:
         UserError: the file is missing, a column is missing, or a row has too few or too many cells.
     """
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", **_TEXT) as file:
             reader = csv.DictReader(file)
             rows = list(reader)
             found = reader.fieldnames or []
@@ -118,7 +149,11 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             raise UserError(
                 f"line {line} of {path} does not have {len(found)} cells", "delete it, and it is made again"
             )
-    return rows
+    return [{column: _without_apostrophe(cell) for column, cell in row.items()} for row in rows]
+
+
+def _without_apostrophe(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _is_formula(cell) else cell
 
 
 _Stamp = tuple[int, int] | None

@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 
 from tqdm import tqdm
 
+from pipeline.common.text import printable
+
 #: Seconds between two lines in a log; the first comes sooner, so that an estimate is seen early.
 FIRST_LINE = 5.0
 LINE_EVERY = 30.0
@@ -86,7 +88,7 @@ def say(text: str) -> None:
     """One line as it is, above a bar if there is one."""
     if _silent:
         return
-    tqdm.write(text, file=sys.stderr)
+    tqdm.write(printable(text, keep="\n\t"), file=sys.stderr)
     sys.stderr.flush()
 
 

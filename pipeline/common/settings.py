@@ -21,6 +21,7 @@ def from_mapping(cls: type, mapping: dict[str, Any]) -> Any:
 def flags(cls: type, values: Mapping[str, Any]) -> str:
     """The command-line flags that give a settings class these values; keys that it does not know are left out.
 
+    >>> from dataclasses import dataclass
     >>> @dataclass
     ... class Execution:
     ...     device: str = "auto"

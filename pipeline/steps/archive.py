@@ -167,8 +167,9 @@ def _first(rows: "pandas.DataFrame", column: str, limit: int) -> "pandas.DataFra
 
 
 def _export(rows: "pandas.DataFrame", file: str) -> None:
-    from pipeline.common.files import replacing
+    from pipeline.common.files import csv_cell, replacing
 
+    rows = rows.map(csv_cell)  # a machine may be called anything
     if file == "-":
         rows.to_csv(sys.stdout, index=False, lineterminator="\n")
         return

@@ -7,18 +7,19 @@ import copy
 import difflib
 import math
 import operator
+import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from functools import reduce
+from functools import cache, reduce
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from pipeline.common.errors import UserError
+from pipeline.common.yaml_text import check_values, read_yaml
 from pipeline.data.datasets import DATASETS, expect_images, resolve_storage
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import network_cost
@@ -31,13 +32,27 @@ SCHEMA = ROOT / "schemas" / "config.schema.yaml"
 TRAININGS = ("supernet", "candidate", "retrain")
 
 
+@cache
+def _schema() -> Any:
+    return read_yaml(SCHEMA)
+
+
+@cache
+def default_config() -> Mapping[str, Any]:
+    """The default experiment's configuration, below all others."""
+    values: Mapping[str, Any] = read_yaml(ROOT / "config.yaml")
+    return values
+
+
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration without dropped entries (null), text read as what it means, when it makes sense as a whole.
 
     Raises:
         UserError: naming the key, what is wrong with it and what would be right.
     """
+    check_values(config, "the configuration")
     cleaned = _with_values(config)
+    check_values(cleaned, "the configuration")  # text may have become an integer
     for section in ("searches", "models"):
         if isinstance(cleaned.get(section), Mapping):
             cleaned[section] = {name: value for name, value in cleaned[section].items() if value is not None}
@@ -56,7 +71,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _in_order(entries: Mapping[str, Any], section: str) -> dict[str, Any]:
     """The default configuration's entries first and in its order: Snakemake puts those of an overlay before them."""
-    default = list(yaml.safe_load((ROOT / "config.yaml").read_text())[section])
+    default = list(default_config()[section])
     return {
         name: entries[name]
         for name in [*(n for n in default if n in entries), *(n for n in entries if n not in default)]
@@ -75,34 +90,12 @@ def read_config(paths: list[Path], settings: Mapping[str, Any] = MappingProxyTyp
     """
     merged: dict[str, Any] = {}
     for path in paths:
-        try:
-            with path.open(encoding="utf-8") as file:
-                values = yaml.load(file, _KeysOnce)
-        except OSError as error:
-            raise UserError(f"cannot read the configuration {path}", error.strerror or str(error)) from None
-        except UnicodeDecodeError:
-            raise UserError(f"the configuration {path} is no text in UTF-8") from None
-        except yaml.YAMLError as error:
-            raise UserError(f"{path} is no valid YAML", " ".join(str(error).split())) from None
+        values = read_yaml(path)
         if not isinstance(values, dict):
             raise UserError(f"{path} holds no keys and values")
         _lay_over(merged, values)
     _lay_over(merged, settings)
     return check_config(merged)
-
-
-class _KeysOnce(yaml.SafeLoader):
-    """Refuses a key that is given twice, of which YAML would take the second."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
@@ -139,7 +132,7 @@ def _with_values(config: Mapping[str, Any]) -> dict[str, Any]:
     YAML takes 5e-4 for text, since it has no dot; Snakemake all that stands inside the braces of --config 'KEY={…}'.
     """
     copied: dict[str, Any] = _without_text_null(config)
-    for error in _innermost(_Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(copied)):
+    for error in _innermost(_Validator(_schema()).iter_errors(copied)):
         if error.validator == "type" and isinstance(error.instance, str):
             wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
             value = _value(error.instance)
@@ -173,9 +166,21 @@ def _value(text: str) -> float | bool | str:
 
 
 def _check_schema(config: Mapping[str, Any]) -> None:
-    error = best_match(_Validator(yaml.safe_load(SCHEMA.read_text())).iter_errors(config))
+    error = best_match(_Validator(_schema()).iter_errors(config))
     if error is not None:
         raise UserError(*_explain(error))
+
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 60
+_short.maxdict = _short.maxlist = 8
+#: Characters of a value that a sentence shows.
+_SHOWN = 80
+
+
+def _shown(value: Any) -> str:
+    text = "null" if value is None else _short.repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _explain(error: ValidationError) -> tuple[str, str]:
@@ -187,12 +192,12 @@ def _explain(error: ValidationError) -> tuple[str, str]:
         unknown = next((key for key in error.instance if key not in known), "?")
         near = difflib.get_close_matches(str(unknown), known, 1)
         remedy = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(known)}"
-        return f"unknown key '{unknown}' in {section}", remedy
+        return f"unknown key '{str(unknown)[:60]}' in {section}", remedy
     if error.validator == "required":
         missing = next(key for key in error.validator_value if key not in error.instance)
         return f"the key '{missing}' is missing in {section}", "add it"
     if error.validator == "pattern":
-        return f"'{error.instance}' in {section} is no good name", "use letters, digits, '.', '_' and '-'"
+        return f"{_shown(error.instance)} in {section} is no good name", "use letters, digits, '.', '_' and '-'"
     kinds = {"object": "keys and values", "array": "list"}
     limits = {
         "minimum": "it must be at least {}",
@@ -201,19 +206,19 @@ def _explain(error: ValidationError) -> tuple[str, str]:
         "exclusiveMaximum": "it must be less than {}",
         "enum": "choose one of {}",
         "type": "it must be of type {}",
+        "maxLength": "it may have at most {} characters",
     }
     value = error.validator_value
     choices = value if isinstance(value, list) else [value]
     listed = ", ".join("null" if choice is None else kinds.get(choice, str(choice)) for choice in choices)
-    remedy = limits[error.validator].format(listed) if error.validator in limits else error.message
-    shown = "null" if error.instance is None else repr(error.instance)
-    return f"{where} is {shown}", remedy
+    remedy = limits[error.validator].format(listed) if error.validator in limits else error.message[:120]
+    return f"{where} is {_shown(error.instance)}", remedy
 
 
 def _known_keys(error: ValidationError) -> list[str]:
     known = list(error.schema.get("properties", {}))
     if "$ref" in error.schema:
-        known += yaml.safe_load(SCHEMA.read_text())["$defs"]["training"]["properties"]
+        known += _schema()["$defs"]["training"]["properties"]
     return known
 
 
@@ -221,8 +226,25 @@ def _check_dataset(config: Mapping[str, Any]) -> None:
     dataset = config["dataset"]
     if dataset["name"] not in DATASETS:
         raise UserError(f"dataset.name is '{dataset['name']}'", f"choose one of {', '.join(DATASETS)}")
-    if dataset.get("path") is not None and not Path(dataset["path"]).exists():
-        raise UserError(f"dataset.path: there is no folder {dataset['path']}", "name the folder of the images")
+    if dataset.get("path") is not None:
+        dataset["path"] = _expanded(dataset["path"])
+        if not _exists(dataset["path"]):
+            shown = dataset["path"][:120]
+            raise UserError(f"dataset.path: there is no folder {shown}", "name the folder of the images")
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a name that is too long, or a folder above it that may not be read
+        return False
+
+
+def _expanded(path: str) -> str:
+    """A path with the home folder in place of ~, as a shell would have it."""
+    with suppress(RuntimeError):  # there is no home, or no such user
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    return path
 
 
 def _check_trainings(config: Mapping[str, Any]) -> None:

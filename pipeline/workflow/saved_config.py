@@ -14,6 +14,7 @@ import yaml
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_text
+from pipeline.common.yaml_text import parse_yaml
 
 SAVED_CONFIG = "config.yaml"
 _HEADING = "# The configuration that the workflow last ran this experiment with.\n"
@@ -58,9 +59,9 @@ def save_config(config: Mapping[str, Any], folder: Path) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
-    from pipeline.workflow.config import ROOT  # slow to import, and not needed to read it back
+    from pipeline.workflow.config import default_config  # slow to import, and not needed to read it back
 
-    default = yaml.safe_load((ROOT / "config.yaml").read_text())
+    default = default_config()
     # Through JSON: whatever mappings Snakemake uses become plain ones. Keys of Snakemake's own are left out.
     plain = json.loads(json.dumps({key: config[key] for key in default if key in config}))
     for section in ("searches", "models"):
@@ -68,7 +69,7 @@ def save_config(config: Mapping[str, Any], folder: Path) -> None:
     text = _HEADING + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
     path = folder / SAVED_CONFIG
     try:
-        unchanged = path.read_text() == text
+        unchanged = path.read_text(encoding="utf-8") == text
     except (OSError, UnicodeDecodeError):
         unchanged = False
     if not unchanged:
@@ -83,14 +84,12 @@ def read_saved_config(folder: Path) -> SavedConfig | None:
     """
     path = folder / SAVED_CONFIG
     try:
-        text = path.read_text()
-        values = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return _saved(values)
+        return _saved(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise UserError(f"{path} cannot be read", error.strerror or str(error)) from None
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+    except (UserError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         raise UserError(f"{path} holds no configuration", "the workflow writes it anew when it next runs") from None
 
 

@@ -78,17 +78,35 @@ MISTAKES = [
     ({"published": "table2"}, "published is 'table2', a table of another network than vgg_small"),
     ({"published": "table3"}, "published is 'table3': choose one of table1, table2, null"),
     ({"execution.threads": 0}, "execution.threads is 0: it must be at least 1"),
+    ({"dataset.path": "x" * 100_000}, "dataset.path: there is no folder xxx"),
+    ({"dataset.path": "a\0b"}, r"dataset.path: there is no folder a\x00b"),
+    ({"dataset.path": "~nobody-of-this-name/x"}, "dataset.path: there is no folder ~nobody-of-this-name/x"),
+    ({"experiment": "mine\n"}, r"'mine\n' in experiment is no good name"),
+    ({"experiment": ".."}, "'..' in experiment is no good name"),
+    ({"experiment": "x" * 5000}, "experiment is 'xxx"),
+    ({"models.mine\n": {"genome": 1}}, r"'mine\n' in models is no good name"),
+    ({"\x1b[2Jseed": 1}, r"unknown key '\x1b[2Jseed' in the configuration"),
+    ({"seed": 10**5000}, "seed is an integer of more than 64 bits"),
+    ({"seed": "9" * 4000}, "seed is an integer of more than 64 bits"),
+    ({"seed": ["x" * 99] * 30_000}, "seed is ['xxx"),
     ({"split.subset_per_class": 0}, "split.subset_per_class is 0: it must be at least 1"),
 ]
 
 
-@pytest.mark.parametrize(("changes", "sentence"), MISTAKES, ids=[str(changes) for changes, _ in MISTAKES])
+@pytest.mark.parametrize(("changes", "sentence"), MISTAKES, ids=[sentence[:60] for _, sentence in MISTAKES])
 def test_a_mistake_gets_one_sentence(changes, sentence):
     with pytest.raises(UserError) as caught:
         check_config(changed(changes))
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
+
+
+def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):
+    (tmp_path / "flowers").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = check_config(changed({"dataset.name": "image_folder", "dataset.path": "~/flowers"}))
+    assert config["dataset"]["path"] == str(tmp_path / "flowers")
 
 
 def test_missing_sections_are_named():
@@ -203,7 +221,7 @@ def test_text_that_is_no_value_stays_wrong(settings, sentence):
     [
         ("- a\n- b\n", "holds no keys and values"),
         ("a: [1\n", "is no valid YAML"),
-        ("search: {shards: 2}\nsearch: {workers: 2}\n", "the key 'search' is given twice in .*overlay.yaml\", line 2"),
+        ("search: {shards: 2}\nsearch: {workers: 2}\n", "the key 'search' is given twice at line 2"),
         ("? [a, b]\n: c\n", "is no valid YAML"),
         (None, "cannot read"),
     ],
