@@ -1,18 +1,38 @@
-"""Image files of any kind, decoded to upright RGB."""
+"""Image files of any kind, decoded to upright RGB of 8 bits.
+
+Greys of more than 8 bits are divided by what the file says is white. Pillow gives such values as they are stored, so
+that 12 bits in a file of 16 would come out nearly black, and 32 bits nearly white.
+"""
 
 import io
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from pipeline.data.datasets.sources import DamagedImageError, Picture
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = 1
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+#: Formats whose greys of more than 8 bits Pillow brings to the full range of 16.
+_FULL_RANGE = ("PNG", "PPM", "JPEG2000")
+#: Tags of a TIFF file: the brightest value, in two forms, and how values are stored.
+_MAX_SAMPLE, _SMAX_SAMPLE, _BITS, _SAMPLE_FORMAT, _PHOTOMETRIC = 281, 341, 258, 339, 262
+_UNSIGNED, _WHITE_IS_ZERO = 1, 0
 
 
 def decode(data: bytes) -> Picture:
-    """Decodes a file's bytes: turned upright as its EXIF data say, transparency laid on white, 16 bits made 8.
+    """Decodes a file's bytes: turned upright as its EXIF data say, transparency laid on white, 8 bits for a colour.
 
     Raises:
         DamagedImageError: it is no image, damaged, cut short, or of a kind that has no agreed way to RGB.
@@ -22,12 +42,16 @@ def decode(data: bytes) -> Picture:
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
-            turned = _orientation(image) != _UPRIGHT
+            orientation = _orientation(image)
             # Cameras append further pictures to some JPEG files (MPO); those are not kept as they are.
-            own = image.format == "JPEG" and image.mode == "RGB" and not turned
-            rgb = _to_rgb(ImageOps.exif_transpose(image) if turned else image)
-    except (MemoryError, DamagedImageError):
+            own = image.format == "JPEG" and image.mode == "RGB" and orientation == _UPRIGHT
+            rgb = _to_rgb(image)
+            if orientation in _TURNS:
+                rgb = rgb.transpose(_TURNS[orientation])
+    except DamagedImageError:
         raise
+    except MemoryError:
+        raise DamagedImageError("there is too little memory to decode it") from None
     except UnidentifiedImageError:
         raise DamagedImageError("it is no image of a known format") from None
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged input
@@ -43,11 +67,71 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise DamagedImageError("its pixels are floating-point numbers, whose brightest value is not known")
-    if image.mode.startswith("I"):  # Pillow would clip 16 bits instead of scaling them
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = _to_bytes(image)
+    else:
+        _check_colours(image)
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     return image.convert("RGB")
+
+
+def _to_bytes(image: Image.Image) -> Image.Image:
+    """Returns greys of more than 8 bits as bytes, black 0 and white 255."""
+    values = np.asarray(image)
+    tags = _tags(image)
+    bits = int(_first(tags.get(_BITS), 0))
+    if image.mode == "I" and bits == 32 and tags.get(_SAMPLE_FORMAT, (_UNSIGNED,))[0] == _UNSIGNED:
+        values = values.view(np.uint32)  # Pillow gives them as signed numbers
+    if not np.isfinite(values).all():
+        raise DamagedImageError("some of its pixels are no numbers")
+    if values.min() < 0:
+        raise DamagedImageError("some of its pixels are negative numbers, and which one is black is not known")
+    white = _white(image, tags, values)
+    if white is None:
+        kind = "floating-point" if image.mode == "F" else f"{bits or 'many'}-bit"
+        raise DamagedImageError(f"its pixels are {kind} numbers, and the file does not say which one is white")
+    scaled = values.astype(np.int64) >> 8 if white == 0xFFFF else np.rint(values.astype(np.float64) * (255 / white))
+    grey = scaled.clip(0, 255).astype(np.uint8)
+    if tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+        grey = 255 - grey
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):  # of PNG: one grey that is not to be seen
+        grey = np.where(values == transparent, np.uint8(255), grey)
+    return Image.fromarray(grey)
+
+
+def _white(image: Image.Image, tags: dict[int, Any], values: np.ndarray) -> float | None:
+    """The value of white, from what the file says; None if it does not say."""
+    if image.format in _FULL_RANGE and image.mode != "F":
+        return 0xFFFF
+    stated = _stated_white(tags)
+    if stated is not None and values.max() <= stated:
+        return stated
+    bits, unsigned = int(_first(tags.get(_BITS), 0)), _first(tags.get(_SAMPLE_FORMAT), _UNSIGNED) == _UNSIGNED
+    return float(2**bits - 1) if image.mode != "F" and unsigned and 8 < bits <= 16 else None
+
+
+def _stated_white(tags: dict[int, Any]) -> float | None:
+    stated = float(_first(tags.get(_SMAX_SAMPLE), _first(tags.get(_MAX_SAMPLE), 0)))
+    return stated if stated > 0 else None
+
+
+def _check_colours(image: Image.Image) -> None:
+    """Refuses colours that Pillow has cut to the upper 8 of 16 bits where only lower ones are used."""
+    tags = _tags(image)
+    bits, stated = _first(tags.get(_BITS), 8), _stated_white(tags)
+    if bits > 8 and stated is not None and stated < 2 ** (bits - 1):
+        raise DamagedImageError(f"its colours go up to {stated:g} only, though they have {bits} bits")
+
+
+def _tags(image: Image.Image) -> dict[int, Any]:
+    return dict(getattr(image, "tag_v2", {})) if image.format == "TIFF" else {}
+
+
+def _first(value: Any, otherwise: float) -> Any:
+    """The first of several values, or the only one."""
+    if isinstance(value, tuple):
+        return value[0] if value else otherwise
+    return otherwise if value is None else value

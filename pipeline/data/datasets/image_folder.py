@@ -1,11 +1,12 @@
 """Any folder of class folders of images, of any format and colour mode; images become RGB.
 
-Either ``PATH/train/CLASS/*`` with ``PATH/test/CLASS/*`` or ``PATH/val/CLASS/*`` (or ``valid``, or ``validation``), or
-just ``PATH/CLASS/*``.
+How it may be laid out says :mod:`pipeline.data.datasets.folders`.
 """
 
 import hashlib
+import io
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,24 +14,22 @@ import numpy as np
 from PIL import Image
 
 from pipeline.common.errors import UserError
-from pipeline.common.log import log, progress
+from pipeline.common.log import Progress, log
 from pipeline.data.datasets.decoding import decode
+from pipeline.data.datasets.folders import SHOWN, Layout, find_layout, listed, look_into
 from pipeline.data.datasets.sources import DamagedImageError, Dataset, Picture
 
 NAME = "image_folder"
 CHANNELS = 3
 CLASSES = None
 
-_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
-#: Folders of test images, the first one that has class folders. ImageNet's 'test' has none; all test on its 'val'.
-_TEST = ("test", "val", "valid", "validation")
-#: What systems leave in folders, beside hidden files.
-_IGNORED = ("Thumbs.db", "desktop.ini", "__MACOSX")
 #: Images that are looked at to learn the natural size.
 _LOOK_AT = 100
 #: The largest natural size that is taken as it is; larger images are photographs, prepared for the usual crop.
 _SMALL = 64
 _USUAL_CROP = 224
+#: Bytes of the largest file that is read.
+_LARGEST = 2**30
 
 
 @dataclass(frozen=True)
@@ -53,11 +52,13 @@ class FileSplit:
 
     def read(self, index: int) -> Picture:
         """See :class:`~pipeline.data.datasets.sources.Split`."""
+        data = read_file(self.root / self.names[index])
+        content = digest_of_bytes(data)
         try:
-            data = (self.root / self.names[index]).read_bytes()
-        except OSError as error:
-            raise DamagedImageError(error.strerror or str(error)) from None
-        return decode(data)
+            picture = decode(data)
+        except DamagedImageError as error:
+            raise DamagedImageError(str(error), content) from None
+        return Picture(picture.image, picture.jpeg, content)
 
     def name(self, index: int) -> str:
         """See :class:`~pipeline.data.datasets.sources.Split`."""
@@ -77,108 +78,112 @@ class FileSplit:
         return total.hexdigest()
 
 
+def digest_of_bytes(data: bytes) -> bytes:
+    """Returns 16 bytes that differ where files do."""
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def read_file(path: Path) -> bytes:
+    """Reads an ordinary file; of anything else, such as a pipe, which could be waited for without end, nothing.
+
+    Raises:
+        DamagedImageError: it is no ordinary file, too large or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise DamagedImageError("it is a folder, a device or a pipe, no ordinary file")
+            if facts.st_size > _LARGEST:
+                raise DamagedImageError(f"it is larger than {_LARGEST / 2**30:g} GiB")
+            return file.read()
+    except OSError as error:
+        raise DamagedImageError(error.strerror or str(error)) from None
+
+
 def open_dataset(path: Path) -> Dataset:
     """Lists the images below ``path``.
 
     Raises:
-        UserError: there is no such folder, or it is not laid out as this module's description says.
+        UserError: there is no such folder, or it is not laid out as it should be.
     """
-    _check_folder(path)
-    home = path / "train" if _class_folders(path / "train") else path
-    classes = _classes(home)
-    train = _list_split(path, home, classes)
-    test = None if home == path else _own_test_split(path, classes)
-    return Dataset(NAME, classes, CHANNELS, train, test, _natural_size(train))
+    layout = find_layout(path)
+    for note in layout.notes:
+        log(note)
+    train, test = list_images(layout, quiet=False)
+    return Dataset(NAME, layout.classes, CHANNELS, train, test, _natural_size(train))
 
 
-def _own_test_split(path: Path, classes: tuple[str, ...]) -> FileSplit | None:
-    candidates = [path / part for part in _TEST if _class_folders(path / part)]
-    folder = candidates[0] if candidates else None
-    used = {"train"} if folder is None else {"train", folder.name}
-    for name in sorted(set(_class_folders(path)) - used):
-        if _class_folders(path / name):
-            log(f"warning: {path / name} is not used; test images lie in one of: {', '.join(_TEST)}")
-    if folder is None:
-        return None
-    train = path / "train"
-    for here, there in ((folder, train), (train, folder)):
-        missing = sorted(set(_class_folders(here)) - set(_class_folders(there)))
-        if missing:
-            raise UserError(f"class '{missing[0]}' is in {here}, but not in {there}", "both need the same classes")
-    log(f"the test images are those in {folder}")
-    return _list_split(path, folder, classes)
+def list_images(layout: Layout, *, quiet: bool = True) -> tuple[FileSplit, FileSplit | None]:
+    """Lists train and test images, the latter None if the data set has none of its own.
+
+    Raises:
+        UserError: a class folder is empty, holds another folder or cannot be read.
+    """
+    train = _list_split(layout.root, layout.train, layout.classes, quiet)
+    test = None if layout.test is None else _list_split(layout.root, layout.test, layout.test_classes, quiet)
+    return train, test
 
 
-def _check_folder(path: Path) -> None:
-    if path.is_file():
-        if path.suffix.lower() in _ARCHIVES:
-            raise UserError(f"{path} is an archive", "unpack it and name the folder")
-        raise UserError(f"{path} is a file", "name a folder of class folders")
-    if not path.is_dir():
-        raise UserError(f"there is no folder {path}", "name the folder of the images in dataset.path (--path)")
-
-
-def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What lies in a folder, without hidden files, by name."""
-    try:
-        with os.scandir(folder) as entries:
-            seen = [entry for entry in entries if not entry.name.startswith(".") and entry.name not in _IGNORED]
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise UserError(f"{folder} cannot be read", error.strerror or str(error)) from None
-    return sorted(seen, key=lambda entry: entry.name)
-
-
-def _class_folders(folder: Path) -> list[str]:
-    return [entry.name for entry in _entries(folder) if entry.is_dir()] if folder.is_dir() else []
-
-
-def _classes(folder: Path) -> tuple[str, ...]:
-    names = _class_folders(folder)
-    if not names:
-        archives = [e.name for e in _entries(folder) if e.name.lower().endswith(_ARCHIVES)]
-        remedy = f"unpack {archives[0]}" if archives else "put the images of each class into a folder of its own"
-        raise UserError(f"{folder} has no class folders", remedy)
-    if len(names) == 1:
-        inner = folder / names[0]
-        remedy = f"name {inner}" if _class_folders(inner) else "at least two are needed"
-        raise UserError(f"{folder} has only one folder, '{names[0]}'", remedy)
-    return tuple(names)
-
-
-def _list_split(root: Path, folder: Path, classes: tuple[str, ...]) -> FileSplit:
-    """The images of one split; a class may be missing from it, but not be there without images."""
-    names, labels, sizes, changed = [], [], [], []
-    with progress(f"listing {folder}", len(classes), "classes") as bar:
-        for label, name in enumerate(classes):
-            entries = _entries(folder / name)
-            below = (folder / name).relative_to(root)
-            if not entries and (folder / name).is_dir():
-                raise UserError(f"class '{name}' has no images in {folder / name}", "add images or remove the folder")
-            for entry in entries:
-                if entry.is_dir():
-                    raise UserError(
-                        f"class folder {folder / name} holds another folder, '{entry.name}'",
-                        "put the images directly into the class folder",
-                    )
-                names.append(f"{below}/{entry.name}")
-                labels.append(label)
-                try:
-                    facts = entry.stat()
-                    sizes.append(facts.st_size)
-                    changed.append(facts.st_mtime_ns)
-                except OSError:  # a link to nowhere; reading it says what is wrong
-                    sizes.append(0)
-                    changed.append(0)
+def _list_split(root: Path, folder: Path, classes: tuple[str, ...], quiet: bool) -> FileSplit:
+    """Lists the images of one split; no class may be without images."""
+    names: list[str] = []
+    labels: list[int] = []
+    facts: list[tuple[int, int]] = []
+    nested: list[tuple[str, str]] = []
+    empty: list[str] = []
+    bar = None if quiet else Progress(f"listing {folder}", len(classes), "classes")
+    for label, name in enumerate(classes):
+        found = look_into(folder / name, links=False)
+        below = (folder / name).relative_to(root)
+        nested += [(name, inner) for inner in found.folders]
+        if not found.files and not found.folders:
+            empty.append(name)
+        names += [f"{below}/{file}" for file in found.files]
+        labels += [label] * len(found.files)
+        facts += map(_facts, found.files.values())
+        if bar is not None:
             bar.advance()
+    if bar is not None:
+        bar.close()
+    _refuse_nested(folder, nested)
+    _refuse_empty(folder, empty)
     return FileSplit(
         root,
         np.array(names, dtype=object),
         np.array(labels, dtype=np.int64),
-        np.array(sizes, dtype=np.int64),
-        np.array(changed, dtype=np.int64),
+        np.array([size for size, _ in facts], dtype=np.int64),
+        np.array([changed for _, changed in facts], dtype=np.int64),
     )
+
+
+def _facts(entry: os.DirEntry[str]) -> tuple[int, int]:
+    """Size and time of the last change; zeros for a link to nowhere, of which reading says what is wrong."""
+    try:
+        found = entry.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def _refuse_nested(folder: Path, nested: list[tuple[str, str]]) -> None:
+    if not nested:
+        return
+    name, inner = nested[0]
+    remedy = "put the images directly into the class folder"
+    if len(nested) > 1:
+        listed = ", ".join(f"{one}/{two}" for one, two in nested[:SHOWN])
+        more = f" and {len(nested) - SHOWN} more" if len(nested) > SHOWN else ""
+        raise UserError(f"class folders of {folder} hold other folders, {listed}{more}", remedy)
+    raise UserError(f"class folder {folder / name} holds another folder, '{inner}'", remedy)
+
+
+def _refuse_empty(folder: Path, empty: list[str]) -> None:
+    if len(empty) == 1:
+        raise UserError(f"class '{empty[0]}' has no images in {folder / empty[0]}", "add images or remove the folder")
+    if empty:
+        raise UserError(f"the classes {listed(empty)} have no images in {folder}", "add images or remove the folders")
 
 
 def _natural_size(split: FileSplit) -> int:
@@ -186,7 +191,7 @@ def _natural_size(split: FileSplit) -> int:
     sides = []
     for index in np.unique(np.linspace(0, len(split.labels) - 1, _LOOK_AT).astype(int)):
         try:
-            with Image.open(split.root / split.names[index]) as image:
+            with Image.open(io.BytesIO(read_file(split.root / split.names[index]))) as image:
                 sides.append(min(image.size))
         except Exception:  # preparation says what is wrong with it
             continue

@@ -9,7 +9,15 @@ from PIL import Image
 
 
 class DamagedImageError(Exception):
-    """An image that cannot be read, and why."""
+    """An image that cannot be read, and why.
+
+    Attributes:
+        content: as of :class:`Picture`.
+    """
+
+    def __init__(self, reason: str, content: bytes = b"") -> None:
+        super().__init__(reason)
+        self.content = content
 
 
 @dataclass(frozen=True)
@@ -19,10 +27,12 @@ class Picture:
     Attributes:
         image: upright, decoded, of mode 'L' or 'RGB'.
         jpeg: the file's own bytes where they are a JPEG of just this image; None otherwise.
+        content: digest of the file's bytes; empty if it has no file of its own.
     """
 
     image: Image.Image
     jpeg: bytes | None = None
+    content: bytes = b""
 
 
 class Split(Protocol):

@@ -1,0 +1,307 @@
+"""Which folders hold the train images, the test images and each class: how a folder of images is laid out.
+
+Either ``PATH/train/CLASS/*`` with ``PATH/test/CLASS/*`` or ``PATH/val/CLASS/*``, under any usual spelling of these
+names, or just ``PATH/CLASS/*``. Whatever could be meant in two ways is refused with a sentence.
+"""
+
+import errno
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.common.errors import UserError
+from pipeline.data.datasets.litter import is_litter
+
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+_PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
+_TRAIN = ("train", "training")
+#: Names of test folders. The first one with class folders is taken: of ImageNet that is 'val', its 'test' has none.
+_TEST = ("test", "testing", "val", "valid", "validation", "eval", "evaluation")
+#: What may stand behind such a name: train_images, TestSet.
+_BEHIND = re.compile(r"(images|image|imgs|img|set|data|dataset|split)$")
+#: Names in a message before it becomes too long to read.
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the images of a data set lie.
+
+    Attributes:
+        root: the data set's folder.
+        train: the folder with the train images' class folders.
+        test: the same for test images; None if there is none.
+        classes: names of the class folders in ``train``, in the order of the class numbers.
+        test_classes: names of the same classes' folders in ``test``.
+        notes: what the user should know about it.
+    """
+
+    root: Path
+    train: Path
+    test: Path | None
+    classes: tuple[str, ...]
+    test_classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class _Folder:
+    """What lies in a folder, without litter: ``folders`` and other ``files``, by name."""
+
+    path: Path
+    folders: list[str] = field(default_factory=list)
+    files: dict[str, os.DirEntry[str]] = field(default_factory=dict)
+
+    @property
+    def pictures(self) -> list[str]:
+        return [name for name in self.files if name.lower().endswith(_PICTURES)]
+
+
+def find_layout(path: Path) -> Layout:
+    """Looks where train images, test images and classes are.
+
+    Raises:
+        UserError: there is no such folder, it cannot be read, or it is not laid out as this module's description says.
+    """
+    _check_folder(path)
+    top = look_into(path)
+    home = _train_folder(top)
+    inside = top if home == path else look_into(home)
+    classes = _classes(inside)
+    if home == path:
+        return Layout(path, path, None, classes, notes=_notes_on_names(classes))
+    test, notes = _test_folder(top, home)
+    if test is None:
+        return Layout(path, home, None, classes, notes=(*_notes_on_names(classes), *notes))
+    test_classes = _matching(look_into(test), inside)
+    notes = (f"the test images are those in {test}", *notes)
+    return Layout(path, home, test, classes, test_classes, (*_notes_on_names(classes), *notes))
+
+
+def look_into(path: Path, *, links: bool = True) -> _Folder:
+    """Lists a folder without litter.
+
+    Args:
+        path: the folder.
+        links: whether to refuse links that lead nowhere; among images they are damaged images.
+
+    Raises:
+        UserError: it cannot be read, or it has a dead link.
+    """
+    try:
+        with os.scandir(path) as entries:
+            kept = sorted((entry for entry in entries if not is_litter(entry.name)), key=lambda entry: entry.name)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read", error.strerror or str(error)) from None
+    found = _Folder(path)
+    for entry in kept:
+        if _is_folder(entry, links):
+            found.folders.append(entry.name)
+        else:
+            found.files[entry.name] = entry
+    return found
+
+
+def _is_folder(entry: os.DirEntry[str], links: bool) -> bool:
+    try:
+        if entry.is_dir():
+            return True
+        if entry.is_symlink() and links:
+            entry.stat()
+    except FileNotFoundError:
+        raise UserError(
+            f"{entry.path} is a link to {Path(entry.path).readlink()}, which is not there", "mend the link or remove it"
+        ) from None
+    except OSError as error:
+        if not links:
+            return False
+        reason = "leads back to itself" if error.errno == errno.ELOOP else f"cannot be followed ({error.strerror})"
+        raise UserError(f"{entry.path} is a link that {reason}", "mend the link or remove it") from None
+    return False
+
+
+def _check_folder(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if path.is_symlink():
+            raise UserError(f"{path} is a link to {path.readlink()}, which is not there", "mend the link") from None
+        raise UserError(
+            f"there is no folder {path}", "name the folder of the images in dataset.path (--path)"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"the folder {path} cannot be reached", getattr(error, "strerror", None) or str(error)
+        ) from None
+    if stat.S_ISDIR(mode):
+        return
+    if path.suffix.lower() in _ARCHIVES:
+        raise UserError(f"{path} is an archive", "unpack it and name the folder")
+    raise UserError(f"{path} is a file", "name a folder of class folders")
+
+
+def _role(name: str) -> tuple[str, int] | None:
+    """'train' or 'test' and how well a folder's name fits, smaller is better; None for any other name.
+
+    >>> _role("Train"), _role("validation_set"), _role("cat"), _role("dataset")
+    (('train', 0), ('test', 4), None, None)
+    """
+    plain = re.sub(r"[\W_]+", "", name.casefold())
+    for word in (plain, _BEHIND.sub("", plain)):
+        for role, words in (("train", _TRAIN), ("test", _TEST)):
+            if word in words:
+                return role, words.index(word)
+    return None
+
+
+def _train_folder(top: _Folder) -> Path:
+    """The folder with the train images' class folders: ``top`` itself if its folders are the classes."""
+    roles = {name: role for name in top.folders if (role := _role(name))}
+    inside = {name: look_into(top.path / name, links=False) for name in roles}
+    trains = [name for name, (role, _) in roles.items() if role == "train"]
+    tests = [name for name in roles if name not in trains]
+    with_classes = [name for name in trains if inside[name].folders]
+    if len(with_classes) > 1:
+        raise UserError(f"{top.path} has {listed(with_classes)}, all with class folders", "keep one of them")
+    if with_classes:
+        train = inside[with_classes[0]]
+        if train.pictures:
+            raise UserError(
+                f"{train.path} holds class folders and beside them images, such as {train.pictures[0]}",
+                "put every image into a class folder",
+            )
+        return train.path
+    others = [name for name in top.folders if name not in roles]
+    if trains and (tests or not others):
+        kind = "images, but" if inside[trains[0]].files else "nothing:"
+        raise UserError(
+            f"{top.path / trains[0]} holds {kind} no class folders",
+            f"put the images of each class into a folder of its own, {top.path / trains[0]}/CLASS"
+            + (f" (if {listed(sorted(roles))} are classes, give them other names)" if len(roles) > 1 else ""),
+        )
+    classed = [name for name in tests if inside[name].folders]
+    if len(top.folders) > 1 and classed:
+        raise UserError(
+            f"{top.path / classed[0]} holds class folders, but there is no folder 'train' beside it",
+            f"put the train images into {top.path / 'train'}/CLASS, or name {top.path / classed[0]} to split it",
+        )
+    if len(tests) > 1 and not others:
+        raise UserError(
+            f"{top.path} has {listed(tests)}, but no folder of train images",
+            f"put train images into {top.path / 'train'}/CLASS (if these are classes, give them other names)",
+        )
+    return top.path
+
+
+def _test_folder(top: _Folder, train: Path) -> tuple[Path | None, tuple[str, ...]]:
+    """The folder of test images beside that of train images, if any, and notes about folders that are not used."""
+    inside = {name: look_into(top.path / name, links=False) for name in top.folders if top.path / name != train}
+    roles = {name: role for name in inside if (role := _role(name)) and role[0] == "test"}
+    ranked = sorted((roles[name][1], name) for name in roles if inside[name].folders)
+    if len(ranked) > 1 and ranked[0][0] == ranked[1][0]:
+        raise UserError(f"{top.path} has {listed([name for _, name in ranked[:2]])}", "keep one of them")
+    used = ranked[0][1] if ranked else None
+    names = f"test images lie in one of: {', '.join(_TEST)}"
+    notes = []
+    for name, found in inside.items():
+        if name == used:
+            continue
+        if found.folders:
+            notes.append(f"warning: {found.path} is not used; {names}")
+        elif found.pictures and name in roles and used is None:
+            notes.append(
+                f"warning: {found.path} is not used, since its images are in no class folders; a part of the train "
+                "images is set aside for the test"
+            )
+        elif found.pictures and name not in roles:
+            notes.append(f"warning: {found.path} is not used, though it holds images; classes lie in {train}")
+    return (None if used is None else top.path / used), tuple(notes)
+
+
+def _classes(home: _Folder) -> tuple[str, ...]:
+    names = home.folders
+    if not names:
+        archives = [name for name in home.files if name.lower().endswith(_ARCHIVES)]
+        remedy = f"unpack {archives[0]}" if archives else "put the images of each class into a folder of its own"
+        raise UserError(f"{home.path} has no class folders", remedy)
+    if len(names) == 1:
+        inner = home.path / names[0]
+        remedy = f"name {inner}" if look_into(inner, links=False).folders else "at least two are needed"
+        raise UserError(f"{home.path} has only one folder, '{names[0]}'", remedy)
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(name).decode(errors="backslashreplace")
+            raise UserError(
+                f"the name of the class folder '{shown}' in {home.path} is no text in UTF-8", "rename the folder"
+            ) from None
+    _check_distinct([home.path / name for name in names])
+    return tuple(names)
+
+
+def _matching(test: _Folder, train: _Folder) -> tuple[str, ...]:
+    """The test folder's names of the train folder's classes: a copy from another system may write accents otherwise."""
+    written = {_composed(name): name for name in test.folders}
+    known = {_composed(name): name for name in train.folders}
+    for here, mine, there, others in ((test, written, train, known), (train, known, test, written)):
+        missing = sorted(name for key, name in mine.items() if key not in others)
+        if missing:
+            if not (inner := look_into(here.path / missing[0], links=False)).files and not inner.folders:
+                raise UserError(
+                    f"class '{missing[0]}' has no images in {inner.path}", "add images or remove the folder"
+                )
+            raise UserError(
+                f"class '{missing[0]}' is in {here.path}, but not in {there.path}", "both need the same classes"
+            )
+    names = tuple(written[_composed(name)] for name in train.folders)
+    _check_distinct([train.path, test.path], "test images must be others than train images")
+    for mine_, theirs in zip(train.folders, names, strict=True):
+        _check_distinct([train.path / mine_, test.path / theirs], "test images must be others than train images")
+    return names
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _check_distinct(folders: Sequence[Path], remedy: str = "remove one of the links") -> None:
+    """Raises UserError if two of the folders are one, reached by a link."""
+    seen: dict[tuple[int, int], Path] = {}
+    for folder in folders:
+        try:
+            facts = folder.stat()
+        except OSError as error:
+            raise UserError(f"{folder} cannot be read", error.strerror or str(error)) from None
+        key = (facts.st_dev, facts.st_ino)
+        if facts.st_ino and key in seen:  # some file systems have no such numbers
+            raise UserError(f"{seen[key]} and {folder} are one and the same folder", remedy)
+        seen[key] = folder
+
+
+def _notes_on_names(classes: Sequence[str]) -> tuple[str, ...]:
+    """Warns of classes whose names differ in nothing that a person would see or say."""
+    seen: dict[str, str] = {}
+    notes = []
+    for name in classes:
+        key = _composed(name).casefold().strip()
+        if key in seen:
+            notes.append(f"warning: '{seen[key]}' and '{name}' are two classes")
+        seen[key] = name
+    return tuple(notes)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them.
+
+    >>> listed(["a", "b", "c"])
+    "'a', 'b' and 'c'"
+    """
+    quoted = [f"'{name}'" for name in names[:SHOWN]]
+    if len(names) > SHOWN:
+        quoted.append(f"{len(names) - SHOWN} more")
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
