@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 
 from pipeline.common.errors import UserError
 from pipeline.data.augmentation import centre_box
-from pipeline.data.datasets.decoding import decode
+from pipeline.data.datasets.decoding import decode, read_file
 from pipeline.data.datasets.sources import DamagedImageError, Picture
 from pipeline.data.prepared import ImagesInfo, Storage
 
@@ -156,10 +156,7 @@ def read_picture(path: Path) -> Picture:
     Raises:
         DamagedImageError: it cannot be read.
     """
-    try:
-        return decode(path.read_bytes())
-    except OSError as error:
-        raise DamagedImageError(error.strerror or str(error)) from None
+    return decode(read_file(path))
 
 
 def picture_of(pixels: np.ndarray) -> Picture:

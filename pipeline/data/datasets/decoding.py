@@ -5,12 +5,18 @@ that 12 bits in a file of 16 would come out nearly black, and 32 bits nearly whi
 """
 
 import io
+import os
+import stat
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from pipeline.data.datasets.sources import DamagedImageError, Picture
+
+#: Bytes of the largest file that is read.
+_LARGEST = 2**30
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _UPRIGHT = 1
@@ -29,6 +35,25 @@ _FULL_RANGE = ("PNG", "PPM", "JPEG2000")
 #: Tags of a TIFF file: the brightest value, in two forms, and how values are stored.
 _MAX_SAMPLE, _SMAX_SAMPLE, _BITS, _SAMPLE_FORMAT, _PHOTOMETRIC = 281, 341, 258, 339, 262
 _UNSIGNED, _WHITE_IS_ZERO = 1, 0
+
+
+def read_file(path: Path) -> bytes:
+    """Reads an ordinary file, and nothing else: a pipe could keep a reader waiting for ever.
+
+    Raises:
+        DamagedImageError: it is no ordinary file, too large or cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise DamagedImageError("it is a folder, a device or a pipe, no ordinary file")
+            if facts.st_size > _LARGEST:
+                raise DamagedImageError(f"it is larger than {_LARGEST / 2**30:g} GiB")
+            return file.read()
+    except OSError as error:
+        raise DamagedImageError(error.strerror or str(error)) from None
 
 
 def decode(data: bytes) -> Picture:

@@ -177,9 +177,9 @@ def _train_folder(top: _Folder) -> Path:
         return train.path
     others = [name for name in top.folders if name not in roles]
     if trains and (tests or not others):
-        kind = "images, but" if inside[trains[0]].files else "nothing:"
+        what = "holds images, but no class folders" if inside[trains[0]].files else "is empty"
         raise UserError(
-            f"{top.path / trains[0]} holds {kind} no class folders",
+            f"{top.path / trains[0]} {what}",
             f"put the images of each class into a folder of its own, {top.path / trains[0]}/CLASS"
             + (f" (if {listed(sorted(roles))} are classes, give them other names)" if len(roles) > 1 else ""),
         )

@@ -6,7 +6,6 @@ How it may be laid out says :mod:`pipeline.data.datasets.folders`.
 import hashlib
 import io
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from PIL import Image
 
 from pipeline.common.errors import UserError
 from pipeline.common.log import Progress, log
-from pipeline.data.datasets.decoding import decode
+from pipeline.data.datasets.decoding import decode, read_file
 from pipeline.data.datasets.folders import SHOWN, Layout, find_layout, listed, look_into
 from pipeline.data.datasets.sources import DamagedImageError, Dataset, Picture
 
@@ -28,8 +27,6 @@ _LOOK_AT = 100
 #: The largest natural size that is taken as it is; larger images are photographs, prepared for the usual crop.
 _SMALL = 64
 _USUAL_CROP = 224
-#: Bytes of the largest file that is read.
-_LARGEST = 2**30
 
 
 @dataclass(frozen=True)
@@ -81,25 +78,6 @@ class FileSplit:
 def digest_of_bytes(data: bytes) -> bytes:
     """Returns 16 bytes that differ where files do."""
     return hashlib.blake2b(data, digest_size=16).digest()
-
-
-def read_file(path: Path) -> bytes:
-    """Reads an ordinary file; of anything else, such as a pipe, which could be waited for without end, nothing.
-
-    Raises:
-        DamagedImageError: it is no ordinary file, too large or cannot be read.
-    """
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise DamagedImageError("it is a folder, a device or a pipe, no ordinary file")
-            if facts.st_size > _LARGEST:
-                raise DamagedImageError(f"it is larger than {_LARGEST / 2**30:g} GiB")
-            return file.read()
-    except OSError as error:
-        raise DamagedImageError(error.strerror or str(error)) from None
 
 
 def open_dataset(path: Path) -> Dataset:

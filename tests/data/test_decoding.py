@@ -1,0 +1,129 @@
+"""Greys of more than 8 bits, transparency and what is no image: the right brightness, or a sentence."""
+
+import io
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.data.datasets.decoding import decode, read_file
+from pipeline.data.datasets.sources import DamagedImageError
+from tests.support.tiff import tiff
+
+#: Every byte once.
+RAMP = np.arange(256).reshape(16, 16)
+
+
+def grey(data: bytes) -> np.ndarray:
+    """The red channel of what is decoded."""
+    return np.asarray(decode(data).image)[:, :, 0].astype(int)
+
+
+def png(image: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+def fits(values: np.ndarray) -> bytes:
+    cards = ["SIMPLE  = T", "BITPIX  = 16", "NAXIS   = 2", "NAXIS1  = 16", "NAXIS2  = 16", "END"]
+    return "".join(card.ljust(80) for card in cards).ljust(2880).encode() + values.astype(">i2").tobytes()
+
+
+@pytest.mark.parametrize(
+    ("data", "white"),
+    [
+        (tiff((RAMP * 257).astype("<u2")), 65535),
+        (tiff(RAMP * 16, bits=12), 4095),
+        (tiff((RAMP * 16).astype("<u2"), tags={281: 4095}), 4095),
+        (tiff((RAMP * 4).astype("<u2"), tags={281: 1023}), 1023),
+        (tiff((RAMP * 128).astype("<i2"), kind=2, tags={281: 32767}), 32767),
+        (tiff((RAMP * 2**24).astype("<u4"), tags={281: 2**32 - 1}), 2**32 - 1),
+        (tiff((RAMP * 10).astype("<u4"), tags={341: 2550}), 2550),
+        (tiff((RAMP * 2**23).astype("<i4"), kind=2, tags={281: 2**31 - 1}), 2**31 - 1),
+        (tiff((RAMP / 255).astype("<f4"), kind=3, tags={341: 1.0}), 1),
+        (b"P5 16 16 4095\n" + (RAMP * 16).astype(">u2").tobytes(), 4095),
+        (b"P5 16 16 65535\n" + (RAMP * 257).astype(">u2").tobytes(), 65535),
+        (b"P2 16 16 1023\n" + " ".join(map(str, (RAMP * 4).ravel())).encode(), 1023),
+        (png(Image.fromarray((RAMP * 257).astype(np.uint16))), 65535),
+    ],
+    ids=["16", "12", "12 in 16", "10 in 16", "signed 16", "32", "some of 32", "signed 32", "float", "12 in PGM", "PGM",
+         "text PGM", "PNG"],
+)  # fmt: skip
+def test_greys_are_divided_by_what_the_file_calls_white(data, white):
+    assert np.abs(grey(data) - RAMP).max() <= 1, f"white is {white}"
+
+
+def test_white_is_zero():
+    assert (grey(tiff((RAMP * 257).astype("<u2"), white_is_zero=True)) == 255 - RAMP).all()
+
+
+def test_a_stated_white_that_is_passed_does_not_count():
+    assert (grey(tiff((RAMP * 257).astype("<u2"), tags={281: 255})) == RAMP).all()
+
+
+def test_turned_greys_keep_their_brightness():
+    values = (RAMP * 257).astype("<u2")
+    assert (grey(tiff(values, tags={274: 6})) == np.rot90(RAMP, -1)).all()
+    assert (grey(tiff(values, tags={274: 3, 281: 65535})) == np.rot90(RAMP, 2)).all()
+
+
+def test_one_transparent_grey_lies_on_white():
+    seen = grey(png(Image.fromarray((RAMP * 257).astype(np.uint16)), transparency=0))
+    assert seen[0, 0] == 255
+    assert (seen.ravel()[1:] == RAMP.ravel()[1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (tiff(RAMP.astype("<u4")), "its pixels are 32-bit numbers, and the file does not say which one is white"),
+        (tiff(RAMP.astype("<i4"), kind=2), "its pixels are 32-bit numbers"),
+        (tiff(RAMP.astype("<i2"), kind=2), "its pixels are 16-bit numbers"),
+        (tiff((RAMP - 9).astype("<i2"), kind=2, tags={281: 300}), "some of its pixels are negative numbers"),
+        (tiff((RAMP / 255).astype("<f4"), kind=3), "its pixels are floating-point numbers"),
+        (tiff(np.full((4, 4), np.nan, "<f4"), kind=3, tags={341: 1.0}), "some of its pixels are no numbers"),
+        (b"Pf\n16 16\n-1.0\n" + (RAMP / 255).astype("<f4").tobytes(), "its pixels are floating-point numbers"),
+        (fits(RAMP), "its pixels are many-bit numbers"),
+    ],
+    ids=["32", "signed 32", "signed 16", "negative", "float", "no numbers", "PFM", "FITS"],
+)
+def test_greys_whose_white_is_not_known_are_refused(data, reason):
+    with pytest.raises(DamagedImageError, match=reason):
+        decode(data)
+
+
+def test_colours_cut_to_their_empty_upper_bits_are_refused():
+    image = Image.fromarray(np.stack([RAMP.astype(np.uint8)] * 3, axis=2))
+    buffer = io.BytesIO()
+    image.save(buffer, "TIFF", tiffinfo={281: (15, 15, 15)})
+    assert (grey(buffer.getvalue()) == RAMP).all(), "8 bits are what they are"
+    data = bytearray(buffer.getvalue())
+    # The same file, but its tag says that samples have 16 bits: then Pillow takes each second byte.
+    place = data.find((8).to_bytes(2, "little") * 3)
+    data[place : place + 6] = (16).to_bytes(2, "little") * 3
+    with Image.open(io.BytesIO(bytes(data))) as wide:
+        assert wide.tag_v2[258] == (16, 16, 16)
+        wide_enough = wide.size[0] * wide.size[1] * 6 <= len(data)
+    if not wide_enough:
+        data += bytes(16 * 16 * 6)
+    with pytest.raises(DamagedImageError, match="its colours go up to 15 only, though they have 16 bits"):
+        decode(bytes(data))
+
+
+def test_pipes_and_devices_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    for name in ("pipe.png", "zero.png"):
+        with pytest.raises(DamagedImageError, match="no ordinary file"):
+            read_file(tmp_path / name)
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    with pytest.raises(DamagedImageError, match="Too many levels of symbolic links"):
+        read_file(tmp_path / "loop.png")
+    with pytest.raises(DamagedImageError, match="No such file"):
+        read_file(tmp_path / "none.png")
+    with open(tmp_path / "sparse.png", "wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(DamagedImageError, match="it is larger than 1 GiB"):
+        read_file(tmp_path / "sparse.png")
