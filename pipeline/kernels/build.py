@@ -15,7 +15,11 @@ from pathlib import Path
 from pipeline.common.log import log
 from pipeline.kernels import cpu
 
-_FLAGS = ("-std=gnu++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+_FLAGS = {
+    "training": ("-std=gnu++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"),
+    # Each instruction set is asked for where its kernels are, and chosen when they run.
+    "inference": ("-std=c++17", "-O3", "-pthread", "-fvisibility=hidden", "-shared", "-fPIC"),
+}
 _PATIENCE = 300.0
 #: Seconds for which a failure is remembered.
 _DAY = 86400.0
@@ -23,6 +27,8 @@ _DAY = 86400.0
 _CPP = Path(__file__).with_name("cpp")
 #: The sources of the training kernels. Here, since their modules import torch, which need not be paid to compile them.
 SOURCES = _CPP / "training"
+#: The sources of the runtime of packed networks.
+INFERENCE = _CPP / "inference"
 
 
 class CompilationError(Exception):
@@ -73,7 +79,7 @@ def _place(sources: Path) -> tuple[Path, str]:
         if file.suffix in (".cpp", ".h")
     ]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
-    return folder, _digest(*texts, *_FLAGS, cpu.kind())
+    return folder, _digest(*texts, *_FLAGS[sources.name], cpu.kind())
 
 
 def load(library: Path) -> ctypes.CDLL:
@@ -131,7 +137,8 @@ def _compile(sources: Path, folder: Path, key: str) -> bytes:
     log("compiling kernels for this kind of processor (some seconds, once)")
     with tempfile.TemporaryDirectory() as made:
         library = Path(made) / "library.so"
-        command = [*compiler, *_FLAGS, *(str(file) for file in sorted(sources.glob("*.cpp"))), "-o", str(library)]
+        files = [str(file) for file in sorted(sources.glob("*.cpp"))]
+        command = [*compiler, *_FLAGS[sources.name], *files, "-o", str(library)]
         words = _run(command)
         if words is None and library.exists():
             return library.read_bytes()

@@ -1,0 +1,144 @@
+"""The compiled runtime: every instruction set that runs here gives what the plain one and the reference give."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from pipeline.common.errors import UserError
+from pipeline.export import reference
+from pipeline.export.packed import read
+from pipeline.export.packing import pack
+from pipeline.kernels.build import CompilationError
+from pipeline.kernels.inference import KERNELS, Runtime, available, load, peak
+from pipeline.networks.spec import NetworkSpec
+from tests.support.packed_networks import about, random_network, random_pixels, random_spec
+
+SMALL = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, channels=1, size=8, classes=10)
+
+#: Narrow and wide layers, channels that fill no word or nibble, odd sides, strides, both networks, no binary layer.
+SPECS = [
+    *(random_spec("vgg_small", seed, size=size) for seed, size in enumerate((32, 9, 20))),
+    *(random_spec("resnet18", seed, size=size) for seed, size in enumerate((48, 33, 17))),
+    NetworkSpec("vgg_small", (1.3, 0.7, 1.9, 1.1, 2.3, 0.3), 1 / 16, size=13, classes=3),
+    NetworkSpec("vgg_small", (1, 0.5, 1, 1, 2, 4), 1 / 4, size=8, channels=1),
+    NetworkSpec("vgg_small", (1, 2, 0.5, 1, 1, 1), 1 / 16, size=16, binary=False),
+    NetworkSpec("resnet18", (1,) * 12, 1 / 16, size=32, binary=False),
+]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled() -> None:
+    try:
+        load()
+    except CompilationError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def small() -> bytes:
+    return pack(random_network(SMALL), about(SMALL))
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.network} {spec.size} {spec.binary} {spec.genome}")
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_every_instruction_set_gives_the_references_bits_and_logits(spec: NetworkSpec, kernels: str) -> None:
+    if not available(kernels):
+        pytest.skip(f"this processor or build has no {kernels}")
+    data = pack(random_network(spec), about(spec))
+    packed = read(data)
+    pixels = random_pixels(spec, 2)
+    images = reference.normalised(packed, pixels)
+    expected = list(reference.run(packed, pixels))
+    runtime = Runtime(data, 1, kernels)
+    assert runtime.kernels == kernels
+    for number, (values, found) in enumerate(zip(packed.values, expected, strict=True)):
+        if values.kind == "bits":
+            for image, bits in zip(images, found, strict=True):
+                shape = (values.channels, values.side, values.side)
+                assert np.array_equal(runtime.bits(image, number, shape), bits), number
+    logits = runtime(pixels)
+    assert np.array_equal(logits, runtime(images)), "bytes are normalised as the reference normalises them"
+    answer = expected[-1].reshape(logits.shape)
+    assert np.abs(logits - answer).max() <= 1e-4 * np.abs(answer).max()
+
+
+@pytest.mark.parametrize("spec", [SPECS[0], SPECS[3]], ids=["vgg_small", "resnet18"])
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_nothing(spec: NetworkSpec, threads: int) -> None:
+    data = pack(random_network(spec), about(spec))
+    pixels = random_pixels(spec, 5)
+    alone, together = Runtime(data), Runtime(data, threads)
+    assert together.threads == threads
+    expected = alone(pixels)
+    for count in (1, threads, 5):  # one image by rows, one for each thread, and both
+        assert np.array_equal(together(pixels[:count]), expected[:count])
+    assert together(pixels[:0]).shape == (0, spec.classes)
+
+
+def test_it_says_what_it_is(small: bytes) -> None:
+    runtime = Runtime(small)
+    assert (runtime.channels, runtime.size, runtime.classes) == (1, 8, about(SMALL).classes)
+    assert '"vgg_small"' in runtime.information
+    assert [step.name for step in runtime.steps][:2] == [
+        "real convolution, threshold",
+        "binary convolution, max-pooling, threshold",
+    ]
+    macs = {layer.name: layer.macs for layer in SMALL.layers}
+    assert [step.macs for step in runtime.steps][:2] == [macs["conv1"], macs["conv2"]]
+    assert all(time > 0 for time in runtime.profile(random_pixels(SMALL, 1)[0], 2))
+
+
+def test_it_takes_tensors_and_tells_what_does_not_fit(small: bytes) -> None:
+    runtime = Runtime(small)
+    pixels = random_pixels(SMALL, 2)
+    assert np.array_equal(runtime(torch.from_numpy(pixels)), runtime(pixels))
+    for wrong in (pixels[0], pixels.astype(np.int64), np.zeros((2, 8, 8, 1), np.float32), np.zeros((1, 1, 9, 9), "f")):
+        with pytest.raises(UserError, match="do not fit this network"):
+            runtime(wrong)
+    with pytest.raises(UserError, match="node"):
+        runtime.bits(np.zeros((1, 8, 8), np.float32), 0, (8, 8, 8))
+    with pytest.raises(UserError, match="threads"):
+        Runtime(small, -1)
+
+
+def test_kernels_are_chosen_by_name(small: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BNN_KERNELS", "portable")
+    assert Runtime(small).kernels == "portable"
+    monkeypatch.setenv("BNN_KERNELS", "mmx")
+    with pytest.raises(UserError, match=r"do not run on this processor.*mmx"):
+        Runtime(small)
+    assert Runtime(small, kernels="portable").kernels == "portable", "an argument goes before the environment"
+    monkeypatch.delenv("BNN_KERNELS")
+    assert Runtime(small).kernels == next(name for name in KERNELS if available(name))
+
+
+def test_the_peak_is_measured_where_it_runs() -> None:
+    assert peak("portable") > 1e8
+    assert peak("mmx") == 0
+
+
+def test_it_needs_no_torch(small: bytes, tmp_path) -> None:
+    (tmp_path / "small.bnn").write_bytes(small)
+    program = (
+        "import sys, pathlib, numpy; from pipeline.kernels.inference import Runtime; "
+        "runtime = Runtime(pathlib.Path(sys.argv[1]).read_bytes()); "
+        "print(runtime(numpy.zeros((1, 8, 8, 1), numpy.uint8)).shape, 'torch' in sys.modules)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "small.bnn")], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split("\n")[-2] == "(1, 10) False"
+
+
+def test_one_network_serves_several_threads_of_python(small: bytes) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    runtime = Runtime(small, 2)
+    pixels = random_pixels(SMALL, 40)
+    expected = runtime(pixels)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda i: runtime(pixels[i : i + 1])[0], range(40)))
+    assert np.array_equal(np.stack(found), expected)
