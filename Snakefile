@@ -33,10 +33,8 @@ rule all:
 
 
 onstart:
-    check_folder(RESULTS)
-    record_run(workflow)
-    save_config(config, Path(RESULTS))
+    note_run(workflow, config, layout)
 
 
 onsuccess:
-    print(f"Results: {RESULTS}/tables/results.md")
+    print(f"Results: {layout.tables.results}")

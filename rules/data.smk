@@ -3,21 +3,21 @@
 
 rule prepare_dataset:
     output:
-        train=f"{RESULTS}/data/train.h5",
-        test=f"{RESULTS}/data/test.h5",
+        train=layout.train,
+        test=layout.test,
     log:
-        f"{RESULTS}/logs/prepare_dataset.log",
+        layout.log("prepare_dataset"),
     benchmark:
-        f"{RESULTS}/benchmarks/prepare_dataset.tsv"
+        layout.benchmark("prepare_dataset")
     priority: 100
     conda:
         "../envs/pipeline.yaml"
     # Worth it for large photographs; it changes no byte of the result.
     threads: 4
     resources:
-        mem_mb=memory(4000),
+        mem_mb=machine.memory(4000),
     params:
-        flags=dataset_flags(),
+        flags=flags.dataset(),
     shell:
         "python -m pipeline prepare-dataset {params.flags} --threads {threads} --train {output.train:q} --test {output.test:q} > {log:q} 2>&1"
 
@@ -26,16 +26,16 @@ rule sample_subset:
     input:
         images=rules.prepare_dataset.output.train,
     output:
-        subset=f"{RESULTS}/splits/subset.csv",
-        validation=f"{RESULTS}/splits/validation.csv",
+        subset=layout.subset,
+        validation=layout.validation,
     log:
-        f"{RESULTS}/logs/sample_subset.log",
+        layout.log("sample_subset"),
     priority: 100
     localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
-        flags=split_flags(),
+        flags=flags.split(),
     shell:
         "python -m pipeline sample-subset --images {input.images:q} {params.flags}"
         " --subset {output.subset:q} --validation {output.validation:q} > {log:q} 2>&1"

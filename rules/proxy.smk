@@ -4,20 +4,20 @@
 rule gather_rows:
     input:
         images=rules.prepare_dataset.output.train,
-        best=expand(rules.select_best.output.best, search=searches_of_rows()),
+        best=files.genomes_of_rows(),
     output:
-        f"{RESULTS}/proxy/population.csv",
+        layout.rows.population,
     log:
-        f"{RESULTS}/logs/proxy/gather_rows.log",
+        layout.log("proxy", "gather_rows"),
     localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
-        genomes=row_genome_flags(),
+        genomes=flags.row_genomes(),
         best=lambda wildcards, input: optional_flag("--best", input.best),
-        network=network_flags(),
-        ratios=ratio_flags(),
-        method=METHOD,
+        network=flags.network(),
+        ratios=flags.ratios(),
+        method=flags.method,
     shell:
         "python -m pipeline gather-rows --images {input.images:q} {params.genomes} {params.best}"
         " {params.ratios} {params.network} --output {output:q} > {log:q} 2>&1"
@@ -29,13 +29,14 @@ use rule evaluate_generation as evaluate_rows with:
         images=rules.prepare_dataset.output.train,
         subset=rules.sample_subset.output.subset,
         validation=rules.sample_subset.output.validation,
-        supernet=supernet_input(),
+        supernet=files.supernet(),
     output:
-        evaluations=f"{RESULTS}/proxy/evaluations.csv",
-        timing=f"{RESULTS}/proxy/timing.csv",
+        evaluations=layout.rows.evaluations,
+        timing=layout.rows.timing,
     log:
-        f"{RESULTS}/logs/proxy/evaluate_rows.log",
+        layout.log("proxy", "evaluate_rows"),
     benchmark:
-        f"{RESULTS}/benchmarks/proxy/evaluate_rows.tsv"
+        layout.benchmark("proxy", "evaluate_rows")
     params:
         shard="",
+        title=lambda wildcards, output: "--title rows",

@@ -4,58 +4,58 @@
 rule retrain:
     input:
         images=rules.prepare_dataset.output.train,
-        best=found_genome,
+        best=files.found_genome,
     output:
-        weights=f"{RESULTS}/retrain/{{model}}/seed_{{seed}}/weights.h5",
-        history=f"{RESULTS}/retrain/{{model}}/seed_{{seed}}/history.csv",
-        timing=f"{RESULTS}/retrain/{{model}}/seed_{{seed}}/timing.json",
+        weights=layout.training("{model}", "{seed}").weights,
+        history=layout.training("{model}", "{seed}").history,
+        timing=layout.training("{model}", "{seed}").timing,
     log:
-        f"{RESULTS}/logs/retrain/{{model}}_{{seed}}.log",
+        layout.training_log("{model}", "{seed}"),
     benchmark:
-        f"{RESULTS}/benchmarks/retrain/{{model}}_{{seed}}.tsv"
+        layout.benchmark("retrain", "{model}_{seed}")
     conda:
         "../envs/pipeline.yaml"
-    threads: PROCESSES * config["execution"]["threads"]
+    threads: machine.processes * machine.threads
     resources:
-        mem_mb=memory(8000 * PROCESSES),
-        cpus_per_task=cpus,
-        gpu=gpus(PROCESSES),
+        mem_mb=machine.memory(8000 * machine.processes),
+        cpus_per_task=machine.cpus,
+        gpu=machine.gpus(machine.processes),
     params:
-        genome=lambda wildcards: genome_flags(wildcards.model),
+        genome=lambda wildcards: flags.genome(wildcards.model),
         best=lambda wildcards, input: optional_flag("--best", input.best),
-        network=network_flags(),
-        training=training_flags("retrain"),
-        execution=shared_execution_flags(),
+        network=flags.network(),
+        training=flags.training("retrain"),
+        execution=flags.shared_execution(),
         seed=config["seed"],
-        method=METHOD,
+        method=flags.method,
     shell:
-        f"{shared_python()} -m pipeline retrain"
+        f"{machine.shared_python()} -m pipeline retrain"
         " --images {input.images:q} {params.genome} {params.best}"
         " --seed {params.seed} --repetition {wildcards.seed} {params.network} {params.training} {params.execution}"
-        f" {run_flags()} {keeping_flags()}"
+        f" {flags.run()} {flags.keeping()}"
         " --weights {output.weights:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"
 
 
 # The only rule that has the test set among its inputs. One job for all seeds of a row: it takes seconds.
 rule evaluate:
     input:
-        weights=expand(rules.retrain.output.weights, seed=SEEDS, allow_missing=True),
+        weights=expand(rules.retrain.output.weights, seed=files.seeds, allow_missing=True),
         images=rules.prepare_dataset.output.test,
     output:
-        expand(f"{RESULTS}/evaluation/{{model}}/seed_{{seed}}.json", seed=SEEDS, allow_missing=True),
+        expand(layout.measurement("{model}", "{seed}"), seed=files.seeds, allow_missing=True),
     log:
-        f"{RESULTS}/logs/evaluate/{{model}}.log",
+        layout.log("evaluate", "{model}"),
     conda:
         "../envs/pipeline.yaml"
-    threads: config["execution"]["threads"]
+    threads: machine.threads
     resources:
-        mem_mb=memory(8000),
-        cpus_per_task=cpus,
-        gpu=gpus(),
+        mem_mb=machine.memory(8000),
+        cpus_per_task=machine.cpus,
+        gpu=machine.gpus(),
     params:
-        execution=execution_flags(),
-        method=METHOD,
+        execution=flags.execution(),
+        method=flags.method,
     shell:
         "python -m pipeline evaluate --weights {input.weights:q} --images {input.images:q} {params.execution}"
-        f" {run_flags()}"
+        f" {flags.run()}"
         " --output {output:q} > {log:q} 2>&1"

@@ -1,27 +1,28 @@
 # A search: propose a generation, evaluate it (in one job or in several shards), score it, propose the next.
 # Generations and shards are numbered beforehand and genomes are file contents, so the graph is known from the start.
 
-GENERATION = f"{RESULTS}/search/{{search}}/generation_{{generation}}"
+generation = layout.generation("{search}", "{generation}")
+of_search = layout.search("{search}")
 
 
 rule propose_generation:
     input:
         images=rules.prepare_dataset.output.train,
-        earlier=earlier_generations,
+        earlier=files.earlier_generations,
     output:
-        f"{GENERATION}/population.csv",
+        generation.population,
     log:
-        f"{RESULTS}/logs/search/{{search}}/propose_{{generation}}.log",
+        layout.log("search", "{search}", "propose_{generation}"),
     priority: 90
     localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
-        network=network_flags(),
-        ratios=ratio_flags(),
-        evolution=lambda wildcards: evolution_flags(wildcards.search),
+        network=flags.network(),
+        ratios=flags.ratios(),
+        evolution=lambda wildcards: flags.proposal(wildcards.search),
         number=lambda wildcards: int(wildcards.generation),
-        method=METHOD,
+        method=flags.method,
     shell:
         "python -m pipeline propose-generation --images {input.images:q} --earlier {input.earlier:q}"
         " --generation {params.number} {params.ratios} {params.network} {params.evolution}"
@@ -30,42 +31,43 @@ rule propose_generation:
 
 rule evaluate_generation:
     input:
-        population=f"{GENERATION}/population.csv",
+        population=generation.population,
         images=rules.prepare_dataset.output.train,
         subset=rules.sample_subset.output.subset,
         validation=rules.sample_subset.output.validation,
-        supernet=supernet_input(),
+        supernet=files.supernet(),
     output:
-        evaluations=f"{GENERATION}/evaluations_{{shard}}-of-{SHARDS}.csv",
-        timing=f"{GENERATION}/timing_{{shard}}-of-{SHARDS}.csv",
+        evaluations=generation.shard_evaluations("{shard}", files.shards),
+        timing=generation.shard_timing("{shard}", files.shards),
     log:
-        f"{RESULTS}/logs/search/{{search}}/evaluate_{{generation}}_{{shard}}-of-{SHARDS}.log",
+        layout.log("search", "{search}", f"evaluate_{{generation}}_{{shard}}-of-{files.shards}"),
     benchmark:
-        f"{RESULTS}/benchmarks/search/{{search}}/evaluate_{{generation}}_{{shard}}-of-{SHARDS}.tsv"
+        layout.benchmark("search", "{search}", f"evaluate_{{generation}}_{{shard}}-of-{files.shards}")
     wildcard_constraints:
-        search=searches_by("evolution"),
+        search=files.searches_by("evolution"),
     priority: 80
     conda:
         "../envs/pipeline.yaml"
-    threads: lambda wildcards: workers() * config["execution"]["threads"]
+    threads: machine.cores_for_candidates
     resources:
-        mem_mb=memory(8000),
-        cpus_per_task=cpus,
-        gpu=gpus(),
+        mem_mb=machine.memory(8000),
+        cpus_per_task=machine.cpus,
+        gpu=machine.gpus(),
     params:
         supernet=lambda wildcards, input: optional_flag("--supernet", input.supernet),
-        network=network_flags(),
-        ratios=ratio_flags(),
-        training=training_flags("candidate"),
-        recalibrate="--recalibrate" if config["candidate"].get("recalibrate") else "",
-        execution=execution_flags(),
+        title=lambda wildcards, output: f"--title '{wildcards.search} generation {int(wildcards.generation)}'",
+        network=flags.network(),
+        ratios=flags.ratios(),
+        training=flags.training("candidate"),
+        recalibrate=flags.recalibrate(),
+        execution=flags.execution(),
         seed=config["seed"],
-        shard=lambda wildcards: f"--shard {wildcards.shard} --shards {SHARDS}",
-        method=METHOD,
+        shard=lambda wildcards: f"--shard {wildcards.shard} --shards {files.shards}",
+        method=flags.method,
     shell:
         "python -m pipeline evaluate-generation --population {input.population:q} --images {input.images:q}"
         " --subset {input.subset:q} --validation {input.validation:q} {params.supernet}"
-        f" {run_flags()} --archive {RESULTS}/archive {{params.shard}}"
+        f" {flags.run()} --archive {layout.archive} {{params.title}} {{params.shard}}"
         " --cores {threads} --seed {params.seed} {params.ratios} {params.network} {params.training} {params.recalibrate} {params.execution}"
         " --output {output.evaluations:q} --timing {output.timing:q} > {log:q} 2>&1"
 
@@ -73,26 +75,26 @@ rule evaluate_generation:
 # The generations of a random search do not wait for each other, and would take the cores from those that do.
 use rule evaluate_generation as evaluate_random_generation with:
     wildcard_constraints:
-        search=searches_by("random"),
+        search=files.searches_by("random"),
     priority: 70
 
 
 rule score_generation:
     input:
-        population=f"{GENERATION}/population.csv",
-        evaluations=expand(rules.evaluate_generation.output.evaluations, shard=range(SHARDS), allow_missing=True),
-        timings=expand(rules.evaluate_generation.output.timing, shard=range(SHARDS), allow_missing=True),
+        population=generation.population,
+        evaluations=expand(rules.evaluate_generation.output.evaluations, shard=range(files.shards), allow_missing=True),
+        timings=expand(rules.evaluate_generation.output.timing, shard=range(files.shards), allow_missing=True),
     output:
-        scores=f"{GENERATION}/scores.csv",
-        timing=f"{GENERATION}/timing.csv",
+        scores=generation.scores,
+        timing=generation.timing,
     log:
-        f"{RESULTS}/logs/search/{{search}}/score_{{generation}}.log",
+        layout.log("search", "{search}", "score_{generation}"),
     priority: 90
     localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
-        ratios=ratio_flags(),
+        ratios=flags.ratios(),
         penalty=lambda wildcards: config["searches"][wildcards.search]["lambda"],
     shell:
         "python -m pipeline score-generation --population {input.population:q} --evaluations {input.evaluations:q}"
@@ -102,14 +104,14 @@ rule score_generation:
 
 rule select_best:
     input:
-        scores=lambda wildcards: all_generations(wildcards.search, "scores.csv"),
-        timings=lambda wildcards: all_generations(wildcards.search, "timing.csv"),
+        scores=files.all_scores,
+        timings=files.all_timings,
     output:
-        best=f"{RESULTS}/search/{{search}}/best.json",
-        history=f"{RESULTS}/search/{{search}}/history.csv",
-        timing=f"{RESULTS}/search/{{search}}/timing.csv",
+        best=of_search.best,
+        history=of_search.history,
+        timing=of_search.timing,
     log:
-        f"{RESULTS}/logs/search/{{search}}/select_best.log",
+        layout.log("search", "{search}", "select_best"),
     priority: 90
     localrule: True
     conda:

@@ -6,31 +6,31 @@ rule pretrain_supernet:
         images=rules.prepare_dataset.output.train,
         subset=rules.sample_subset.output.subset,
     output:
-        supernet=f"{RESULTS}/supernet/supernet.h5",
-        history=f"{RESULTS}/supernet/history.csv",
-        timing=f"{RESULTS}/supernet/timing.json",
+        supernet=layout.supernet.weights,
+        history=layout.supernet.history,
+        timing=layout.supernet.timing,
     log:
-        f"{RESULTS}/logs/pretrain_supernet.log",
+        layout.log("pretrain_supernet"),
     benchmark:
-        f"{RESULTS}/benchmarks/pretrain_supernet.tsv"
+        layout.benchmark("pretrain_supernet")
     priority: 100
     conda:
         "../envs/pipeline.yaml"
-    threads: PROCESSES * config["execution"]["threads"]
+    threads: machine.processes * machine.threads
     resources:
-        mem_mb=memory(8000 * PROCESSES),
-        cpus_per_task=cpus,
-        gpu=gpus(PROCESSES),
+        mem_mb=machine.memory(8000 * machine.processes),
+        cpus_per_task=machine.cpus,
+        gpu=machine.gpus(machine.processes),
     params:
-        network=network_flags(),
+        network=flags.network(),
         ratio=max(config["search"]["ratios"]),
-        training=training_flags("supernet"),
-        execution=shared_execution_flags(),
+        training=flags.training("supernet"),
+        execution=flags.shared_execution(),
         seed=config["seed"],
-        method=METHOD,
+        method=flags.method,
     shell:
-        f"{shared_python()} -m pipeline pretrain-supernet"
+        f"{machine.shared_python()} -m pipeline pretrain-supernet"
         " --images {input.images:q} --subset {input.subset:q}"
         " --ratio {params.ratio} --seed {params.seed} {params.network} {params.training} {params.execution}"
-        f" {run_flags()} {keeping_flags()}"
+        f" {flags.run()} {flags.keeping()}"
         " --supernet {output.supernet:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"

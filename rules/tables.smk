@@ -1,79 +1,80 @@
 # What was found, in tables and figures.
 
 MEASUREMENTS = {
-    "evaluations": expand(rules.evaluate.output, model=config["models"]),
-    "histories": expand(rules.select_best.output.history, search=config["searches"]),
-    "best": expand(rules.select_best.output.best, search=config["searches"]),
-    "rows": [rules.evaluate_rows.output.evaluations] if config["searches"] else [],
+    "measurements": files.of_every_training(layout.measurement("{model}", "{seed}")),
+    "histories": files.of_every_search(of_search.history),
+    "best": files.of_every_search(of_search.best),
+    "rows": [layout.rows.evaluations] if config["searches"] else [],
 }
 
 
 rule tables:
     input:
         **MEASUREMENTS,
-        timings=of_every_training(rules.retrain.output.timing),
-        supernet=[rules.pretrain_supernet.output.timing] if config["supernet"]["enabled"] else [],
-        candidates=expand(rules.select_best.output.timing, search=config["searches"]),
-        row_timing=[rules.evaluate_rows.output.timing] if config["searches"] else [],
+        timings=files.of_every_training(layout.training("{model}", "{seed}").timing),
+        supernet=[layout.supernet.timing] if config["supernet"]["enabled"] else [],
+        candidates=files.of_every_search(of_search.timing),
+        row_timing=[layout.rows.timing] if config["searches"] else [],
     output:
-        report(
-            f"{RESULTS}/tables/results.md",
-            caption="report/results.rst",
-            category="Results",
-            labels={"what": "results"},
-        ),
-        f"{RESULTS}/tables/results.csv",
-        f"{RESULTS}/tables/results.tex",
-        report(f"{RESULTS}/tables/timing.md", caption="report/timing.rst", category="Time", labels={"what": "time"}),
-        f"{RESULTS}/tables/timing.csv",
-        f"{RESULTS}/tables/balance.csv",
-        report(
-            f"{RESULTS}/tables/proxy.md", caption="report/proxy_table.rst", category="Proxy", labels={"what": "proxy"}
-        ),
-        f"{RESULTS}/tables/proxy.csv",
+        report(layout.tables.results, caption="report/results.rst", category="Results", labels={"what": "results"}),
+        layout.tables.results_csv,
+        layout.tables.results_tex,
+        report(layout.tables.timing, caption="report/timing.rst", category="Time", labels={"what": "time"}),
+        layout.tables.timing_csv,
+        layout.tables.balance,
+        report(layout.tables.proxy, caption="report/proxy_table.rst", category="Proxy", labels={"what": "proxy"}),
+        layout.tables.proxy_csv,
     log:
-        f"{RESULTS}/logs/tables.log",
+        layout.log("tables"),
     localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
-        measurements=measurement_flags(),
+        measurements=flags.measurements(),
+        evaluations=lambda wildcards, input: labelled("--evaluations", files.trainings, input.measurements),
+        scores=lambda wildcards, input: labelled("--scores", config["searches"], input.histories),
+        timings=lambda wildcards, input: labelled("--timings", files.trainings, input.timings),
         supernet=lambda wildcards, input: optional_flag("--supernet-timing", input.supernet),
         rows=lambda wildcards, input: optional_flag("--row-scores", input.rows),
+        candidates=lambda wildcards, input: labelled("--candidate-timings", config["searches"], input.candidates),
+        row_timing=lambda wildcards, input: optional_flag("--row-timing", input.row_timing),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m pipeline tables {params.measurements} --evaluations {input.evaluations:q} --scores {input.histories:q}"
-        " --best {input.best:q} --timings {input.timings:q} {params.supernet} {params.rows}"
-        " --candidate-timings {input.candidates:q} {input.row_timing:q} --output-folder {params.folder:q} > {log:q} 2>&1"
+        "python -m pipeline tables {params.measurements} {params.evaluations} {params.scores}"
+        " --best {input.best:q} {params.timings} {params.supernet} {params.rows}"
+        " {params.candidates} {params.row_timing} --output-folder {params.folder:q} > {log:q} 2>&1"
 
 
 rule figures:
     input:
         **MEASUREMENTS,
-        curves=of_every_training(rules.retrain.output.history),
-        supernet=[rules.pretrain_supernet.output.history] if config["supernet"]["enabled"] else [],
+        curves=files.of_every_training(layout.training("{model}", "{seed}").history),
+        supernet=[layout.supernet.history] if config["supernet"]["enabled"] else [],
     output:
         [
             report(
-                f"{RESULTS}/figures/{name}.png",
+                layout.figure(name, FIGURE_FORMS[0]),
                 caption=f"report/{name}.rst",
                 category="Figures",
                 labels={"what": name},
             )
             for name in FIGURES
         ],
-        expand(f"{RESULTS}/figures/{{name}}.svg", name=FIGURES),
+        [layout.figure(name, form) for name in FIGURES for form in FIGURE_FORMS[1:]],
     log:
-        f"{RESULTS}/logs/figures.log",
+        layout.log("figures"),
     localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
-        measurements=measurement_flags(),
+        measurements=flags.measurements(),
+        evaluations=lambda wildcards, input: labelled("--evaluations", files.trainings, input.measurements),
+        scores=lambda wildcards, input: labelled("--scores", config["searches"], input.histories),
+        curves=lambda wildcards, input: labelled("--histories", files.trainings, input.curves),
         supernet=lambda wildcards, input: optional_flag("--supernet-history", input.supernet),
         rows=lambda wildcards, input: optional_flag("--row-scores", input.rows),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m pipeline figures {params.measurements} --evaluations {input.evaluations:q} --scores {input.histories:q}"
-        " --best {input.best:q} --histories {input.curves:q} {params.supernet} {params.rows}"
+        "python -m pipeline figures {params.measurements} {params.evaluations} {params.scores}"
+        " --best {input.best:q} {params.curves} {params.supernet} {params.rows}"
         " --output-folder {params.folder:q} > {log:q} 2>&1"

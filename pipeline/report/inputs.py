@@ -1,6 +1,5 @@
 """Measurements as tables and figures need them, read from the files that earlier steps have written."""
 
-import re
 from pathlib import Path
 
 from pipeline.common.errors import UserError
@@ -11,8 +10,8 @@ from pipeline.search.fitness import Individual
 from pipeline.search.tables import read_individuals
 
 
-def read_measurement(path: Path) -> Measurement:
-    """One evaluation; its model and seed are in its path, evaluation/MODEL/seed_N.json.
+def read_measurement(model: str, seed: int, path: Path) -> Measurement:
+    """Reads the evaluation of one training of a row.
 
     Raises:
         UserError: the file is missing, or it is not what the step 'evaluate' writes.
@@ -23,21 +22,13 @@ def read_measurement(path: Path) -> Measurement:
         spec = NetworkSpec(**{**values, "genome": tuple(float(ratio) for ratio in values["genome"])})
         top5 = record["top5"]
         accuracies = float(record["top1"]), None if top5 is None else float(top5)
-        return Measurement(path.parent.name, _seed_in(path.stem), *accuracies, spec)
+        return Measurement(model, seed, *accuracies, spec)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path} is no evaluation", "delete it, and it is made again") from None
 
 
-def _seed_in(name: str) -> int:
-    """The number in 'seed_3'. Raises ValueError where there is none."""
-    found = re.search(r"_(\d+)$", name)
-    if found is None:
-        raise ValueError(f"'{name}' has no number")
-    return int(found[1])
-
-
 def read_history(path: Path) -> list[list[Individual]]:
-    """Reads the scored candidates of a search, by generation, from search/SEARCH/history.csv.
+    """Reads the scored candidates of a search, by generation.
 
     Raises:
         UserError: the file is missing, or it is no search's history.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pipeline.networks.genome import Genome
     from pipeline.search.archive_listing import Listing, Settings
+    from pipeline.workflow.layout import Layout
 
 #: Lines of the list, and damaged entries that are named, unless more are asked for.
 _LINES = 40
@@ -72,12 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints or writes the list. Returns 1 where --check found damage."""
     from pipeline.search.archive_listing import read_archive
 
-    folder = _archive_folder(arguments.folder)
+    folder, layout = _archive_of(arguments.folder)
     listing = read_archive(folder)
     if arguments.check:
         return _check(listing, folder)
     _warn(listing)
-    current = _current(listing, folder)
+    current = _current(listing, layout)
     rows = _selected(listing, current, arguments)
     if arguments.csv:
         _export(rows, arguments.csv)
@@ -86,27 +87,28 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _archive_folder(word: str) -> Path:
-    """The folder of entries that is meant."""
+def _archive_of(word: str) -> "tuple[Path, Layout | None]":
+    """Returns the folder of entries that is meant, and the experiment that it belongs to, where that is known."""
     from pipeline.common.errors import UserError
     from pipeline.search.archive import archive_files
+    from pipeline.workflow.layout import layout_of_archive
     from pipeline.workflow.status.experiment import find_experiments
 
     if next(archive_files(Path(word)), None):
-        return Path(word)
+        return Path(word), layout_of_archive(Path(word))
     found = find_experiments(word)
     if len(found) > 1:
-        names = ", ".join(path.name for path in found)
+        names = ", ".join(layout.experiment for layout in found)
         raise UserError(f"{word} holds several experiments", f"name one of {names}")
-    return found[0] / "archive"
+    return found[0].archive, found[0]
 
 
-def _current(listing: "Listing", folder: Path) -> "Settings | None":
+def _current(listing: "Listing", layout: "Layout | None") -> "Settings | None":
     """The settings that the experiment has now; see :mod:`pipeline.search.facts` for how they are told."""
     from pipeline.search.facts import current_facts
     from pipeline.workflow.status.experiment import known_facts
 
-    facts = current_facts((shared.facts for shared in listing.settings), known_facts(folder.parent))
+    facts = current_facts((shared.facts for shared in listing.settings), known_facts(layout) if layout else None)
     return next((shared for shared in listing.settings if shared.facts is facts), None)
 
 

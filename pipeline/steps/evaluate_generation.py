@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--validation", "images that they are scored on (CSV)")
     path(parser, "--supernet", "inherit first weights from here (HDF5); without it they are random", required=False)
     path(parser, "--archive", "folder of evaluated candidates")
+    parser.add_argument("--title", default="candidates", help="what to call them in messages")
     parser.add_argument("--shard", type=int, default=0, help="number of this shard")
     parser.add_argument("--shards", type=int, default=1, help="how many shards the generation has")
     parser.add_argument("--cores", type=int, default=1, help="to train candidates side by side on, --threads for each")
@@ -92,8 +93,7 @@ def run(arguments: argparse.Namespace) -> None:
     slots = balance(costs, arguments.shards)[arguments.shard]
     genomes = [population[slot]["genome"] for slot in slots]
     workers = max(1, arguments.cores // execution.threads)
-    title = f"{arguments.population.parent.parent.name} {arguments.population.parent.name}"
-    results = evaluate_all(task, genomes, Archive(arguments.archive, facts), workers, title, stop_requests())
+    results = evaluate_all(task, genomes, Archive(arguments.archive, facts), workers, arguments.title, stop_requests())
     ordered = sorted(zip(slots, results, strict=True), key=lambda pair: pair[0])
     timings = [
         timing_row(slot, r.evaluation.genome, r.timing, reused=r.reused, shard=arguments.shard) for slot, r in ordered

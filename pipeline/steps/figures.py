@@ -5,15 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.steps.measurements import add_measurements, read_generations, read_rows, read_scores, read_searches
+from pipeline.steps.measurements import (
+    OfTraining,
+    add_measurements,
+    of_trainings,
+    read_generations,
+    read_rows,
+    read_scores,
+    read_searches,
+)
 from pipeline.steps.options import path
+from pipeline.workflow.layout import FIGURE_FORMS, FIGURES, figure_file
 
 if TYPE_CHECKING:
     from pipeline.report.figures import Curve
-
-#: What this step writes into its output folder, each as .png and .svg.
-FIGURES = ("fitness", "accuracy", "channels", "curves", "proxy", "methods")
-OUTPUTS = tuple(f"{name}.{form}" for name in FIGURES for form in ("png", "svg"))
 
 #: Column of a training's history that is drawn.
 _HISTORY = ("epoch", "top1")
@@ -22,9 +27,9 @@ _HISTORY = ("epoch", "top1")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     add_measurements(parser)
-    path(parser, "--histories", "curves of every retraining (retrain/MODEL/seed_N/history.csv)", nargs="+")
+    of_trainings(parser, "--histories", "curve of every training of every row (CSV)")
     path(parser, "--supernet-history", "the supernet's curve (CSV); none without a supernet", required=False)
-    path(parser, "--output-folder", "where to write " + ", ".join(FIGURES) + ", as .png and .svg")
+    path(parser, "--output-folder", f"where to write {', '.join(FIGURES)}, as {' and '.join(FIGURE_FORMS)}")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -54,13 +59,13 @@ def run(arguments: argparse.Namespace) -> None:
         "methods": methods_figure(rows, arguments.published),
     }
     for name, figure in figures.items():
-        for form in ("png", "svg"):
-            with replacing(arguments.output_folder / f"{name}.{form}") as temporary:
+        for form in FIGURE_FORMS:
+            with replacing(figure_file(arguments.output_folder, name, form)) as temporary:
                 temporary.write_bytes(render(figure, form))
 
 
-def read_curves(models: Sequence[str], histories: Sequence[Path], supernet: Path | None) -> "list[Curve]":
-    """The curves of every model in this order, from retrain/MODEL/seed_N/history.csv, then the supernet's.
+def read_curves(models: Sequence[str], histories: Sequence[OfTraining], supernet: Path | None) -> "list[Curve]":
+    """Reads the curves of every model in this order, then the supernet's.
 
     Raises:
         UserError: a file is missing, or it is no training's history.
@@ -69,9 +74,8 @@ def read_curves(models: Sequence[str], histories: Sequence[Path], supernet: Path
 
     seeds: dict[str, list[list[float]]] = {model: [] for model in models}
     for history in histories:
-        model = history.parent.parent.name
-        if model in seeds:
-            seeds[model].append(_read_curve(history))
+        if history.model in seeds:
+            seeds[history.model].append(_read_curve(history.path))
     curves = [Curve(model, curve) for model, curve in seeds.items()]
     return curves + ([Curve("supernet", [_read_curve(supernet)])] if supernet else [])
 

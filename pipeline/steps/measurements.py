@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.steps.options import path
 
@@ -23,16 +23,51 @@ def add_measurements(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--searches", nargs="*", type=_search, default=[], metavar="SEARCH=ALGORITHM:LAMBDA", help=searches
     )
-    path(parser, "--evaluations", "accuracies on the test set (evaluation/MODEL/seed_N.json)", nargs="+")
-    several(parser, "--scores", "scored candidates of every search (search/SEARCH/history.csv)")
-    path(parser, "--row-scores", "rows scored as candidates (proxy/evaluations.csv)", required=False)
-    several(parser, "--best", "what the searches found (search/SEARCH/best.json)")
+    of_trainings(parser, "--evaluations", "accuracy of every training of every row on the test set (JSON)")
+    of_searches(parser, "--scores", "scored candidates of every search (CSV)")
+    path(parser, "--row-scores", "rows scored as candidates (CSV)", required=False)
+    path(parser, "--best", "what the searches found (JSON)", required=False, nargs="*", default=[])
     parser.add_argument("--published", help="put a published table beside it: table1 or table2")
 
 
-def several(parser: argparse.ArgumentParser, flag: str, help: str) -> None:
-    """A flag that takes any number of files, none included."""
-    path(parser, flag, help, required=False, nargs="*", default=[])
+def of_trainings(parser: argparse.ArgumentParser, flag: str, help: str) -> None:
+    """Declares a flag that takes a file of every training of every row."""
+    parser.add_argument(flag, nargs="+", required=True, type=_of_training, metavar="MODEL:SEED=FILE", help=help)
+
+
+def of_searches(parser: argparse.ArgumentParser, flag: str, help: str) -> None:
+    """Declares a flag that takes a file of every search, of which there may be none."""
+    parser.add_argument(flag, nargs="*", default=[], type=_of_search, metavar="SEARCH=FILE", help=help)
+
+
+class OfTraining(NamedTuple):
+    """A file about one training of a row."""
+
+    model: str
+    seed: int
+    path: Path
+
+
+class OfSearch(NamedTuple):
+    """A file about a search."""
+
+    search: str
+    path: Path
+
+
+def _of_training(text: str) -> OfTraining:
+    label, _, file = text.partition("=")
+    model, _, seed = label.partition(":")
+    if not (model and seed.isdecimal() and file):
+        raise argparse.ArgumentTypeError(f"'{text}' is not MODEL:SEED=FILE")
+    return OfTraining(model, int(seed), Path(file))
+
+
+def _of_search(text: str) -> OfSearch:
+    search, _, file = text.partition("=")
+    if not (search and file):
+        raise argparse.ArgumentTypeError(f"'{text}' is not SEARCH=FILE")
+    return OfSearch(search, Path(file))
 
 
 def _model(text: str) -> tuple[str, str | None]:
@@ -63,7 +98,7 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     if unknown:
         raise UserError(f"there is no search '{unknown}' for a row to come from", "name it with --searches")
     models = {model: searches[search] if search else None for model, search in arguments.models}
-    return collect_rows(models, map(read_measurement, arguments.evaluations), arguments.published)
+    return collect_rows(models, (read_measurement(*file) for file in arguments.evaluations), arguments.published)
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":
@@ -75,15 +110,15 @@ def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":
     return {name: Search(name, algorithm, penalty, found.get(name)) for name, algorithm, penalty in arguments.searches}
 
 
-def read_generations(paths: Sequence[Path]) -> "dict[str, list[list[Individual]]]":
-    """The scored candidates of each search, by generation, from search/SEARCH/history.csv.
+def read_generations(files: Sequence[OfSearch]) -> "dict[str, list[list[Individual]]]":
+    """Reads the scored candidates of each search, by generation.
 
     Raises:
         UserError: a file is missing, or it is no search's history.
     """
     from pipeline.report.inputs import read_history
 
-    return {path.parent.name: read_history(path) for path in paths}
+    return {file.search: read_history(file.path) for file in files}
 
 
 def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":

@@ -7,11 +7,11 @@ downloaded and nothing is written. Searches are taken to propose random genomes.
 
 import argparse
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.steps.options import add_configuration, read_configuration
 from pipeline.workflow.forecast.images import look_at_images
+from pipeline.workflow.layout import Layout
 
 if TYPE_CHECKING:
     from pipeline.networks.spec import NetworkSpec
@@ -99,7 +99,7 @@ def _print(config: Mapping[str, Any], found: "Forecast", probe: "Probe", cores: 
         f"memory  up to {_size(found.process_bytes)} a process, {found.side_by_side} side by side: "
         f"{_size(found.memory_bytes)} ({_size(here)} here{', NOT ENOUGH' if found.memory_bytes > here else ''})"
     )
-    folder = Path("results") / config["experiment"]
+    folder = Layout.of(config["experiment"]).folder
     free = shutil.disk_usage(".").free
     enough = "" if found.disk_bytes <= free else ", NOT ENOUGH"
     print(f"disk    about {_size(found.disk_bytes)} in {folder} ({_size(free)} free{enough})")

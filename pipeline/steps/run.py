@@ -15,6 +15,7 @@ from pipeline.common.files import check_writable
 from pipeline.steps.options import add_overlays, read_configuration
 from pipeline.training.execution import say_what_is_missing
 from pipeline.workflow.launch import call, follow
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import settle_earlier_run
 from pipeline.workflow.slurm import queue as slurm
 
@@ -57,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
         # A shell sets it so for what it runs in the background. Snakemake would inherit it, and could not be ended.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     code = call([*command, *extra]) if wordy else follow([*command, *extra], config["experiment"])
-    results = Path("results") / config["experiment"]
-    table, report = results / "tables" / "results.md", results / "report.html"
+    layout = Layout.of(config["experiment"])
+    table, report = layout.tables.results, layout.report
     if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not table.exists():
         return code
     if not report.exists() or report.stat().st_mtime < table.stat().st_mtime:
@@ -68,5 +69,5 @@ def run(arguments: argparse.Namespace) -> int:
             # One that was killed has said nothing.
             reason = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
             raise UserError("the tables are made, but the report is not", f"{reason}; call again")
-    print(f"\n{table.read_text()}\nFigures: {results / 'figures'}\nReport: {report}")
+    print(f"\n{table.read_text()}\nFigures: {layout.figures}\nReport: {report}")
     return 0

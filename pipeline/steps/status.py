@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pipeline.workflow.layout import Layout
     from pipeline.workflow.status.pace import Pace
     from pipeline.workflow.status.searches import Best, SearchSummary
     from pipeline.workflow.status.summary import Summary
@@ -52,10 +53,10 @@ def run(arguments: argparse.Namespace) -> None:
     """Prints the status once, or again and again."""
     from pipeline.workflow.status.experiment import find_experiments
 
-    folders = find_experiments(arguments.experiment)
+    layouts = find_experiments(arguments.experiment)
 
     def look() -> str:
-        return _look(folders, as_json=arguments.json)
+        return _look(layouts, as_json=arguments.json)
 
     if arguments.watch is None:
         print(look())
@@ -66,15 +67,15 @@ def run(arguments: argparse.Namespace) -> None:
         return
 
 
-def _look(folders: Sequence[Path], *, as_json: bool) -> str:
+def _look(layouts: "Sequence[Layout]", *, as_json: bool) -> str:
     from pipeline.workflow.status.reader import read_experiment
     from pipeline.workflow.status.summary import summarise
 
-    summaries = [summarise(read_experiment(folder), time.time()) for folder in folders]
+    summaries = [summarise(read_experiment(layout), time.time()) for layout in layouts]
     if as_json:
         return json.dumps([as_record(summary) for summary in summaries], indent=2, allow_nan=False)
     if len(summaries) == 1:
-        return full(summaries[0], folders[0], datetime.now())
+        return full(summaries[0], layouts[0].folder, datetime.now())
     return several(summaries, datetime.now())
 
 

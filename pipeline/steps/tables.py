@@ -5,32 +5,35 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.steps.measurements import add_measurements, read_rows, read_scores, several
+from pipeline.steps.measurements import (
+    OfSearch,
+    OfTraining,
+    add_measurements,
+    of_searches,
+    of_trainings,
+    read_rows,
+    read_scores,
+)
 from pipeline.steps.options import path
+from pipeline.workflow.layout import TableFiles
 
 if TYPE_CHECKING:
     from pipeline.report.timing import CandidateTime, TrainingTime
 
-#: What this step writes into its output folder.
-OUTPUTS = (
-    "results.csv",
-    "results.md",
-    "results.tex",
-    "timing.csv",
-    "timing.md",
-    "balance.csv",
-    "proxy.csv",
-    "proxy.md",
-)
+
+#: What the rows that are scored as candidates are called among the searches.
+_ROWS = "proxy"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     add_measurements(parser)
-    path(parser, "--timings", "what every retraining took (retrain/MODEL/seed_N/timing.json)", nargs="+")
+    of_trainings(parser, "--timings", "what every training of every row took (JSON)")
     path(parser, "--supernet-timing", "what the supernet took (JSON); none without a supernet", required=False)
-    several(parser, "--candidate-timings", "what the candidates of every search took (search/SEARCH/timing.csv)")
-    path(parser, "--output-folder", "where to write " + ", ".join(OUTPUTS))
+    of_searches(parser, "--candidate-timings", "what the candidates of every search took (CSV)")
+    path(parser, "--row-timing", "what the rows took that were scored as candidates (CSV)", required=False)
+    names = ", ".join(table.name for table in TableFiles(Path()).all)
+    path(parser, "--output-folder", f"where to write {names}")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -43,27 +46,28 @@ def run(arguments: argparse.Namespace) -> None:
 
     rows = read_rows(arguments)
     points = proxy_points(rows, read_scores(arguments))
-    candidates = read_candidate_times(arguments.candidate_timings)
+    rows_as_candidates = [OfSearch(_ROWS, arguments.row_timing)] if arguments.row_timing else []
+    candidates = read_candidate_times([*arguments.candidate_timings, *rows_as_candidates])
     times = timing_table(
         {row.model: read_training_times(arguments.timings, row.model) for row in rows},
         candidates,
         _read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None,
     )
-    folder: Path = arguments.output_folder
-    write_csv(folder / "results.csv", RESULTS, results_table(rows, arguments.published))
-    write_text(folder / "results.md", results_markdown(rows, points, arguments.published))
-    write_text(folder / "results.tex", results_latex(rows, arguments.published))
-    write_csv(folder / "proxy.csv", PROXY, proxy_table(points))
-    write_text(folder / "proxy.md", proxy_markdown(points))
-    write_csv(folder / "timing.csv", TIMING, times)
+    written = TableFiles(arguments.output_folder)
+    write_csv(written.results_csv, RESULTS, results_table(rows, arguments.published))
+    write_text(written.results, results_markdown(rows, points, arguments.published))
+    write_text(written.results_tex, results_latex(rows, arguments.published))
+    write_csv(written.proxy_csv, PROXY, proxy_table(points))
+    write_text(written.proxy, proxy_markdown(points))
+    write_csv(written.timing_csv, TIMING, times)
     balance = balance_table(candidates)
-    write_csv(folder / "balance.csv", BALANCE, balance)
-    write_text(folder / "timing.md", timing_markdown(times, balance))
+    write_csv(written.balance, BALANCE, balance)
+    write_text(written.timing, timing_markdown(times, balance))
 
 
-def read_training_times(paths: Sequence[Path], model: str) -> "list[TrainingTime]":
-    """What the seeds of a model took, from retrain/MODEL/seed_N/timing.json."""
-    return [_read_training_time(path) for path in paths if path.parent.parent.name == model]
+def read_training_times(files: Sequence[OfTraining], model: str) -> "list[TrainingTime]":
+    """Reads what the seeds of a model took."""
+    return [_read_training_time(file.path) for file in files if file.model == model]
 
 
 def _read_training_time(path: Path) -> "TrainingTime":
@@ -87,8 +91,8 @@ def _read_training_time(path: Path) -> "TrainingTime":
         ) from None
 
 
-def read_candidate_times(paths: Sequence[Path]) -> "list[CandidateTime]":
-    """What every candidate took, from search/SEARCH/timing.csv."""
+def read_candidate_times(files: Sequence[OfSearch]) -> "list[CandidateTime]":
+    """Reads what every candidate took."""
     from pipeline.common.errors import UserError
     from pipeline.common.files import read_csv
     from pipeline.networks.genome import parse_genome
@@ -96,7 +100,7 @@ def read_candidate_times(paths: Sequence[Path]) -> "list[CandidateTime]":
     from pipeline.search.tables import TIMINGS
 
     times = []
-    for timing in paths:
+    for search, timing in files:
         for row in read_csv(timing, TIMINGS):
             try:
                 seconds, reused = float(row["seconds"]), bool(int(row["reused"]))
@@ -105,6 +109,5 @@ def read_candidate_times(paths: Sequence[Path]) -> "list[CandidateTime]":
                 raise UserError(
                     f"{timing} does not say what candidates took", "delete it, and it is made again"
                 ) from None
-            search = timing.parent.name
             times.append(CandidateTime(search, parse_genome(row["genome"]), seconds, reused, row["machine"], *place))
     return times

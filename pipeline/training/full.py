@@ -24,6 +24,7 @@ from pipeline.networks.spec import NetworkSpec, architecture
 from pipeline.training.checkpoint import SavedState, train
 from pipeline.training.distributed import World, joined, local_rank
 from pipeline.training.execution import Execution, describe_machine, resolve
+from pipeline.training.identity import state_file
 from pipeline.training.kept import FinishedTraining
 from pipeline.training.loop import DivergedError, Training
 from pipeline.training.memory import enough_memory
@@ -117,7 +118,7 @@ def _train_in(
     several = "" if world.alone else f", {world.size} processes"
     log(f"{recipe.task}: {recipe.spec.title}, {execution.precision} on {machine}{several}")
     identity = _identity(recipe, images, indices, execution)
-    saved = SavedState(outputs.weights.with_name(f"{outputs.weights.stem}.state.h5"), identity, world.size)
+    saved = SavedState(state_file(outputs.weights), identity, world.size)
     kept = FinishedTraining(recipe.finished, {**identity, "processes": world.size}) if recipe.finished else None
     if world.agree(int(world.first and kept is not None and kept.take(outputs))):
         log(f"{recipe.task}: it was trained before, and is taken from {recipe.finished}")

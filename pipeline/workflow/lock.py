@@ -12,6 +12,7 @@ from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.common.processes import alive
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.slurm import queue as slurm
 
 #: Written when a workflow starts, so that a lock can be told from a lock that somebody left.
@@ -82,9 +83,9 @@ def _check_dead(record: Mapping[str, Any]) -> None:
         )
 
 
-def last_run(folder: Path) -> Run | None:
-    """The workflow that was started last where this folder is results/EXPERIMENT; None where there is no record."""
-    workplace = folder.resolve().parent.parent
+def last_run(layout: Layout) -> Run | None:
+    """Returns the workflow that was started last for an experiment; None if there is no record."""
+    workplace = layout.workplace
     try:
         record = json.loads((workplace / RUN_RECORD).read_bytes())
         host, pid = str(record["host"]), int(record["pid"])
@@ -92,12 +93,12 @@ def last_run(folder: Path) -> Run | None:
         return None
     if host != os.uname().nodename:
         return Run(host, pid, None)
-    return Run(host, pid, pid > 0 and _is_locked(workplace / LOCKS, folder.resolve().name) and alive(pid))
+    return Run(host, pid, pid > 0 and _is_locked(workplace / LOCKS, layout.experiment) and alive(pid))
 
 
 def _is_locked(locks: Path, experiment: str) -> bool:
     """Whether a workflow has locked files of this experiment. Locks of a dead one stay, so they prove nothing alone."""
-    wanted = f"results/{experiment}/"
+    wanted = f"{Layout.of(experiment).folder.as_posix()}/"
     for lock in locks.glob("*.lock"):
         with suppress(OSError), open(lock, errors="replace") as lines:
             if any(line.startswith(wanted) for line in lines):

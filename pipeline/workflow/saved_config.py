@@ -7,7 +7,6 @@ from, and good for ``--configfile`` to make them again.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -15,8 +14,8 @@ import yaml
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_text
 from pipeline.common.yaml_text import parse_yaml
+from pipeline.workflow.layout import Layout
 
-SAVED_CONFIG = "config.yaml"
 _HEADING = "# The configuration that the workflow last ran this experiment with.\n"
 
 
@@ -50,7 +49,7 @@ class SavedConfig:
     supernet: bool
 
 
-def save_config(config: Mapping[str, Any], folder: Path) -> None:
+def save_config(config: Mapping[str, Any], layout: Layout) -> None:
     """Writes the checked configuration, unless the file says the same already.
 
     Entries of the default configuration that this one has dropped are written as null: laid over the default, the
@@ -67,7 +66,7 @@ def save_config(config: Mapping[str, Any], folder: Path) -> None:
     for section in ("searches", "models"):
         plain[section] |= dict.fromkeys(name for name in default[section] if name not in plain[section])
     text = _HEADING + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
-    path = folder / SAVED_CONFIG
+    path = layout.config
     try:
         unchanged = path.read_text(encoding="utf-8") == text
     except (OSError, UnicodeDecodeError):
@@ -76,13 +75,13 @@ def save_config(config: Mapping[str, Any], folder: Path) -> None:
         write_text(path, text)
 
 
-def read_saved_config(folder: Path) -> SavedConfig | None:
-    """Returns the configuration in a results folder; None where the workflow has left none (yet).
+def read_saved_config(layout: Layout) -> SavedConfig | None:
+    """Returns the configuration in a results folder; None if the workflow has left none (yet).
 
     Raises:
         UserError: the file is damaged.
     """
-    path = folder / SAVED_CONFIG
+    path = layout.config
     try:
         return _saved(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
     except FileNotFoundError:

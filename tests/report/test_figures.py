@@ -21,7 +21,10 @@ from pipeline.report.proxy import ProxyPoint
 from pipeline.report.published import find_published
 from pipeline.report.results import Interval, Row, Search
 from pipeline.search.fitness import Individual
-from pipeline.steps.figures import OUTPUTS, read_curves
+from pipeline.steps.figures import read_curves
+from pipeline.steps.measurements import OfTraining
+from pipeline.workflow.layout import FIGURE_FORMS, Layout
+from pipeline.workflow.layout import FIGURES as NAMES
 from tests.support.measured import SPEC, write_experiment
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
@@ -141,10 +144,11 @@ def test_best_so_far_never_falls():
 
 def test_step_writes_every_figure_and_the_same_bytes_again(tmp_path):
     arguments = write_experiment(tmp_path)["figures"]
+    outputs = [f"{name}.{form}" for name in NAMES for form in FIGURE_FORMS]
     for folder in ("first", "second"):
         assert main(["figures", *arguments, "--output-folder", str(tmp_path / folder)]) == 0
-    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == sorted(OUTPUTS)
-    for name in OUTPUTS:
+    assert sorted(path.name for path in (tmp_path / "first").iterdir()) == sorted(outputs)
+    for name in outputs:
         written = (tmp_path / "first" / name).read_bytes()
         assert len(written) > 2000
         assert (tmp_path / "second" / name).read_bytes() == written
@@ -152,8 +156,10 @@ def test_step_writes_every_figure_and_the_same_bytes_again(tmp_path):
 
 def test_curves_are_read_in_the_rows_order(tmp_path):
     write_experiment(tmp_path)
-    histories = sorted(tmp_path.glob("retrain/*/*/history.csv"))
-    curves = read_curves(["uniform-1x", "full-precision"], histories, tmp_path / "supernet/history.csv")
+    found = Layout(tmp_path)
+    rows = [(model, seed) for model in ("found-A", "full-precision", "uniform-1x") for seed in (0, 1)]
+    histories = [OfTraining(model, seed, found.training(model, seed).history) for model, seed in rows]
+    curves = read_curves(["uniform-1x", "full-precision"], histories, found.supernet.history)
     assert [curve.name for curve in curves] == ["uniform-1x", "full-precision", "supernet"]
     assert [len(curve.seeds) for curve in curves] == [2, 2, 1]
     assert SPEC.base_width < 1

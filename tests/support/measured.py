@@ -8,6 +8,7 @@ from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.fitness import fitness
 from pipeline.search.tables import SCORES, TIMINGS, Best, write_best
+from pipeline.workflow.layout import Layout
 
 SPEC = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=0.0625, channels=1, size=8)
 
@@ -73,15 +74,21 @@ def time_line(slot, genome, seconds):
 
 
 def flags(folder, rows=ROWS, searches=SEARCHES):
-    def found(pattern):
-        return sorted(str(path) for path in folder.glob(pattern))
-
+    layout = Layout(folder)
     models = [f"{model}={search}" if (search := model.removeprefix("found-")) in searches else model for model in rows]
-    shared = ["--models", *models, "--evaluations", *found("evaluation/*/*.json")]
+    seeds = [(model, seed) for model, (*_, accuracies) in rows.items() for seed in range(len(accuracies))]
+
+    def of_trainings(path):
+        return [f"{model}:{seed}={path(model, seed)}" for model, seed in seeds]
+
+    def of_searches(name):
+        return [f"{search}={getattr(layout.search(search), name)}" for search in searches]
+
+    shared = ["--models", *models, "--evaluations", *of_trainings(layout.measurement)]
     shared += ["--searches", *(f"{name}={algorithm}:4" for name, (algorithm, _) in searches.items())]
-    shared += ["--scores", *found("search/*/history.csv"), "--best", *found("search/*/best.json")]
-    times = ["--timings", *found("retrain/*/*/timing.json"), "--supernet-timing", str(folder / "supernet/timing.json")]
-    times += ["--candidate-timings", *found("search/*/timing.csv")]
-    curves = ["--histories", *found("retrain/*/*/history.csv")]
-    curves += ["--supernet-history", str(folder / "supernet/history.csv")]
+    shared += ["--scores", *of_searches("history"), "--best", *(str(layout.search(s).best) for s in searches)]
+    times = ["--timings", *of_trainings(lambda model, seed: layout.training(model, seed).timing)]
+    times += ["--supernet-timing", str(layout.supernet.timing), "--candidate-timings", *of_searches("timing")]
+    curves = ["--histories", *of_trainings(lambda model, seed: layout.training(model, seed).history)]
+    curves += ["--supernet-history", str(layout.supernet.history)]
     return {"tables": shared + times, "figures": shared + curves}

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from pipeline.workflow.config import read_config
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.saved_config import save_config
 from tests.support.steps import call, evaluate, retrain, supernet
 from tests.support.workflow import ROOT
@@ -48,7 +49,7 @@ def made(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(work / name, folder / "data" / name)
     for name in ("subset.csv", "validation.csv"):
         shutil.copy(work / name, folder / "splits" / name)
-    save_config(configuration(work), folder)
+    save_config(configuration(work), Layout(folder))
     (folder / "supernet").mkdir()
     assert supernet(work) == 0
     for source, target in (("supernet.h5", "supernet.h5"), ("t.json", "timing.json"), ("h.csv", "history.csv")):

@@ -23,6 +23,7 @@ from pipeline.common import hdf5
 from pipeline.common.hdf5 import read_attributes
 from pipeline.search.facts import agree, expected_facts
 from pipeline.workflow.config import check_config, read_config
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import Run
 from pipeline.workflow.saved_config import read_saved_config, save_config
 from pipeline.workflow.status.experiment import find_experiments
@@ -40,7 +41,7 @@ GENOMES = [(1.0, 1.0), (0.5, 1.0), (2.0, 1.0), (0.5, 0.5)]
 
 
 def summary(folder: Path, **changes: object):
-    return summarise(replace(read_experiment(folder), **changes), time.time())
+    return summarise(replace(read_experiment(Layout(folder)), **changes), time.time())
 
 
 def status(capsys, *words: str) -> str:
@@ -225,7 +226,7 @@ def test_a_damaged_entry_is_named_and_not_counted(folder):
 
 def test_folders_and_names(folder, capsys):
     for word in ("exp", "results/exp", str(folder), "results", "."):
-        assert find_experiments(word)[0].resolve() == folder
+        assert find_experiments(word)[0].folder.resolve() == folder
     shutil.copytree(folder, folder.with_name("other"))
     lines = status(capsys).splitlines()
     assert [line.split()[0] for line in lines] == ["experiment", "exp", "other"]
@@ -337,24 +338,24 @@ def test_watch_on_a_terminal_redraws(folder):
 
 def test_the_plan_is_the_configuration(tmp_path):
     config = configuration(tmp_path)
-    save_config({**config, "pathvars": {"a": "b"}}, tmp_path / "r")
+    save_config({**config, "pathvars": {"a": "b"}}, Layout(tmp_path / "r"))
     written = tmp_path / "r" / "config.yaml"
     # Laid over the default, it gives the same experiment, dropped entries and all.
     assert read_config([ROOT / "config.yaml", written]) == config
     assert check_config(yaml.safe_load(written.read_text())) == config
-    plan = read_saved_config(tmp_path / "r")
+    plan = read_saved_config(Layout(tmp_path / "r"))
     assert (plan.generations, plan.population, plan.seeds, plan.models) == (2, 3, 2, ("uniform-1x", "found-A"))
     os.utime(written, (0, 0))
-    save_config(config, tmp_path / "r")
+    save_config(config, Layout(tmp_path / "r"))
     assert written.stat().st_mtime == 0, "the same content is not written again"
-    save_config({**config, "seed": 1}, tmp_path / "r")
+    save_config({**config, "seed": 1}, Layout(tmp_path / "r"))
     assert written.stat().st_mtime > 0 and yaml.safe_load(written.read_text())["seed"] == 1
 
 
 def test_expected_facts_are_those_of_the_steps(folder):
     """What the configuration lets expect is what evaluate-generation wrote, image and supernet digests included."""
     facts = json.loads(next(folder.glob("archive/*/*.json")).read_text())["facts"]
-    config = read_saved_config(folder).config
+    config = read_saved_config(Layout(folder)).config
     expected = expected_facts(config, facts["images"], facts["supernet"])
     assert agree(facts, expected) and set(facts) - set(expected) == {"subset", "validation"}
     for change in (

@@ -25,6 +25,7 @@ from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, workload
+from pipeline.workflow.workers import workers
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
 _PER_JOB = 0.03
@@ -97,17 +98,6 @@ def configured_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpac
     """Returns the genomes that a configuration's searches may propose."""
     search = config["search"]
     return search_space(spec, search["ratios"], search.get("max_flops"), search.get("max_memory"))
-
-
-def workers(config: Mapping[str, Any], cores: int, gpus: int = 0) -> int:
-    """Candidates that one job trains side by side; on the CPU, 'auto' divides the cores among searches and shards."""
-    if gpus:
-        return int(config["search"].get("candidates_per_gpu", 1))
-    wanted = config["search"].get("workers", "auto")
-    if wanted != "auto":
-        return int(wanted)
-    shares: int = max(1, len(config["searches"])) * config["search"].get("shards", 1) * config["execution"]["threads"]
-    return max(1, cores // shares)
 
 
 def forecast(

@@ -5,35 +5,30 @@ there yet, what cannot be read is named in ``Reading.problems`` and counts as mi
 that two looks see numbers that go up; they go down only where the workflow deletes what it makes again.
 """
 
-from pathlib import Path
-
+from pipeline.workflow.layout import FIGURE_FORMS, FIGURES, Layout
 from pipeline.workflow.lock import last_run
 from pipeline.workflow.status.archive_folder import ArchiveFolder
 from pipeline.workflow.status.experiment import Experiment
 from pipeline.workflow.status.files import newest, size
 from pipeline.workflow.status.logs import log_progress
 from pipeline.workflow.status.reading import Reading
-from pipeline.workflow.status.search_files import SearchFiles
-from pipeline.workflow.status.training_files import TrainingFiles
-
-#: What shows that the images, and the tables and figures, are complete.
-_DATA = ("data/train.h5", "data/test.h5", "splits/subset.csv", "splits/validation.csv")
-_TABLES = ("tables/results.md", "figures/accuracy.png")
+from pipeline.workflow.status.search_files import Searches
+from pipeline.workflow.status.training_files import Trainings
 
 
-def read_experiment(folder: Path) -> Reading:
+def read_experiment(layout: Layout) -> Reading:
     """Reads all that the summary needs. Fails on nothing that lies in the folder."""
-    experiment = Experiment(folder)
-    trainings, searches = TrainingFiles(experiment), SearchFiles(experiment)
+    experiment = Experiment(layout)
+    trainings, searches = Trainings(experiment), Searches(experiment)
     # The trainings first, the archive last: what is done by then is seen, and nothing twice.
     supernet, rows, proposals = trainings.supernet(), trainings.rows(), searches.proposals()
-    archive = ArchiveFolder(folder / "archive", experiment.expected, experiment.files.complain)
+    archive = ArchiveFolder(layout.archive, experiment.expected, experiment.files.complain)
     searched = searches.searches(proposals, archive)
-    preparing = log_progress(folder / "logs" / "prepare_dataset.log")
+    preparing = log_progress(layout.log("prepare_dataset"))
     return Reading(
-        name=folder.resolve().name,
+        name=layout.experiment,
         planned=experiment.config is not None,
-        data=all(size(folder / name) for name in _DATA),
+        data=all(map(size, (layout.train, layout.test, layout.subset, layout.validation))),
         images_done=preparing.done if preparing else None,
         images_total=preparing.total if preparing else None,
         supernet=supernet,
@@ -42,8 +37,8 @@ def read_experiment(folder: Path) -> Reading:
         archived=archive.entries,
         damaged=archive.damaged,
         recent=archive.recent(),
-        tables=all(size(folder / name) for name in _TABLES),
-        run=last_run(folder),
-        newest=newest(folder),
+        tables=all(map(size, (layout.tables.results, layout.figure(FIGURES[0], FIGURE_FORMS[0])))),
+        run=last_run(layout),
+        newest=newest(layout.folder),
         problems=experiment.files.problems,
     )

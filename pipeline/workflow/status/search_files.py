@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from pipeline.networks.genome import parse_genome
 from pipeline.search.tables import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed
+from pipeline.workflow.layout import GenerationFiles
 from pipeline.workflow.status.archive_folder import ArchiveFolder
 from pipeline.workflow.status.experiment import Experiment
 from pipeline.workflow.status.files import MALFORMED, folders_in, modified, number, size
@@ -18,23 +19,23 @@ _EVALUATED = tuple(column for column in needed(EVALUATIONS) if column in SCORES)
 
 
 class Proposal(NamedTuple):
-    """A generation's folder and population."""
+    """A generation's files and population."""
 
-    folder: Path
+    files: GenerationFiles
     candidates: tuple[Candidate, ...]
 
 
-class SearchFiles:
+class Searches:
     """The searches of an experiment: their proposals first, then what the archive, read after them, knows of these."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._config = experiment.config
-        self._folder = experiment.folder / "search"
+        self._layout = experiment.layout
         self._files = experiment.files
 
     def proposals(self) -> dict[str, list[Proposal]]:
         """The proposed generations of every search, in the configuration's order."""
-        names = list(self._config.searches) if self._config else folders_in(self._folder)
+        names = list(self._config.searches) if self._config else folders_in(self._layout.searches)
         return {name: self._populations(name) for name in names}
 
     def searches(self, proposals: Mapping[str, list[Proposal]], archive: ArchiveFolder) -> tuple[Search, ...]:
@@ -45,15 +46,14 @@ class SearchFiles:
         """The proposed generations in their order, up to the first that is missing."""
         found: list[Proposal] = []
         while not self._config or len(found) < self._config.generations:
-            folder = self._folder / name / f"generation_{len(found):03d}"
-            candidates = self._population(folder)
+            files = self._layout.generation(name, len(found))
+            candidates = self._population(files.population)
             if candidates is None:
                 break
-            found.append(Proposal(folder, candidates))
+            found.append(Proposal(files, candidates))
         return found
 
-    def _population(self, folder: Path) -> tuple[Candidate, ...] | None:
-        path = folder / "population.csv"
+    def _population(self, path: Path) -> tuple[Candidate, ...] | None:
         rows = self._files.table(path, POPULATION)
         try:
             return None if rows is None else tuple(_proposed(row) for row in rows)
@@ -64,49 +64,49 @@ class SearchFiles:
     def _search(self, name: str, populations: list[Proposal], archive: ArchiveFolder) -> Search:
         planned = self._config.searches.get(name) if self._config else None
         penalty = planned.penalty if planned else self._penalty_of_scores(populations)
-        selected = bool(size(self._folder / name / "best.json"))
+        selected = bool(size(self._layout.search(name).best))
         return Search(
             name,
             planned.algorithm if planned else None,
             penalty,
             self._config.generations if self._config else None,
             self._config.population if self._config else None,
-            tuple(self._generation(folder, candidates, penalty, archive) for folder, candidates in populations),
+            tuple(self._generation(files, candidates, penalty, archive) for files, candidates in populations),
             selected,
         )
 
     def _penalty_of_scores(self, populations: list[Proposal]) -> float | None:
         """λ as the written scores imply it, where no configuration says it."""
-        for folder, _ in populations:
-            for row in self._files.table(folder / "scores.csv", needed(SCORES)) or []:
+        for files, _ in populations:
+            for row in self._files.table(files.scores, needed(SCORES)) or []:
                 implied = _implied(row)
                 if implied is not None:
                     return round(implied, 3)
         return None
 
     def _generation(
-        self, folder: Path, candidates: tuple[Candidate, ...], penalty: float | None, archive: ArchiveFolder
+        self, files: GenerationFiles, candidates: tuple[Candidate, ...], penalty: float | None, archive: ArchiveFolder
     ) -> Generation:
         """What is known of a generation's candidates: from its scores, from its shards' tables, from the archive."""
-        scores = self._files.table(folder / "scores.csv", needed(SCORES))
+        scores = self._files.table(files.scores, needed(SCORES))
         if scores is not None:
             implied = next((value for value in map(_implied, scores) if value is not None), None)
             scored = penalty is None or implied is None or abs(implied - penalty) < _ROUNDING
-            tables, timings = [folder / "scores.csv"], [folder / "timing.csv"]
+            tables, timings = [files.scores], [files.timing]
         else:
             scored = False
-            tables, timings = sorted(folder.glob("evaluations_*.csv")), sorted(folder.glob("timing_*.csv"))
+            tables, timings = files.found_shards()
         known = {row["genome"]: row for path in tables for row in self._files.table(path, _EVALUATED) or []}
         reused = {
             row["genome"] for path in timings for row in self._files.table(path, TIMINGS) or [] if row["reused"] == "1"
         }
-        proposed_at = None if scored else modified(folder / "population.csv")
+        proposed_at = None if scored else modified(files.population)
         try:
             by_genome = {
                 parse_genome(text): (row["status"], _top1_of(row), text in reused) for text, row in known.items()
             }
         except MALFORMED as error:
-            self._files.complain(f"{folder} holds no evaluations: {error}")
+            self._files.complain(f"{files.folder} holds no evaluations: {error}")
             by_genome, scored = {}, False
         evaluated = []
         for candidate in candidates:

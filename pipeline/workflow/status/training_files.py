@@ -1,7 +1,6 @@
 """Reading how far trainings are: from their artifacts, saved states and logs."""
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -10,20 +9,21 @@ from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.search.facts import training_settings
-from pipeline.workflow.saved_config import SAVED_CONFIG
+from pipeline.training.identity import state_file
+from pipeline.workflow.layout import TrainingFiles
 from pipeline.workflow.status.experiment import Experiment
 from pipeline.workflow.status.files import MALFORMED, folders_in, modified, number, size
 from pipeline.workflow.status.logs import Progress, log_progress
 from pipeline.workflow.status.reading import Row, Training
 
 
-class TrainingFiles:
+class Trainings:
     """The trainings of an experiment."""
 
     def __init__(self, experiment: Experiment) -> None:
         self._experiment = experiment
         self._config = experiment.config
-        self._folder = experiment.folder
+        self._layout = experiment.layout
         self._files = experiment.files
 
     def rows(self) -> tuple[Row, ...]:
@@ -34,16 +34,14 @@ class TrainingFiles:
         """That of the supernet; None where there is to be none."""
         if self._config and not self._config.supernet:
             return None
-        folder = self._folder / "supernet"
-        subset = self._subset_size if folder.exists() else None
-        return self._training(
-            folder / "supernet.h5", self._folder / "logs" / "pretrain_supernet.log", "supernet", subset
-        )
+        files = self._layout.supernet
+        subset = self._subset_size if files.weights.parent.exists() else None
+        return self._training(files, self._layout.log("pretrain_supernet"), "supernet", subset)
 
     @cached_property
     def _subset_size(self) -> int | None:
         try:
-            with open(self._folder / "splits" / "subset.csv", "rb") as file:
+            with open(self._layout.subset, "rb") as file:
                 return max(0, sum(1 for _ in file) - 1)
         except OSError:
             return None
@@ -51,21 +49,17 @@ class TrainingFiles:
     def _models(self) -> list[str]:
         if self._config:
             return list(self._config.models)
-        return sorted({*folders_in(self._folder / "retrain"), *folders_in(self._folder / "evaluation")})
+        return sorted({*folders_in(self._layout.retrainings), *folders_in(self._layout.measurements)})
 
     def _row(self, model: str) -> Row:
-        folder, scores = self._folder / "retrain" / model, self._folder / "evaluation" / model
-        if self._config:
-            seeds = list(range(self._config.seeds))
-        else:
-            names = [*folders_in(folder), *(path.stem for path in scores.glob("seed_*.json"))]
-            seeds = sorted({int(match[1]) for name in names if (match := re.fullmatch(r"seed_(\d{1,9})", name))})
+        layout = self._layout
+        seeds = list(range(self._config.seeds)) if self._config else layout.found_seeds(model)
         trainings = []
         for seed in seeds:
-            log = self._folder / "logs" / "retrain" / f"{model}_{seed}.log"
-            training = self._training(folder / f"seed_{seed}" / "weights.h5", log, "retrain", None)
+            log = layout.training_log(model, seed)
+            training = self._training(layout.training(model, seed), log, "retrain", None)
             trainings.append(replace(training, seed=seed))
-        top1 = [self._top1(scores / f"seed_{seed}.json") for seed in seeds]
+        top1 = [self._top1(layout.measurement(model, seed)) for seed in seeds]
         return Row(model, tuple(trainings), tuple(top1), sum(score is not None for score in top1))
 
     def _top1(self, path: Path) -> float | None:
@@ -76,16 +70,16 @@ class TrainingFiles:
             self._files.complain(f"{path} holds no score of a network")
             return None
 
-    def _training(self, weights: Path, log: Path, section: str, images: int | None) -> Training:
+    def _training(self, files: TrainingFiles, log: Path, section: str, images: int | None) -> Training:
         """One training. ``images`` is what it learns from, where that is not the whole train set."""
         settings = self._settings(section)
         epochs = settings["epochs"] if settings else None
-        if size(weights):
-            record = self._files.record(weights.with_name("timing.json")) or {}
+        if size(files.weights):
+            record = self._files.record(files.timing) or {}
             seconds = record.get("seconds") if isinstance(record, dict) else None
             known = seconds if isinstance(seconds, int | float) and 0 < seconds < math.inf else None
-            return Training(True, True, epochs, seconds=known, ended=modified(weights))
-        progress, state = log_progress(log), weights.with_name(f"{weights.stem}.state.h5")
+            return Training(True, True, epochs, seconds=known, ended=modified(files.weights))
+        progress, state = log_progress(log), state_file(files.weights)
         if not state.exists():
             if progress is None:
                 return Training(started=log.exists(), epochs=epochs)
@@ -98,7 +92,7 @@ class TrainingFiles:
         try:
             return training_settings(self._config.config[section]) if self._config else None
         except MALFORMED as error:
-            self._files.complain(f"{self._folder / SAVED_CONFIG} has no {section}: {error}")
+            self._files.complain(f"{self._layout.config} has no {section}: {error}")
             return None
 
     def _saved(

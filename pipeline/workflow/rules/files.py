@@ -1,0 +1,71 @@
+"""Which files rules take, where that depends on the configuration."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.workflow.layout import Layout
+
+
+class Files:
+    """The files of an experiment that rules take by number or by name.
+
+    Generations are listed in ascending order: Snakemake's recursion ends at about 160 of them in any other.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self._layout = Layout.of(config["experiment"])
+        self.seeds = range(config["retrain"]["seeds"])
+        self.shards: int = config["search"].get("shards", 1)
+        self.generations = range(config["search"]["generations"])
+
+    def searches_by(self, algorithm: str) -> str:
+        """Returns the searches of one algorithm, as a pattern for their names."""
+        named = self._config["searches"].items()
+        return "|".join(name for name, section in named if section["algorithm"] == algorithm) or "none"
+
+    def earlier_generations(self, wildcards: Any) -> list[Path]:
+        """Returns what a proposal looks at: the scores of its search's earlier generations.
+
+        A random search looks at their genomes alone.
+        """
+        random = self._config["searches"][wildcards.search]["algorithm"] == "random"
+        earlier = [self._layout.generation(wildcards.search, number) for number in range(int(wildcards.generation))]
+        return [files.population if random else files.scores for files in earlier]
+
+    def all_scores(self, wildcards: Any) -> list[Path]:
+        """Returns the scores of all generations of a search."""
+        return [self._layout.generation(wildcards.search, number).scores for number in self.generations]
+
+    def all_timings(self, wildcards: Any) -> list[Path]:
+        """Returns what the candidates of all generations of a search took."""
+        return [self._layout.generation(wildcards.search, number).timing for number in self.generations]
+
+    def supernet(self) -> list[Path]:
+        """Returns the supernet, where candidates inherit from it."""
+        return [self._layout.supernet.weights] if self._config["supernet"]["enabled"] else []
+
+    def found_genome(self, wildcards: Any) -> list[Path]:
+        """Returns the file with a search's best genome, where a row takes it from there."""
+        search = self._config["models"][wildcards.model].get("search")
+        return [self._layout.search(search).best] if search else []
+
+    def genomes_of_rows(self) -> list[Path]:
+        """Returns the best genomes of the searches that rows come from."""
+        rows = self._config["models"].values()
+        searches = dict.fromkeys(row["search"] for row in rows if "search" in row)
+        return [self._layout.search(search).best for search in searches]
+
+    @property
+    def trainings(self) -> list[str]:
+        """What identifies the trainings of all rows: each row's name and seed."""
+        return [f"{model}:{seed}" for seed in self.seeds for model in self._config["models"]]
+
+    def of_every_training(self, pattern: Path) -> list[str]:
+        """Returns a file of each row and seed, in the order of ``trainings``."""
+        return [str(pattern).format(model=m, seed=s) for m, s in (name.split(":") for name in self.trainings)]
+
+    def of_every_search(self, pattern: Path) -> list[str]:
+        """Returns a file of each search, in the configuration's order."""
+        return [str(pattern).format(search=search) for search in self._config["searches"]]
