@@ -35,6 +35,11 @@ class TrainingFiles:
     history: Path
     timing: Path
 
+    @classmethod
+    def in_folder(cls, folder: Path) -> "TrainingFiles":
+        """Returns the files of a row's training in their folder."""
+        return cls(folder / "weights.h5", folder / "history.csv", folder / "timing.json")
+
 
 @dataclass(frozen=True)
 class CandidateFiles:
@@ -263,8 +268,7 @@ class Layout:
 
     def training(self, model: str, seed: int | str) -> TrainingFiles:
         """Returns the files of one training of a row."""
-        folder = self.retrainings / model / f"seed_{seed}"
-        return TrainingFiles(folder / "weights.h5", folder / "history.csv", folder / "timing.json")
+        return TrainingFiles.in_folder(self.retrainings / model / f"seed_{seed}")
 
     def measurement(self, model: str, seed: int | str) -> Path:
         """Returns where the accuracy of one training of a row lies."""
@@ -326,6 +330,13 @@ def find_layouts(folder: Path = RESULTS) -> list[Layout]:
     with suppress(OSError):
         return [layout for layout in map(Layout, sorted(folder.iterdir())) if layout.exists()]
     return []
+
+
+def trained_seeds(folder: Path) -> dict[int, Path]:
+    """Returns the networks in the folder of a row's trainings, by seed."""
+    found = {int(match[1]): folder / name for name in _names(folder) if (match := _SEED.fullmatch(name))}
+    weights = {seed: TrainingFiles.in_folder(path).weights for seed, path in found.items()}
+    return {seed: path for seed, path in weights.items() if path.is_file()}
 
 
 def layout_of_archive(folder: Path) -> Layout | None:

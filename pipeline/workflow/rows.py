@@ -1,12 +1,10 @@
 """From what a person types to a network's file: a row of an experiment, such as ``results/digits/found-A``."""
 
-import re
 from pathlib import Path
 
 from pipeline.common.errors import UserError
 from pipeline.common.log import log
-
-_SEED = re.compile(r"seed_(\d+)")
+from pipeline.workflow.layout import Layout, TrainingFiles, trained_seeds
 
 
 def find_network(path: Path) -> Path:
@@ -23,32 +21,30 @@ def find_network(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    if (path / "weights.h5").is_file():
-        return path / "weights.h5"
-    for folder in (path, path.parent / "retrain" / path.name):
-        seeds = _trained_seeds(folder)
-        if seeds:
-            first = min(seeds)
-            if len(seeds) > 1:
-                log(f"{path}: taking seed {first}, the first of {len(seeds)} (no image is left to choose the best by)")
-            return folder / f"seed_{first}" / "weights.h5"
-    home = path if (path / "retrain").is_dir() else path.parent
+    alone = TrainingFiles.in_folder(path).weights
+    if alone.is_file():
+        return alone
+    for row in (path, Layout(path.parent).retrainings / path.name):
+        networks = trained_seeds(row)
+        if networks:
+            first = min(networks)
+            if len(networks) > 1:
+                number = len(networks)
+                log(f"{path}: taking seed {first}, the first of {number} (no image is left to choose the best by)")
+            return networks[first]
+    home = Layout(path if Layout(path).retrainings.is_dir() else path.parent)
     rows = trained_rows(home)
     if rows:
-        problem = f"{path} is an experiment" if home == path else f"{home} has no trained network '{path.name}'"
-        raise UserError(problem, f"name one of its rows: {', '.join(f'{home}/{row}' for row in rows)}")
+        experiment = home.folder == path
+        problem = f"{path} is an experiment" if experiment else f"{home.folder} has no trained network '{path.name}'"
+        raise UserError(problem, f"name one of its rows: {', '.join(f'{home.folder}/{row}' for row in rows)}")
     raise UserError(
         f"there is no network {path}", "name a row (results/EXPERIMENT/ROW), a file of weights or a packed network"
     )
 
 
-def trained_rows(experiment: Path) -> list[str]:
-    """The rows of an experiment's folder that have a trained network, by name."""
-    home = experiment / "retrain"
+def trained_rows(layout: Layout) -> list[str]:
+    """Returns the rows of an experiment that have a trained network, by name."""
+    home = layout.retrainings
     folders = sorted(home.iterdir()) if home.is_dir() else []
-    return [folder.name for folder in folders if _trained_seeds(folder)]
-
-
-def _trained_seeds(folder: Path) -> list[int]:
-    files = folder.glob("seed_*/weights.h5")
-    return [int(match[1]) for file in files if (match := _SEED.fullmatch(file.parent.name))]
+    return [folder.name for folder in folders if trained_seeds(folder)]
