@@ -21,13 +21,13 @@ from pipeline.common.log import log
 from pipeline.data.datasets.sources import DamagedImageError
 from pipeline.data.preprocessing import Preprocessing, picture_of, read_picture
 from pipeline.export import packed
-from pipeline.export.trained import TrainedNetwork, read_trained
+from pipeline.export.engines import packed_engine
+from pipeline.export.trained import TrainedNetwork, is_hdf5, read_trained
 
 #: A file, or bytes (H, W), (H, W, 1) or (H, W, 3).
 Source = Path | np.ndarray
 #: What computes: torch as in evaluation, the compiled runtime, or plain numpy; auto takes the first that can be had.
 Engine = Literal["auto", "torch", "runtime", "numpy"]
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 #: Images that are computed at a time: as many as evaluation does.
 _BATCH = 500
 
@@ -124,12 +124,7 @@ def load_classifier(file: Path, engine: Engine = "auto", *, images: Path | None 
     Raises:
         UserError: the file cannot be used, or not by this engine.
     """
-    try:
-        with open(file, "rb") as opened:
-            start = opened.read(len(_HDF5))
-    except OSError as error:
-        raise UserError(f"{file} cannot be read", error.strerror or str(error)) from None
-    if start != _HDF5:
+    if not is_hdf5(file):
         return _of_packed(file, file.read_bytes(), engine, threads)
     trained = read_trained(file, images)
     if engine == "torch" or (engine == "auto" and trained.precision != "float32"):
@@ -143,27 +138,19 @@ def _of_packed(file: Path, data: bytes, engine: Engine, threads: int) -> Classif
     if engine == "torch":
         raise UserError(f"{file} is a packed network, which torch does not run", "choose the engine 'runtime'")
     network = packed.read(data, str(file))
+    compute = packed_engine(network, engine, threads)
     try:
         how = Preprocessing.from_record(network.information.get("preparation", {}))
     except UserError as error:
         raise UserError(f"{file} cannot be used: {error}") from None
     if (how.channels, how.size) != (network.channels, network.size):
         raise UserError(f"{file} contradicts itself: its preparation is for other images", "export it again")
-    name, compute = _packed_engine(network, data, engine, threads)
 
     def logits(pixels: np.ndarray) -> np.ndarray:
         # Photographs are normalised by an expression of their own, which rounds otherwise than the runtime's.
-        return compute(pixels if how.storage == "pixels" else how.normalised(pixels).numpy())
+        return compute.logits(pixels if how.storage == "pixels" else how.normalised(pixels).numpy())
 
-    return Classifier(network.classes, how, name, logits)
-
-
-def _packed_engine(
-    network: packed.PackedNetwork, data: bytes, engine: Engine, threads: int
-) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
-    from pipeline.export import reference
-
-    return "numpy", lambda images: reference.answer(network, images)
+    return Classifier(network.classes, how, compute.name, logits)
 
 
 def _of_torch(trained: TrainedNetwork, threads: int) -> Classifier:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.export.packing import About
     from pipeline.networks.module import Network
 
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 #: Of a file's attributes, those that say what made it.
 _PROVENANCE = ("dataset", "images", "settings", "seed", "precision", "method", "versions")
 
@@ -44,6 +45,19 @@ class TrainedNetwork:
 
         how = self.preprocessing
         return About(self.classes, how.mean, how.std, how.record, self.provenance)
+
+
+def is_hdf5(file: Path) -> bool:
+    """Whether a file is one of weights, from its first bytes.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with open(file, "rb") as opened:
+            return opened.read(len(_HDF5)) == _HDF5
+    except OSError as error:
+        raise UserError(f"{file} cannot be read", error.strerror or str(error)) from None
 
 
 def read_trained(weights: Path, images: Path | None = None) -> TrainedNetwork:

@@ -17,6 +17,7 @@ STEPS = {
     "retrain": "retrain",
     "evaluate": "evaluate",
     "predict": "predict",
+    "export": "export",
     "tables": "tables",
     "figures": "figures",
     "cost": "cost",

@@ -17,9 +17,9 @@ from pipeline.data.loading import load_images
 from pipeline.export.classifier import load_classifier
 from pipeline.export.packing import pack
 from pipeline.export.trained import read_trained
-from tests.support.exported import export_digits, train_digits, train_folder
+from tests.support.exported import export_digits, sentence, train_digits, train_folder
 
-ENGINES = ["torch", "numpy"]
+ENGINES = ["torch", "runtime", "numpy"]
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +29,6 @@ def digits_row(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     train_digits(prepared, home)
     export_digits(prepared / "test.h5", home.parent / "test")
     return home
-
-
-def sentence(capsys: pytest.CaptureFixture[str]) -> str:
-    error = capsys.readouterr().err
-    assert "Traceback" not in error
-    (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
-    return line
 
 
 def accuracy(table: Path) -> float:

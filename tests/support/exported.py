@@ -4,10 +4,19 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from PIL import Image
 
 from pipeline.__main__ import main
 from tests.support.steps import CPU
+
+
+def sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that a refused command writes."""
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    (line,) = [line for line in error.splitlines() if line.startswith("error: ")]
+    return line
 
 
 def _retrain(home: Path, row: str, seed: int, *more: object) -> None:
@@ -20,14 +29,14 @@ def _retrain(home: Path, row: str, seed: int, *more: object) -> None:
     assert main(["evaluate", *map(str, words)]) == 0
 
 
-def train_digits(prepared: Path, home: Path, genome: str = "1,1,1,1,1,1", base_width: float = 0.0625) -> None:
-    """Row 'uniform-1x' with two seeds, trained a little on prepared digits."""
+def train_digits(prepared: Path, home: Path, seeds: int = 2) -> None:
+    """Row 'uniform-1x' with some seeds, trained a little on prepared digits."""
     (home / "data").mkdir(parents=True)
     for name in ("train.h5", "test.h5"):
         (home / "data" / name).write_bytes((prepared / name).read_bytes())
-    network = ["--network", "vgg_small", "--base-width", base_width, "--genome", genome]
+    network = ["--network", "vgg_small", "--base-width", 0.0625, "--genome", "1,1,1,1,1,1"]
     training = ["--epochs", 4, "--batch-size", 50, "--learning-rate", 0.1]
-    for seed in range(2):
+    for seed in range(seeds):
         _retrain(home, "uniform-1x", seed, *network, *training)
 
 

@@ -1,0 +1,78 @@
+"""Writes a trained network as a file that runs elsewhere: packed, ONNX, QONNX, or C sources."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.steps.options import output, path
+
+if TYPE_CHECKING:
+    from pipeline.export.formats import Exported
+
+#: By name: what ``--format`` writes.
+_FORMATS = {
+    "packed": "this project's own file, one bit for each binary weight (docs/packed.md)",
+    "onnx": "ONNX as small as the packed file: its own functions unpack the bits",
+    "onnx-float": "plain ONNX in float32",
+    "int8-onnx": "ONNX in 8-bit integers (QDQ), exact in the binary layers",
+    "qonnx": "for FINN, hls4ml and qonnx-exec",
+    "c": "a folder of sources with CMakeLists.txt, without dependencies",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument(
+        "network", type=Path, help="a row (results/EXPERIMENT/ROW), a file of weights (HDF5) or a packed network"
+    )
+    formats = "; ".join(f"{name}: {what}" for name, what in _FORMATS.items())
+    parser.add_argument("--format", choices=tuple(_FORMATS), default="packed", help=formats)
+    output(parser, "--output", "the file to write; for 'c' the folder")
+    parser.add_argument(
+        "--real-weights",
+        choices=("float32", "bfloat16", "int8"),
+        default="float32",
+        help="how the real layers' weights are stored by 'packed', 'onnx' and 'c'; what shorter ones cost is printed",
+    )
+    path(parser, "--test-images", "to measure that cost on: by default data/test.h5 of the experiment", required=False)
+    path(parser, "--train-images", "for weights of an older version: data/train.h5 of the experiment", required=False)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the file, and prints its size."""
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import replacing
+    from pipeline.common.log import log
+    from pipeline.export.formats import FORMATS, read_exported
+    from pipeline.export.packed import Storage
+    from pipeline.workflow.rows import find_network
+
+    storage = Storage[arguments.real_weights.upper()]
+    if storage != Storage.FLOAT32 and arguments.format not in ("packed", "onnx", "c"):
+        raise UserError(f"format '{arguments.format}' stores real weights in float32", "leave out --real-weights")
+    if arguments.format != "c" and arguments.output.is_dir():
+        raise UserError(f"{arguments.output} is a folder", "name a file in it")
+    file = find_network(arguments.network)
+    network = read_exported(file, storage, arguments.train_images)
+    if storage != Storage.FLOAT32:
+        _print_cost(network, file, arguments)
+    content = FORMATS[arguments.format](network)
+    with replacing(arguments.output) as temporary:
+        temporary.write_bytes(content)
+    log(f"{arguments.output}: {arguments.format} of {file}, {len(content):,} bytes")
+
+
+def _print_cost(network: "Exported", file: Path, arguments: argparse.Namespace) -> None:
+    """Says what shorter real weights cost in accuracy on the test images."""
+    from pipeline.common.log import log
+    from pipeline.export.accuracy import top1
+    from pipeline.export.packing import packed_network
+
+    beside = (folder / "data" / "test.h5" for folder in file.resolve().parents)
+    images = arguments.test_images or next((found for found in beside if found.is_file()), None)
+    if images is None or network.trained is None:
+        log(f"note: what {arguments.real_weights} costs was not measured: name test images (--test-images)")
+        return
+    whole = packed_network(network.trained.network, network.trained.about)
+    before, after = (top1(form, images) for form in (whole, network.packed))
+    print(f"top-1 on {images}: {before:.2f} % with float32, {after:.2f} % with {arguments.real_weights}")
