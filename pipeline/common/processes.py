@@ -42,8 +42,23 @@ def end_with(pid: int) -> None:
     threading.Thread(target=watch, daemon=True, name="lifeline").start()
 
 
-def alive(pid: int) -> bool:
-    """Whether the process ``pid`` of this machine runs."""
+def birth(pid: int) -> str | None:
+    """Returns what tells a process from a later one that is given its number: when the machine and it were started.
+
+    None if there is no such process, or the system does not say.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        started = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]  # in ticks since then
+    except OSError:
+        return None
+    return f"{boot}/{started}"
+
+
+def alive(pid: int, born: str | None = None) -> bool:
+    """Whether the process ``pid`` of this machine runs, and is the one with this :func:`birth` if that is given."""
+    if born is not None and birth(pid) not in (born, None):
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

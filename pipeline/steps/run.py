@@ -16,7 +16,7 @@ from pipeline.steps.options import add_overlays, read_configuration
 from pipeline.training.execution import say_what_is_missing
 from pipeline.workflow.launch import call, follow
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.lock import settle_earlier_run
+from pipeline.workflow.lock import settle_earlier_run, unlock
 from pipeline.workflow.slurm import queue as slurm
 
 #: Flags of Snakemake that ask for output: it is shown as it is, instead of one line of progress. Most run no job.
@@ -50,7 +50,10 @@ def run(arguments: argparse.Namespace) -> int:
         slurm.check_here(looking)
     elif not looking:
         say_what_is_missing(config["execution"]["device"], config["execution"].get("kernels", "auto"))
-    settle_earlier_run(command, looking)
+    if "--unlock" in extra:
+        unlock(config["experiment"])
+        return 0
+    settle_earlier_run(config["experiment"], looking)
     if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
         extra = ["--cores", "all", *extra]
     wordy = not _WORDY.isdisjoint(extra)

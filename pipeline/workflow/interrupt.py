@@ -1,17 +1,24 @@
-"""Ending a workflow as Ctrl-C in its terminal does, where only we have got a signal.
+"""Ending a workflow as Ctrl-C in its terminal does, when only we have got a signal.
 
 A terminal sends Ctrl-C to every process that runs in it. A Snakemake that gets it alone waits for its local steps,
 which nobody has told.
 """
 
+import os
+import select
 import signal
 import time
 from contextlib import suppress
+from types import FrameType
 
 import psutil
 
 #: What the command of a step contains, whether its shell, Python or torchrun runs it.
 STEP = "-m pipeline "
+#: Names the descriptor of a pipe through which Snakemake says that it has got a SIGINT.
+HEARD = "BINARY_NAS_HEARD_FD"
+#: Seconds in which it does.
+PATIENCE = 1.5
 
 
 def interrupt(pid: int) -> None:
@@ -31,6 +38,31 @@ def interrupt(pid: int) -> None:
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(signal.SIGINT)
             time.sleep(0.2)
+
+
+def pass_on(pid: int, heard: int) -> None:
+    """Interrupts a Snakemake unless it has got the same SIGINT that we have, as it has if a terminal sent it.
+
+    Args:
+        pid: of Snakemake.
+        heard: the reading end of the pipe named by ``HEARD``; it is at its end when Snakemake has ended.
+    """
+    if not select.select([heard], [], [], PATIENCE)[0]:
+        interrupt(pid)
+
+
+def say_when_interrupted() -> None:
+    """Called in Snakemake: a SIGINT is told to whoever has started it, and then ends the run as ever."""
+    number = os.environ.pop(HEARD, "")  # not for the steps
+    if not number.isdigit():
+        return
+
+    def told(signal_number: int, frame: FrameType | None) -> None:
+        with suppress(OSError):
+            os.write(int(number), b"!")
+        signal.default_int_handler(signal_number, frame)
+
+    signal.signal(signal.SIGINT, told)
 
 
 def _of_steps(snakemake: psutil.Process) -> list[psutil.Process]:

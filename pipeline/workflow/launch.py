@@ -5,47 +5,65 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from pipeline.common.processes import WORKFLOW_PID
 from pipeline.workflow.console import Overview
-from pipeline.workflow.interrupt import interrupt
+from pipeline.workflow.interrupt import HEARD, interrupt, pass_on
 
 
 def call(command: list[str]) -> int:
     """Runs a command in the foreground, its output as it is."""
-    return _wait_for(subprocess.Popen(command))
+    with _started(command) as (process, heard):
+        return _wait_for(process, heard)
 
 
 def follow(command: list[str], title: str) -> int:
     """Runs the workflow and shows its progress in one line, and what explains a failure."""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     overview = Overview(title)
-    assert process.stdout is not None
-    reader = threading.Thread(target=overview.follow, args=(process.stdout,))
-    reader.start()
-    code = _wait_for(process, overview.interrupt)
-    reader.join()
+    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with _started(command, **output, text=True, errors="replace") as (process, heard):
+        assert process.stdout is not None
+        reader = threading.Thread(target=overview.follow, args=(process.stdout,))
+        reader.start()
+        code = _wait_for(process, heard, overview.interrupt)
+        reader.join()
     with suppress(OSError):  # nobody sees it any more
         overview.close(code)
     return code
 
 
-def _wait_for(process: "subprocess.Popen[Any]", stopping: Callable[[], None] = lambda: None) -> int:
+@contextmanager
+def _started(command: list[str], **how: Any) -> "Iterator[tuple[subprocess.Popen[Any], int]]":
+    """Starts Snakemake. Gives its process, and a pipe through which it says that it has got a SIGINT."""
+    heard, says = os.pipe()
+    try:
+        process = subprocess.Popen(command, pass_fds=[says], env={**os.environ, HEARD: str(says)}, **how)
+    finally:
+        os.close(says)
+    try:
+        yield process, heard
+    finally:
+        os.close(heard)
+
+
+def _wait_for(process: "subprocess.Popen[Any]", heard: int, stopping: Callable[[], None] = lambda: None) -> int:
     """Waits for Snakemake to end, calling ``stopping`` when it is asked to. Returns the exit code.
 
-    Ctrl-C reaches Snakemake and its steps by itself, and they end in their own way. SIGTERM reaches only us.
+    Ctrl-C in a terminal reaches Snakemake and its steps by itself, and they end in their own way. SIGTERM, and a
+    SIGINT that somebody has sent, reach only us.
     """
     asked: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
         stopping()
-        if number == signal.SIGTERM and signal.SIGTERM not in asked:
-            threading.Thread(target=interrupt, args=(process.pid,), daemon=True).start()
+        if number not in asked:
+            passing = (interrupt, process.pid) if number == signal.SIGTERM else (pass_on, process.pid, heard)
+            threading.Thread(target=passing[0], args=passing[1:], daemon=True).start()
         asked.append(number)
 
     # A KeyboardInterrupt would come a quarter of a second late (see Popen.wait): steps have failed by then.

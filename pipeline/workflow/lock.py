@@ -1,106 +1,189 @@
-"""Who runs the workflow in a folder: the record that a run leaves, and the lock that a dead one leaves behind."""
+"""Who runs an experiment in a folder: the record that holds the experiment, and what a dead run leaves behind.
 
+Several experiments can run in one folder at a time, each once. Snakemake has locks of its own, but whichever Snakemake
+ends in a folder deletes all of them, those of another experiment's live run included. So each run notes which process
+of which machine it is, and marks that note when it ends; a note without the mark holds the experiment for as long as
+its process lives.
+"""
+
+import atexit
 import json
 import os
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.common.errors import UserError
-from pipeline.common.processes import alive
+from pipeline.common.files import write_json
+from pipeline.common.processes import alive, birth
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.slurm import queue as slurm
 
-#: Written when a workflow starts, so that a lock can be told from a lock that somebody left.
-RUN_RECORD = Path(".snakemake/binary-nas-run.json")
+#: The record of an experiment's newest run is here, under the experiment's name.
+RECORDS = Path(".snakemake/binary-nas")
+#: Where the folder's newest run, of whatever experiment, was noted by earlier versions.
+OLD_RECORD = Path(".snakemake/binary-nas-run.json")
+#: Snakemake's own.
 LOCKS = Path(".snakemake/locks")
 
 
 @dataclass(frozen=True)
 class Run:
-    """The newest workflow of the folder. ``alive`` is None where it cannot be asked: it runs on another machine."""
+    """The newest workflow of an experiment. ``alive`` is None if it cannot be asked: it runs on another machine."""
 
     host: str
     pid: int
     alive: bool | None
 
 
-def record_run(workflow: Any) -> None:
-    """Notes which process of which machine runs the workflow in this folder, and how its SLURM jobs are called."""
-    record = {"host": os.uname().nodename, "pid": os.getpid(), "slurm": slurm.run_name(workflow)}
-    RUN_RECORD.parent.mkdir(exist_ok=True)
-    RUN_RECORD.write_text(json.dumps(record))
+@dataclass(frozen=True)
+class _Record:
+    """What a run notes of itself.
+
+    Attributes:
+        host, pid: its machine and process.
+        birth: tells the process from a later one of the same number; None if that cannot be known.
+        slurm: how its jobs in SLURM's queue are called.
+        ended: it has let the experiment go.
+    """
+
+    host: str
+    pid: int
+    birth: str | None = None
+    slurm: str | None = None
+    ended: bool = False
+
+    @property
+    def alive(self) -> bool | None:
+        """Whether it runs; None if its machine is another one."""
+        if self.ended:
+            return False
+        if self.host != os.uname().nodename:
+            return None
+        return self.pid > 0 and alive(self.pid, self.birth)
 
 
-def settle_earlier_run(command: list[str], looking: bool) -> None:
-    """Clears away what a dead run left: its jobs in SLURM's queue, unless we only look, and its lock.
+def hold(workflow: Any, experiment: str) -> None:
+    """Notes that this process runs the experiment, until it ends.
+
+    Args:
+        workflow: Snakemake's, which knows how its jobs in SLURM's queue are called.
+        experiment: its name.
 
     Raises:
-        UserError: the workflow is running here, or was started on another machine, where we cannot see.
+        UserError: another process runs it, here or on another machine.
     """
-    locked = LOCKS.is_dir() and any(LOCKS.iterdir())
-    record = _read_record()
-    if locked:
-        _check_dead(record)
-    # Where nothing is locked, nothing runs: whatever is still queued has nobody who waits for it.
-    if record.get("slurm") and not looking:
-        slurm.cancel(record["slurm"])
-    if locked:
+    _check_dead(_read(RECORDS / f"{experiment}.json"), experiment)
+    pid = os.getpid()
+    record = _Record(os.uname().nodename, pid, birth(pid), slurm.run_name(workflow))
+    path = RECORDS / f"{experiment}.json"
+    write_json(path, asdict(record))
+    atexit.register(_let_go, path.absolute(), record)
+
+
+def _let_go(path: Path, record: _Record) -> None:
+    # Not in a process that was split off from this one, nor what another run has noted since.
+    if os.getpid() == record.pid and _read(path) == record:
+        with suppress(UserError):
+            write_json(path, asdict(replace(record, ended=True)))
+
+
+def settle_earlier_run(experiment: str, looking: bool) -> None:
+    """Clears away what a dead run left: its jobs in SLURM's queue, unless we only look, and Snakemake's lock.
+
+    Raises:
+        UserError: the experiment is being run here, or was started on another machine, where we cannot see.
+    """
+    record, locks = _newest(Path(), experiment), list(_locks(Path(), experiment))
+    if record is None and locks:
+        raise UserError(
+            f"the experiment '{experiment}' is locked here by a run that left no record of itself",
+            "make sure that none is running, then call: python -m pipeline run … --unlock",
+        )
+    _check_dead(record, experiment)
+    # Nothing runs: whatever is still queued has nobody who waits for it.
+    if record is not None and record.slurm and not looking:
+        slurm.cancel(record.slurm)
+    if locks:
         print("An earlier run was interrupted; going on from what it had finished.", file=sys.stderr)
-        done = subprocess.run([*command, "--unlock", "--quiet", "all"])
-        if done.returncode != 0:
-            raise UserError("the dead run's lock was not cleared", "call again, or call: snakemake --unlock")
+        _delete(locks)
 
 
-def _read_record() -> dict[str, Any]:
-    """Who ran the workflow last in this folder; empty where that is not known."""
+def unlock(experiment: str) -> None:
+    """Takes an experiment from whoever holds it. What is left in SLURM's queue is ended by the next run."""
+    path = RECORDS / f"{experiment}.json"
+    record = _read(path)
+    if record is not None:
+        write_json(path, asdict(replace(record, ended=True)))
+    _delete(list(_locks(Path(), experiment)))
+
+
+def _check_dead(record: _Record | None, experiment: str) -> None:
+    """Raises UserError unless whoever holds the experiment is surely dead."""
+    if record is None or record.alive is False or record.pid == os.getpid():
+        return
+    if record.alive is None:
+        raise UserError(
+            f"the experiment '{experiment}' is being run in this folder by the machine {record.host}",
+            "go on there, or, if that run is surely dead, call: python -m pipeline run … --unlock",
+        )
+    raise UserError(
+        f"the experiment '{experiment}' is already running in this folder (process {record.pid})",
+        "wait for it, or end it",
+    )
+
+
+def _newest(workplace: Path, experiment: str) -> _Record | None:
+    """The record of an experiment's newest run; None if there is none."""
+    record = _read(workplace / RECORDS / f"{experiment}.json")
+    if record is not None:
+        return record
+    old = _read(workplace / OLD_RECORD)
+    if old is None:
+        return None
+    # It said nothing of the experiment nor of the process's birth, and stayed when the run had ended.
+    gone = old.host == os.uname().nodename and not _is_snakemake(old.pid)
+    return replace(old, ended=gone or not any(_locks(workplace, experiment)))
+
+
+def _is_snakemake(pid: int) -> bool:
+    import psutil
+
+    with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+        return pid > 0 and any("snakemake" in word for word in psutil.Process(pid).cmdline())
+    return False
+
+
+def _read(path: Path) -> _Record | None:
     try:
-        record = json.loads(RUN_RECORD.read_text())
-        return {"host": str(record["host"]), "pid": int(record["pid"]), "slurm": record.get("slurm")}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        record = json.loads(path.read_bytes())
+        born, name = record.get("birth"), record.get("slurm")
+        return _Record(str(record["host"]), int(record["pid"]), born, name, bool(record.get("ended")))
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return None
 
 
-def _check_dead(record: Mapping[str, Any]) -> None:
-    """Raises UserError where whoever holds the lock is not surely dead."""
-    if not record:
-        raise UserError(
-            "this folder is locked by a run that left no record of itself",
-            "make sure that none is running, then call: snakemake --unlock",
-        )
-    if record["host"] != os.uname().nodename:
-        raise UserError(
-            f"this folder is locked by a run on the machine {record['host']}",
-            "go on there, or, if it is surely dead, call: snakemake --unlock",
-        )
-    if alive(record["pid"]):
-        raise UserError(
-            f"the workflow is already running in this folder (process {record['pid']})", "wait for it, or end it"
-        )
+def _locks(workplace: Path, experiment: str) -> Iterator[Path]:
+    """Snakemake's locks in which files of this experiment are listed."""
+    wanted = f"{Layout.of(experiment).folder.as_posix()}/"
+    for lock in (workplace / LOCKS).glob("*.lock"):
+        with suppress(OSError), open(lock, errors="replace") as lines:
+            if any(line.startswith(wanted) for line in lines):
+                yield lock
+
+
+def _delete(locks: list[Path]) -> None:
+    for lock in locks:
+        try:
+            lock.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"the dead run's lock {lock} cannot be deleted", error.strerror or str(error)) from None
 
 
 def last_run(layout: Layout) -> Run | None:
-    """Returns the workflow that was started last for an experiment; None if there is no record."""
-    workplace = layout.workplace
-    try:
-        record = json.loads((workplace / RUN_RECORD).read_bytes())
-        host, pid = str(record["host"]), int(record["pid"])
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        return None
-    if host != os.uname().nodename:
-        return Run(host, pid, None)
-    return Run(host, pid, pid > 0 and _is_locked(workplace / LOCKS, layout.experiment) and alive(pid))
-
-
-def _is_locked(locks: Path, experiment: str) -> bool:
-    """Whether a workflow has locked files of this experiment. Locks of a dead one stay, so they prove nothing alone."""
-    wanted = f"{Layout.of(experiment).folder.as_posix()}/"
-    for lock in locks.glob("*.lock"):
-        with suppress(OSError), open(lock, errors="replace") as lines:
-            if any(line.startswith(wanted) for line in lines):
-                return True
-    return False
+    """Returns the newest workflow of an experiment; None if there is no record."""
+    record = _newest(layout.workplace, layout.experiment)
+    return None if record is None else Run(record.host, record.pid, record.alive)

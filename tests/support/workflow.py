@@ -10,6 +10,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "tiny.yaml"
 
@@ -101,3 +104,23 @@ def wait_until(condition: Callable[[], bool], timeout: float) -> None:
         if time.monotonic() > end:
             raise TimeoutError(f"not within {timeout} s")
         time.sleep(0.2)
+
+
+def overlay(folder: Path, changes: dict) -> Path:
+    """The tiny experiment with changes of some sections' keys."""
+    config = yaml.safe_load(TINY.read_text())
+    for section, values in changes.items():
+        config[section] = {**config.get(section, {}), **values} if isinstance(values, dict) else values
+    path = folder / "overlay.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def under_way(process: subprocess.Popen[str], log: Path) -> bool:
+    """Whether a training has taken steps for some seconds; also where its run has ended."""
+    return process.poll() is not None or (log.exists() and "so far" in log.read_text())
+
+
+def steps_in(folder: Path) -> list[psutil.Process]:
+    """What still runs there."""
+    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(folder)]

@@ -1,6 +1,5 @@
 """The real workflow: what it plans, that interruptions and the way it is run change nothing, what reruns when."""
 
-import json
 import os
 import re
 import shutil
@@ -11,39 +10,30 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
-import yaml
 
 from pipeline.__main__ import main
 from pipeline.common.hdf5 import read_attributes
 from pipeline.steps import run as run_step
+from pipeline.workflow.lock import RECORDS
 from tests.support.workflow import (
     ROOT,
-    TINY,
     command,
     complete,
     kill_everything,
     outcome,
+    overlay,
     planned,
     resume,
     run,
     start,
+    steps_in,
+    under_way,
     wait_for,
     wait_until,
 )
 
 pytestmark = pytest.mark.slow
-
-
-def overlay(folder: Path, changes: dict) -> Path:
-    """The tiny experiment with changes of some sections' keys."""
-    config = yaml.safe_load(TINY.read_text())
-    for section, values in changes.items():
-        config[section] = {**config.get(section, {}), **values} if isinstance(values, dict) else values
-    path = folder / "overlay.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
 
 
 @pytest.fixture(scope="session")
@@ -121,11 +111,11 @@ def test_slurm_where_there_is_none(tmp_path, monkeypatch):
         assert done.returncode == 1
         assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
         assert "SLURM" in done.stderr
-    assert not (tmp_path / ".snakemake" / "binary-nas-run.json").exists()
+    assert not (tmp_path / RECORDS).exists()
 
 
-def test_sigterm_to_run_ends_it_as_ctrl_c_does(tmp_path):
-    """Though the signal reaches nothing but ``run``."""
+def test_a_signal_to_run_ends_it_as_ctrl_c_does(tmp_path):
+    """Though it reaches nothing but ``run``."""
     weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
     config = overlay(tmp_path, {"retrain": {"epochs": 300, "seeds": 1}, "execution": {"save_minutes": 5}})
     here, undisturbed = tmp_path / "here", tmp_path / "undisturbed"
@@ -133,12 +123,13 @@ def test_sigterm_to_run_ends_it_as_ctrl_c_does(tmp_path):
     log = here / "results/tiny/logs/retrain/uniform-1x_0.log"
     here.mkdir()
     # In the second round as a shell runs what it puts in the background: deaf to Ctrl-C.
-    for shell in [], ["bash", "-c", "trap '' INT; exec \"$@\"", "-"]:
+    background = ["bash", "-c", "trap '' INT; exec \"$@\"", "-"]
+    for number, shell in (signal.SIGINT, []), (signal.SIGTERM, background), (signal.SIGINT, background):
         log.unlink(missing_ok=True)
         process = start([*shell, *words], here)
         wait_until(partial(under_way, process, log), 120)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 128 + signal.SIGTERM
+        process.send_signal(number)
+        assert process.wait(30) == 128 + number
         assert not steps_in(here)
         assert (here / weights).with_name("weights.state.h5").exists() and not (here / weights).exists()
         assert not list(here.glob(".snakemake/locks/*"))
@@ -167,16 +158,6 @@ def test_a_copy_of_one_folder_goes_on_elsewhere(finished, tmp_path):
     assert outcome(elsewhere) == outcome(finished)
     now = {path.name: path.read_bytes() for path in elsewhere.glob("results/tiny/archive/*/*.timing")}
     assert {name: now[name] for name in trained} == trained
-
-
-def under_way(process: subprocess.Popen[str], log: Path) -> bool:
-    """Whether a training has taken steps for some seconds; also where its run has ended."""
-    return process.poll() is not None or (log.exists() and "so far" in log.read_text())
-
-
-def steps_in(folder: Path) -> list[psutil.Process]:
-    """What still runs there."""
-    return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(folder)]
 
 
 RERUNS = [
@@ -263,7 +244,7 @@ def test_a_comment_in_the_code_reruns_nothing(finished, tmp_path):
     assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
     version.write_text(known)
     # Other layers of the network need no announcement.
-    network = checkout / "pipeline" / "networks" / "vgg_small.py"
+    network = checkout / "pipeline" / "networks" / "architectures" / "vgg_small.py"
     network.write_text(network.read_text().replace("kernel=2, stride=2", "kernel=3, stride=2, padding=1"))
     done = run(words, checkout)
     assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
@@ -318,23 +299,6 @@ def test_mistakes_are_found_by_the_dry_run(tmp_path, change, sentence):
     assert not (tmp_path / "results").exists()
 
 
-def test_a_run_that_is_alive_is_not_disturbed(tmp_path):
-    process = start(command("--cores", "1"), tmp_path)
-    try:
-        wait_for(".snakemake/binary-nas-run.json", tmp_path, process)
-        wait_for(".snakemake/locks/*", tmp_path, process)
-        done = run(resume(), tmp_path)
-        assert done.returncode == 1
-        assert f"the workflow is already running in this folder (process {process.pid})" in done.stderr
-    finally:
-        kill_everything(process)
-    record = tmp_path / ".snakemake" / "binary-nas-run.json"
-    record.write_text(json.dumps({**json.loads(record.read_text()), "host": "elsewhere"}))
-    done = run(resume("-n"), tmp_path)
-    assert done.returncode == 1
-    assert "this folder is locked by a run on the machine elsewhere" in done.stderr
-
-
 def test_a_damaged_artifact_is_named_in_the_output(copied):
     (copied / "results/tiny/search/A/generation_001/scores.csv").unlink()
     (copied / "results/tiny/search/A/best.json").unlink()
@@ -378,7 +342,7 @@ def test_a_report_whose_process_is_killed_is_told_in_a_sentence(tmp_path, monkey
     table = tmp_path / "results" / "digits" / "tables" / "results.md"
     table.parent.mkdir(parents=True)
     table.write_text("# Results\n")
-    monkeypatch.setattr(run_step, "_follow", lambda *_: 0)
+    monkeypatch.setattr(run_step, "follow", lambda *_: 0)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -9, "", ""))
     assert main(["run"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]

@@ -14,6 +14,7 @@ import yaml
 
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import read_attributes
+from pipeline.workflow.lock import RECORDS
 from pipeline.workflow.slurm import partition
 from pipeline.workflow.slurm import queue as slurm
 from tests.support import workflow
@@ -250,9 +251,9 @@ def test_looking_ends_no_job_and_a_queue_that_cannot_be_read_is_said(cluster, tm
         text=True,
         cwd=tmp_path,
     ).stdout.strip()
-    record = tmp_path / ".snakemake" / "binary-nas-run.json"
-    record.parent.mkdir()
-    record.write_text('{"host": "elsewhere", "pid": 1, "slurm": "left"}')
+    record = tmp_path / RECORDS / "tiny.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"host": "elsewhere", "pid": 1, "slurm": "left", "ended": true}')
     assert slurm.jobs_named("left") == [job]
     complete(resume("-n", "--quiet", "all", "--cores", "1"), tmp_path)
     assert slurm.jobs_named("left") == [job]

@@ -21,10 +21,11 @@ import yaml
 from pipeline.__main__ import main
 from pipeline.common import hdf5
 from pipeline.common.hdf5 import read_attributes
+from pipeline.common.processes import birth
 from pipeline.search.facts import agree, expected_facts
 from pipeline.workflow.config import check_config, read_config
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.lock import Run
+from pipeline.workflow.lock import RECORDS, Run
 from pipeline.workflow.saved_config import read_saved_config, save_config
 from pipeline.workflow.status.experiment import find_experiments
 from pipeline.workflow.status.pace import pace, working_seconds
@@ -238,23 +239,25 @@ def test_folders_and_names(folder, capsys):
 
 
 def record(folder: Path, **values: object) -> None:
-    snakemake = folder.parent.parent / ".snakemake"
-    (snakemake / "locks").mkdir(parents=True, exist_ok=True)
-    (snakemake / "locks" / "0.output.lock").write_text("results/exp/tables/results.md\n")
-    (snakemake / "binary-nas-run.json").write_text(json.dumps(values))
+    path = folder.parent.parent / RECORDS / "exp.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values))
 
 
 def test_a_run_on_this_machine(folder, capsys):
-    record(folder, host=socket.gethostname(), pid=os.getpid())
+    host, here = socket.gethostname(), birth(os.getpid())
+    record(folder, host=host, pid=os.getpid(), birth=here)
     assert summary(folder).alive is True
     text = status(capsys)
     assert f"running (process {os.getpid()} on " in text
     assert re.search(r"^expected end  (moments|about .* \(until .*\))$", text, re.MULTILINE)
-    (folder.parent.parent / ".snakemake" / "locks" / "0.output.lock").write_text("results/another/x\n")
+    record(folder, host=host, pid=os.getpid(), birth=here, ended=True)
+    assert summary(folder).alive is False
+    record(folder, host=host, pid=os.getpid(), birth=f"another-{here}")
     assert summary(folder).alive is False
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    record(folder, host=socket.gethostname(), pid=process.pid)
+    record(folder, host=host, pid=process.pid)
     assert summary(folder).alive is False
     text = status(capsys)
     assert re.search(r"^run +not running, .* goes on from here$", text, re.MULTILINE)

@@ -1,16 +1,18 @@
 """What happens once when Snakemake reads the rules, and once when it starts to run them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
 from pipeline.workflow.config import check_config
+from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.lock import record_run
+from pipeline.workflow.lock import hold
 from pipeline.workflow.saved_config import save_config
 
 
@@ -18,34 +20,34 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     """Sets the environment of the steps and returns the checked configuration.
 
     Raises:
-        WorkflowError: the working folder cannot be written, or something is wrong with the configuration. It is one
-            sentence, where Snakemake would end with a trace.
+        WorkflowError: the working folder cannot be written, or something is wrong with the configuration.
     """
-    from snakemake.exceptions import WorkflowError
-
     os.environ.update(step_environment(workflow.basedir))
-    _check_folder(Path())
-    try:
+    with _said():
+        check_writable(Path())
+    with _said("configuration: "):
         return check_config(config)
-    except UserError as error:
-        raise WorkflowError(f"configuration: {error}") from None
 
 
 def note_run(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
-    """Notes which process runs the workflow and with what configuration, for whoever looks on.
+    """Takes hold of the experiment for this process, and notes its configuration for whoever looks on.
 
     Raises:
-        WorkflowError: the results folder cannot be written.
+        WorkflowError: somebody else runs the experiment, or its folder cannot be written.
     """
-    _check_folder(layout.folder)
-    record_run(workflow)
+    with _said():
+        check_writable(layout.folder)
+        hold(workflow, layout.experiment)
+    say_when_interrupted()
     save_config(config, layout)
 
 
-def _check_folder(folder: Path) -> None:
+@contextmanager
+def _said(start: str = "") -> Iterator[None]:
+    """Makes a WorkflowError of a UserError: Snakemake says that in one sentence, and ends any other with a trace."""
     from snakemake.exceptions import WorkflowError
 
     try:
-        check_writable(folder)
+        yield
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        raise WorkflowError(f"{start}{error}") from None

@@ -94,7 +94,7 @@ def _ask(*words: str) -> str:
     except FileNotFoundError:
         raise UserError(
             f"an earlier run sent jobs to SLURM, and there is no {words[0]} here to look for them",
-            "go on where SLURM's programs are, or, if none of them can be left, delete .snakemake/binary-nas-run.json",
+            "go on where SLURM's programs are, or, if none of them can be left, call the same command with --unlock",
         ) from None
     except subprocess.TimeoutExpired:
         raise UserError("SLURM does not answer", "try again later") from None

@@ -1,0 +1,175 @@
+"""Who may run an experiment in a folder: one run each, told from the dead ones, and none disturbs another."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.common.errors import UserError
+from pipeline.common.processes import alive, birth
+from pipeline.workflow import lock
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.lock import LOCKS, OLD_RECORD, RECORDS, hold, last_run, settle_earlier_run, unlock
+from tests.support.workflow import (
+    command,
+    kill_everything,
+    overlay,
+    resume,
+    run,
+    start,
+    steps_in,
+    under_way,
+    wait_until,
+)
+
+WORKFLOW = SimpleNamespace(scheduler=None)
+HERE = socket.gethostname()
+
+
+@pytest.fixture
+def at(tmp_path, monkeypatch):
+    """The working folder, in which Snakemake has locked an experiment and another one."""
+    monkeypatch.chdir(tmp_path)
+    LOCKS.mkdir(parents=True)
+    for number, name in enumerate(("mine", "other")):
+        (LOCKS / f"{number}.input.lock").write_text(f"results/{name}/data/train.h5\n")
+        (LOCKS / f"{number}.output.lock").write_text(f"results/{name}/tables/results.md\n")
+    return tmp_path
+
+
+def note(**values: object) -> None:
+    RECORDS.mkdir(parents=True, exist_ok=True)
+    (RECORDS / "mine.json").write_text(json.dumps(values))
+
+
+def locks() -> list[str]:
+    return sorted(path.name for path in LOCKS.glob("*"))
+
+
+def test_a_process_is_not_another_one_of_its_number():
+    mine = birth(os.getpid())
+    assert alive(os.getpid(), mine) and alive(os.getpid())
+    boot, _, started = mine.partition("/")
+    assert not alive(os.getpid(), f"{boot}/{int(started) - 1}"), "the number was given again"
+    assert not alive(os.getpid(), f"another-boot/{started}"), "the machine was started again"
+    assert birth(2**22 + 1) is None
+
+
+def test_a_live_run_is_not_disturbed(at):
+    note(host=HERE, pid=os.getppid(), birth=birth(os.getppid()))
+    for attempt in (lambda: settle_earlier_run("mine", False), lambda: hold(WORKFLOW, "mine")):
+        with pytest.raises(UserError, match=rf"'mine' is already running in this folder \(process {os.getppid()}\)"):
+            attempt()
+    assert len(locks()) == 4
+
+
+def test_after_a_reboot_the_number_belongs_to_a_stranger(at, capsys):
+    note(host=HERE, pid=os.getppid(), birth="earlier-boot/5")
+    settle_earlier_run("mine", False)
+    assert "going on from what it had finished" in capsys.readouterr().err
+    assert locks() == ["1.input.lock", "1.output.lock"], "another experiment's locks are not ours"
+
+
+def test_a_run_on_another_machine(at):
+    note(host="elsewhere", pid=1, birth="b/1")
+    with pytest.raises(UserError, match="'mine' is being run in this folder by the machine elsewhere.*--unlock"):
+        settle_earlier_run("mine", False)
+    unlock("mine")
+    settle_earlier_run("mine", False)
+    assert locks() == ["1.input.lock", "1.output.lock"]
+
+
+def test_a_lock_without_a_record(at):
+    with pytest.raises(UserError, match="'mine' is locked here by a run that left no record"):
+        settle_earlier_run("mine", False)
+    unlock("mine")
+    settle_earlier_run("mine", False)
+
+
+def test_a_record_of_the_version_before(at, monkeypatch):
+    """It names no experiment, and no process but by its number."""
+    OLD_RECORD.write_text(json.dumps({"host": HERE, "pid": os.getpid(), "slurm": None}))
+    settle_earlier_run("mine", False)  # this process is no Snakemake
+    snakemake = subprocess.Popen([sys.executable, "-c", "input()  # snakemake"], stdin=subprocess.PIPE)
+    try:
+        OLD_RECORD.write_text(json.dumps({"host": HERE, "pid": snakemake.pid, "slurm": None}))
+        settle_earlier_run("mine", False)  # whose locks are gone by now
+        with pytest.raises(UserError, match="'other' is already running"):
+            settle_earlier_run("other", False)
+        assert last_run(Layout.of("other")).alive and not last_run(Layout.of("mine")).alive
+    finally:
+        snakemake.kill()
+        snakemake.wait()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"host": "a"}', '{"host": "a", "pid": "x"}', "[" * 9999, "null"])
+def test_a_record_that_is_none(at, text):
+    RECORDS.mkdir()
+    (RECORDS / "mine.json").write_text(text)
+    with pytest.raises(UserError, match="left no record"):
+        settle_earlier_run("mine", False)
+    assert last_run(Layout.of("mine")) is None
+
+
+def test_what_a_dead_run_left_in_slurms_queue_is_ended_unless_we_only_look(at, monkeypatch):
+    cancelled: list[str] = []
+    monkeypatch.setattr(lock.slurm, "cancel", cancelled.append)
+    note(host="elsewhere", pid=1, birth="b/1", slurm="jobs", ended=True)
+    settle_earlier_run("mine", True)
+    assert cancelled == []
+    settle_earlier_run("mine", False)
+    assert cancelled == ["jobs"]
+    note(host="elsewhere", pid=1, birth="b/1", slurm="jobs")
+    unlock("mine")
+    settle_earlier_run("mine", False)
+    assert cancelled == ["jobs", "jobs"]
+
+
+def test_the_end_of_a_process_lets_go(at):
+    program = (
+        "from pipeline.workflow.lock import hold, last_run\n"
+        "from pipeline.workflow.layout import Layout\nfrom types import SimpleNamespace\n"
+        "hold(SimpleNamespace(scheduler=None), 'mine')\nassert last_run(Layout.of('mine')).alive\n"
+        "import os\nif not os.fork(): raise SystemExit\n"  # a child's end is not ours
+        "os.wait()\nassert last_run(Layout.of('mine')).alive\n"
+    )
+    for end, expected in ("", 0), ("os.kill(os.getpid(), 9)", -9):
+        done = subprocess.run([sys.executable, "-c", program + end], capture_output=True, text=True)
+        assert done.returncode == expected, done.stderr
+        record = json.loads((RECORDS / "mine.json").read_text())
+        assert record["ended"] == (expected == 0) and record["host"] == HERE
+        assert last_run(Layout.of("mine")).alive is False
+
+
+@pytest.mark.slow
+def test_two_experiments_run_in_one_folder_and_each_once(tmp_path):
+    """One ends while the other trains; nothing of the live one is given away."""
+    long = overlay(tmp_path, {"retrain": {"epochs": 400, "seeds": 1}, "execution": {"save_minutes": 5}})
+    weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
+    log = tmp_path / "results/tiny/logs/retrain/uniform-1x_0.log"
+    process = start(resume("--cores", "1", weights, config=long), tmp_path)
+    try:
+        wait_until(lambda: under_way(process, log), 120)
+        beside = ["--cores", "1", "results/beside/data/train.h5", "--config", "experiment=beside"]
+        for words in resume(*beside), command(*beside, "--forcerun"):
+            done = run(words, tmp_path)
+            assert done.returncode == 0, done.stdout + done.stderr
+        assert not any((tmp_path / LOCKS).glob("*")), "Snakemake has given away the live run's locks; the record stays"
+        for words in resume("--cores", "1", config=long), command("--cores", "1", config=long):
+            done = run(words, tmp_path)
+            assert done.returncode == 1
+            said = done.stdout + done.stderr
+            assert "the experiment 'tiny' is already running in this folder (process " in said
+            assert "Traceback" not in said
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 128 + signal.SIGINT
+        assert not steps_in(tmp_path)
+        assert (tmp_path / weights).with_name("weights.state.h5").exists()
+    finally:
+        kill_everything(process)
