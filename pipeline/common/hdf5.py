@@ -37,7 +37,23 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], attributes: Map
 def read_attributes(path: Path) -> dict[str, Any]:
     """The attributes and the digest, without reading a tensor. Raises UserError like ``read_tensors``."""
     with open_hdf5(path, _FORMAT) as file:
-        return {key: value if key in ("digest", "format") else json.loads(value) for key, value in file.attrs.items()}
+        return {key: _text(file, key) if key in ("digest", "format") else read_json(file, key) for key in file.attrs}
+
+
+def read_json(file: h5py.File, key: str) -> Any:
+    """Returns a file's attribute that holds JSON. Raises ValueError if it holds none, KeyError if it is not there."""
+    text = _text(file, key)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise ValueError(f"its attribute '{key}' is no JSON") from None
+
+
+def _text(file: h5py.File, key: str) -> str:
+    value = file.attrs[key]
+    if not isinstance(value, str):
+        raise ValueError(f"its attribute '{key}' is no text")
+    return value
 
 
 def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Arrays:
@@ -112,7 +128,7 @@ def open_hdf5(path: Path, expected_format: str) -> Iterator[h5py.File]:
     try:
         with keep_open(path, expected_format) as file:
             yield file
-    except (OSError, KeyError, RuntimeError, ValueError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise _damaged(path, error) from None
 
 
@@ -129,8 +145,46 @@ def keep_open(path: Path, expected_format: str) -> h5py.File:
         raise UserError(f"there is no file {path}") from None
     except OSError as error:
         raise _damaged(path, error) from None
-    found = file.attrs.get("format")
-    if found != expected_format:
+    try:
+        found = file.attrs.get("format")
+        if not isinstance(found, str) or found != expected_format:
+            raise UserError(f"{path} holds '{found}', but '{expected_format}' is needed here", "name the right file")
+        _check_contained(file)
+    except UserError:
         file.close()
-        raise UserError(f"{path} holds '{found}', but '{expected_format}' is needed here", "name the right file")
+        raise
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+        file.close()
+        raise _damaged(path, error) from None
     return file
+
+
+def _check_contained(file: h5py.File) -> None:
+    """Makes sure that whatever is read of a file is numbers that lie in it.
+
+    An HDF5 file may name other files to read from, by a link or as the place of a dataset's bytes, and may claim to
+    hold more than any machine can.
+
+    Raises:
+        ValueError: it does one of these.
+    """
+
+    # What a callback raises, HDF5 would turn into something else; what it returns ends the walk.
+    def elsewhere(name: bytes, info: Any) -> str | None:
+        if info.type == h5py.h5l.TYPE_HARD:
+            return None
+        return f"'{name.decode(errors='replace')}' is a link to somewhere else"
+
+    def no_numbers(name: str, item: Any) -> str | None:
+        if not isinstance(item, h5py.Dataset):
+            return None
+        if item.external or item.is_virtual:
+            return f"the values of '{name}' lie in other files"
+        if item.dtype.kind not in "biuf":
+            return f"'{name}' holds no numbers"
+        held = item.id.get_storage_size()
+        return f"'{name}' claims {item.nbytes} bytes, but holds {held}" if item.nbytes > held else None
+
+    fault = file.id.links.visit(elsewhere, info=True) or file.visititems(no_numbers)
+    if fault:
+        raise ValueError(fault)

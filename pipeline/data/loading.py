@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from pipeline.data.batches import ImageSource
-from pipeline.data.prepared import FORMAT, read_info
+from pipeline.data.prepared import FORMAT, labels_of, read_info
 
 #: Images that are read at once where only some are wanted.
 _BLOCK = 4096
@@ -48,7 +48,10 @@ def load_images(
     if info.storage == "jpeg":
         return JpegImages(path, normalisation, torch.device(device), chosen, workers)
     with open_hdf5(path, FORMAT) as file:
-        pixels, labels = _read_rows(file["pixels"], chosen), _read_rows(file["labels"], chosen)
+        labels = labels_of(file, len(info.classes))
+        pixels = _read_rows(file["pixels"], chosen)
+    if chosen is not None:
+        labels = labels[chosen]
     return ImagesInMemory(torch.from_numpy(pixels), torch.from_numpy(labels), normalisation, torch.device(device))
 
 

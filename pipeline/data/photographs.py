@@ -23,7 +23,7 @@ from pipeline.common.hdf5 import keep_open, open_hdf5
 from pipeline.common.randomness import random_for
 from pipeline.data.augmentation import Augmentation, Box, centre_box, random_box, shrink_factor
 from pipeline.data.batches import WHOLE, Normalisation
-from pipeline.data.prepared import FORMAT
+from pipeline.data.prepared import FORMAT, labels_of, offsets_of, read_info
 
 #: Batches that each worker has ready.
 _AHEAD = 2
@@ -52,9 +52,10 @@ class JpegImages:
         indices: np.ndarray | None = None,
         workers: int = 0,
     ) -> None:
+        info = read_info(path)
+        self._shape = (info.size, info.channels)
         with open_hdf5(path, FORMAT) as file:
-            offsets, labels = file["offsets"][()], file["labels"][()]
-            self._shape = (int(file.attrs["size"]), int(file.attrs["channels"]))
+            offsets, labels = offsets_of(file), labels_of(file, len(info.classes))
         if indices is None:
             indices = np.arange(len(labels))
         self._path, self._workers, self._device = path, workers, device

@@ -22,7 +22,8 @@ from PIL import Image
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import log, progress
-from pipeline.data.datasets.sources import DamagedImageError, Dataset, Picture, Split
+from pipeline.data.census import Census, is_blank
+from pipeline.data.datasets.sources import CONTENT_BYTES, DamagedImageError, Dataset, Picture, Split
 from pipeline.data.prepared import ImagesInfo, Storage, write_images
 from pipeline.data.preprocessing import JPEG_QUALITY, centred, encoded, fitted
 
@@ -30,6 +31,12 @@ from pipeline.data.preprocessing import JPEG_QUALITY, centred, encoded, fitted
 _PART_IMAGES = 1000
 _PART_BYTES = 32 * 2**20
 _LEVELS = 256
+#: Raised when parts hold something else.
+_FORMAT = 2
+#: Images that a message names.
+_NAMED = 10
+#: As many images take so long to prepare that files which do not look like images are tried before all others.
+_MANY, _FEW = 20_000, 1000
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,31 @@ class _Part(NamedTuple):
     indices: range
 
 
+class _Faults(NamedTuple):
+    """Places in a split of images that are damaged, each with the reason, and of those that are blank."""
+
+    damaged: list[tuple[int, str]]
+    blank: list[int]
+
+
+class _Found(NamedTuple):
+    """What the parts of a split hold: images, their bytes, names of damaged ones with reasons, names of blank ones."""
+
+    images: int
+    length: int
+    damaged: list[tuple[str, str]]
+    blank: list[str]
+
+
+class Prepared(NamedTuple):
+    """What was written, without digests, and (N, 16) digests of the files that each image came from."""
+
+    train: ImagesInfo
+    test: ImagesInfo
+    train_contents: np.ndarray
+    test_contents: np.ndarray
+
+
 class _Parts:
     """The parts that one prepared file is made of.
 
@@ -67,7 +99,7 @@ class _Parts:
     def __init__(self, split: Split, output: Path, channels: int, how: Preparation) -> None:
         self._split, self._channels, self._how = split, channels, how
         facts = [split.fingerprint(), channels, how.size, how.storage, PIL.__version__]
-        facts += [_PART_IMAGES, _PART_BYTES, JPEG_QUALITY]
+        facts += [_PART_IMAGES, _PART_BYTES, JPEG_QUALITY, _FORMAT]
         fingerprint = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
         self._hidden = f".{output.name}.parts-"
         self._folder = output.with_name(f"{self._hidden}{fingerprint}")
@@ -77,20 +109,43 @@ class _Parts:
     def missing(self) -> list[_Part]:
         """The parts that are still to be made; one without its damaged images will not do when they shall stop."""
         made = (part for part in self._parts if part.path.exists())
-        good = {part for part in made if self._how.skip_damaged or not read_attributes(part.path)["skipped"]}
+        good = {part for part in made if self._how.skip_damaged or not read_attributes(part.path)["damaged"]}
         return [part for part in self._parts if part not in good]
 
     def make(self, part: _Part) -> None:
-        """Makes one part. Raises UserError for a damaged image, unless those are skipped."""
-        arrays, skipped = _convert(self._split, part.indices, self._channels, self._how)
+        """Makes one part, without damaged images."""
+        arrays, faults = _convert(self._split, part.indices, self._channels, self._how)
         images = arrays["pixels" if self._how.storage == "pixels" else "encoded"]
-        counts = {"count": len(arrays["labels"]), "skipped": skipped, "length": images.nbytes}
-        write_tensors(part.path, arrays, counts)
+        counts = {"count": len(arrays["labels"]), "length": images.nbytes}
+        write_tensors(part.path, arrays, {**counts, "damaged": faults.damaged, "blank": faults.blank})
 
-    def totals(self) -> dict[str, int]:
-        """Over all parts: ``count`` of images, ``skipped`` ones, and ``length``, the bytes of all images."""
-        found = [read_attributes(part.path) for part in self._parts]
-        return {key: sum(attributes[key] for attributes in found) for key in ("count", "skipped", "length")}
+    def try_strangers(self) -> list[tuple[str, str]]:
+        """Reads the files that do not look like images. Returns names and what is wrong with them."""
+        found = []
+        for index in self._split.strangers()[:_FEW]:
+            try:
+                self._split.read(index)
+            except DamagedImageError as error:
+                found.append((self._split.name(index), str(error)))
+        return found
+
+    def look(self) -> _Found:
+        """What all parts hold together."""
+        count = length = 0
+        damaged: list[tuple[str, str]] = []
+        blank: list[str] = []
+        for part in self._parts:
+            attributes = read_attributes(part.path)
+            count, length = count + attributes["count"], length + attributes["length"]
+            damaged += [(self._split.name(index), reason) for index, reason in attributes["damaged"]]
+            blank += [self._split.name(index) for index in attributes["blank"]]
+        return _Found(count, length, damaged, blank)
+
+    def contents(self) -> np.ndarray:
+        """(N, 16) digests of the files of all images, damaged ones included; zeros without a file."""
+        shapes = [{"contents": (len(part.indices), CONTENT_BYTES)} for part in self._parts]
+        found = [read_tensors(part.path, shape) for part, shape in zip(self._parts, shapes, strict=True)]
+        return np.concatenate([tensors["contents"] for tensors in found])
 
     def histogram(self) -> np.ndarray:
         """(C, 256) how often each brightness occurs."""
@@ -123,7 +178,7 @@ def prepare(
     test: tuple[Split, Path],
     how: Preparation,
     made_with: Mapping[str, Any],
-) -> tuple[ImagesInfo, ImagesInfo]:
+) -> Prepared:
     """Prepares the train and the test images, or goes on preparing them.
 
     Args:
@@ -132,44 +187,85 @@ def prepare(
         how: settings of the preparation.
         made_with: what to record about it, equal for equal input.
 
-    Returns:
-        What was written, without digests.
-
     Raises:
-        UserError: an image is damaged (unless those are skipped), a class has none that is not, or a file cannot be
+        UserError: images are damaged (unless those are skipped), a class has none that is not, or a file cannot be
             written.
     """
     sets = [_Parts(split, output, dataset.channels, how) for split, output in (train, test)]
     for parts in sets:
         parts.remove(stale=True)
-    _make_missing(sets, len(train[0].labels) + len(test[0].labels), how.threads)
-    _check_classes(sets[0], dataset.classes)
+    images = len(train[0].labels) + len(test[0].labels)
+    if images > _MANY and not how.skip_damaged:
+        _refuse_damaged([name for parts in sets for name in parts.try_strangers()])
+    _make_missing(sets, images, how.threads)
+    found = [parts.look() for parts in sets]
+    if not how.skip_damaged:
+        _refuse_damaged([name for each in found for name in each.damaged])
+    _check_classes(sets, dataset.classes)
+    contents = [parts.contents() for parts in sets]
+    census = Census(
+        found[0].images,
+        found[1].images,
+        (len(found[0].damaged), len(found[1].damaged)),
+        (len(found[0].blank), len(found[1].blank)),
+        _shared(*contents),
+    )
+    _tell(census, [name for each in found for name in each.blank])
     mean, std = _moments(sets[0].histogram())
     written = []
-    for parts, (_, output), name in zip(sets, (train, test), ("train", "test"), strict=True):
-        totals = parts.totals()
-        if not totals["count"]:
-            raise UserError(f"there is no image that can be read for {output}", "add images")
-        if totals["skipped"]:
-            log(f"warning: {totals['skipped']} damaged images are left out of {output}")
+    for parts, (_, output), name, each in zip(sets, (train, test), ("train", "test"), found, strict=True):
         info = ImagesInfo(
             dataset.name,
             how.storage,
             dataset.classes,
             dataset.channels,
             how.size,
-            totals["count"],
+            each.images,
             mean,
             std,
             name,
-            totals["skipped"],
+            len(each.damaged),
             made_with=json.dumps(made_with, sort_keys=True),
+            census=json.dumps(census.record),
         )
-        write_images(output, info, totals["length"], parts.arrays())
+        write_images(output, info, each.length, parts.arrays())
         written.append(info)
     for parts in sets:
         parts.remove()
-    return written[0], written[1]
+    return Prepared(written[0], written[1], contents[0], contents[1])
+
+
+def _refuse_damaged(damaged: Sequence[tuple[str, str]]) -> None:
+    """Raises UserError that names the damaged images, if there are any."""
+    if len(damaged) == 1:
+        name, reason = damaged[0]
+        raise UserError(
+            f"{name} cannot be read as an image ({reason})",
+            "replace it, remove it, or set dataset.damaged_images to 'skip'",
+        )
+    if damaged:
+        listed = ", ".join(f"{name} ({reason})" for name, reason in damaged[:_NAMED])
+        more = f" and {len(damaged) - _NAMED} more, which are named above" if len(damaged) > _NAMED else ""
+        raise UserError(
+            f"{len(damaged)} files cannot be read as images: {listed}{more}",
+            "replace them, remove them, or set dataset.damaged_images to 'skip'",
+        )
+
+
+def _shared(train: np.ndarray, test: np.ndarray) -> int:
+    """How many test images come from a file whose bytes are those of a train image's file."""
+    known = {row.tobytes() for row in train}
+    return sum(bool(row.any()) and row.tobytes() in known for row in test)
+
+
+def _tell(census: Census, blank: Sequence[str]) -> None:
+    """Warns of what is wrong with the images but does not stop."""
+    for sentence in census.sentences():
+        log(f"warning: {sentence}")
+    for name in blank[:_NAMED]:
+        log(f"warning: {name} is of one brightness or nearly so")
+    if len(blank) > _NAMED:
+        log(f"warning: so are {len(blank) - _NAMED} more")
 
 
 def _make_missing(sets: Sequence[_Parts], images: int, threads: int) -> None:
@@ -199,33 +295,41 @@ def _divide(sizes: np.ndarray) -> list[range]:
     return ranges
 
 
-def _convert(split: Split, indices: range, channels: int, how: Preparation) -> tuple[Arrays, int]:
-    """Reads images and converts them. Returns the arrays of a part and how many images were skipped."""
+def _convert(split: Split, indices: range, channels: int, how: Preparation) -> tuple[Arrays, _Faults]:
+    """Reads images and converts them. Returns the arrays of a part and which images are damaged or blank."""
     labels: list[int] = []
     stored: list[bytes] = []
+    contents: list[bytes] = []
+    faults = _Faults([], [])
     histogram = np.zeros((channels, _LEVELS), np.int64)
     for index in indices:
+        content = b""
         try:
-            data, seen = _store(split.read(index), how)
+            picture = split.read(index)
+            content = picture.content
+            data, seen = _store(picture, how)
         except DamagedImageError as error:
-            if not how.skip_damaged:
-                raise UserError(
-                    f"{split.name(index)} cannot be read as an image ({error})",
-                    "replace it, remove it, or set dataset.damaged_images to 'skip'",
-                ) from None
-            log(f"skipped {split.name(index)}: {error}")
+            what = "skipped" if how.skip_damaged else "not an image:"
+            log(f"{what} {split.name(index)}: {error}")
+            faults.damaged.append((index, str(error)))
+            contents.append((error.content or content).ljust(CONTENT_BYTES, b"\0"))
             continue
         stored.append(data)
         labels.append(int(split.labels[index]))
-        histogram += np.array(seen.histogram()).reshape(channels, _LEVELS)
+        contents.append(content.ljust(CONTENT_BYTES, b"\0"))
+        brightness = np.array(seen.histogram()).reshape(channels, _LEVELS)
+        if is_blank(brightness):
+            faults.blank.append(index)
+        histogram += brightness
     arrays: Arrays = {"labels": np.array(labels, np.int64), "histogram": histogram}
+    arrays["contents"] = np.frombuffer(b"".join(contents), np.uint8).reshape(-1, CONTENT_BYTES)
     flat = np.frombuffer(b"".join(stored), np.uint8)
     if how.storage == "pixels":
         arrays["pixels"] = flat.reshape(-1, how.size, how.size, channels)
     else:
         arrays["encoded"] = flat
         arrays["lengths"] = np.array([len(data) for data in stored], np.int64)
-    return arrays, len(indices) - len(labels)
+    return arrays, faults
 
 
 def _store(picture: Picture, how: Preparation) -> tuple[bytes, Image.Image]:
@@ -236,10 +340,15 @@ def _store(picture: Picture, how: Preparation) -> tuple[bytes, Image.Image]:
     return encoded(picture), centred(picture.image, how.size)
 
 
-def _check_classes(parts: _Parts, classes: Sequence[str]) -> None:
-    counts = np.bincount(parts.labels(), minlength=len(classes))
-    if not counts.all():
-        raise UserError(f"class '{classes[int(counts.argmin())]}' has no train image that can be read", "add images")
+def _check_classes(sets: Sequence[_Parts], classes: Sequence[str]) -> None:
+    for parts, split in zip(sets, ("train", "test"), strict=True):
+        counts = np.bincount(parts.labels(), minlength=len(classes))
+        empty = [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]
+        if len(empty) == 1:
+            raise UserError(f"class '{empty[0]}' has no {split} image that can be read", "add images")
+        if empty:
+            named = ", ".join(f"'{name}'" for name in empty[:_NAMED]) + ", …" * (len(empty) > _NAMED)
+            raise UserError(f"{len(empty)} classes have no {split} image that can be read, {named}", "add images")
 
 
 def _moments(histogram: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -7,19 +7,19 @@ begins and the last ends). ``labels`` is int64 (N,). The attributes are those of
 
 import hashlib
 import json
+import math
+import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import h5py
 import numpy as np
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import replacing
-from pipeline.common.hdf5 import Arrays, create_hdf5, open_hdf5
-
-if TYPE_CHECKING:
-    pass
+from pipeline.common.hdf5 import Arrays, create_hdf5, open_hdf5, read_json
 
 FORMAT = "binary-nas images 1"
 
@@ -43,6 +43,7 @@ class ImagesInfo:
         skipped: damaged images that were left out.
         digest: SHA-256 over everything that a training can see: images, labels, classes and the values above.
         made_with: settings of the preparation and versions of the software.
+        census: record of a :class:`~pipeline.data.census.Census`; null in files of earlier versions.
     """
 
     dataset: str
@@ -57,6 +58,7 @@ class ImagesInfo:
     skipped: int = 0
     digest: str = ""
     made_with: str = "{}"
+    census: str = "null"
 
 
 def read_info(path: Path, split: str | None = None) -> ImagesInfo:
@@ -70,22 +72,76 @@ def read_info(path: Path, split: str | None = None) -> ImagesInfo:
         UserError: the file is missing, damaged or of another kind, or holds the other split's images.
     """
     with open_hdf5(path, FORMAT) as file:
-        values = {key: file.attrs[key] for key in (field.name for field in fields(ImagesInfo))}
+        info = _info(file)
+        _check_shapes(file, info)
+    if split not in (None, info.split):
+        raise UserError(f"{path} holds {info.split} images, but {split} images are needed here", "name the other file")
+    return info
+
+
+def _info(file: h5py.File) -> ImagesInfo:
+    """The attributes. Raises KeyError, TypeError or ValueError if they make no sense."""
+    missing = {"census"} - set(file.attrs)  # of files of earlier versions
+    values = {key: file.attrs[key] for key in (field.name for field in fields(ImagesInfo)) if key not in missing}
     for key in ("channels", "size", "count", "skipped"):
-        values[key] = int(values[key])
+        values[key] = operator.index(values[key])
     for key in ("classes", "mean", "std"):
-        values[key] = tuple(json.loads(values[key]))
-    if split not in (None, values["split"]):
-        raise UserError(
-            f"{path} holds {values['split']} images, but {split} images are needed here", "name the other file"
-        )
-    return ImagesInfo(**values)
+        values[key] = tuple(read_json(file, key))
+    info = ImagesInfo(**values)
+    texts = (info.dataset, info.storage, info.split, info.digest, info.made_with, info.census, *info.classes)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a name in it is no text")
+    if info.storage not in ("pixels", "jpeg") or info.split not in ("train", "test"):
+        raise ValueError(f"it holds {info.split} images stored as {info.storage}")
+    if info.channels not in (1, 3) or min(info.size, info.count, len(info.classes)) < 1 or info.skipped < 0:
+        raise ValueError("it has no images, or they have no size")
+    moments = [float(value) for value in (*info.mean, *info.std)]
+    if {len(info.mean), len(info.std)} != {info.channels} or not all(map(math.isfinite, moments)):
+        raise ValueError("it has no mean and deviation of each channel")
+    if min(info.std) <= 0:
+        raise ValueError("its images have no deviation")
+    return info
+
+
+def _check_shapes(file: h5py.File, info: ImagesInfo) -> None:
+    """Compares what the file holds with what its attributes say. Raises ValueError if they do not fit."""
+    wanted: dict[str, tuple[type, tuple[int, ...]]] = {"labels": (np.int64, (info.count,))}
+    if info.storage == "pixels":
+        wanted["pixels"] = (np.uint8, (info.count, info.size, info.size, info.channels))
+    else:
+        wanted["offsets"] = (np.int64, (info.count + 1,))
+        wanted["encoded"] = (np.uint8, (-1,))
+    for name, (kind, shape) in wanted.items():
+        dataset = file[name]
+        if not isinstance(dataset, h5py.Dataset):
+            raise ValueError(f"'{name}' is no array")
+        known = shape if shape != (-1,) else (dataset.size,)
+        if dataset.dtype != kind or dataset.shape != known:
+            raise ValueError(f"'{name}' is {dataset.dtype} of shape {dataset.shape}")
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """(N,) int64 class numbers. Raises UserError like ``read_info``."""
+    """(N,) int64 class numbers. Raises UserError like ``read_info``, and if one is of no class."""
     with open_hdf5(path, FORMAT) as file:
-        return np.asarray(file["labels"][()])
+        info = _info(file)
+        _check_shapes(file, info)
+        return labels_of(file, len(info.classes))
+
+
+def labels_of(file: h5py.File, classes: int) -> np.ndarray:
+    """(N,) int64 class numbers of an open file. Raises ValueError if one is of no class."""
+    labels = np.asarray(file["labels"][()])
+    if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+        raise ValueError(f"a label is outside of its {classes} classes")
+    return labels
+
+
+def offsets_of(file: h5py.File) -> np.ndarray:
+    """(N + 1,) int64 where each encoded image begins. Raises ValueError if they do not lie one behind the other."""
+    offsets = np.asarray(file["offsets"][()])
+    if offsets[0] != 0 or offsets[-1] != len(file["encoded"]) or (np.diff(offsets) <= 0).any():
+        raise ValueError("its images do not lie one behind the other")
+    return offsets
 
 
 def write_images(path: Path, info: ImagesInfo, length: int, parts: Iterable[Arrays]) -> None:

@@ -39,6 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.common.log import log
     from pipeline.common.provenance import versions
+    from pipeline.common.text import counted
     from pipeline.data.datasets import open_dataset, resolve_storage
     from pipeline.data.prepare import Preparation, prepare
     from pipeline.data.splits import split_off
@@ -56,4 +57,5 @@ def run(arguments: argparse.Namespace) -> None:
         train, test = train.select(kept), train.select(held_out)
     how = Preparation(size, storage, arguments.damaged_images == "skip", arguments.threads)
     written = prepare(dataset, (train, arguments.train), (test, arguments.test), how, made_with)
-    log(f"{dataset.name}: {len(dataset.classes)} classes, {written[0].count} train and {written[1].count} test images")
+    counts = f"{counted(written.train.count, 'train image')} and {counted(written.test.count, 'test image')}"
+    log(f"{dataset.name}: {counted(len(dataset.classes), 'class', 'classes')}, {counts}")

@@ -109,6 +109,52 @@ def test_cifar10_planes_become_pixels(batches):
     assert pixels[2, 5].tolist() == [row[2 * 32 + 5], row[1024 + 2 * 32 + 5], row[2048 + 2 * 32 + 5]]
 
 
+class _Call:
+    """What a hostile pickle is: a call of anything."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("called",)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (_Call(), "a file of CIFAR-10 cannot be read (it asks for posix.mkdir)"),
+        ([1, 2], "a file of CIFAR-10 holds something else"),
+        ({"data": np.zeros((20, 3072), np.uint8)}, "CIFAR-10's test images are not laid out as published"),
+        ({"data": np.zeros((20, 3072)), "labels": [0] * 20}, "CIFAR-10's test images are not laid out as published"),
+        ({"data": np.zeros((20, 3072), np.uint8), "labels": [10] * 20}, "CIFAR-10's test images are not laid out"),
+        ({"data": np.zeros((20, 3072), np.uint8), "labels": [0] * 19}, "CIFAR-10's test images are not laid out"),
+        ({"data": np.zeros((20, 3000), np.uint8), "labels": [0] * 20}, "CIFAR-10's test images are not laid out"),
+    ],
+    ids=["call", "list", "no labels", "floats", "label 10", "19 labels", "30 rows"],
+)
+def test_cifar10_is_unpickled_to_arrays_only(batches, tmp_path, monkeypatch, content, sentence):
+    """As if somebody had made other files of the same checksums."""
+    monkeypatch.chdir(tmp_path)
+    data = pickle.dumps(content, protocol=2)
+    (batches / "test_batch").write_bytes(data)
+    monkeypatch.setitem(cifar10.MD5, "test_batch", hashlib.md5(data).hexdigest())
+    with pytest.raises(UserError) as caught:
+        open_dataset("cifar10", batches.parent)
+    assert str(caught.value).startswith(sentence)
+    assert not Path("called").exists()
+
+
+def test_cifar10_is_unpacked_from_the_bytes_that_were_checked(batches, tmp_path, monkeypatch):
+    archive = tmp_path / "moved" / cifar10.ARCHIVE
+    archive.parent.mkdir()
+    (batches.parent / cifar10.ARCHIVE).rename(archive)
+    check = cifar10._check
+
+    def check_and_exchange(path, data, name):
+        check(path, data, name)
+        archive.write_bytes(b"something else")
+
+    monkeypatch.setattr(cifar10, "_check", check_and_exchange)
+    assert len(open_dataset("cifar10", archive).train.labels) == 100
+
+
 def test_cifar10_changed_file_is_named(batches):
     (batches / "data_batch_2").write_bytes(b"cut short")
     with pytest.raises(UserError, match=r"data_batch_2 is not the published file .*: delete it and get it again"):

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import write_tensors
 from pipeline.data import loading, prepared
 from pipeline.data import prepare as preparation
+from pipeline.data.census import Census
 from pipeline.data.datasets import open_dataset
 from pipeline.data.datasets.image_folder import FileSplit
 from pipeline.data.loading import load_images
@@ -299,16 +301,33 @@ def damaged(folder: Path) -> Path:
     return folder
 
 
-def test_damaged_image_stops_with_its_path(damaged, tmp_path, capsys):
+def test_damaged_images_stop_with_their_paths_all_at_once(damaged, tmp_path, capsys):
+    sentence = failing(capsys, tmp_path, "--dataset", "image_folder", "--path", damaged)
+    assert sentence == (
+        f"2 files cannot be read as images: {damaged}/cat/notes.txt (it is no image of a known format), "
+        f"{damaged}/dog/05.png (image file is truncated): "
+        "replace them, remove them, or set dataset.damaged_images to 'skip'"
+    )
+    (damaged / "dog" / "05.png").unlink()
     sentence = failing(capsys, tmp_path, "--dataset", "image_folder", "--path", damaged)
     assert sentence == (
         f"{damaged}/cat/notes.txt cannot be read as an image (it is no image of a known format): "
         "replace it, remove it, or set dataset.damaged_images to 'skip'"
     )
-    (damaged / "cat" / "notes.txt").unlink()
+    for number in range(20):
+        (damaged / "cat" / f"notes {number}.txt").write_text("what these are")
     sentence = failing(capsys, tmp_path, "--dataset", "image_folder", "--path", damaged)
-    assert sentence.startswith(f"{damaged}/dog/05.png cannot be read as an image (")
+    assert sentence.startswith("21 files cannot be read") and " and 11 more, which are named above: " in sentence
     assert not list(tmp_path.glob("*.h5"))
+
+
+def test_among_very_many_images_strangers_are_told_first(damaged, tmp_path, capsys, reads, monkeypatch):
+    monkeypatch.setattr(preparation, "_MANY", 10)
+    sentence = failing(capsys, tmp_path, "--dataset", "image_folder", "--path", damaged)
+    assert sentence.startswith(f"{damaged}/cat/notes.txt cannot be read as an image")
+    assert reads == [f"{damaged}/cat/notes.txt"]
+    (damaged / "cat" / "notes.txt").rename(damaged / "cat" / "notes.png")
+    assert failing(capsys, tmp_path, "--dataset", "image_folder", "--path", damaged).startswith("2 files")
 
 
 def test_damaged_images_are_skipped_and_counted(damaged, tmp_path, capsys):
@@ -329,7 +348,7 @@ def test_after_stopping_skipping_goes_on_and_the_reverse_stops_again(damaged, tm
     before = len(reads)
     prepare(tmp_path, *words, "--damaged-images", "skip")
     assert len(reads) < before + 25
-    assert "cannot be read as an image" in failing(capsys, tmp_path, *words)
+    assert "cannot be read as images" in failing(capsys, tmp_path, *words)
 
 
 def test_parts_that_skipped_will_not_do_when_damage_shall_stop(damaged, tmp_path, capsys, reads, monkeypatch):
@@ -338,14 +357,83 @@ def test_parts_that_skipped_will_not_do_when_damage_shall_stop(damaged, tmp_path
     monkeypatch.setenv("STOP_AFTER", "20")
     assert main(["prepare-dataset", *words, *files, "--damaged-images", "skip"]) == 130
     monkeypatch.delenv("STOP_AFTER")
-    assert "cannot be read as an image" in failing(capsys, tmp_path, *words)
+    assert "cannot be read as images" in failing(capsys, tmp_path, *words)
 
 
 def test_class_of_damaged_images_only(folder, tmp_path, capsys):
     for path in (folder / "dog").iterdir():
         path.write_bytes(b"")
-    sentence = failing(capsys, tmp_path, "--dataset", "image_folder", "--path", folder, "--damaged-images", "skip")
-    assert sentence == "class 'dog' has no train image that can be read: add images"
+    words = ("--dataset", "image_folder", "--path", folder, "--damaged-images", "skip")
+    assert failing(capsys, tmp_path, *words) == "class 'dog' has no train image that can be read: add images"
+    for path in (folder / "cat").iterdir():
+        path.write_bytes(b"")
+    assert failing(capsys, tmp_path, *words) == (
+        "2 classes have no train image that can be read, 'cat', 'dog': add images"
+    )
+
+
+def test_class_of_damaged_test_images_only(folder, tmp_path, capsys):
+    (folder / "train").mkdir()
+    for name in ("cat", "dog"):
+        (folder / name).rename(folder / "train" / name)
+        (folder / "val" / name).mkdir(parents=True)
+        data = (folder / "train" / "cat" / "00.png").read_bytes()
+        (folder / "val" / name / "0.png").write_bytes(data if name == "cat" else data[:-30])
+    sentence = failing(
+        capsys, tmp_path, "--dataset", "image_folder", "--path", folder, "--damaged-images", "skip", "--image-size", 8
+    )
+    assert sentence == "class 'dog' has no test image that can be read: add images"
+
+
+# What is not wrong enough to stop
+
+
+def test_blank_images_are_named_and_counted(folder, tmp_path, capsys):
+    dark = np.random.default_rng(0).integers(0, 4096, (16, 16), dtype=np.uint16)
+    Image.fromarray(dark).save(folder / "cat" / "90.png")  # 12 bits in a file of 16 that does not say so
+    Image.new("RGBA", (16, 16), (255, 255, 255, 99)).save(folder / "cat" / "91.png")
+    white_ink = np.stack([np.full((16, 16), 255, np.uint8), np.arange(256, dtype=np.uint8).reshape(16, 16)], axis=2)
+    Image.fromarray(white_ink).save(folder / "dog" / "92.png")
+    Image.fromarray((np.arange(256) < 3).reshape(16, 16)).save(folder / "dog" / "93.png")  # little, but to be seen
+    words = ("--dataset", "image_folder", "--path", folder, "--image-size", 16, "--seed", 3)
+    train, test = prepare(tmp_path, *words)
+    told = capsys.readouterr().err
+    for name in ("cat/90.png", "cat/91.png", "dog/92.png"):
+        assert f"warning: {folder / name} is of one brightness or nearly so" in told
+    assert told.count("brightness") == 3 + len(Census.from_record(json.loads(read_info(test).census)).sentences())
+    census = Census.from_record(json.loads(read_info(train).census))
+    assert sum(census.blank) == 3
+    assert census == Census.from_record(json.loads(read_info(test).census))
+    assert (census.train, census.test) == (read_info(train).count, read_info(test).count)
+
+
+def test_a_message_of_blank_images_does_not_grow_without_end(folder, tmp_path, capsys):
+    for number in range(30):
+        Image.new("L", (16, 16), number).save(folder / "cat" / f"blank {number}.png")
+    prepare(tmp_path, "--dataset", "image_folder", "--path", folder)
+    told = capsys.readouterr().err
+    assert len(re.findall(r"warning: .*blank \d+\.png is of one brightness", told)) == 10
+    assert "warning: so are 20 more" in told
+
+
+def test_test_images_that_are_train_images_are_counted(folder, tmp_path, capsys):
+    (folder / "train").mkdir()
+    for name in ("cat", "dog"):
+        (folder / name).rename(folder / "train" / name)
+        (folder / "test" / name).mkdir(parents=True)
+    for number, name in enumerate(("cat/00.png", "cat/02.png", "dog/01.png")):
+        (folder / "test" / name).write_bytes((folder / "train" / name).read_bytes())
+        pixels = np.asarray(Image.open(folder / "train" / name)) // 2 + number
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / "test" / f"{name}.png")
+    _, test = prepare(tmp_path, "--dataset", "image_folder", "--path", folder)
+    assert Census.from_record(json.loads(read_info(test).census)).shared == 3
+    assert "warning: 3 test images are train images too." in capsys.readouterr().err
+
+
+def test_digits_have_nothing_to_be_told(tmp_path, capsys):
+    train, _ = prepare(tmp_path, "--dataset", "digits")
+    assert Census.from_record(json.loads(read_info(train).census)).sentences() == []
+    assert "warning" not in capsys.readouterr().err
 
 
 # Files that will not do

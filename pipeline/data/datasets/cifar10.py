@@ -3,7 +3,9 @@
 It is read from the published archive, which is downloaded when it is not there, or from the archive's folder.
 """
 
+import codecs
 import hashlib
+import io
 import pickle
 import socket
 import tarfile
@@ -59,8 +61,10 @@ def open_dataset(path: Path) -> Dataset:
     archive = path if path.is_file() else path / ARCHIVE
     if not archive.is_file():
         _download(archive)
-    _check(archive, archive.read_bytes(), ARCHIVE)
-    return _read(_contents(archive).__getitem__)
+    # Read once: what was checked is what is unpacked, whoever writes to the file meanwhile.
+    data = archive.read_bytes()
+    _check(archive, data, ARCHIVE)
+    return _read(_contents(data).__getitem__)
 
 
 def _download(archive: Path) -> None:
@@ -91,9 +95,9 @@ def _read_file(path: Path) -> bytes:
     return data
 
 
-def _contents(archive: Path) -> dict[str, bytes]:
+def _contents(archive: bytes) -> dict[str, bytes]:
     # In one pass: going back in a compressed file means decompressing it again from its start.
-    with tarfile.open(archive) as tar:
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         files = ((member, tar.extractfile(member)) for member in tar)
         return {Path(member.name).name: file.read() for member, file in files if file is not None}
 
@@ -110,13 +114,46 @@ def _read(read: Callable[[str], bytes]) -> Dataset:
     return Dataset(NAME, classes, CHANNELS, train, test, natural_size=32)
 
 
+_RECONSTRUCT = np.empty(0).__reduce__()[0]
+#: What a pickle of arrays names, by NumPy's older and newer modules.
+_KNOWN = {
+    "numpy.core.multiarray._reconstruct": _RECONSTRUCT,
+    "numpy._core.multiarray._reconstruct": _RECONSTRUCT,
+    "numpy.ndarray": np.ndarray,
+    "numpy.dtype": np.dtype,
+    "_codecs.encode": codecs.encode,
+}
+
+
+class _ArraysOnly(pickle.Unpickler):
+    """Makes numbers, texts, lists, dictionaries and NumPy's arrays; a pickle could call anything else as well."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """What a pickle names. Raises UnpicklingError for all that is not needed."""
+        try:
+            return _KNOWN[f"{module}.{name}"]
+        except KeyError:
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}") from None
+
+
 def _unpickle(data: bytes) -> dict[str, Any]:
-    # Safe here: the checksums have shown that these are the published bytes.
-    batch: dict[str, Any] = pickle.loads(data, encoding="latin1")
+    try:
+        batch = _ArraysOnly(io.BytesIO(data), encoding="latin1").load()
+    except Exception as error:  # an unpickler raises nearly anything on damaged input
+        raise UserError(f"a file of CIFAR-10 cannot be read ({error})", "delete it and get it again") from None
+    if not isinstance(batch, dict):
+        raise UserError("a file of CIFAR-10 holds something else", "delete it and get it again")
     return batch
 
 
 def _split(batches: list[dict[str, Any]], title: str) -> ArraySplit:
-    planes = np.concatenate([batch["data"] for batch in batches]).reshape(-1, CHANNELS, 32, 32)
-    labels = np.concatenate([np.asarray(batch["labels"], dtype=np.int64) for batch in batches])
+    try:
+        planes = np.concatenate([batch["data"] for batch in batches]).reshape(-1, CHANNELS, 32, 32)
+        labels = np.concatenate([np.asarray(batch["labels"], dtype=np.int64) for batch in batches])
+        sound = planes.dtype == np.uint8 and labels.shape == planes.shape[:1]
+        sound = sound and bool(((labels >= 0) & (labels < CLASSES)).all())
+    except (KeyError, TypeError, ValueError):
+        sound = False
+    if not sound:
+        raise UserError(f"{title} are not laid out as published", "delete the files and get them again")
     return ArraySplit(np.ascontiguousarray(planes.transpose(0, 2, 3, 1)), labels, title)

@@ -17,7 +17,7 @@ from pipeline.common.errors import UserError
 from pipeline.data.datasets.litter import is_litter
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
-_PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
+PICTURES = (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
 _TRAIN = ("train", "training")
 #: Names of test folders. The first one with class folders is taken: of ImageNet that is 'val', its 'test' has none.
 _TEST = ("test", "testing", "val", "valid", "validation", "eval", "evaluation")
@@ -58,7 +58,7 @@ class _Folder:
 
     @property
     def pictures(self) -> list[str]:
-        return [name for name in self.files if name.lower().endswith(_PICTURES)]
+        return [name for name in self.files if name.lower().endswith(PICTURES)]
 
 
 def find_layout(path: Path) -> Layout:

@@ -15,8 +15,8 @@ from PIL import Image
 from pipeline.common.errors import UserError
 from pipeline.common.log import Progress, log
 from pipeline.data.datasets.decoding import decode, read_file
-from pipeline.data.datasets.folders import SHOWN, Layout, find_layout, listed, look_into
-from pipeline.data.datasets.sources import DamagedImageError, Dataset, Picture
+from pipeline.data.datasets.folders import PICTURES, SHOWN, Layout, find_layout, listed, look_into
+from pipeline.data.datasets.sources import CONTENT_BYTES, DamagedImageError, Dataset, Picture
 
 NAME = "image_folder"
 CHANNELS = 3
@@ -61,6 +61,10 @@ class FileSplit:
         """See :class:`~pipeline.data.datasets.sources.Split`."""
         return str(self.root / self.names[index])
 
+    def strangers(self) -> list[int]:
+        """See :class:`~pipeline.data.datasets.sources.Split`."""
+        return [index for index, name in enumerate(self.names) if not name.lower().endswith(PICTURES)]
+
     def select(self, indices: np.ndarray) -> "FileSplit":
         """See :class:`~pipeline.data.datasets.sources.Split`."""
         return FileSplit(
@@ -76,8 +80,8 @@ class FileSplit:
 
 
 def digest_of_bytes(data: bytes) -> bytes:
-    """Returns 16 bytes that differ where files do."""
-    return hashlib.blake2b(data, digest_size=16).digest()
+    """Returns bytes that differ where files do."""
+    return hashlib.blake2b(data, digest_size=CONTENT_BYTES).digest()
 
 
 def open_dataset(path: Path) -> Dataset:

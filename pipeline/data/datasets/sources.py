@@ -7,6 +7,9 @@ from typing import Protocol, Self
 import numpy as np
 from PIL import Image
 
+#: Length of a file's digest.
+CONTENT_BYTES = 16
+
 
 class DamagedImageError(Exception):
     """An image that cannot be read, and why.
@@ -58,6 +61,10 @@ class Split(Protocol):
 
     def name(self, index: int) -> str:
         """What to call an image when talking to a person: its path, where it has one."""
+        ...
+
+    def strangers(self) -> list[int]:
+        """Images whose names do not look like those of images."""
         ...
 
     def select(self, indices: np.ndarray) -> Self:
@@ -117,6 +124,10 @@ class ArraySplit:
     def name(self, index: int) -> str:
         """See :class:`Split`."""
         return f"image {index} of {self.title}"
+
+    def strangers(self) -> list[int]:
+        """See :class:`Split`."""
+        return []
 
     def select(self, indices: np.ndarray) -> "ArraySplit":
         """See :class:`Split`."""

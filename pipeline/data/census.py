@@ -1,0 +1,92 @@
+"""What a preparation found among the images: how many there are, and how many of them are not as they should be.
+
+>>> Census(80, 20, damaged=(3, 0), blank=(0, 1), shared=2).sentences()
+['3 damaged train images were left out.', '1 test image is of one brightness or nearly so.', \
+'2 test images are train images too.']
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pipeline.common.text import counted
+
+#: Brightest minus darkest value of bytes, and their standard deviation, below which nothing can be seen. 12 bits of
+#: grey in a file that claims 16 take up to 16 of 256 values.
+_RANGE, _DEVIATION = 16, 2.0
+_SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True)
+class Census:
+    """Numbers of images, of train and test images.
+
+    Attributes:
+        train, test: that were prepared.
+        damaged: that cannot be read and were left out.
+        blank: of one brightness, or nearly so.
+        shared: test images whose files are train images too, byte by byte.
+    """
+
+    train: int
+    test: int
+    damaged: tuple[int, int] = (0, 0)
+    blank: tuple[int, int] = (0, 0)
+    shared: int = 0
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The same as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "Census":
+        """What :attr:`record` gave. Raises KeyError, TypeError or ValueError if it is none."""
+        (damaged, damaged_test), (blank, blank_test) = record["damaged"], record["blank"]
+        return cls(
+            int(record["train"]),
+            int(record["test"]),
+            (int(damaged), int(damaged_test)),
+            (int(blank), int(blank_test)),
+            int(record["shared"]),
+        )
+
+    def sentences(self) -> list[str]:
+        """Returns what a reader of the results should know about the images; nothing if all is well."""
+        said = []
+        for split, damaged in zip(_SPLITS, self.damaged, strict=True):
+            if damaged:
+                said.append(f"{counted(damaged, f'damaged {split} image')} {_were(damaged)} left out.")
+        for split, blank in zip(_SPLITS, self.blank, strict=True):
+            if blank:
+                said.append(f"{counted(blank, f'{split} image')} {_are(blank)} of one brightness or nearly so.")
+        if self.shared:
+            one = "is a train image" if self.shared == 1 else "are train images"
+            said.append(f"{counted(self.shared, 'test image')} {one} too.")
+        return said
+
+
+def is_blank(histogram: np.ndarray) -> bool:
+    """Returns whether an image is of one brightness or nearly so.
+
+    Args:
+        histogram: (C, 256) how often each brightness occurs in each channel.
+    """
+    levels = np.arange(histogram.shape[1])
+    for counts in histogram:
+        (present,) = np.nonzero(counts)
+        mean = counts @ levels / counts.sum()
+        variance = counts @ (levels - mean) ** 2 / counts.sum()
+        if present[-1] - present[0] >= _RANGE and variance >= _DEVIATION**2:
+            return False
+    return True
+
+
+def _were(number: int) -> str:
+    return "was" if number == 1 else "were"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
