@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline.common.digests import DIGEST, holds, with_digest
 from pipeline.common.errors import UserError
 
 #: How text lies on disk whatever the locale; a name of bytes that are no UTF-8 stays those bytes.
@@ -90,6 +91,25 @@ def read_json(path: Path) -> Any:
         raise UserError(f"there is no file {path}") from None
     except (ValueError, OSError, RecursionError) as error:
         raise UserError(f"{path} cannot be read", str(error)) from None
+
+
+def write_record(path: Path, values: Mapping[str, Any]) -> None:
+    """Writes one record with a digest of its values."""
+    write_json(path, with_digest(values))
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """Reads what ``write_record`` wrote, without the digest. Records of older versions have none.
+
+    Raises:
+        UserError: the file is missing, no record, or was changed after it was written.
+    """
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise UserError(f"{path} holds no record", "delete it, and it is made again")
+    if not holds(record):
+        raise UserError(f"{path} was changed after it was written", "delete it, and it is made again")
+    return {name: value for name, value in record.items() if name != DIGEST}
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

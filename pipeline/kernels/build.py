@@ -1,14 +1,21 @@
-"""Compiles C++ sources for this processor, once for all processes of a user, and loads what was compiled."""
+"""Compiles C++ sources for this processor, once for all processes of a user, and loads what was compiled.
+
+What is loaded runs with all rights of the user. So it is taken only from a folder and a file that belong to the user
+(or to root) and that nobody else can write, never through a link; whatever else lies in its place is deleted.
+"""
 
 import ctypes
+import errno
 import hashlib
 import os
 import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -30,30 +37,54 @@ SOURCES = _CPP / "training"
 #: The sources of the runtime of packed networks.
 INFERENCE = _CPP / "inference"
 
+#: What compilers, assemblers and linkers say when something around them failed: killed, or out of memory or room.
+_PASSING = (
+    "killed",
+    "terminated with signal",
+    "due to signal",
+    "no space left",
+    "quota exceeded",
+    "out of memory",
+    "cannot allocate memory",
+    "virtual memory exhausted",
+    "resource temporarily unavailable",
+    "input/output error",
+)
+#: The same, as the system says it to this process.
+_PASSING_NUMBERS = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.EMFILE, errno.ENFILE}
+
 
 class CompilationError(Exception):
     """There is no compiler, or it failed, or its work cannot be kept; the text says which."""
 
 
+class PassingCompilationError(CompilationError):
+    """A compilation failed for a reason that can pass: the compiler was killed, or there was no room or time for it.
+
+    It says nothing about what this machine computes with, so that nobody may settle for something else.
+    """
+
+
 def compiled(sources: Path) -> Path:
-    """The shared library of all sources in a folder, compiled if it has not been yet.
+    """Returns the shared library of all sources in a folder, compiled if it has not been yet.
 
     It is kept in the user's cache folder under a name that stands for the sources, the flags and the processor, so that
     machines of several kinds can share a home folder, and one without a compiler can use what an equal one compiled.
-    What failed is not tried again by the same compiler for a day.
+    What failed by the compiler's own judgement is not tried again by the same compiler for a day.
 
     Raises:
         CompilationError: see the class.
+        PassingCompilationError: see the class.
     """
     try:
         folder, key = _place(sources)
-        folder.mkdir(parents=True, exist_ok=True)
+        _secure(folder)
         library = folder / f"kernels-{key}.so"
         if not _whole(library):
             _keep(_compile(sources, folder, key), library)
         return library
     except (OSError, RuntimeError) as error:  # RuntimeError: there is no home folder
-        raise CompilationError(f"no compiled file can be kept: {error}") from None
+        raise _not_kept(error) from None
 
 
 def check(sources: Path) -> None:
@@ -67,7 +98,58 @@ def check(sources: Path) -> None:
         if not (folder / f"kernels-{key}.so").exists():
             _recall(_failure(folder, key, _compiler()))
     except (OSError, RuntimeError) as error:
-        raise CompilationError(f"no compiled file can be kept: {error}") from None
+        raise _not_kept(error) from None
+
+
+def open_library(sources: Path, functions: Iterable[str]) -> ctypes.CDLL:
+    """Loads the library of all sources in a folder, compiled if it has not been yet.
+
+    One that the system does not take, or that lacks a function, is deleted and compiled again, once.
+
+    Args:
+        sources: as of :func:`compiled`.
+        functions: names that it must have.
+
+    Raises:
+        CompilationError: it cannot be had.
+    """
+    wanted = list(functions)
+    problem = ""
+    for _ in range(2):
+        library = compiled(sources)
+        try:
+            loaded = load(library)
+            missing = [name for name in wanted if not hasattr(loaded, name)]
+            if not missing:
+                return loaded
+            problem = f"{library} has no function {missing[0]}"
+        except CompilationError as error:
+            problem = str(error)
+        _delete(library)
+        log(f"note: {problem}; it is deleted")
+    raise CompilationError(problem)
+
+
+def load(library: Path) -> ctypes.CDLL:
+    """Loads what :func:`compiled` gave: the very file that is checked, whatever becomes of its name meanwhile.
+
+    Raises:
+        CompilationError: the system does not take it, or others than the user could have written it.
+    """
+    try:
+        descriptor = _open(library)
+        if not Path("/proc/self/fd").is_dir():
+            os.close(descriptor)
+            return ctypes.CDLL(str(library))
+        # It stays open: the system takes two libraries of one name for the same, and this number is part of the name.
+        return ctypes.CDLL(f"/proc/self/fd/{descriptor}")
+    except OSError as error:
+        raise CompilationError(f"{library} cannot be loaded: {error}") from None
+
+
+def _not_kept(error: Exception) -> CompilationError:
+    passing = isinstance(error, OSError) and error.errno in _PASSING_NUMBERS
+    return (PassingCompilationError if passing else CompilationError)(f"no compiled file can be kept: {error}")
 
 
 def _place(sources: Path) -> tuple[Path, str]:
@@ -79,19 +161,75 @@ def _place(sources: Path) -> tuple[Path, str]:
         if file.suffix in (".cpp", ".h")
     ]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
-    return folder, _digest(*texts, *_FLAGS[sources.name], cpu.kind())
+    return folder, _digest(*texts, *flags_of(sources), cpu.kind())
 
 
-def load(library: Path) -> ctypes.CDLL:
-    """Loads what :func:`compiled` gave.
+def flags_of(sources: Path) -> tuple[str, ...]:
+    """Returns what the compiler is told beside the sources of a folder and the name of the library."""
+    return _FLAGS[sources.name]
+
+
+def _secure(folder: Path) -> None:
+    """Makes the folder, or makes sure that nobody else can write into it.
 
     Raises:
-        CompilationError: the system does not take it.
+        OSError: it is a link, or belongs to somebody else, or cannot be made.
     """
+    for part in reversed([folder, *folder.parents]):
+        with suppress(FileExistsError):
+            part.mkdir(0o700)
+            part.chmod(0o700)  # whatever the umask
+    if folder.is_symlink():
+        raise PermissionError(f"{folder} is a link")
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        return ctypes.CDLL(str(library))
+        found = os.fstat(descriptor)
+        if found.st_uid not in (os.geteuid(), 0):
+            raise PermissionError(f"{folder} belongs to another user")
+        # Older versions left this to the umask. What lies in it is judged file by file.
+        if found.st_mode & 0o022:
+            os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
+
+
+def _open(file: Path) -> int:
+    """Opens a file that only the user (or root) can have written. The caller closes it.
+
+    Raises:
+        FileNotFoundError: there is none.
+        PermissionError: it is not such a file; it is deleted.
+    """
+    descriptor = -1
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        found = os.fstat(descriptor)
+        if stat.S_ISREG(found.st_mode) and found.st_uid in (os.geteuid(), 0) and not found.st_mode & 0o022:
+            return descriptor
+        os.close(descriptor)
     except OSError as error:
-        raise CompilationError(f"{library} cannot be loaded: {error}") from None
+        if error.errno not in (errno.ELOOP, errno.ENXIO, errno.EACCES):  # a link, a socket, somebody else's
+            raise
+    log(f"warning: {file} is no file that only you can write; deleted")
+    _delete(file)
+    raise PermissionError(errno.EPERM, "others could have written it", str(file))
+
+
+def _read(file: Path) -> bytes | None:
+    """What a file holds that only the user (or root) can have written; None without one."""
+    try:
+        with open(_open(file), "rb") as opened:
+            return opened.read()
+    except (FileNotFoundError, PermissionError):
+        return None
+
+
+def _delete(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def _digest(*parts: bytes | str) -> str:
@@ -101,32 +239,46 @@ def _digest(*parts: bytes | str) -> str:
 
 def _whole(library: Path) -> bool:
     """Whether a library is there, with its own digest at its end: the system kills who loads half of one."""
-    try:
-        content = library.read_bytes()
-    except FileNotFoundError:
+    content = _read(library)
+    if content is None:
         return False
-    return _digest(content[:-16]).encode() == content[-16:]
+    if _digest(content[:-16]).encode() == content[-16:]:
+        return True
+    _delete(library)
+    return False
 
 
 def _keep(content: bytes, library: Path) -> None:
-    content += _digest(content).encode()
-    temporary = library.with_name(f".{library.name}.{os.uname().nodename}.{os.getpid()}.partial")
+    """Writes a library beside its digest. The first of several processes wins: what it made may be in use already."""
+    temporary = _written(library, content + _digest(content).encode())
     try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if library.exists() and not _whole(library):
-            library.unlink()
-        try:
-            # The first of several processes wins: what it made may be in use already.
-            os.link(temporary, library)
-        except FileExistsError:
-            return
-        except OSError:  # a file system without links
-            temporary.replace(library)
+        os.link(temporary, library)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        temporary.replace(library)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _written(file: Path, content: bytes) -> Path:
+    """A new file, of a name that nobody can guess, that holds this and that only the user can read. Raises OSError."""
+    for left in file.parent.glob(f".{file.name}.*.partial"):  # by a process that was killed
+        with suppress(FileNotFoundError):
+            if time.time() - left.lstat().st_mtime > _DAY:
+                left.unlink()
+    descriptor, name = tempfile.mkstemp(".partial", f".{file.name}.", file.parent)
+    temporary = Path(name)
+    try:
+        with open(descriptor, "wb") as opened:
+            os.fchmod(descriptor, 0o600)
+            opened.write(content)
+            opened.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return temporary
 
 
 def _compile(sources: Path, folder: Path, key: str) -> bytes:
@@ -135,15 +287,32 @@ def _compile(sources: Path, folder: Path, key: str) -> bytes:
     failure = _failure(folder, key, compiler)
     _recall(failure)
     log("compiling kernels for this kind of processor (some seconds, once)")
-    with tempfile.TemporaryDirectory() as made:
-        library = Path(made) / "library.so"
-        files = [str(file) for file in sorted(sources.glob("*.cpp"))]
-        command = [*compiler, *_FLAGS[sources.name], *files, "-o", str(library)]
-        words = _run(command)
-        if words is None and library.exists():
-            return library.read_bytes()
-    failure.write_text(f"{shlex.join(command)}\n{words}", encoding="utf-8")
-    raise CompilationError(_failed(failure))
+    words = ""
+    for again in (False, True):
+        if again:
+            log(f"note: the C++ compiler did not get to its end ({_last_line(words)}); it is called once more")
+        with tempfile.TemporaryDirectory() as made:
+            library = Path(made) / "library.so"
+            command = [*compiler, *flags_of(sources), *map(str, sorted(sources.glob("*.cpp"))), "-o", str(library)]
+            code, words = _run(command)
+            if code == 0 and library.exists():
+                return library.read_bytes()
+        if not _passes(code, words):
+            _written(failure, f"{shlex.join(command)}\n{words}".encode()).replace(failure)
+            raise CompilationError(_failed(failure))
+        if code is None:
+            break
+    raise PassingCompilationError(f"the C++ compiler did not get to its end ({_last_line(words)})")
+
+
+def _passes(code: int | None, words: str) -> bool:
+    """Whether a compiler failed for a reason that can pass. ``code`` is None for one that took too long."""
+    return code is None or code < 0 or code > 128 or any(sign in words.lower() for sign in _PASSING)
+
+
+def _last_line(words: str) -> str:
+    telling = [line for line in words.splitlines() if any(sign in line.lower() for sign in _PASSING)]
+    return (telling or words.strip().splitlines() or ["no word"])[-1].strip()[:200]
 
 
 def _failure(folder: Path, key: str, compiler: list[str]) -> Path:
@@ -154,8 +323,13 @@ def _failure(folder: Path, key: str, compiler: list[str]) -> Path:
 def _recall(failure: Path) -> None:
     """Raises CompilationError where it is not long ago."""
     with suppress(FileNotFoundError):
-        if time.time() - failure.stat().st_mtime < _DAY:
-            raise CompilationError(_failed(failure))
+        words = _read(failure)
+        if words is not None and time.time() - failure.stat().st_mtime < _DAY:
+            # Older versions wrote down every failure.
+            if _passes(1, words.decode(errors="replace")):
+                failure.unlink()
+            else:
+                raise CompilationError(_failed(failure))
 
 
 def _failed(failure: Path) -> str:
@@ -181,16 +355,22 @@ def _identity(program: str) -> tuple[str, str]:
     return str(path), str(path.stat().st_mtime_ns)
 
 
-def _run(command: list[str]) -> str | None:
-    """What a compiler has to say if it fails; None if it does not."""
+def _run(command: list[str]) -> tuple[int | None, str]:
+    """A compiler's exit code, None if it took too long, and what it had to say, in English."""
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", process_group=0
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        process_group=0,
+        env={**os.environ, "LC_ALL": "C"},
     )
     try:
         words, _ = process.communicate(timeout=_PATIENCE)
-        return words if process.returncode else None
+        return process.returncode, words or f"it ended with code {process.returncode}"
     except subprocess.TimeoutExpired:
-        return f"took more than {_PATIENCE:g} s"
+        return None, f"took more than {_PATIENCE:g} s"
     finally:
         # With the processes that it has started, also where this one is interrupted.
         with suppress(ProcessLookupError):

@@ -38,7 +38,7 @@ def load() -> None:
     """
     global _library
     if _library is None:
-        loading = build.load(build.compiled(SOURCES))
+        loading = build.open_library(SOURCES, _ARGUMENTS)
         for name, arguments in _ARGUMENTS.items():
             getattr(loading, name).argtypes = arguments
         _library = loading

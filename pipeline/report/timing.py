@@ -15,7 +15,7 @@ class TrainingTime:
 
     ``processes`` took its steps together, each with a GPU, or with so many threads, of its own. Where their number
     changed at an interruption, it is the last one. ``origin`` names the training; rows that share one have it in
-    common.
+    common. ``arithmetic`` names what it was computed with, one after the other if it went on elsewhere.
     """
 
     seconds: float
@@ -24,6 +24,7 @@ class TrainingTime:
     machine: str
     processes: int = 1
     origin: str = ""
+    arithmetic: tuple[str, ...] = ()
 
     @property
     def device_seconds(self) -> float:
@@ -33,7 +34,10 @@ class TrainingTime:
 
 @dataclass(frozen=True)
 class CandidateTime:
-    """What one candidate's training took when it was trained; ``reused`` where the archive had it."""
+    """What one candidate's training took when it was trained; ``reused`` if the archive had it.
+
+    ``arithmetic`` names what it was computed with; empty if it was trained by a version that did not say so.
+    """
 
     search: str
     genome: Genome
@@ -42,6 +46,7 @@ class CandidateTime:
     machine: str
     generation: int = 0
     shard: int = 0
+    arithmetic: str = ""
 
 
 TIMING = (

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from pipeline.common.digests import digest_of
+from pipeline.common.digests import digest_of, holds, with_digest
 from pipeline.common.errors import UserError
 from pipeline.common.files import read_json, write_json
 from pipeline.common.log import log
@@ -46,10 +46,17 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Timing:
-    """What the training took, kept apart from the score since it is never twice the same."""
+    """What the training took, kept apart from the score since it is never twice the same.
+
+    Attributes:
+        seconds: by the clock.
+        machine: in a few words.
+        arithmetic: what it was computed with; empty in what older versions wrote.
+    """
 
     seconds: float
     machine: str
+    arithmetic: str = ""
 
 
 def archive_key(facts: Mapping[str, Any], genome: Genome) -> str:
@@ -83,7 +90,8 @@ class Archive:
         if not path.exists():
             return None
         try:
-            found = _evaluation(read_json(path))
+            record = read_json(path)
+            found, arithmetic = _evaluation(record), str(record.get("arithmetic", ""))
             if found.genome != genome:
                 raise ValueError("it is no evaluation of this candidate")
         except (UserError, *_MALFORMED) as error:
@@ -91,7 +99,7 @@ class Archive:
             path.replace(aside)
             log(f"warning: {path} is damaged ({error}); set aside as {aside.name}, the candidate is evaluated again")
             return None
-        return found, read_timing(path.with_suffix(".timing")) or Timing(0.0, "unknown")
+        return found, read_timing(path.with_suffix(".timing")) or Timing(0.0, "unknown", arithmetic)
 
     def put(self, evaluation: Evaluation, timing: Timing) -> None:
         """Stores a finished or diverged evaluation, unless another job has done so in the meantime.
@@ -106,7 +114,10 @@ class Archive:
         values = {**asdict(evaluation), "genome": format_genome(evaluation.genome)}
         if evaluation.micro_batch is None:  # as in all entries that were made before there were micro-batches
             del values["micro_batch"]
-        write_json(path, {"evaluation": values, "facts": self._facts})
+        record: dict[str, Any] = {"evaluation": values, "facts": self._facts}
+        if timing.arithmetic:
+            record["arithmetic"] = timing.arithmetic
+        write_json(path, with_digest(record))
 
 
 class Entry(NamedTuple):
@@ -157,13 +168,17 @@ def read_timing(path: Path) -> Timing | None:
     """What an entry's training took; None where that is not known."""
     try:
         timing = Timing(**json.loads(path.read_bytes()))
-        return timing if 0 <= timing.seconds < math.inf and isinstance(timing.machine, str) else None
+        words = isinstance(timing.machine, str) and isinstance(timing.arithmetic, str)
+        return timing if words and 0 <= timing.seconds < math.inf else None
     except (OSError, RecursionError, *_MALFORMED):
         return None
 
 
 def _evaluation(record: Any) -> Evaluation:
     """The evaluation of an entry's record; raises one of ``_MALFORMED`` or UserError where it is none."""
+    # Entries of versions that wrote no digest do not say what they were computed with either.
+    if not holds(record, required="arithmetic" in record):
+        raise ValueError("it was changed after it was written")
     values = record["evaluation"]
     evaluation = Evaluation(**{**values, "genome": parse_genome(values["genome"])})
     if not _sensible(evaluation):

@@ -48,6 +48,7 @@ class Evaluator:
             micro_batch: most images to compute at once while it learns; None for whole batches.
         """
         from pipeline.networks.module import Network
+        from pipeline.training.arithmetic import arithmetic_of
         from pipeline.training.execution import describe_machine
         from pipeline.training.loop import DivergedError, Training
         from pipeline.training.scoring import recalibrate, score
@@ -66,5 +67,6 @@ class Evaluator:
             evaluation = Evaluation(genome, "ok", round(result.top1, 4), round(result.loss, 6), micro_batch=micro_batch)
         except DivergedError as error:
             evaluation = Evaluation(genome, "diverged", reason=str(error), micro_batch=micro_batch)
-        timing = Timing(round(time.perf_counter() - started, 3), describe_machine(self.execution.device_type))
+        seconds, machine = round(time.perf_counter() - started, 3), describe_machine(self.execution.device_type)
+        timing = Timing(seconds, machine, arithmetic_of(self.execution))
         return evaluation, timing

@@ -18,11 +18,11 @@ POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_byt
 EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason", "micro_batch")
 SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitness", "reason", "micro_batch")
 #: Columns that tables from before there were any may lack.
-_ADDED = ("micro_batch",)
+_ADDED = ("micro_batch", "arithmetic")
 #: How a candidate came about: as a search proposed it, or as a row of the table.
 ORIGINS = (*get_args(Origin), "row")
 _AGAIN = "delete the file, and it is made again"
-TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine")
+TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine", "arithmetic")
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Best:
 
 
 def needed(columns: Sequence[str]) -> tuple[str, ...]:
-    """Of ``EVALUATIONS`` or ``SCORES`` what a table must have to be read."""
+    """Of ``EVALUATIONS``, ``SCORES`` or ``TIMINGS`` what a table must have to be read."""
     return tuple(column for column in columns if column not in _ADDED)
 
 
@@ -156,6 +156,7 @@ def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool, shard
         "reused": int(reused),
         "shard": shard,
         "machine": timing.machine,
+        "arithmetic": timing.arithmetic,
     }
 
 

@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.data.loading import load_images
     from pipeline.data.prepared import read_info
-    from pipeline.training.execution import resolve
+    from pipeline.training.arithmetic import settle
 
     if len(arguments.weights) != len(arguments.output):
         raise UserError(
@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
             "name one file for each network",
         )
     info = read_info(arguments.images, "test")
-    execution = resolve(read_settings(arguments, ExecutionSettings))
+    execution = settle(read_settings(arguments, ExecutionSettings), arguments.arithmetic)
     execution.apply()
     images = load_images(arguments.images, execution.device, workers=arguments.loaders)
     for weights, written in zip(arguments.weights, arguments.output, strict=True):

@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.shards import balance, predicted_cost
     from pipeline.search.tables import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
     from pipeline.steps.options import network_for
-    from pipeline.training.execution import resolve
+    from pipeline.training.arithmetic import settle
     from pipeline.workflow.slurm.time_limit import stop_requests
 
     info = read_info(arguments.images, "train")
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     if supernet is not None:
         check_supernet(supernet, spec)
     settings = read_settings(arguments, TrainingSettings)
-    execution = resolve(read_settings(arguments, ExecutionSettings))
+    execution = settle(read_settings(arguments, ExecutionSettings), arguments.arithmetic)
     subset, validation = read_split(arguments.subset, info), read_split(arguments.validation, info)
     if not set(subset).isdisjoint(validation):
         raise UserError(

@@ -97,8 +97,14 @@ def network_for(arguments: argparse.Namespace, info: Any, genome: Genome, *, bin
 
 
 def add_execution(parser: argparse.ArgumentParser) -> None:
-    """Device, precision and threads, and what has no influence on results: processes that decode photographs."""
+    """Device, precision and threads, where they are settled, and processes that decode photographs."""
     add_settings(parser, ExecutionSettings)
+    path(
+        parser,
+        "--arithmetic",
+        "keep to the device, precision and kernels of this record (JSON); the first training writes it",
+        required=False,
+    )
     parser.add_argument(
         "--loaders", type=int, default=0, help="processes that decode photographs; 0 for none of its own"
     )

@@ -53,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.finished,
         arguments.loaders,
         arguments.processes,
+        arguments.arithmetic,
     )
     indices = read_split(arguments.subset, info)
     train_network(

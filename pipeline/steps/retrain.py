@@ -56,6 +56,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.finished,
         arguments.loaders,
         arguments.processes,
+        arguments.arithmetic,
     )
     train_network(
         recipe, arguments.images, None, Outputs(arguments.weights, arguments.history, arguments.timing), stop_requests()

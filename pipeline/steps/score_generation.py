@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.networks.genome import format_genome
     from pipeline.search.fitness import fitness
     from pipeline.search.shards import longest_over_mean
-    from pipeline.search.tables import SCORES, TIMINGS, read_evaluations, read_population
+    from pipeline.search.tables import SCORES, TIMINGS, needed, read_evaluations, read_population
 
     population = read_population(arguments.population, None, arguments.ratios)
     evaluations = read_evaluations(arguments.evaluations)
@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         rows.append(
             {**row, "relative_flops": relative, "fitness": round(fitness(top1, relative, arguments.penalty), 6)}
         )
-    shards = [read_csv(path, TIMINGS) for path in arguments.timings]
+    shards = [read_csv(path, needed(TIMINGS)) for path in arguments.timings]
     times = [row for shard in shards for row in shard]
     if len(shards) > 1:
         seconds = [sum(float(row["seconds"]) for row in shard if row["reused"] == "0") for shard in shards]

@@ -39,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the tables. All but those of time hold the same bytes whenever they are made from the same inputs."""
     from pipeline.common.files import write_csv, write_text
+    from pipeline.report.mixture import mixed_arithmetic
     from pipeline.report.proxy import PROXY, proxy_points, proxy_table
     from pipeline.report.results import RESULTS, results_table
     from pipeline.report.tables import proxy_markdown, results_latex, results_markdown, timing_markdown
@@ -48,14 +49,13 @@ def run(arguments: argparse.Namespace) -> None:
     points = proxy_points(rows, read_scores(arguments))
     rows_as_candidates = [OfSearch(_ROWS, arguments.row_timing)] if arguments.row_timing else []
     candidates = read_candidate_times([*arguments.candidate_timings, *rows_as_candidates])
-    times = timing_table(
-        {row.model: read_training_times(arguments.timings, row.model) for row in rows},
-        candidates,
-        _read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None,
-    )
+    trainings = {row.model: read_training_times(arguments.timings, row.model) for row in rows}
+    supernet = _read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
+    times = timing_table(trainings, candidates, supernet)
+    mixture = mixed_arithmetic([*trainings.values(), [supernet] if supernet else []], candidates)
     written = TableFiles(arguments.output_folder)
     write_csv(written.results_csv, RESULTS, results_table(rows, arguments.published))
-    write_text(written.results, results_markdown(rows, points, arguments.published))
+    write_text(written.results, results_markdown(rows, points, arguments.published) + mixture)
     write_text(written.results_tex, results_latex(rows, arguments.published))
     write_csv(written.proxy_csv, PROXY, proxy_table(points))
     write_text(written.proxy, proxy_markdown(points))
@@ -84,6 +84,7 @@ def _read_training_time(path: Path) -> "TrainingTime":
             str(record["machine"]),
             int(record.get("processes", 1)),
             f"{record['ended']}: {record['command']}" if "ended" in record else "",
+            tuple(str(words) for words in record.get("arithmetic", ())),
         )
     except (KeyError, TypeError, ValueError):
         raise UserError(
@@ -97,11 +98,11 @@ def read_candidate_times(files: Sequence[OfSearch]) -> "list[CandidateTime]":
     from pipeline.common.files import read_csv
     from pipeline.networks.genome import parse_genome
     from pipeline.report.timing import CandidateTime
-    from pipeline.search.tables import TIMINGS
+    from pipeline.search.tables import TIMINGS, needed
 
     times = []
     for search, timing in files:
-        for row in read_csv(timing, TIMINGS):
+        for row in read_csv(timing, needed(TIMINGS)):
             try:
                 seconds, reused = float(row["seconds"]), bool(int(row["reused"]))
                 place = int(row.get("generation", 0)), int(row["shard"])
@@ -109,5 +110,6 @@ def read_candidate_times(files: Sequence[OfSearch]) -> "list[CandidateTime]":
                 raise UserError(
                     f"{timing} does not say what candidates took", "delete it, and it is made again"
                 ) from None
-            times.append(CandidateTime(search, parse_genome(row["genome"]), seconds, reused, row["machine"], *place))
+            how = row["machine"], *place, row.get("arithmetic", "")
+            times.append(CandidateTime(search, parse_genome(row["genome"]), seconds, reused, *how))
     return times

@@ -26,13 +26,16 @@ class SavedState:
         path: of the HDF5 file.
         identity: everything that determines the training, as JSON values. A state of another training is not loaded.
         processes: how many take the training's steps together. The state does not depend on it.
+        arithmetic: what this process computes with, in words (:func:`~pipeline.training.arithmetic.arithmetic_of`).
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any], processes: int = 1) -> None:
+    def __init__(self, path: Path, identity: Mapping[str, Any], processes: int = 1, arithmetic: str = "") -> None:
         self._path = path
         # As it comes back from the file, where a tuple has become a list.
         self._identity = json.loads(json.dumps(identity))
         self._processes = processes
+        #: What the training was computed with: several words if it went on on another kind of machine.
+        self.arithmetic = [arithmetic] if arithmetic else []
         self._started = time.monotonic()
         self._before = 0.0
 
@@ -54,11 +57,15 @@ class SavedState:
             training.restore({name: torch.from_numpy(array) for name, array in arrays.items()})
             self._before = float(attributes["seconds"])
             processes = int(attributes.get("processes", 1))
+            before = [str(words) for words in attributes.get("arithmetic", [])]
         except (UserError, KeyError, RuntimeError, OSError, ValueError) as error:
             aside = self._path.with_suffix(".set-aside.h5")
             self._path.replace(aside)
             log(f"warning: not going on from {self._path} ({error}); set aside as {aside.name}, starting anew")
             return False
+        if before and before[-1:] != self.arithmetic:
+            log(f"the state was computed with {before[-1]}, now {', '.join(self.arithmetic)}; last digits can differ")
+        self.arithmetic = list(dict.fromkeys([*before, *self.arithmetic]))
         if processes != self._processes:
             log(
                 f"the state was saved by {processes} processes, now there are {self._processes}; last digits can differ"
@@ -69,7 +76,7 @@ class SavedState:
         """Replaces the saved state. Raises UserError where it cannot be written."""
         tensors = {name: tensor.numpy() for name, tensor in training.state().items()}
         attributes = {"identity": self._identity, "seconds": self.seconds(), "processes": self._processes}
-        write_tensors(self._path, tensors, attributes)
+        write_tensors(self._path, tensors, {**attributes, "arithmetic": self.arithmetic})
 
     def remove(self) -> None:
         """Once the artifact is complete, the state is of no use."""

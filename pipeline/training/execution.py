@@ -1,12 +1,14 @@
 """The device and precision that a training runs with, resolved from what the user asked for and what is there."""
 
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.common.errors import UserError
+from pipeline.common.log import log
 from pipeline.kernels import cpu
 from pipeline.kernels.build import SOURCES
 from pipeline.training.memory import keep_freed_memory
@@ -91,7 +93,8 @@ def resolve(settings: ExecutionSettings, process: int | None = None) -> Executio
         process: number of this process of a training, where there are several, each with a GPU of its own.
 
     Raises:
-        UserError: a GPU was asked for and there is none, or there are fewer than processes.
+        UserError: a GPU was asked for and there is none, or there are fewer than processes, or the compiler failed for
+            a reason that can pass.
     """
     device = "cpu" if settings.device == "cpu" or not _has_gpu() else "cuda"
     if settings.device == "cuda" and device != "cuda":
@@ -99,17 +102,66 @@ def resolve(settings: ExecutionSettings, process: int | None = None) -> Executio
     precision = settings.precision
     if precision == "auto":
         precision = "bfloat16" if _computes_bfloat16(device) else "float32"
+    kernels = "compiled" if device == "cpu" and settings.kernels == "auto" and _has_kernels() else "torch"
+    return Execution(device, precision, settings.threads, _gpu(device, process), kernels)
+
+
+def keep_to(
+    settings: ExecutionSettings, device: str, precision: str, kernels: str, process: int | None, record: Path
+) -> Execution:
+    """Returns an execution that was settled on elsewhere, if this machine can compute in that way.
+
+    Args:
+        settings: what was asked for.
+        device, precision, kernels: what was settled on, as in :class:`Execution`.
+        process: as of :func:`resolve`.
+        record: where it stands.
+
+    Raises:
+        UserError: it cannot.
+    """
+    remedy = f"run it where the others ran; to settle anew, delete {record} and the trainings of this experiment"
+    if device == "cuda" and not _has_gpu():
+        raise UserError("this experiment computes on a GPU, but torch finds none here", remedy)
+    if kernels == "compiled":
+        _demand_kernels(remedy)
+    if device == "cpu" and settings.device == "auto" and _has_gpu_driver():
+        log(f"note: this experiment computes on the CPU ({record}); the GPU of this machine is not used")
+    if device == "cpu" and precision == "bfloat16" and not _computes_bfloat16(device):
+        log(f"note: this experiment computes in bfloat16 ({record}), which is slow on this processor")
+    return Execution(device, precision, settings.threads, _gpu(device, process), kernels)
+
+
+def _gpu(device: str, process: int | None) -> int | None:
     gpu = process if device == "cuda" else None
     if gpu is not None:
         _check_gpu(gpu)
-    kernels = "compiled" if device == "cpu" and settings.kernels == "auto" and _has_kernels() else "torch"
-    return Execution(device, precision, settings.threads, gpu, kernels)
+    return gpu
+
+
+def _demand_kernels(remedy: str) -> None:
+    from pipeline.kernels import build
+
+    try:
+        build.compiled(SOURCES)
+    except build.PassingCompilationError as error:
+        raise _interrupted(error) from None
+    except build.CompilationError as error:
+        raise UserError(f"this experiment computes with compiled kernels, but {error}", remedy) from None
 
 
 def _has_kernels() -> bool:
     from pipeline.kernels import build
 
-    return not _lacks_kernels(build.compiled)
+    try:
+        return not _lacks_kernels(build.compiled)
+    except build.PassingCompilationError as error:
+        raise _interrupted(error) from None
+
+
+def _interrupted(error: Exception) -> UserError:
+    """What a compiler that was killed says about a machine is nothing: never go on with other operators."""
+    return UserError(str(error), "call again, or set execution.kernels to torch (about 1.6 times as slow)")
 
 
 def say_what_is_missing(device: str, kernels: str) -> None:
@@ -122,15 +174,17 @@ def say_what_is_missing(device: str, kernels: str) -> None:
     from pipeline.kernels import build
 
     if kernels == "auto" and not gpu_is_used(device):
-        _lacks_kernels(build.check)
+        with suppress(build.PassingCompilationError):  # whoever trains will say it, if it has not passed by then
+            _lacks_kernels(build.check)
 
 
 def _lacks_kernels(attempt: "Callable[[Path], object]") -> bool:
-    from pipeline.common.log import log
-    from pipeline.kernels.build import CompilationError
+    from pipeline.kernels.build import CompilationError, PassingCompilationError
 
     try:
         attempt(SOURCES)
+    except PassingCompilationError:
+        raise
     except CompilationError as error:
         log(f"note: trainings on this CPU take about 1.6 times as long as they could, since {error}")
         return True

@@ -21,9 +21,10 @@ from pipeline.data.prepared import read_info
 from pipeline.data.preprocessing import Preprocessing
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, architecture
+from pipeline.training.arithmetic import arithmetic_of, settle
 from pipeline.training.checkpoint import SavedState, train
 from pipeline.training.distributed import World, joined, local_rank
-from pipeline.training.execution import Execution, describe_machine, resolve
+from pipeline.training.execution import Execution, describe_machine
 from pipeline.training.identity import state_file
 from pipeline.training.kept import FinishedTraining
 from pipeline.training.loop import DivergedError, Training
@@ -48,6 +49,7 @@ class Recipe:
         loaders: processes that decode photographs, for each process of the training.
         processes: how many take every step together, each with its part of the batch; torchrun must have started so
             many. None for as many as it has, or one without it.
+        arithmetic: where the experiment's device, precision and kernels are settled; None to settle for this training.
     """
 
     spec: NetworkSpec
@@ -59,6 +61,7 @@ class Recipe:
     finished: Path | None
     loaders: int
     processes: int | None = None
+    arithmetic: Path | None = None
 
 
 class Outputs(NamedTuple):
@@ -112,13 +115,13 @@ def _train_in(
     outputs: Outputs,
     stops: StopRequests,
 ) -> None:
-    execution = resolve(recipe.execution, local_rank())
+    execution = settle(recipe.execution, recipe.arithmetic, local_rank())
     execution.apply()
     machine = describe_machine(execution.device_type)
     several = "" if world.alone else f", {world.size} processes"
     log(f"{recipe.task}: {recipe.spec.title}, {execution.precision} on {machine}{several}")
     identity = _identity(recipe, images, indices, execution)
-    saved = SavedState(state_file(outputs.weights), identity, world.size)
+    saved = SavedState(state_file(outputs.weights), identity, world.size, arithmetic_of(execution))
     kept = FinishedTraining(recipe.finished, {**identity, "processes": world.size}) if recipe.finished else None
     if world.agree(int(world.first and kept is not None and kept.take(outputs))):
         log(f"{recipe.task}: it was trained before, and is taken from {recipe.finished}")
@@ -130,7 +133,7 @@ def _train_in(
     training = Training(network, source, recipe.settings, recipe.seed, execution, world)
     train(training, saved, recipe.task, recipe.save_minutes, stops)
     if world.first:
-        _write(outputs, training, identity, images, saved.seconds(), machine)
+        _write(outputs, training, identity, images, saved, machine)
         if kept is not None:
             kept.keep(outputs)
         saved.remove()
@@ -151,14 +154,16 @@ def _identity(recipe: Recipe, images: Path, indices: Sequence[int] | None, execu
 
 
 def _write(
-    outputs: Outputs, training: Training, identity: dict[str, Any], images: Path, seconds: float, machine: str
+    outputs: Outputs, training: Training, identity: dict[str, Any], images: Path, saved: SavedState, machine: str
 ) -> None:
     execution, world = training.execution, training.world
     rows = [{key: f"{value:.6g}" for key, value in asdict(epoch).items()} for epoch in training.history]
     write_csv(outputs.history, HISTORY, rows)
-    record = {"seconds": round(seconds, 2), "device": execution.device_type, "threads": execution.threads}
+    record = {"seconds": round(saved.seconds(), 2), "device": execution.device_type, "threads": execution.threads}
     processes = {} if world.alone else {"processes": world.size}
-    write_json(outputs.timing, {**record, **processes, "machine": machine, **provenance()})
+    write_json(
+        outputs.timing, {**record, **processes, "machine": machine, "arithmetic": saved.arithmetic, **provenance()}
+    )
     tensors = {name: tensor.cpu().contiguous().numpy() for name, tensor in training.network.state_dict().items()}
     made_with = {"precision": execution.precision, **processes, "versions": versions()}
     info = read_info(images)

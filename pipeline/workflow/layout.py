@@ -195,6 +195,11 @@ class Layout:
         """The configuration that the experiment was last run with."""
         return self.folder / "config.yaml"
 
+    @property
+    def arithmetic(self) -> Path:
+        """What the experiment computes with, settled by its first training."""
+        return self.folder / "arithmetic.json"
+
     # --- images ---
 
     @property

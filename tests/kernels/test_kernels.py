@@ -524,10 +524,10 @@ def test_a_compiler_that_fails_is_asked_once_a_day(fresh, tmp_path, monkeypatch,
 def test_a_compiler_that_hangs_is_ended_with_all_that_it_started(fresh, tmp_path, monkeypatch):
     compiler(tmp_path, monkeypatch, f"sleep 1000 & echo $! > {tmp_path}/child; wait")
     monkeypatch.setattr(build, "_PATIENCE", 0.5)
-    assert settle() == settle() == "torch"
+    with pytest.raises(UserError, match=r"took more than 0.5 s.*call again"):
+        settle()
     assert (tmp_path / "asked").read_text() == "asked\n"
-    [failure] = fresh.glob("*.failed")
-    assert "took more than 0.5 s" in failure.read_text()
+    assert not list(fresh.iterdir()), "on a machine with less to do it would have come to its end"
     child = int((tmp_path / "child").read_text())
     state = Path(f"/proc/{child}/stat")
     assert not state.exists() or state.read_text().split()[2] == "Z"

@@ -5,11 +5,11 @@ import json
 import pytest
 
 from pipeline.common.errors import UserError
-from pipeline.search.archive import Archive, Evaluation, Timing, archive_key
+from pipeline.search.archive import Archive, Evaluation, Timing, archive_key, read_entry
 
 FACTS = {"seed": 0, "settings": {"epochs": 10}, "supernet": "abc", "execution": ["cpu", "float32", 1]}
 GENOME = (0.5, 2.0, 1.0)
-TIMING = Timing(1.5, "machine")
+TIMING = Timing(1.5, "machine", "cpu float32")
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,40 @@ def test_an_edited_score_out_of_range_is_damage(tmp_path):
     (entry,) = tmp_path.glob("*/*.json")
     entry.write_text(entry.read_text().replace("91.0", "910.0"))
     assert archive.get(GENOME) is None
+
+
+def test_an_edited_score_is_damage(tmp_path, capsys):
+    archive = Archive(tmp_path, FACTS)
+    archive.put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    (entry,) = tmp_path.glob("*/*.json")
+    entry.write_text(entry.read_text().replace("91.0", "100.0"))
+    with pytest.raises(UserError, match="changed after it was written"):
+        read_entry(entry)
+    assert archive.get(GENOME) is None
+    assert "changed after it was written" in capsys.readouterr().err
+
+
+def test_an_entry_that_lost_its_digest_is_damage_unless_it_is_old(tmp_path):
+    archive = Archive(tmp_path, FACTS)
+    archive.put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    (entry,) = tmp_path.glob("*/*.json")
+    record = json.loads(entry.read_text())
+    del record["digest"]
+    entry.write_text(json.dumps(record))
+    with pytest.raises(UserError, match="changed after it was written"):
+        read_entry(entry)
+    del record["arithmetic"]
+    entry.write_text(json.dumps(record))
+    assert read_entry(entry).evaluation.top1 == 91.0
+    assert archive.get(GENOME) == (Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+
+
+def test_what_it_was_computed_with_is_known_even_without_the_time(tmp_path):
+    archive = Archive(tmp_path, FACTS)
+    archive.put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    (timing,) = tmp_path.glob("*/*.timing")
+    timing.unlink()
+    assert archive.get(GENOME)[1] == Timing(0.0, "unknown", "cpu float32")
 
 
 def test_two_writers_write_the_same_bytes(tmp_path):

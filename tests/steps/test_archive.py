@@ -152,9 +152,10 @@ def test_damaged_entries_are_named(archive, capsys, damage):
 def test_check_sees_what_was_edited(archive, capsys):
     assert main(["archive", "exp", "--check"]) == 0
     first, second, third, *_ = sorted(archive.glob("*/*.json"))
-    first.write_text(first.read_text().replace('"seed": 0', '"seed": 1'))
+    older = {key: json.loads(first.read_text())[key] for key in ("evaluation", "facts")}
+    first.write_text(json.dumps(older).replace('"seed": 0', '"seed": 1'))
     record = json.loads(second.read_text())
-    record["evaluation"]["top1"] = 120.0
+    record["evaluation"]["top1"] = 100.0
     second.write_text(json.dumps(record))
     third.with_suffix(".timing").unlink()
     capsys.readouterr()
@@ -162,6 +163,7 @@ def test_check_sees_what_was_edited(archive, capsys):
     printed = capsys.readouterr().out
     assert "2 damaged, 0 set aside earlier, 1 without a time" in printed
     assert f"{first.name} is damaged: what it holds belongs under the key" in printed
+    assert f"{second.name} is damaged: ValueError, it was changed after it was written" in printed
 
 
 def test_a_network_that_is_none(archive, capsys):

@@ -91,8 +91,9 @@ class Flags:
         return self.execution() + (f" --processes {self._processes}" if self._processes > 1 else "")
 
     def run(self) -> str:
-        """How images are loaded."""
-        return f"--loaders {self._config['execution'].get('loaders', 0)}"
+        """How images are loaded, and where it is settled what to compute with: results made before stay."""
+        loaders = self._config["execution"].get("loaders", 0)
+        return f"--loaders {loaders} --arithmetic {self._layout.arithmetic}"
 
     def keeping(self) -> str:
         """What a training in full leaves on disk beside its outputs."""

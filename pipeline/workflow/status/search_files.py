@@ -98,7 +98,10 @@ class Searches:
             tables, timings = files.found_shards()
         known = {row["genome"]: row for path in tables for row in self._files.table(path, _EVALUATED) or []}
         reused = {
-            row["genome"] for path in timings for row in self._files.table(path, TIMINGS) or [] if row["reused"] == "1"
+            row["genome"]
+            for path in timings
+            for row in self._files.table(path, needed(TIMINGS)) or []
+            if row["reused"] == "1"
         }
         proposed_at = None if scored else modified(files.population)
         try:

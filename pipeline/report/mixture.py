@@ -1,0 +1,38 @@
+"""What the table says if its trainings were not all computed in the same way."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from pipeline.report.text import wrap
+from pipeline.report.timing import CandidateTime, TrainingTime
+
+
+def mixed_arithmetic(trainings: Iterable[Sequence[TrainingTime]], candidates: Iterable[CandidateTime]) -> str:
+    """Returns a paragraph of Markdown that names the kinds of arithmetic; nothing if there are fewer than two.
+
+    Trainings and candidates of versions that did not write down what they were computed with are not counted.
+    """
+    trained = Counter(words for times in trainings for time in times for words in time.arithmetic)
+    scored = Counter(time.arithmetic for time in candidates if time.arithmetic)
+    kinds = sorted({*trained, *scored})
+    if len(kinds) < 2:
+        return ""
+    lines = [
+        f"- {kind}: {_several(trained[kind], 'training')}, {_several(scored[kind], 'candidate')}" for kind in kinds
+    ]
+    return "\n".join(
+        (
+            "",
+            wrap(
+                "**Not all of this was computed in the same way.** These kinds of arithmetic differ in last digits, "
+                "from which a training soon goes its own way; a difference between two rows can be one between them."
+            ),
+            "",
+            *lines,
+            "",
+        )
+    )
+
+
+def _several(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"

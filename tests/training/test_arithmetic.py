@@ -1,0 +1,153 @@
+"""What an experiment computes with is settled once, and every step keeps to it or stops."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.common.errors import UserError
+from pipeline.kernels import build
+from pipeline.training import execution
+from pipeline.training.arithmetic import arithmetic_of, settle
+from pipeline.training.settings import ExecutionSettings
+
+AUTO = ExecutionSettings("cpu", "auto", 1)
+
+
+@pytest.fixture
+def record(tmp_path):
+    return tmp_path / "results" / "arithmetic.json"
+
+
+@pytest.fixture
+def compiler(tmp_path, monkeypatch):
+    """Makes a script the compiler, in a cache folder in which nothing is compiled yet."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    def become(script: str) -> None:
+        program = tmp_path / "compiler"
+        program.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/asked\n{script}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("CXX", str(program))
+
+    return become
+
+
+def lacks(monkeypatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+
+
+def test_the_first_step_writes_it_down_and_the_next_keeps_to_it(record, compiler, monkeypatch):
+    lacks(monkeypatch)
+    compiler("exit 1")
+    first = settle(AUTO, record)
+    assert first.kernels == "torch"
+    written = record.read_bytes()
+    monkeypatch.setattr(build, "compiled", lambda sources: sources)  # now there would be kernels
+    monkeypatch.setattr(execution, "_computes_bfloat16", lambda device: True)
+    assert settle(AUTO, record) == first
+    assert settle(AUTO, None) != first, "without a record it is another one"
+    assert record.read_bytes() == written
+
+
+def test_a_machine_without_kernels_stops_where_others_had_them(record, compiler, monkeypatch):
+    with monkeypatch.context() as where_there_is_one:
+        where_there_is_one.setattr(build, "compiled", lambda sources: sources)
+        assert settle(AUTO, record).kernels == "compiled"
+    compiler("exit 1")
+    with pytest.raises(
+        UserError, match=r"computes with compiled kernels, but the C\+\+ compiler failed.*to settle anew"
+    ):
+        settle(AUTO, record)
+
+
+def test_a_machine_without_a_gpu_stops_where_others_had_one(record, monkeypatch):
+    anywhere = ExecutionSettings("auto", "auto", 1)
+    monkeypatch.setattr(execution, "_has_gpu", lambda: True)
+    monkeypatch.setattr(execution, "_computes_bfloat16", lambda device: True)
+    monkeypatch.setattr("pipeline.training.arithmetic.describe_machine", lambda device: "a GPU")
+    assert settle(anywhere, record).device_type == "cuda"
+    monkeypatch.setattr(execution, "_has_gpu", lambda: False)
+    with pytest.raises(UserError, match="computes on a GPU, but torch finds none here"):
+        settle(anywhere, record)
+
+
+def test_a_gpu_that_came_later_is_not_used(record, monkeypatch, capsys):
+    anywhere = ExecutionSettings("auto", "float32", 1, "torch")
+    monkeypatch.setattr(execution, "_has_gpu", lambda: False)
+    assert settle(anywhere, record).device_type == "cpu"
+    for name in ("_has_gpu", "_has_gpu_driver"):
+        monkeypatch.setattr(execution, name, lambda: True)
+    assert settle(anywhere, record).device_type == "cpu"
+    assert "the GPU of this machine is not used" in capsys.readouterr().err
+
+
+def test_another_processor_or_torch_is_told(record, monkeypatch, capsys):
+    plain = ExecutionSettings("cpu", "float32", 1, "torch")
+    settle(plain, record)
+    settle(plain, record)
+    assert "last digits" not in capsys.readouterr().err
+    monkeypatch.setattr("pipeline.training.arithmetic.describe_machine", lambda device: "Another One")
+    execution = settle(plain, record)
+    assert "runs on Another One" in capsys.readouterr().err
+    assert "Another One" in arithmetic_of(execution)
+
+
+def test_changed_settings_are_settled_anew(record):
+    assert settle(ExecutionSettings("cpu", "float32", 1, "torch"), record).precision == "float32"
+    assert settle(ExecutionSettings("cpu", "bfloat16", 2, "torch"), record).precision == "bfloat16"
+    assert settle(ExecutionSettings("cpu", "bfloat16", 1, "torch"), record).threads == 1, "of the call"
+    assert json.loads(record.read_text())["asked"]["precision"] == "bfloat16"
+    assert [file.name for file in record.parent.iterdir()] == [record.name]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"asked": {}, "settled": {"device": "tpu"}, "on": {}}'])
+def test_a_damaged_record_is_said(record, content):
+    record.parent.mkdir()
+    record.write_text(content)
+    with pytest.raises(UserError, match="arithmetic.json"):
+        settle(AUTO, record)
+
+
+def test_an_edited_record_is_said(record):
+    settle(ExecutionSettings("cpu", "auto", 1, "torch"), record)
+    other = {"float32": "bfloat16", "bfloat16": "float32"}
+    values = json.loads(record.read_text())
+    values["settled"]["precision"] = other[values["settled"]["precision"]]
+    record.write_text(json.dumps(values))
+    with pytest.raises(UserError, match="changed after it was written"):
+        settle(ExecutionSettings("cpu", "auto", 1, "torch"), record)
+
+
+def test_a_killed_compiler_settles_nothing(record, compiler, tmp_path):
+    """The same command would otherwise give other networks after a kill than without one."""
+    compiler("kill -9 $$")
+    with pytest.raises(UserError, match=r"did not get to its end.*call again"):
+        settle(AUTO, record)
+    assert not record.exists()
+    assert (tmp_path / "asked").read_text() == "asked\n" * 2, "tried again at once"
+    assert not list((tmp_path / "cache").rglob("*.failed")), "and not remembered"
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="there is no g++")
+def test_a_compiler_that_is_killed_once_changes_nothing(record, compiler, tmp_path):
+    compiler(
+        f"[ -e {tmp_path}/killed ] || {{ touch {tmp_path}/killed; "
+        f'echo "g++: fatal error: Killed signal terminated program cc1plus"; exit 1; }}\n'
+        f'for word; do [ "$word" = -O3 ] && word=-O0; set -- "$@" "$word"; shift; done; exec g++ "$@"'
+    )
+    assert settle(AUTO, record).kernels == "compiled"
+
+
+def test_processes_that_settle_at_once_agree(record, compiler):
+    compiler("exit 1")
+    program = "import sys; from pathlib import Path; from pipeline.training.arithmetic import settle; "
+    program += "from pipeline.training.settings import ExecutionSettings; "
+    program += "print(settle(ExecutionSettings('cpu', sys.argv[2], 1), Path(sys.argv[1])).identity)"
+    settle(ExecutionSettings("cpu", "bfloat16", 1, "torch"), record)  # a stale one to replace
+    words = [sys.executable, "-c", program, str(record), "float32"]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert {process.communicate()[0] for process in processes} == {"['cpu', 'float32', 1, 'torch']\n"}
+    assert [file.name for file in record.parent.iterdir()] == [record.name]
