@@ -17,3 +17,5 @@ class EvolutionSettings:
     mutation_rate: float = setting("probability that a gene of a child is drawn anew", default=0.1)
     max_flops: float | None = setting("no genome above these operations for one image is proposed", default=None)
     max_memory: float | None = setting("no genome above these bytes of weights is proposed", default=None)
+    alive: int = setting("youngest individuals of which parents are drawn (regularised evolution)", default=40)
+    tournament: int = setting("individuals in a tournament (regularised evolution)", default=10)

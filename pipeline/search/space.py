@@ -2,11 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
+from typing import TYPE_CHECKING
 
-from pipeline.networks.cost import network_cost
+from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.genome import RATIOS, Genome
 from pipeline.networks.spec import NetworkSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.search.cost_table import CostTable
 
 
 @dataclass(frozen=True)
@@ -14,11 +21,23 @@ class SearchSpace:
     """All genomes of ``genes`` ratios that are within budget.
 
     ``within_budget`` must be monotone: a genome below an allowed one, gene by gene, is allowed as well. Cost is.
+    ``relative_cost`` is that of Eq. 4: over the cost of uniform-1x.
     """
 
     genes: int
     ratios: tuple[float, ...] = RATIOS
     within_budget: Callable[[Genome], bool] = lambda genome: True
+    relative_cost: Callable[[Genome], float] = lambda genome: 1.0
+
+    @cached_property
+    def _cost_table(self) -> "CostTable":
+        from pipeline.search.cost_table import CostTable  # numpy, which most algorithms do not need
+
+        return CostTable.of(self.genes, self.ratios, self.relative_cost)
+
+    def costs(self, genomes: Sequence[Genome]) -> "np.ndarray":
+        """Returns the cost of each genome relative to uniform-1x, as in Eq. 4, float64 (N,)."""
+        return self._cost_table.costs(genomes)
 
     @property
     def smallest(self) -> Genome:
@@ -76,5 +95,10 @@ def search_space(
             limit is None or value <= limit for limit, value in zip(limits, (cost.flops, cost.bytes), strict=True)
         )
 
-    limited = [within_budget] if limits != (None, None) else []
-    return SearchSpace(len(spec.genome), tuple(map(float, ratios)), *limited)
+    limited = {"within_budget": within_budget} if limits != (None, None) else {}
+    return SearchSpace(
+        len(spec.genome),
+        tuple(map(float, ratios)),
+        **limited,
+        relative_cost=lambda genome: relative_flops(spec.with_genome(genome)),
+    )

@@ -12,13 +12,24 @@ extended by more generations later.
 from collections.abc import Sequence
 from types import ModuleType
 
-from pipeline.search.algorithms import evolution, random_search
+from pipeline.search.algorithms import (
+    evolution,
+    exhaustive,
+    local_search,
+    nsga2,
+    predictor,
+    random_search,
+    regularised_evolution,
+)
 from pipeline.search.algorithms.base import Child
 from pipeline.search.fitness import Individual
 from pipeline.search.settings import EvolutionSettings
 from pipeline.search.space import SearchSpace
 
-ALGORITHMS: dict[str, ModuleType] = {module.NAME: module for module in (evolution, random_search)}
+ALGORITHMS: dict[str, ModuleType] = {
+    module.NAME: module
+    for module in (evolution, random_search, local_search, regularised_evolution, nsga2, predictor, exhaustive)
+}
 
 
 def propose(

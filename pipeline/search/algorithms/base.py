@@ -12,7 +12,7 @@ from pipeline.search.space import SearchSpace
 #: Draws of one child before the space is searched systematically for an unseen genome.
 TRIES = 100
 
-Origin = Literal["random", "crossover", "mutation", "unseen"]
+Origin = Literal["random", "crossover", "mutation", "unseen", "neighbour", "model", "enumerated"]
 
 
 class Child(NamedTuple):
@@ -63,3 +63,16 @@ def draw_unseen(
 def draw_random(space: SearchSpace, random: Random) -> Child:
     """Draws a genome at random."""
     return Child(space.draw(random), "random")
+
+
+def cross(mother: Genome, father: Genome, random: Random) -> Genome:
+    """Returns a child that has each gene from one of two parents, by chance."""
+    return tuple(random.choice(pair) for pair in zip(mother, father, strict=True))
+
+
+def mutate(space: SearchSpace, genome: Genome, rate: float, random: Random, *, at_least_one: bool) -> Genome:
+    """Returns the genome with genes drawn anew, each with probability ``rate``, and one in any case if asked for."""
+    mutated = {gene for gene in range(space.genes) if random.random() < rate}
+    if at_least_one:
+        mutated.add(random.randrange(space.genes))
+    return tuple(random.choice(space.ratios) if i in mutated else ratio for i, ratio in enumerate(genome))

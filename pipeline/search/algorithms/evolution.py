@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from random import Random
 
 from pipeline.networks.genome import Genome
-from pipeline.search.algorithms.base import Child, draw_random, draw_unseen
+from pipeline.search.algorithms.base import Child, cross, draw_random, draw_unseen, mutate
 from pipeline.search.fitness import Individual, rank
 from pipeline.search.settings import EvolutionSettings
 from pipeline.search.space import SearchSpace
@@ -40,11 +40,8 @@ def _breed(space: SearchSpace, settings: EvolutionSettings, parents: Sequence[Ge
     crossed = len(parents) > 1 and random.random() < settings.crossover_rate
     if crossed:
         mother, father = random.sample(parents, 2)
-        genome = tuple(random.choice(pair) for pair in zip(mother, father, strict=True))
+        genome = cross(mother, father, random)
     else:
         genome = random.choice(parents)
-    mutated = {gene for gene in range(space.genes) if random.random() < settings.mutation_rate}
-    if not crossed:
-        mutated.add(random.randrange(space.genes))
-    genome = tuple(random.choice(space.ratios) if i in mutated else ratio for i, ratio in enumerate(genome))
+    genome = mutate(space, genome, settings.mutation_rate, random, at_least_one=not crossed)
     return Child(space.fit(genome, random), "crossover" if crossed else "mutation")
