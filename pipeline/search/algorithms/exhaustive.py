@@ -13,6 +13,9 @@ from pipeline.search.settings import EvolutionSettings
 from pipeline.search.space import SearchSpace
 
 NAME = "exhaustive"
+TITLE = "exhaustive search"
+#: Whether other searches are measured against it.
+BASELINE = False
 
 
 def propose(

@@ -15,6 +15,9 @@ from pipeline.search.settings import EvolutionSettings
 from pipeline.search.space import SearchSpace
 
 NAME = "local_search"
+TITLE = "local search"
+#: Whether other searches are measured against it.
+BASELINE = False
 
 
 def propose(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "nsga2"
+TITLE = "NSGA-II"
+#: Whether other searches are measured against it.
+BASELINE = False
 
 
 def propose(

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pipeline.search.posterior import Posterior
 
 NAME = "predictor"
+TITLE = "search by a Gaussian process"
+#: Whether other searches are measured against it.
+BASELINE = False
 
 #: Genomes of a space that can be listed; of a larger one a sample is taken: children of the best, and others.
 LISTED = 100_000

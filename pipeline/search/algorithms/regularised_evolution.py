@@ -14,6 +14,9 @@ from pipeline.search.settings import EvolutionSettings
 from pipeline.search.space import SearchSpace
 
 NAME = "regularised_evolution"
+TITLE = "regularised evolution"
+#: Whether other searches are measured against it.
+BASELINE = False
 
 
 def propose(
