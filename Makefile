@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 CONFIG ?=
 ARGS ?=
 
-.PHONY: run test lint unit clean
+.PHONY: run test lint unit docs clean
 .DEFAULT_GOAL := run
 
 run: $(VENV)/.run
@@ -15,13 +15,17 @@ run: $(VENV)/.run
 
 test: lint unit
 
-lint: $(VENV)/.test
+lint: docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakemake --lint
+
+# The documentation as pages, in build/site.
+docs: $(VENV)/.test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 unit: $(VENV)/.test
 	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
