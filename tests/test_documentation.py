@@ -17,7 +17,7 @@ def reference():
 
 def leaves(values, path=()):
     for key, value in values.items():
-        if isinstance(value, dict) and path + (key,) not in {("searches",), ("models",)} and len(path) < 1:
+        if isinstance(value, dict) and (*path, key) not in {("searches",), ("models",)} and len(path) < 1:
             yield from leaves(value, (*path, key))
         else:
             yield ".".join((*path, key))
