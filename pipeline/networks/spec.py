@@ -40,6 +40,10 @@ class NetworkSpec:
         """The same network with other ratios."""
         return replace(self, genome=genome)
 
+    def at_width(self, base_width: float) -> "NetworkSpec":
+        """Returns the same network at another base width."""
+        return replace(self, base_width=base_width)
+
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Channels that each gene stands for.
