@@ -17,10 +17,11 @@ rule gather_rows:
         best=lambda wildcards, input: optional_flag("--best", input.best),
         network=flags.network(),
         ratios=flags.ratios(),
+        cost=flags.cost_width(),
         method=flags.method,
     shell:
         "python -m pipeline gather-rows --images {input.images:q} {params.genomes} {params.best}"
-        " {params.ratios} {params.network} --output {output:q} > {log:q} 2>&1"
+        " {params.ratios} {params.network} {params.cost} --output {output:q} > {log:q} 2>&1"
 
 
 use rule evaluate_generation as evaluate_rows with:

@@ -20,12 +20,13 @@ rule propose_generation:
     params:
         network=flags.network(),
         ratios=flags.ratios(),
+        cost=flags.cost_width(),
         evolution=lambda wildcards: flags.proposal(wildcards.search),
         number=lambda wildcards: int(wildcards.generation),
         method=flags.method,
     shell:
         "python -m pipeline propose-generation --images {input.images:q} --earlier {input.earlier:q}"
-        " --generation {params.number} {params.ratios} {params.network} {params.evolution}"
+        " --generation {params.number} {params.ratios} {params.network} {params.cost} {params.evolution}"
         " --output {output:q} > {log:q} 2>&1"
 
 

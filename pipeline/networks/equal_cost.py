@@ -1,8 +1,8 @@
 """Controls: the widest uniform network, and the widest with a given first layer, that cost no more than a genome.
 
 What a search found is worth something if it is more accurate than these. Widths are whole channels, so a control lies
-at or just below the genome's cost. Channels are counted in the network that is trained, whose steps are the coarser ones
-at a reduced base width, and its genome says exactly how wide each layer is, so that its cost can be counted at another.
+at or just below the genome's cost. Channels are counted in the network that is trained, whose steps are coarser at a
+reduced base width; its genome says exactly how wide each layer is, so that its cost can be counted at another width.
 
 >>> from pipeline.networks.cost import network_cost
 >>> found = NetworkSpec("vgg_small", (0.5, 2.0, 1.0, 1.0, 1.0, 0.5))

@@ -14,6 +14,9 @@ from pipeline.networks.architectures import find_architecture
 from pipeline.networks.genome import RATIOS, Genome, format_genome
 from pipeline.networks.graph import Layer
 
+#: The base width of the published networks.
+PUBLISHED_WIDTH = 1.0
+
 
 @dataclass(frozen=True)
 class NetworkSpec:
@@ -30,7 +33,7 @@ class NetworkSpec:
 
     network: str
     genome: Genome
-    base_width: float = 1.0
+    base_width: float = PUBLISHED_WIDTH
     channels: int = 3
     size: int = 32
     classes: int = 10

@@ -51,8 +51,9 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "full-precision": (BLACK, "s", "full precision"),
     "uniform": (BLUE, "o", "uniform"),
     "given": (GREEN, "P", "given genome"),
-    "random": (PURPLE, "^", "random search"),
-    "found": (VERMILLION, "D", "evolution"),
+    "control": (SKY, "v", "equal cost"),
+    "baseline": (PURPLE, "^", "baseline search"),
+    "found": (VERMILLION, "D", "found"),
 }
 
 #: For the evolutions in one panel; random search is grey throughout.
@@ -134,9 +135,9 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
     penalties = sorted({search.penalty for search in searches}, reverse=True)
     figure, panels = _panels(len(penalties), 2, 5.2, 3.9)
     for axes, penalty in zip(panels, penalties, strict=True):
-        # Random search first: the evolutions are drawn over it.
-        here = sorted((s for s in searches if s.penalty == penalty), key=lambda s: s.algorithm != "random")
-        evolutions = [search for search in here if search.algorithm != "random"]
+        # Baselines first: the others are drawn over them.
+        here = sorted((s for s in searches if s.penalty == penalty), key=lambda s: not s.baseline)
+        evolutions = [search for search in here if not search.baseline]
         for search in here:
             shade = GREY if search not in evolutions else _pick(_SEARCH_COLOURS, evolutions.index(search))
             _draw_search(axes, search, generations[search.name], shade)
@@ -158,7 +159,7 @@ def _draw_search(axes: "Axes", search: Search, generations: Sequence[Sequence[In
     if not numbers:
         return
     best = [max(value for generation in values[: number + 1] for value in generation) for number in numbers]
-    name = f"{search.name} (random)" if search.algorithm == "random" else search.name
+    name = f"{search.name} ({search.title})" if search.baseline else search.name
     few = {"marker": "o", "markersize": 3.5} if len(numbers) <= 20 else {}
     axes.plot(numbers, best, color=colour, linewidth=1.8, label=f"{name}: best so far", **few)  # type: ignore[arg-type]
     middle = [median(values[number]) for number in numbers]
@@ -231,7 +232,7 @@ def channels_figure(rows: Sequence[Row]) -> Figure:
 
     Shortcut convolutions are left out: they are as wide as their stage.
     """
-    found = [row for row in rows if row.kind == "found"] or [row for row in rows if row.kind == "random"]
+    found = [row for row in rows if row.kind == "found"] or [row for row in rows if row.kind == "baseline"]
     if not found:
         return _empty_figure("No row comes from a search.")
     layers = len(_channels(found[0]))

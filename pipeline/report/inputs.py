@@ -5,6 +5,7 @@ from pathlib import Path
 from pipeline.common.errors import UserError
 from pipeline.common.files import read_csv, read_json
 from pipeline.networks.spec import NetworkSpec
+from pipeline.report.answers import unpack_right
 from pipeline.report.results import Measurement
 from pipeline.search.fitness import Individual
 from pipeline.search.tables import read_individuals
@@ -22,7 +23,8 @@ def read_measurement(model: str, seed: int, path: Path) -> Measurement:
         spec = NetworkSpec(**{**values, "genome": tuple(float(ratio) for ratio in values["genome"])})
         top5 = record["top5"]
         accuracies = float(record["top1"]), None if top5 is None else float(top5)
-        return Measurement(model, seed, *accuracies, spec)
+        images = int(record.get("images", 0))
+        return Measurement(model, seed, *accuracies, spec, unpack_right(record), images)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path} is no evaluation", "delete it, and it is made again") from None
 

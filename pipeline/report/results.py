@@ -10,21 +10,28 @@ Interval(mean=92.0, std=1.0, seeds=3)
 ('92.00 ± 1.00', '92.12')
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from pipeline.common.errors import UserError
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import Cost, network_cost, speedup
 from pipeline.networks.genome import format_genome
-from pipeline.networks.spec import NetworkSpec
+from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
+from pipeline.report.fronts import front
 from pipeline.report.published import PublishedRow, PublishedTable, find_table
+from pipeline.report.statistics import Sample
+from pipeline.search.algorithms import find_algorithm
 from pipeline.search.tables import Best
 
-Kind = Literal["full-precision", "uniform", "found", "random", "given"]
+Kind = Literal["full-precision", "uniform", "control", "found", "baseline", "given"]
+#: What a row of equal cost has in common with the found one that it is compared with.
+Control = Literal["uniform", "first-layer"]
 
 
 class Interval(NamedTuple):
@@ -39,33 +46,65 @@ class Interval(NamedTuple):
         """The interval of one value for each seed."""
         return cls(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
-    def above(self, other: "Interval") -> bool:
-        """Whether mean ± std lies wholly above the other's. With one seed each, whether the value is higher."""
-        return self.mean - (self.std or 0.0) > other.mean + (other.std or 0.0)
-
     def __str__(self) -> str:
         return f"{self.mean:.2f}" + ("" if self.std is None else f" ± {self.std:.2f}")
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One trained network's accuracy on the test set, in percent; ``top5`` None where there are too few classes."""
+    """One trained network on the test set.
+
+    Attributes:
+        model: the row's name.
+        seed: which of the row's trainings.
+        top1, top5: in percent; ``top5`` None where there are too few classes.
+        spec: the network.
+        right: which images were answered rightly, bool (images,); None where the record is too old to say so.
+        images: how many there are; 0 where it is not known.
+    """
 
     model: str
     seed: int
     top1: float
     top5: float | None
     spec: NetworkSpec
+    right: np.ndarray | None = field(default=None, compare=False)
+    images: int = 0
 
 
 @dataclass(frozen=True)
 class Search:
-    """A search of the experiment; ``penalty`` is λ of Eq. 4, ``best`` what it found, None where that is not known."""
+    """A search of the experiment, or one run of it.
+
+    Attributes:
+        name: of the search.
+        algorithm: its name in ``ALGORITHMS``.
+        penalty: λ of Eq. 4.
+        best: what it found; None where that is not known.
+    """
 
     name: str
-    algorithm: Literal["evolution", "random"]
+    algorithm: str
     penalty: float
     best: Best | None = None
+
+    @property
+    def title(self) -> str:
+        """The algorithm's name in prose."""
+        return str(find_algorithm(self.algorithm).TITLE)
+
+    @property
+    def baseline(self) -> bool:
+        """Whether the algorithm is one that others are measured against."""
+        return bool(find_algorithm(self.algorithm).BASELINE)
+
+
+@dataclass(frozen=True)
+class ControlOf:
+    """Which row a control is compared with, and what they have in common beside their cost."""
+
+    model: str
+    control: Control
 
 
 @dataclass(frozen=True)
@@ -74,10 +113,13 @@ class Row:
 
     Attributes:
         model: the line's name.
-        spec: the network.
+        spec: the network, at the width at which it was trained.
         top1, top5: on the test set in percent; ``top5`` None where there are too few classes.
         search: that found the genome; None for a genome that was given.
         published: the line of the published table with the same genome; None without one.
+        control_of: the row of the same cost that it is a control of; None for any other row.
+        sample: all that was measured, for comparisons.
+        cost_width: base width at which its cost is counted.
     """
 
     model: str
@@ -86,36 +128,50 @@ class Row:
     top5: Interval | None = None
     search: Search | None = None
     published: PublishedRow | None = None
+    control_of: ControlOf | None = None
+    sample: Sample = Sample(())
+    cost_width: float = PUBLISHED_WIDTH
 
     @cached_property
     def cost(self) -> Cost:
-        """What the network costs, counted as its published table does."""
+        """What the network costs at ``cost_width``, counted as its published table does."""
+        return network_cost(self.spec.at_width(self.cost_width))
+
+    @cached_property
+    def trained_cost(self) -> Cost:
+        """What it costs at the width at which it was trained."""
         return network_cost(self.spec)
 
     @cached_property
     def speedup(self) -> float:
-        """In theory, over the full-precision network of base width."""
-        return speedup(self.spec)
+        """In theory, over the full-precision network of ratio 1, at ``cost_width``."""
+        return speedup(self.spec.at_width(self.cost_width))
 
     @property
     def kind(self) -> Kind:
         """What the line stands for in a comparison."""
+        if self.control_of is not None:
+            return "control"
         if self.search is not None:
-            return "random" if self.search.algorithm == "random" else "found"
+            return "baseline" if self.search.baseline else "found"
         if not self.spec.binary:
             return "full-precision"
         return "uniform" if len(set(self.spec.genome)) == 1 else "given"
 
 
 def collect_rows(
-    models: Mapping[str, Search | None], measurements: Iterable[Measurement], published: str | None = None
+    models: Mapping[str, Search | ControlOf | None],
+    measurements: Iterable[Measurement],
+    published: str | None = None,
+    cost_width: float = PUBLISHED_WIDTH,
 ) -> list[Row]:
     """One row for each model, in the order of ``models``.
 
     Args:
-        models: name of each row, and the search that it came from.
+        models: name of each row, and the search that it came from or the row that it is a control of.
         measurements: of all seeds of all models, in any order.
         published: ``table1`` or ``table2`` to put beside, or None.
+        cost_width: base width at which costs are counted.
 
     Raises:
         UserError: a model has no measurement or is not in ``models``, its seeds are of different networks, or the
@@ -127,10 +183,16 @@ def collect_rows(
         if measurement.model not in by_model:
             raise UserError(f"there is an evaluation of '{measurement.model}'", "but the table has no such row")
         by_model[measurement.model].append(measurement)
-    return [_row(model, models[model], by_model[model], table) for model in models]
+    return [_row(model, models[model], by_model[model], table, cost_width) for model in models]
 
 
-def _row(model: str, search: Search | None, measured: list[Measurement], table: PublishedTable | None) -> Row:
+def _row(
+    model: str,
+    origin: Search | ControlOf | None,
+    measured: list[Measurement],
+    table: PublishedTable | None,
+    cost_width: float,
+) -> Row:
     if not measured:
         raise UserError(f"row '{model}' has no evaluation", "evaluate it with at least one seed")
     measured = sorted(measured, key=lambda measurement: measurement.seed)
@@ -153,22 +215,29 @@ def _row(model: str, search: Search | None, measured: list[Measurement], table: 
     # A "top-5" over five classes or fewer is always right.
     shown = len(top5) == len(measured) and spec.classes > 5
     top1 = Interval.of([measurement.top1 for measurement in measured])
-    return Row(model, spec, top1, Interval.of(top5) if shown else None, search, published)
+    return Row(
+        model,
+        spec,
+        top1,
+        Interval.of(top5) if shown else None,
+        origin if isinstance(origin, Search) else None,
+        published,
+        origin if isinstance(origin, ControlOf) else None,
+        _sample(measured),
+        cost_width,
+    )
 
 
-def pareto_front(rows: Sequence[Row]) -> list[Row]:
-    """The binary rows than which no other binary row is both cheaper (FLOPs) and more accurate, cheapest first."""
-    binary = [row for row in rows if row.spec.binary]
+def _sample(measured: Sequence[Measurement]) -> Sample:
+    right = [measurement.right for measurement in measured]
+    known = tuple(answers for answers in right if answers is not None)
+    images = min(measurement.images for measurement in measured)
+    return Sample(tuple(m.top1 for m in measured), known if len(known) == len(right) else (), images)
 
-    def dominated(row: Row) -> bool:
-        return any(
-            other.cost.flops <= row.cost.flops
-            and other.top1.mean >= row.top1.mean
-            and (other.cost.flops, other.top1.mean) != (row.cost.flops, row.top1.mean)
-            for other in binary
-        )
 
-    return sorted((row for row in binary if not dominated(row)), key=lambda row: row.cost.flops)
+def pareto_front(rows: Sequence[Row], cost: Callable[[Row], float] = lambda row: row.cost.flops) -> list[Row]:
+    """The binary rows than which no other binary row is both cheaper and more accurate in the mean, cheapest first."""
+    return front([row for row in rows if row.spec.binary], cost, lambda row: row.top1.mean)
 
 
 # --- the table ---
@@ -181,8 +250,11 @@ RESULTS = (
     "seeds",
     "flops_m",
     "speedup_theoretical",
+    "binary_macs_m",
     "memory_mbit",
     "memory_kib",
+    "trained_flops_m",
+    "trained_memory_kib",
     "top1_mean",
     "top1_std",
     "top5_mean",
@@ -200,7 +272,8 @@ RESULTS = (
 def results_table(rows: Sequence[Row], published: str | None = None) -> list[dict[str, Any]]:
     """The table of results with the columns ``RESULTS``, rounded; None is an empty cell.
 
-    Units: 10^6 operations, 10^6 bits, KiB, percent. The lines of the published table that were not measured here
+    Units: 10^6 operations, 10^6 bits, KiB, percent. Costs are counted at the rows' ``cost_width``; what is called
+    'trained' is that of the network as it was trained. The lines of the published table that were not measured here
     follow the rows: networks of the paper as 'published only', methods that the paper quotes as 'quoted'.
     """
     front = pareto_front(rows)
@@ -225,8 +298,11 @@ def _measured_cells(row: Row, on_front: bool) -> dict[str, Any]:
         "seeds": row.top1.seeds,
         "flops_m": round(row.cost.flops / 1e6, 6),
         "speedup_theoretical": round(row.speedup, 3),
+        "binary_macs_m": round(row.cost.binary_macs / 1e6, 6),
         "memory_mbit": round(row.cost.bits / 1e6, 6),
         "memory_kib": round(row.cost.bytes / 1024, 3),
+        "trained_flops_m": round(row.trained_cost.flops / 1e6, 6),
+        "trained_memory_kib": round(row.trained_cost.bytes / 1024, 3),
         **interval_cells("top1", row.top1),
         **interval_cells("top5", row.top5),
         "pareto": int(on_front),

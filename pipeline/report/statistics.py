@@ -18,6 +18,7 @@ Where a table compares several pairs, Holm's procedure holds the probability of 
 each interval has the level at which Holm judges it, so that it leaves out zero exactly where Holm finds a difference.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
@@ -194,11 +195,14 @@ def seeds_to_tell(mine: Sample, theirs: Sample, points: float, power: float = 0.
         return None
     images, _ = _over_images(mine, theirs)
     spread = sum(variance(sample.top1) for sample in (mine, theirs))
-    for seeds in range(2, most + 1):
+
+    def tells(seeds: int) -> bool:
         freedom, error = 2 * (seeds - 1), (spread / seeds + images) ** 0.5
-        if not error or nct.sf(t.isf(ERROR_RATE / 2, freedom), freedom, points / error) >= power:
-            return seeds
-    return None
+        return not error or bool(nct.sf(t.isf(ERROR_RATE / 2, freedom), freedom, points / error) >= power)
+
+    # Power grows with seeds, so that halving finds the first number of them that suffices.
+    needed = bisect_left(range(2, most + 1), True, key=tells) + 2
+    return needed if needed <= most else None
 
 
 class Interval95(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.common.log import duration
-from pipeline.networks.genome import format_genome
+from pipeline.report.fronts import COSTS
 from pipeline.report.proxy import ProxyPoint, proxy_sentence
 from pipeline.report.published import LATER, find_table
 from pipeline.report.results import Row, pareto_front, results_table
@@ -16,11 +16,20 @@ from pipeline.report.verdicts import verdicts
 _Text = Callable[[float], str]
 
 _RESULT_NOTE = (
-    "*: on the Pareto front of the binary rows. FLOPs: millions of operations for one image, a binary "
-    "multiply-accumulate counted as 1/64, batch norms and pooling as in the paper's table for this network. The "
-    "speedup is theoretical: FLOPs of the full-precision 1x network over those of the row, not a measured time. "
-    "Memory: weights of convolutions and classifier, in 10^6 bits and in bytes. Accuracy: on the test set, mean ± "
-    "sample standard deviation over seeds (a single seed has no ±)."
+    "FLOPs: millions of operations for one image, a binary multiply-accumulate counted as 1/64, batch norms and "
+    "pooling as in the paper's table for this network. The speedup is theoretical: FLOPs of the full-precision 1x "
+    "network over those of the row, not a measured time. Memory: weights of convolutions and classifier, in 10^6 bits "
+    "and in bytes. "
+    "Accuracy: on the test set, mean ± sample standard deviation over seeds (a single seed has no ±)."
+)
+_VERDICT_NOTE = (
+    "Differences are in points of test accuracy, each with its interval over other seeds and other test images. The "
+    "probability that any of these sentences tells two equal networks apart is held at 5 % (Holm), and each interval "
+    "has the level at which its sentence is judged: 'no difference seen' says how large a difference could hide."
+)
+_FRONT_NOTE = (
+    "Binary rows than which no other is both cheaper and more accurate, in the mean over seeds, by each measure of "
+    "cost. Which of two neighbours is truly the better is not tested. candidates.csv has those over all candidates."
 )
 
 _TIMING_NOTE = (
@@ -35,38 +44,46 @@ _TIMING_NOTE = (
 
 def results_markdown(rows: Sequence[Row], points: Sequence[ProxyPoint], published: str | None) -> str:
     """The table of results and, below it, what follows from it in sentences."""
-    front = ", ".join(row.model for row in pareto_front(rows))
-    parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE)]
+    parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE + _width_note(rows))]
     parts += _verdict_section(rows)
-    parts += ["## Pareto front", wrap(f"Binary rows, cheapest first: {front or 'none'}.")]
+    parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows))]
     parts += ["## Proxy", wrap(proxy_sentence(points))]
     parts += _published_section(rows, published) if published else []
     return "\n\n".join(parts) + "\n"
+
+
+def _width_note(rows: Sequence[Row]) -> str:
+    narrow = [row for row in rows if row.spec.base_width != row.cost_width]
+    if not narrow:
+        return ""
+    return (
+        f" Costs are counted at base width {narrow[0].cost_width:g}, for which the networks trained here stand; 'as "
+        f"trained' is their own, at base width {narrow[0].spec.base_width:g}, where the real-valued first layer "
+        "weighs more."
+    )
+
+
+def _front_lines(rows: Sequence[Row]) -> list[str]:
+    names = {"flops": "FLOPs", "binary_macs": "binary multiply-accumulates", "memory_bytes": "memory"}
+    lines = []
+    for measure, read in COSTS.items():
+        front = pareto_front(rows, lambda row, read=read: read(row.cost))  # type: ignore[misc]
+        lines.append(wrap(f"- over {names[measure]}: {', '.join(row.model for row in front) or 'none'}", "  "))
+    return lines
 
 
 def _verdict_section(rows: Sequence[Row]) -> list[str]:
     found = verdicts(rows)
     if not found:
         return []
-    parts = ["## Verdict", wrap(_verdict_note(rows))]
+    note = _VERDICT_NOTE
+    if any(row.top1.seeds == 1 for row in rows):
+        note += " A row with a single seed says nothing of another training, and no such sentence calls it better."
+    parts = ["## Verdict", wrap(note)]
     for verdict in found:
         sentences = [wrap(f"  - {sentence}", "    ") for sentence in verdict.sentences]
         parts.append("\n".join([wrap(f"- **{verdict.model}** ({verdict.headline})", "  "), *sentences]))
     return parts
-
-
-def _verdict_note(rows: Sequence[Row]) -> str:
-    if all(row.top1.seeds == 1 for row in rows):
-        return (
-            "There is one seed for each row, so there are no intervals: the sentences compare single trainings, and a "
-            "small difference means nothing."
-        )
-    note = (
-        "'More accurate' means that the whole interval, mean ± standard deviation, lies above the other's; "
-        "'not told apart', that they overlap."
-    )
-    single = any(row.top1.seeds == 1 for row in rows)
-    return f"{note} A row with a single seed has no interval, only its value." if single else note
 
 
 def _published_section(rows: Sequence[Row], published: str) -> list[str]:
@@ -78,7 +95,7 @@ def _published_section(rows: Sequence[Row], published: str) -> list[str]:
     narrow = sorted({row.spec.base_width for row in rows if row.spec.base_width != 1})
     if narrow:
         widths = ", ".join(f"{width:g}" for width in narrow)
-        note += f" The published figures are of base width 1, those measured here of {widths}: they do not compare."
+        note += f" The accuracies published are of base width 1, those measured here of {widths}: they do not compare."
     later = [
         f"- {result.method} ({result.network}{f', {result.flops:g}M FLOPs' if result.flops else ''}): "
         f"{result.top1:g} ({result.source})"
@@ -107,20 +124,31 @@ def timing_markdown(times: Iterable[Mapping[str, Any]], balance: Sequence[Mappin
 def results_latex(rows: Sequence[Row], published: str | None) -> str:
     """The same tables for LaTeX with the package booktabs, every special character escaped."""
     grids = [_results_grid(rows)] + ([_published_grid(rows, published)] if published else [])
-    head = "% needs \\usepackage{booktabs}; the speedup is theoretical, not a measured time; *: on the Pareto front"
+    head = "% needs \\usepackage{booktabs}; the speedup is theoretical, not a measured time"
     return "\n\n".join([head, *map(latex, grids)]) + "\n"
 
 
 def _results_grid(rows: Sequence[Row]) -> Grid:
-    front = pareto_front(rows)
-    headers = ["model", "FLOPs (M)", "speedup (theoretical)", "Mbit", "memory", "top-1 %", "top-5 %", "seeds", "genome"]
+    narrow = any(row.spec.base_width != row.cost_width for row in rows)
+    headers = [
+        "model",
+        "FLOPs (M)",
+        "speedup (theoretical)",
+        "Mbit",
+        "memory",
+        "as trained: FLOPs (M)",
+        "memory, trained",
+    ]
+    headers += ["top-1 %", "top-5 %", "seeds", "genome"]
     lines = [
         [
-            row.model + (" *" if row in front else ""),
+            row.model,
             _four_digits(row.cost.flops / 1e6),
             f"{row.speedup:.1f}×",
             _four_digits(row.cost.bits / 1e6),
             _memory(row.cost.bytes),
+            _four_digits(row.trained_cost.flops / 1e6) if narrow else "",
+            _memory(row.trained_cost.bytes) if narrow else "",
             str(row.top1),
             "" if row.top5 is None else str(row.top5),
             str(row.top1.seeds),
@@ -128,7 +156,7 @@ def _results_grid(rows: Sequence[Row]) -> Grid:
         ]
         for row in rows
     ]
-    return Grid(headers, lines).keep(lambda header, cells: header != "top-5 %" or any(cells))
+    return Grid(headers, lines).keep(lambda _, cells: any(cells))
 
 
 def _published_grid(rows: Sequence[Row], published: str) -> Grid:
@@ -186,7 +214,10 @@ def _balance_sentence(balance: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _short_genome(genome: Sequence[float]) -> str:
-    return f"all {genome[0]:g}" if len(set(genome)) == 1 else format_genome(genome)
+    """The genome to read: the ratio of a uniform one, and no more than four digits of a control's."""
+    if len(set(genome)) == 1:
+        return f"all {genome[0]:g}"
+    return ",".join(f"{ratio:.4g}" for ratio in genome)
 
 
 def _memory(size: float) -> str:

@@ -1,10 +1,27 @@
-"""What an experiment says about every searched network, in sentences: is it worth it?"""
+"""What an experiment says about every searched network, in sentences: was the search worth it?
+
+The first sentence is about the uniform network of equal cost, since widening all layers alike is what anybody can do
+without a search. All comparisons of a table share one error rate (:mod:`pipeline.report.statistics`).
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from pipeline.networks.genome import format_genome
 from pipeline.report.results import Row
+from pipeline.report.statistics import Difference, Interval95, compare, independent_difference, seeds_to_tell
+from pipeline.search.tables import RunBest
+
+#: A difference that a reader would want to know of, in points: how many seeds would show it is told.
+WORTH_KNOWING = 1.0
+
+
+class Comparison(NamedTuple):
+    """One row beside another: how far the first lies above the second in accuracy."""
+
+    row: Row
+    other: Row
+    difference: Difference
 
 
 class Verdict(NamedTuple):
@@ -15,97 +32,174 @@ class Verdict(NamedTuple):
     sentences: tuple[str, ...]
 
 
+def comparisons(rows: Sequence[Row]) -> list[Comparison]:
+    """Returns every comparison of the table, corrected for their number: each judged row with its rivals."""
+    pairs = [(row, other) for row in _judged(rows) for other in _rivals(row, rows)]
+    differences = compare([(row.sample, other.sample) for row, other in pairs])
+    return [Comparison(*pair, difference) for pair, difference in zip(pairs, differences, strict=True)]
+
+
+def _judged(rows: Sequence[Row]) -> list[Row]:
+    """Returns the rows that searches found; those of baselines only if there are no others."""
+    searched = [row for row in rows if row.search is not None]
+    return [row for row in searched if row.search and not row.search.baseline] or searched
+
+
+def _rivals(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """Returns the equal-cost controls first, or the nearest uniform row for want of one, then the baselines."""
+    controls = _controls(row, rows)
+    if not any(control.control_of and control.control_of.control == "uniform" for control in controls):
+        controls = [*_dearest_within(row, rows), *controls]
+    return [*controls, *(other for other in _baselines(row, rows) if other.spec != row.spec)]
+
+
+def _controls(row: Row, rows: Sequence[Row]) -> list[Row]:
+    mine = [other for other in rows if other.control_of and other.control_of.model == row.model]
+    # The uniform one first. A control that is the network itself, such as of a uniform one, says nothing.
+    ordered = sorted(mine, key=lambda other: other.control_of is None or other.control_of.control != "uniform")
+    return [other for other in ordered if other.spec != row.spec]
+
+
+def _dearest_within(row: Row, rows: Sequence[Row]) -> list[Row]:
+    within = [other for other in rows if other.kind == "uniform" and other.cost.flops <= row.cost.flops]
+    within = [other for other in within if other.spec != row.spec]
+    return [max(within, key=lambda other: other.cost.flops)] if within else []
+
+
+def _baselines(row: Row, rows: Sequence[Row]) -> list[Row]:
+    """Returns what a baseline found for the same λ; nothing for a baseline itself."""
+    if row.search is None or row.search.baseline:
+        return []
+    baselines = [other for other in rows if other.search is not None and other.search.baseline]
+    return [other for other in baselines if other.search and other.search.penalty == row.search.penalty]
+
+
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:
-    """For every row that a search found: is it worth it, against uniform networks and against random search?
-
-    A network counts as more accurate where its interval, mean ± sample standard deviation over seeds, lies wholly
-    above the other's; where the two overlap they are not told apart.
-    """
-    return [_verdict(row, rows) for row in rows if row.search is not None]
+    """Returns, for every row that a search found, whether it was worth it."""
+    made = comparisons(rows)
+    return [_verdict(row, [one for one in made if one.row is row], _baselines(row, rows)) for row in _judged(rows)]
 
 
-def _verdict(row: Row, rows: Sequence[Row]) -> Verdict:
+def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> Verdict:
     search = row.search
     assert search is not None
-    uniform = [other for other in rows if other.kind == "uniform"]
-    sentences = [
-        _against_cheaper(row, [other for other in uniform if other.cost.flops <= row.cost.flops]),
-        _against_dearer(row, [other for other in uniform if other.cost.flops >= row.cost.flops]),
-    ]
-    if row.kind == "found":
-        random = [other for other in rows if other.kind == "random" and other.search is not None]
-        rivals = [other for other in random if other.search and other.search.penalty == search.penalty]
-        sentences += [_against_random(row, other) for other in rivals]
-        if not rivals:
-            sentences.append(
-                "No row comes from a random search of the same λ, so what the evolution adds is not known."
-            )
+    sentences = [_against_uniform(row, made)]
+    sentences += [_against_first_layer(one) for one in made if _control(one) == "first-layer"]
+    for other in baselines:
+        sentences += _against_baseline(row, other, next((one for one in made if one.other is other), None))
+    if not search.baseline and not baselines:
+        sentences.append("No row comes from a baseline search of the same λ, so what this one adds is not known.")
     if search.best and search.best.micro_batch:
         sentences.append(
             f"In the search it was trained in micro-batches of {search.best.micro_batch} images, since memory did not "
             "hold a batch: its score there compares with the others' only roughly."
         )
-    candidates = f", {search.best.evaluations} candidates" if search.best else ""
-    how = "random search" if search.algorithm == "random" else "evolution"
-    headline = (
-        f"{how}, λ = {search.penalty:g}{candidates}; {row.cost.flops / 1e6:.4g}M FLOPs, top-1 {row.top1} %; "
-        f"genome {format_genome(row.spec.genome)}"
-    )
-    return Verdict(row.model, headline, tuple(sentences))
+    return Verdict(row.model, _headline(row), tuple(sentences))
 
 
-def _against_cheaper(row: Row, rivals: Sequence[Row]) -> str:
-    if not rivals:
-        return "There is no uniform network of equal or lower FLOPs to compare with."
-    better, level, worse = _sorted_out(row, rivals)
-    if better:
+def _headline(row: Row) -> str:
+    search = row.search
+    assert search is not None
+    parts = [f"{search.title}, λ = {search.penalty:g}"]
+    best = search.best
+    if best:
+        parts[0] += f", {best.evaluations} candidates"
+        if len(best.runs) > 1:
+            parts[0] += f" of {len(best.runs)} seeds"
+        if best.rescorings:
+            parts.append(
+                f"fitness {best.fitness:.2f} when scored anew ({best.finalists} finalists, {best.rescorings} trainings "
+                f"each), {best.selected or 0:.2f} when it was selected"
+            )
+    parts.append(f"{row.cost.flops / 1e6:.4g}M FLOPs, top-1 {row.top1} %")
+    return "; ".join([*parts, f"genome {format_genome(row.spec.genome)}"])
+
+
+def _control(comparison: Comparison) -> str | None:
+    control = comparison.other.control_of
+    return None if control is None else control.control
+
+
+def _against_uniform(row: Row, made: Sequence[Comparison]) -> str:
+    mine = next((one for one in made if _control(one) == "uniform"), None)
+    if mine is not None:
         return (
-            f"Beaten by a uniform network of equal or lower FLOPs: {_names(better, row)} is more accurate. "
-            "This search found nothing that scaling all layers alike does not give."
+            f"Against {mine.other.model}, the uniform network of equal cost ({_relative(mine)}): {mine.difference}."
+            f"{_power(mine)}"
         )
-    parts = [f"more accurate than {_names(worse)}"] if worse else []
-    parts += [f"not told apart from {_names(level, row)}"] if level else []
-    return f"Not beaten by any uniform network of equal or lower FLOPs: {'; '.join(parts)}."
+    if len(set(row.spec.genome)) == 1:
+        return "It is itself a uniform network: the search found nothing that widening all layers alike does not give."
+    nearest = next((one for one in made if one.other.kind == "uniform"), None)
+    if nearest is None:
+        return "There is no uniform network of equal or lower cost to compare with."
+    return (
+        f"Against {nearest.other.model}, the largest uniform network here within its cost ({_relative(nearest)}): "
+        f"{nearest.difference}.{_power(nearest)} There is no uniform network of equal cost to compare with."
+    )
 
 
-def _against_dearer(row: Row, rivals: Sequence[Row]) -> str:
-    if not rivals:
-        return "There is no uniform network of equal or higher FLOPs to compare with."
-    better, level, worse = _sorted_out(row, rivals)
-    parts = [f"more accurate than {_names(worse, row)}"] if worse else []
-    parts += [f"not told apart from {_names(level, row)}"] if level else []
-    parts += [f"less accurate than {_names(better)}"] if better else []
-    return f"Among uniform networks of equal or higher FLOPs: {'; '.join(parts)}."
+def _against_first_layer(one: Comparison) -> str:
+    return (
+        f"Against {one.other.model}, which has the same first layer, uniform others and equal cost ({_relative(one)}): "
+        f"{one.difference}."
+    )
 
 
-def _against_random(row: Row, other: Row) -> str:
-    if other.spec.genome == row.spec.genome:
-        return f"The random search of the same λ, {other.model}, found the same genome."
-    better, _, worse = _sorted_out(row, [other])
-    relation = "more accurate than" if worse else "less accurate than" if better else "not told apart from"
-    sentence = f"Against random search of the same λ: {relation} {_names([other], row)}"
-    mine, theirs = row.search and row.search.best, other.search and other.search.best
-    if mine and theirs:
-        word = "higher" if mine.fitness > theirs.fitness else "lower" if mine.fitness < theirs.fitness else "equal"
-        sentence += f"; the fitness that it reached in the search is {word}, {mine.fitness:.2f}"
-        sentence += f" against {theirs.fitness:.2f}"
-        if mine.evaluations != theirs.evaluations:
-            sentence += f" ({mine.evaluations} against {theirs.evaluations} candidates: not an equal budget)"
-    return f"{sentence}."
+def _against_baseline(row: Row, other: Row, one: Comparison | None) -> list[str]:
+    assert other.search is not None and row.search is not None
+    title = other.search.title
+    if one is None:
+        sentences = [f"{other.model}, found by {title} for the same λ, is the same network."]
+    else:
+        sentences = [f"Against {other.model}, found by {title} for the same λ ({_relative(one)}): {one.difference}."]
+    mine, theirs = row.search.best, other.search.best
+    if not (mine and theirs):
+        return sentences
+    if mine.evaluations != theirs.evaluations:
+        sentences.append(
+            f"The budgets are not equal: {mine.evaluations} candidates against {theirs.evaluations} by {title}."
+        )
+    sentences.append(_over_runs(mine.runs, theirs.runs, row.search.title, title))
+    return [sentence for sentence in sentences if sentence]
 
 
-def _sorted_out(row: Row, rivals: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row]]:
-    """The rivals that are more accurate than ``row``, not told apart from it, and less accurate."""
-    better = [other for other in rivals if other.top1.above(row.top1)]
-    worse = [other for other in rivals if row.top1.above(other.top1)]
-    return better, [other for other in rivals if other not in better and other not in worse], worse
+def _over_runs(mine: Sequence[RunBest], theirs: Sequence[RunBest], title: str, baseline: str) -> str:
+    """Returns how often and by how much a search's runs reach a higher fitness than a baseline's."""
+    values = [[run.selected if run.rescored is None else run.rescored for run in runs] for runs in (mine, theirs)]
+    anew = all(run.rescored is not None for run in (*mine, *theirs))
+    if not mine or not theirs:
+        return ""
+    pairs = list(zip(*values, strict=False))
+    wins = sum(first > second for first, second in pairs)
+    found = independent_difference(*values)
+    how = "scored anew" if anew else "of the selected candidates, which chance has raised"
+    text = f"Fitness ({how}): {title} is above {baseline} in {wins} of {len(pairs)} seed{'s' * (len(pairs) != 1)}"
+    if found is None:
+        return f"{text}, {values[0][0]:.2f} against {values[1][0]:.2f}; one seed says nothing about the next."
+    return f"{text}; the mean is {_fitness(found)}."
 
 
-def _names(others: Sequence[Row], beside: Row | None = None) -> str:
-    """Names and accuracies of rows for a sentence, and their FLOPs relative to those of ``beside``."""
+def _fitness(found: Interval95) -> str:
+    if found.low > 0:
+        return f"higher by {found}"
+    if found.high < 0:
+        return f"lower by {Interval95(-found.value, -found.high, -found.low)}"
+    return f"not told apart: {found}"
 
-    def name(other: Row) -> str:
-        relative = f", {other.cost.flops / beside.cost.flops:.2f} times its FLOPs" if beside else ""
-        return f"{other.model} ({other.top1} %{relative})"
 
-    return ", ".join(map(name, others))
+def _relative(one: Comparison) -> str:
+    """Returns the other's cost relative to that of the row, and its accuracy."""
+    return f"{one.other.cost.flops / one.row.cost.flops:.2f} times its FLOPs, {one.other.top1} %"
+
+
+def _power(one: Comparison) -> str:
+    """Returns how many seeds would show a difference worth knowing, if these do not show one."""
+    if one.difference.seen or one.difference.scope == "images":
+        return ""
+    samples = one.row.sample, one.other.sample
+    needed = seeds_to_tell(*samples, WORTH_KNOWING)
+    if needed is None:
+        return f" {WORTH_KNOWING:g} point could not be told with any number of seeds: the test images are too few."
+    if needed <= min(len(sample.top1) for sample in samples):
+        return ""
+    return f" To tell {WORTH_KNOWING:g} point (four times in five) would take about {needed} seeds of each."

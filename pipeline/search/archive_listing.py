@@ -117,11 +117,14 @@ def _uniform(facts: Mapping[str, Any]) -> NetworkSpec:
     return spec
 
 
-def with_costs(rows: "pandas.DataFrame", settings: Sequence[Settings], penalty: float) -> "pandas.DataFrame":
-    """The rows with ``COSTS`` and the fitness for λ = ``penalty``."""
+def with_costs(
+    rows: "pandas.DataFrame", settings: Sequence[Settings], penalty: float, cost_width: float
+) -> "pandas.DataFrame":
+    """The rows with ``COSTS``, counted at base width ``cost_width``, and the fitness for λ = ``penalty``."""
     import pandas
 
-    networks = {shared.digest: (shared.uniform, network_cost(shared.uniform).flops) for shared in settings}
+    counted = {shared.digest: shared.uniform.at_width(cost_width) for shared in settings}
+    networks = {digest: (uniform, network_cost(uniform).flops) for digest, uniform in counted.items()}
     named = zip(rows["settings"], rows["genome"], strict=True)
     costs = [_costs(*networks[digest], parse_genome(genome)) for digest, genome in named]
     costed = rows.join(pandas.DataFrame(costs, columns=list(COSTS), index=rows.index, dtype=float))

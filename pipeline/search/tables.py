@@ -26,8 +26,40 @@ TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine", "arithmeti
 
 
 @dataclass(frozen=True)
+class RunBest:
+    """The genome of highest fitness in one run of a search.
+
+    Attributes:
+        run: its name.
+        genome: that it chose.
+        selected: its fitness in the search, where chance had a part in its being the highest.
+        rescored: its fitness when it was trained and scored anew; None where that was not done.
+    """
+
+    run: str
+    genome: Genome
+    selected: float
+    rescored: float | None = None
+
+
+@dataclass(frozen=True)
 class Best:
-    """The genome of highest fitness in a search, and where it was found; ``micro_batch`` as in its evaluation."""
+    """The genome that a search is taken to have found, and where it was found.
+
+    Attributes:
+        search: its name.
+        genome: that it found.
+        top1: in percent: the mean over ``rescorings``, or the score by which it was chosen where there are none.
+        relative_flops: as in Eq. 4.
+        fitness: of ``top1``.
+        generation, slot: where the run that found it first trained it.
+        evaluations: distinct candidates of all runs of the search.
+        micro_batch: as in its evaluation.
+        rescorings: trainings from other seeds, scored on images on which nothing was selected.
+        finalists: genomes that were scored anew.
+        selected: the fitness by which it became a finalist; None without rescorings.
+        runs: the best of each run.
+    """
 
     search: str
     genome: Genome
@@ -38,6 +70,10 @@ class Best:
     slot: int
     evaluations: int
     micro_batch: int | None = None
+    rescorings: int = 0
+    finalists: int = 0
+    selected: float | None = None
+    runs: tuple[RunBest, ...] = ()
 
 
 def needed(columns: Sequence[str]) -> tuple[str, ...]:
@@ -172,14 +208,16 @@ def join_generations(tables: Sequence[Path], columns: Sequence[str], joined: Pat
 
 def write_best(path: Path, best: Best) -> None:
     """Writes what a search found."""
-    write_json(path, {**asdict(best), "genome": format_genome(best.genome)})
+    runs = [{**asdict(run), "genome": format_genome(run.genome)} for run in best.runs]
+    write_json(path, {**asdict(best), "genome": format_genome(best.genome), "runs": runs})
 
 
 def read_best(path: Path) -> Best:
     """Reads what a search found. Raises UserError for what is no such record."""
     record = read_json(path)
     try:
-        return Best(**{**record, "genome": parse_genome(record["genome"])})
+        runs = tuple(RunBest(**{**run, "genome": parse_genome(run["genome"])}) for run in record.get("runs", ()))
+        return Best(**{**record, "genome": parse_genome(record["genome"]), "runs": runs})
     except (KeyError, TypeError, AttributeError):
         raise UserError(f"{path} does not say what a search found", "delete it, and it is made again") from None
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.steps.options import genome
+from pipeline.steps.options import add_cost_width, genome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only those made with these settings: 'current', 'all', or the start of a digest that the list names",
     )
     group = parser.add_argument_group("How they are shown")
+    add_cost_width(group)
     group.add_argument("--lambda", dest="penalty", type=amount, default=4.0, help="weight of the cost, for the fitness")
     group.add_argument("--sort", choices=tuple(_SORTS), default="top1", help="highest first; lowest first for flops")
     group.add_argument(
@@ -131,7 +132,7 @@ def _selected(listing: "Listing", current: "Settings | None", arguments: argpars
     costly = arguments.max_flops is not None or arguments.sort in ("fitness", "flops")
     if not costly:  # the costs of the rows that are shown are enough
         rows = _first(rows, arguments.sort, limit)
-    rows = with_costs(rows, listing.settings, arguments.penalty)
+    rows = with_costs(rows, listing.settings, arguments.penalty, arguments.cost_width)
     if arguments.max_flops is not None:
         rows = rows[rows["flops"] <= arguments.max_flops]
     return _first(rows, arguments.sort, limit)

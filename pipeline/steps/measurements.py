@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.steps.options import path
+from pipeline.steps.options import add_cost_width, path
 
 if TYPE_CHECKING:
     from pipeline.networks.genome import Genome
@@ -27,6 +27,7 @@ def add_measurements(parser: argparse.ArgumentParser) -> None:
     of_searches(parser, "--scores", "scored candidates of every search (CSV)")
     path(parser, "--row-scores", "rows scored as candidates (CSV)", required=False)
     path(parser, "--best", "what the searches found (JSON)", required=False, nargs="*", default=[])
+    add_cost_width(parser)
     parser.add_argument("--published", help="put a published table beside it: table1 or table2")
 
 
@@ -98,7 +99,8 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     if unknown:
         raise UserError(f"there is no search '{unknown}' for a row to come from", "name it with --searches")
     models = {model: searches[search] if search else None for model, search in arguments.models}
-    return collect_rows(models, (read_measurement(*file) for file in arguments.evaluations), arguments.published)
+    measurements = (read_measurement(*file) for file in arguments.evaluations)
+    return collect_rows(models, measurements, arguments.published, arguments.cost_width)
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":

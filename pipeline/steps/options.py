@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from pipeline.common.errors import UserError
 from pipeline.common.files import claim
 from pipeline.networks.genome import Genome, parse_genome
-from pipeline.networks.spec import NetworkSpec
+from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
 from pipeline.training.settings import ExecutionSettings
 
 #: The default of a parser that names the flags declared by ``output``.
@@ -80,6 +80,16 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("Network")
     group.add_argument("--network", default="vgg_small", help="vgg_small or resnet18")
     group.add_argument("--base-width", type=float, default=1.0, help="fraction of the published base widths")
+
+
+def add_cost_width(parser: "argparse._ActionsContainer") -> None:
+    """Declares the width at which a genome's cost is counted."""
+    parser.add_argument(
+        "--cost-width",
+        type=float,
+        default=PUBLISHED_WIDTH,
+        help="fraction of the published base widths at which costs are counted, whatever width is trained",
+    )
 
 
 def network_for(arguments: argparse.Namespace, info: Any, genome: Genome, *, binary: bool = True) -> NetworkSpec:

@@ -4,7 +4,7 @@ import argparse
 
 from pipeline.networks.genome import RATIOS
 from pipeline.search.settings import EvolutionSettings
-from pipeline.steps.options import add_network, add_settings, network_for, output, path, read_settings
+from pipeline.steps.options import add_cost_width, add_network, add_settings, network_for, output, path, read_settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
     parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
     add_network(parser)
+    add_cost_width(parser)
     add_settings(parser, EvolutionSettings)
     output(parser, "--output", "the population to write (CSV)")
 
@@ -42,11 +43,14 @@ def run(arguments: argparse.Namespace) -> None:
     settings = read_settings(arguments, EvolutionSettings)
     uniform = uniform_genome(arguments.network, 1)
     spec = network_for(arguments, read_info(arguments.images, "train"), uniform)
-    space = search_space(spec, arguments.ratios, settings.max_flops, settings.max_memory)
+    counted = spec.at_width(arguments.cost_width)
+    space = search_space(counted, arguments.ratios, settings.max_flops, settings.max_memory)
     history = [read_individuals(path) for path in arguments.earlier]
     for scores, individuals in zip(arguments.earlier, history, strict=True):
         for individual in individuals:
             check_genome(individual.genome, len(uniform), arguments.ratios, scores)
     children = propose(space, settings, history, arguments.seed, arguments.generation, arguments.penalty)
-    rows = [population_row(slot, spec.with_genome(child.genome), child.origin) for slot, child in enumerate(children)]
+    rows = [
+        population_row(slot, counted.with_genome(child.genome), child.origin) for slot, child in enumerate(children)
+    ]
     write_csv(arguments.output, POPULATION, rows)

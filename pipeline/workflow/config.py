@@ -24,7 +24,7 @@ from pipeline.data.datasets import DATASETS, expect_images, resolve_storage
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, check_ratios, format_genome
-from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
 from pipeline.report.published import find_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -340,7 +340,8 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
 
 
 def _check_searches(config: Mapping[str, Any]) -> None:
-    search, spec = config["search"], _spec(config)
+    search = config["search"]
+    spec = _spec(config).at_width(search.get("cost_width", PUBLISHED_WIDTH))
     smallest = spec.with_genome(uniform_genome(spec.network, min(search["ratios"])))
     cost = network_cost(smallest)
     for key, unit, least in (("max_flops", "operations", cost.flops), ("max_memory", "bytes", cost.bytes)):

@@ -1,5 +1,6 @@
-"""The table of results, the verdicts, the proxy's rank correlation and the account of time."""
+"""The table of results, the proxy's rank correlation and the account of time."""
 
+import numpy as np
 import pytest
 
 from pipeline.common.errors import UserError
@@ -7,6 +8,7 @@ from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.proxy import PROXY, kendall_tau, proxy_points, proxy_sentence, proxy_table
 from pipeline.report.results import (
     RESULTS,
+    ControlOf,
     Interval,
     Measurement,
     Row,
@@ -15,11 +17,11 @@ from pipeline.report.results import (
     pareto_front,
     results_table,
 )
+from pipeline.report.statistics import Sample
 from pipeline.report.timing import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
-from pipeline.report.verdicts import verdicts
-from pipeline.search.tables import Best
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
+OTHER = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
 EVOLUTION, RANDOM = Search("A", "evolution", 4), Search("random-A", "random", 4)
 
 
@@ -30,7 +32,7 @@ def spec_of(genome, binary=True, **more):
 
 
 def row(model, genome, *top1, binary=True, search=None):
-    return Row(model, spec_of(genome, binary), Interval.of(top1), search=search)
+    return Row(model, spec_of(genome, binary), Interval.of(top1), search=search, sample=Sample(top1, (), 10_000))
 
 
 def measured(model, genome, *top1, top5=None, **more):
@@ -38,24 +40,6 @@ def measured(model, genome, *top1, top5=None, **more):
 
 
 # --- intervals ---
-
-
-@pytest.mark.parametrize(
-    ("mine", "theirs", "above"),
-    [
-        ((92, 93, 94), (88, 89, 90), True),
-        ((92, 93, 94), (90, 91, 92), False),  # 93 - 1 is not above 91 + 1
-        ((92, 93, 94), (90, 91, 91.9), True),
-        ((88, 89, 90), (92, 93, 94), False),
-        ((93,), (92.9,), True),
-        ((93,), (93,), False),
-        ((93,), (92, 92.5, 93), False),
-        ((93.1,), (92, 92.5, 93), True),
-        ((92, 93, 94), (92.5,), False),
-    ],
-)
-def test_above(mine, theirs, above):
-    assert Interval.of(mine).above(Interval.of(theirs)) is above
 
 
 def test_one_seed_has_no_standard_deviation():
@@ -106,11 +90,37 @@ def test_top5_needs_more_than_five_classes(classes, top5, shown):
         (row("m", 0.25, 93), "uniform"),
         (row("m", VGG_A, 93), "given"),
         (row("m", 1, 93, search=EVOLUTION), "found"),
-        (row("m", VGG_A, 93, search=RANDOM), "random"),
+        (row("m", VGG_A, 93, search=RANDOM), "baseline"),
     ],
 )
 def test_kind(made, kind):
     assert made.kind == kind
+
+
+def test_a_control_is_none_of_the_uniform_rows():
+    made = collect_rows({"iso": ControlOf("found", "uniform")}, measured("iso", 1, 90.0))[0]
+    assert (made.kind, made.control_of) == ("control", ControlOf("found", "uniform"))
+
+
+def test_costs_are_counted_at_the_width_that_is_meant():
+    narrow = measured("a", VGG_A, 90.0, base_width=0.125)
+    (published,), (own,) = collect_rows({"a": None}, narrow), collect_rows({"a": None}, narrow, cost_width=0.125)
+    assert published.cost == row("b", VGG_A, 90.0).cost
+    assert published.speedup == pytest.approx(53.719, abs=1e-3)
+    assert own.cost == published.trained_cost
+    assert own.cost.flops < published.cost.flops / 8
+    (line,) = results_table([published])
+    assert (line["flops_m"], line["trained_flops_m"]) == (11.313152, round(own.cost.flops / 1e6, 6))
+
+
+def test_rows_keep_what_their_seeds_answered():
+    right = [np.array([True, False]), np.array([True, True])]
+    made = [Measurement("a", seed, 100 * r.mean(), None, spec_of(1), r, 2) for seed, r in enumerate(right)]
+    (complete,) = collect_rows({"a": None}, made[::-1])
+    assert complete.sample.top1 == (50.0, 100.0)
+    assert [list(answers) for answers in complete.sample.right] == [[True, False], [True, True]]
+    (older,) = collect_rows({"a": None}, [made[0], Measurement("a", 1, 100.0, None, spec_of(1), None, 2)])
+    assert (older.sample.top1, older.sample.right, older.sample.images) == ((50.0, 100.0), (), 2)
 
 
 def test_pareto_front():
@@ -141,8 +151,11 @@ def test_a_measured_line():
         "seeds": 3,
         "flops_m": 11.313152,
         "speedup_theoretical": 53.719,
+        "binary_macs_m": 603.979776,
         "memory_mbit": 5.052416,
         "memory_kib": 616.75,
+        "trained_flops_m": 11.313152,
+        "trained_memory_kib": 616.75,
         "top1_mean": 92.5,
         "top1_std": 0.5,
         "pareto": 1,
@@ -179,103 +192,6 @@ def test_quoted_methods_are_marked():
     sources = {line["model"]: line["source"] for line in results_table(rows, "table2")}
     assert [model for model, source in sources.items() if source == "quoted"] == ["PCNN", "ABC {5/3}", "ABC {5/5}"]
     assert sources["Res18-Auto-A"] == "published only"
-
-
-# --- the verdict ---
-
-#: 26.2M FLOPs, between uniform-1x (13.2M) and uniform-2x (45.3M).
-BETWEEN = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
-ONE, TWO = row("uniform-1x", 1, 89.9, 90.0, 90.1), row("uniform-2x", 2, 91.9, 92.0, 92.1)
-
-
-def sentences_on(model, *rows):
-    return next(verdict.sentences for verdict in verdicts(rows) if verdict.model == model)
-
-
-@pytest.mark.parametrize(
-    ("found", "against_cheaper", "against_dearer"),
-    [
-        (
-            (93.9, 94.0, 94.1),
-            "Not beaten by any uniform network of equal or lower FLOPs: more accurate than uniform-1x "
-            "(90.00 ± 0.10 %).",
-            "equal or higher FLOPs: more accurate than uniform-2x (92.00 ± 0.10 %, 1.72 times its FLOPs).",
-        ),
-        ((90.9, 91.0, 91.1), "more accurate than uniform-1x", "less accurate than uniform-2x (92.00 ± 0.10 %)."),
-        ((91.0, 92.0, 93.0), "more accurate than uniform-1x", "not told apart from uniform-2x"),
-        (
-            (89.5, 90.0, 90.5),
-            "Not beaten by any uniform network of equal or lower FLOPs: not told apart from uniform-1x "
-            "(90.00 ± 0.10 %, 0.50 times its FLOPs).",
-            "less accurate than uniform-2x",
-        ),
-        (
-            (87.9, 88.0, 88.1),
-            "Beaten by a uniform network of equal or lower FLOPs: uniform-1x (90.00 ± 0.10 %, 0.50 times its FLOPs) is "
-            "more accurate.",
-            "less accurate than uniform-2x",
-        ),
-    ],
-)
-def test_verdict_against_uniform_networks(found, against_cheaper, against_dearer):
-    cheaper, dearer, _ = sentences_on("found", ONE, TWO, row("found", BETWEEN, *found, search=EVOLUTION))
-    assert against_cheaper in cheaper
-    assert against_dearer in dearer
-
-
-def test_verdict_at_equal_flops_counts_on_both_sides():
-    cheaper, dearer, _ = sentences_on("found", ONE, row("found", 1, 95.0, 95.1, 95.2, search=EVOLUTION))
-    assert "more accurate than uniform-1x" in cheaper
-    assert "more accurate than uniform-1x" in dearer
-
-
-def test_verdict_without_uniform_networks():
-    full_precision = row("full", 1, 99.0, binary=False)
-    cheaper, dearer, _ = sentences_on("found", full_precision, row("found", VGG_A, 92.0, search=EVOLUTION))
-    assert cheaper == "There is no uniform network of equal or lower FLOPs to compare with."
-    assert dearer == "There is no uniform network of equal or higher FLOPs to compare with."
-
-
-def found_by(name, algorithm, penalty, fitness, evaluations=96):
-    return Search(name, algorithm, penalty, Best(name, VGG_A, 90.0, 1.0, fitness, 0, 0, evaluations))
-
-
-@pytest.mark.parametrize(
-    ("random", "sentence"),
-    [
-        (
-            row("random-A", VGG_B, 91.0, 91.2, 91.4, search=found_by("random-A", "random", 4, 86.5)),
-            "Against random search of the same λ: more accurate than random-A (91.20 ± 0.20 %, 5.24 times its FLOPs); "
-            "the fitness that it reached in the search is higher, 87.00 against 86.50.",
-        ),
-        (
-            row("random-A", VGG_B, 94.0, 94.2, 94.4, search=found_by("random-A", "random", 4, 87.5)),
-            "Against random search of the same λ: less accurate than random-A (94.20 ± 0.20 %, 5.24 times its FLOPs); "
-            "the fitness that it reached in the search is lower, 87.00 against 87.50.",
-        ),
-        (
-            row("random-A", VGG_B, 92.0, 92.2, 92.4, search=found_by("random-A", "random", 4, 87.0, 50)),
-            "not told apart from random-A (92.20 ± 0.20 %, 5.24 times its FLOPs); the fitness that it reached in the "
-            "search is equal, 87.00 against 87.00 (96 against 50 candidates: not an equal budget).",
-        ),
-        (
-            row("random-A", VGG_A, 92.0, 92.2, 92.4, search=found_by("random-A", "random", 4, 87.0)),
-            "The random search of the same λ, random-A, found the same genome.",
-        ),
-        (
-            row("random-B", VGG_B, 92.0, 92.2, 92.4, search=found_by("random-B", "random", 0.2, 87.0)),
-            "No row comes from a random search of the same λ",
-        ),
-    ],
-)
-def test_verdict_against_random_search(random, sentence):
-    found = row("found", VGG_A, 92.1, 92.2, 92.3, search=found_by("A", "evolution", 4, 87.0))
-    assert sentence in sentences_on("found", random, found)[2]
-    assert len(sentences_on(random.model, random, found)) == 2  # a random search is not measured against itself
-
-
-def test_given_rows_get_no_verdict():
-    assert verdicts([ONE, TWO, row("auto-a", VGG_A, 92.0)]) == []
 
 
 # --- the proxy ---
@@ -345,7 +261,7 @@ def test_timing_table():
         CandidateTime("A", VGG_A, 360.0, False, "EPYC"),
         CandidateTime("A", VGG_B, 720.0, False, "EPYC"),
         CandidateTime("random-A", VGG_A, 360.0, True, "EPYC"),
-        CandidateTime("random-A", BETWEEN, 36.0, False, "Xeon"),
+        CandidateTime("random-A", OTHER, 36.0, False, "Xeon"),
     ]
     lines = timing_table({"found-A": seeds}, candidates, supernet)
     assert all(tuple(line) == TIMING for line in lines)

@@ -38,12 +38,13 @@ def genomes(rows: list[dict[str, str]]) -> list[str]:
     return [row["genome"] for row in rows]
 
 
-def test_everything_is_exported_with_its_cost(archive, capsys, tmp_path):
-    rows = listed(capsys, "--lambda", "2")
+@pytest.mark.parametrize(("flags", "width"), [((), 1.0), (("--cost-width", 0.5), 0.5)])
+def test_everything_is_exported_with_its_cost(archive, capsys, tmp_path, flags, width):
+    rows = listed(capsys, "--lambda", "2", *flags)
     assert len(rows) == 8 and len({row["key"] for row in rows}) == 8
     for row in rows:
         entry = read_entry(archive / row["key"][:2] / f"{row['key']}.json")
-        spec = NetworkSpec(**entry.facts["network"], genome=entry.evaluation.genome)
+        spec = NetworkSpec(**entry.facts["network"], genome=entry.evaluation.genome).at_width(width)
         top1 = float(row["top1"]) if row["top1"] else None
         assert (parse_genome(row["genome"]), row["status"], top1) == (
             entry.evaluation.genome,

@@ -45,10 +45,10 @@ def test_results_for_a_reader(tmp_path):
     assert "92.00 ± 0.14" in text
     plain = " ".join(text.split())
     assert "**found-A** (evolution, λ = 4, 4 candidates;" in plain
-    assert "more accurate than uniform-1x (90.10 ± 0.14 %)" in plain
-    assert "less accurate than uniform_2x" in plain
-    assert "Against random search of the same λ: not told apart from random-A" in plain
-    assert "Binary rows, cheapest first: found-A" in plain
+    assert "as trained: FLOPs (M)" in header, "costs are counted at the published width"
+    assert "There is no uniform network of equal or lower cost to compare with." in plain
+    assert "Against random-A, found by random search for the same λ" in plain
+    assert "- over FLOPs: found-A" in plain
     assert "only 2 genomes have both" in plain
     assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 110
 
@@ -104,7 +104,9 @@ def test_hours_are_of_all_processes(tmp_path):
 def test_single_seed(tmp_path):
     rows = {model: (genome, binary, accuracies[:1]) for model, (genome, binary, accuracies) in ROWS.items()}
     written = make_tables(tmp_path, tmp_path / "tables", rows=rows)
-    assert "There is one seed for each row, so there are no intervals" in " ".join(written["results.md"].split())
+    text = " ".join(written["results.md"].split())
+    assert "A row with a single seed says nothing of another training" in text
+    assert "in these trainings" in text and "better by" not in text and "worse by" not in text
     assert "±" not in written["results.md"].split("\n\n")[1]
     assert {line["top1_std"] for line in csv.DictReader(written["results.csv"].splitlines())} == {""}
 

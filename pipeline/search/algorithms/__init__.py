@@ -12,6 +12,7 @@ extended by more generations later.
 from collections.abc import Sequence
 from types import ModuleType
 
+from pipeline.common.errors import UserError
 from pipeline.search.algorithms import (
     evolution,
     exhaustive,
@@ -32,6 +33,17 @@ ALGORITHMS: dict[str, ModuleType] = {
 }
 
 
+def find_algorithm(name: str) -> ModuleType:
+    """Returns the algorithm's module.
+
+    Raises:
+        UserError: there is no algorithm of that name.
+    """
+    if name not in ALGORITHMS:
+        raise UserError(f"unknown algorithm '{name}'", f"choose one of {', '.join(ALGORITHMS)}")
+    return ALGORITHMS[name]
+
+
 def propose(
     space: SearchSpace,
     settings: EvolutionSettings,
@@ -50,5 +62,7 @@ def propose(
         generation: number of the generation to propose.
         penalty: λ of the fitness by which parents are chosen.
     """
-    children: list[Child] = ALGORITHMS[settings.algorithm].propose(space, settings, history, seed, generation, penalty)
+    children: list[Child] = find_algorithm(settings.algorithm).propose(
+        space, settings, history, seed, generation, penalty
+    )
     return children

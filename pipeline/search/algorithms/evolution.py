@@ -10,6 +10,9 @@ from pipeline.search.settings import EvolutionSettings
 from pipeline.search.space import SearchSpace
 
 NAME = "evolution"
+TITLE = "evolution"
+#: Whether other searches are measured against it.
+BASELINE = False
 
 
 def propose(

@@ -9,6 +9,9 @@ from pipeline.search.settings import EvolutionSettings
 from pipeline.search.space import SearchSpace
 
 NAME = "random"
+TITLE = "random search"
+#: Whether other searches are measured against it.
+BASELINE = True
 
 
 def propose(

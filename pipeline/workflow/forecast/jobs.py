@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pipeline.common.settings import from_mapping
 from pipeline.networks.genome import Genome
-from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
 from pipeline.search.algorithms import propose
 from pipeline.search.fitness import Individual
 from pipeline.search.settings import EvolutionSettings
@@ -97,7 +97,8 @@ class Forecast:
 def configured_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpace:
     """Returns the genomes that a configuration's searches may propose."""
     search = config["search"]
-    return search_space(spec, search["ratios"], search.get("max_flops"), search.get("max_memory"))
+    counted = spec.at_width(search.get("cost_width", PUBLISHED_WIDTH))
+    return search_space(counted, search["ratios"], search.get("max_flops"), search.get("max_memory"))
 
 
 def forecast(

@@ -11,7 +11,7 @@ from typing import Any
 from pipeline import METHOD_VERSION
 from pipeline.common.settings import flags
 from pipeline.networks.genome import format_genome
-from pipeline.networks.spec import architecture
+from pipeline.networks.spec import PUBLISHED_WIDTH, architecture
 from pipeline.search.settings import EvolutionSettings
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
 from pipeline.workflow.config import genome_of
@@ -74,6 +74,10 @@ class Flags:
         network = self._config["network"]
         return shlex.join(["--network", network["name"], "--base-width", f"{network['base_width']:g}"])
 
+    def cost_width(self) -> str:
+        """The width at which a genome's cost is counted."""
+        return f"--cost-width {self._config['search'].get('cost_width', PUBLISHED_WIDTH):g}"
+
     def training(self, section: str) -> str:
         """The recipe of the supernet, of a candidate or of the retraining."""
         return flags(TrainingSettings, self._config[section])
@@ -131,5 +135,5 @@ class Flags:
         rows = (f"{model}={row['search']}" if "search" in row else model for model, row in models)
         named = (f"{name}={section['algorithm']}:{section['lambda']:g}" for name, section in searches)
         published = self._config.get("published")
-        words = ["--models", *rows, "--searches", *named]
-        return shlex.join(words + (["--published", published] if published else []))
+        words = ["--models", *rows, "--searches", *named, *(["--published", published] if published else [])]
+        return f"{shlex.join(words)} {self.cost_width()}"

@@ -1,0 +1,60 @@
+"""Pareto fronts: what nothing else is both cheaper and better than, over rows of the table or over all candidates."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pipeline.networks.cost import Cost, network_cost
+from pipeline.networks.genome import Genome, format_genome
+from pipeline.networks.spec import NetworkSpec
+
+T = TypeVar("T")
+
+#: The costs over which fronts are drawn: column of the table of candidates → what it reads of an account.
+COSTS: Mapping[str, Callable[[Cost], float]] = {
+    "flops": lambda cost: cost.flops,
+    "binary_macs": lambda cost: cost.binary_macs,
+    "memory_bytes": lambda cost: cost.bytes,
+}
+
+CANDIDATES = ("genome", "top1", *COSTS, *(f"on_front_{name}" for name in COSTS))
+
+
+def front(points: Sequence[T], cost: Callable[[T], float], worth: Callable[[T], float]) -> list[T]:
+    """Returns the points that no other one dominates (no dearer, no worse, and better in one), cheapest first.
+
+    >>> front([(1, 5), (2, 4), (3, 9), (3, 8)], lambda p: p[0], lambda p: p[1])
+    [(1, 5), (3, 9)]
+    """
+    kept: list[T] = []
+    for point in sorted(points, key=lambda point: (cost(point), -worth(point))):
+        same = bool(kept) and (cost(kept[-1]), worth(kept[-1])) == (cost(point), worth(point))
+        if not kept or same or worth(point) > worth(kept[-1]):
+            kept.append(point)
+    return kept
+
+
+def candidate_table(
+    spec: NetworkSpec, scores: Iterable[tuple[Genome, float]], latency: Callable[[NetworkSpec], float] | None = None
+) -> list[dict[str, Any]]:
+    """Returns every evaluated candidate once, cheapest first, and which fronts it is on; columns ``CANDIDATES``.
+
+    Args:
+        spec: the network at the width at which costs are counted.
+        scores: genomes and their top-1 on validation images in percent; of several scores of a genome, the first.
+        latency: milliseconds of a network, where they are measured; gives two more columns.
+    """
+    known: dict[Genome, float] = {}
+    for genome, top1 in scores:
+        known.setdefault(genome, top1)
+    lines: list[dict[str, Any]] = []
+    for genome, top1 in known.items():
+        network = spec.with_genome(genome)
+        cost = network_cost(network)
+        values = {name: round(read(cost), 6) for name, read in COSTS.items()}
+        measured = {} if latency is None else {"latency_ms": latency(network)}
+        lines.append({"genome": format_genome(genome), "top1": top1, **values, **measured})
+    for name in [*COSTS, *([] if latency is None else ["latency_ms"])]:
+        best = {line["genome"] for line in front(lines, lambda line: line[name], lambda line: line["top1"])}  # noqa: B023
+        for line in lines:
+            line[f"on_front_{name}"] = int(line["genome"] in best)
+    return sorted(lines, key=lambda line: (line["flops"], -line["top1"], line["genome"]))
