@@ -1,0 +1,165 @@
+"""Small faults of meaning, each of which some fast test must notice: see :mod:`tests.support.mutations`.
+
+Kept as text, since each stands for a way to be wrong that no operator swap would find.
+"""
+
+from tests.support.mutations import Fault
+
+_EVOLUTION, _CANDIDATE = "pipeline/search/algorithms/evolution.py", "pipeline/search/candidate.py"
+_TASK, _LOOP, _FULL = "pipeline/search/evaluate.py", "pipeline/training/loop.py", "pipeline/training/full.py"
+_SPLITS, _CROPS = "pipeline/data/splits.py", "pipeline/data/augmentation.py"
+_CHILDREN, _CANDIDATES = ("tests/search/test_evolution.py",), ("tests/search/test_candidate.py",)
+_STEPS, _SHIFTS = ("tests/steps/test_penalty.py",), ("tests/data/test_augmentation.py",)
+_BY_CLASS, _FRONT = ("tests/data/test_splits_by_class.py",), ("tests/report/test_pareto.py",)
+
+FAULTS = (
+    Fault(
+        "parents ranked with λ = 0",
+        _EVOLUTION,
+        "rank(everyone, penalty, settings.parents)",
+        "rank(everyone, 0.0, settings.parents)",
+        _CHILDREN,
+    ),
+    Fault(
+        "the step that proposes ignores λ",
+        "pipeline/steps/propose_generation.py",
+        "arguments.generation, arguments.penalty)",
+        "arguments.generation, 0.0)",
+        _STEPS,
+    ),
+    Fault(
+        "the step that selects ignores λ",
+        "pipeline/steps/select_best.py",
+        "rank(scored, arguments.penalty, 1)",
+        "rank(scored, 0.0, 1)",
+        _STEPS,
+    ),
+    Fault(
+        "parents from the last generation only",
+        _EVOLUTION,
+        "for individuals in history for individual",
+        "for individuals in history[-1:] for individual",
+        _CHILDREN,
+    ),
+    Fault("a child of one parent need not change", _EVOLUTION, "if not crossed:", "if False:", _CHILDREN),
+    Fault(
+        "mutation rate taken as 0",
+        _EVOLUTION,
+        "random.random() < settings.mutation_rate",
+        "random.random() < 0",
+        _CHILDREN,
+    ),
+    Fault(
+        "mutation to the next larger ratio only",
+        _EVOLUTION,
+        "random.choice(space.ratios) if i in mutated",
+        "min([r for r in space.ratios if r > ratio], default=ratio) if i in mutated",
+        _CHILDREN,
+    ),
+    Fault(
+        "every repetition starts from the same weights",
+        _FULL,
+        'seed_for("weights", recipe.seed)',
+        'seed_for("weights", 0)',
+        _STEPS,
+    ),
+    Fault(
+        "a repetition does not count",
+        "pipeline/steps/retrain.py",
+        "arguments.seed, arguments.repetition)",
+        "arguments.seed, 0)",
+        _STEPS,
+    ),
+    Fault(
+        "the same augmentation in every epoch",
+        _LOOP,
+        '("augment", self.seed, self.epoch)',
+        '("augment", self.seed, 0)',
+        _SHIFTS,
+    ),
+    Fault(
+        "the same augmentation for every seed",
+        _LOOP,
+        '("augment", self.seed, self.epoch)',
+        '("augment", 0, self.epoch)',
+        _SHIFTS,
+    ),
+    Fault(
+        "a candidate's seed without its genome",
+        _CANDIDATE,
+        'seed_for("candidate", self.seed, format_genome(genome))',
+        'seed_for("candidate", self.seed)',
+        _CANDIDATES,
+    ),
+    Fault(
+        "a candidate's seed without the experiment's",
+        _CANDIDATE,
+        'seed_for("candidate", self.seed, format_genome(genome))',
+        'seed_for("candidate", format_genome(genome))',
+        _CANDIDATES,
+    ),
+    Fault("recalibrate is ignored", _CANDIDATE, "if self.recalibrate:", "if False:", _CANDIDATES),
+    Fault(
+        "recalibrated over the validation images",
+        _CANDIDATE,
+        "recalibrate(network, self.subset",
+        "recalibrate(network, self.validation",
+        _CANDIDATES,
+    ),
+    Fault(
+        "candidates scored on their training images",
+        _CANDIDATE,
+        "score(network, self.validation",
+        "score(network, self.subset",
+        _CANDIDATES,
+    ),
+    Fault(
+        "the validation images loaded are the subset",
+        _TASK,
+        "load_images(self.images, device, self.validation",
+        "load_images(self.images, device, self.subset",
+        _CANDIDATES,
+    ),
+    Fault(
+        "flips with probability a quarter",
+        _CROPS,
+        "torch.rand(count, 1, generator=generator) < 0.5",
+        "torch.rand(count, 1, generator=generator) < 0.25",
+        _SHIFTS,
+    ),
+    Fault(
+        "photographs flipped with probability a quarter",
+        "pipeline/data/photographs.py",
+        "if random.random() < 0.5 else crop",
+        "if random.random() < 0.25 else crop",
+        ("tests/data/test_photographs.py",),
+    ),
+    Fault(
+        "as accurate and cheaper does not dominate",
+        "pipeline/report/results.py",
+        "other.top1.mean >= row.top1.mean",
+        "other.top1.mean > row.top1.mean",
+        _FRONT,
+    ),
+    Fault(
+        "as cheap and more accurate does not dominate",
+        "pipeline/report/results.py",
+        "other.cost.flops <= row.cost.flops\n",
+        "other.cost.flops < row.cost.flops\n",
+        _FRONT,
+    ),
+    Fault(
+        "a supernet twice as wide",
+        "pipeline/steps/pretrain_supernet.py",
+        "uniform_genome(arguments.network, arguments.ratio)",
+        "uniform_genome(arguments.network, 2 * arguments.ratio)",
+        _STEPS,
+    ),
+    Fault(
+        "the splits of all classes shuffled alike",
+        _SPLITS,
+        "random_for(*address, label)",
+        "random_for(*address)",
+        _BY_CLASS,
+    ),
+)
