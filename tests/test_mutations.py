@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from tests.support.faults import FAULTS
-from tests.support.mutations import ROOT, mutants, files_that_test
+from tests.support.mutations import ROOT, files_that_test, mutants
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])

@@ -6,8 +6,8 @@
 What no test notices (a *survivor*) is printed with its line. Only fast tests run: those that are not marked slow, of
 the files of the module's room that import it, and its doctests. Each change runs in a fork of this process, which has
 loaded torch and the other libraries already: that takes a fifth of the time of a new process, which is why this is
-neither mutmut nor cosmic-ray. Programs that a test starts see the unchanged code. Strings are left alone: most are messages,
-and for those that are not, see the listed faults.
+neither mutmut nor cosmic-ray. Programs that a test starts see the unchanged code. Strings are left alone: most are
+messages, and for those that are not, see the listed faults.
 """
 
 import argparse
