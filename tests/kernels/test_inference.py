@@ -15,6 +15,7 @@ from pipeline.kernels.build import CompilationError
 from pipeline.kernels.inference import KERNELS, Runtime, available, load, peak
 from pipeline.networks.spec import NetworkSpec
 from tests.support.packed_networks import about, random_network, random_pixels, random_spec
+from tests.support.packed_programs import random_program
 
 SMALL = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, channels=1, size=8, classes=10)
 
@@ -63,6 +64,26 @@ def test_every_instruction_set_gives_the_references_bits_and_logits(spec: Networ
     assert np.array_equal(logits, runtime(images)), "bytes are normalised as the reference normalises them"
     answer = expected[-1].reshape(logits.shape)
     assert np.abs(logits - answer).max() <= 1e-4 * np.abs(answer).max()
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_any_program_of_nodes_gives_the_references_bits_and_logits(kernels: str) -> None:
+    if not available(kernels):
+        pytest.skip(f"this processor or build has no {kernels}")
+    for seed in range(60):
+        packed = read(random_program(seed).to_bytes())
+        pixels = np.random.default_rng(seed).integers(0, 256, (2, packed.size, packed.size, packed.channels), np.uint8)
+        images = reference.normalised(packed, pixels)
+        expected = list(reference.run(packed, pixels))
+        runtime = Runtime(packed.to_bytes(), 2, kernels)
+        for number, (values, found) in enumerate(zip(packed.values, expected, strict=True)):
+            for image, bits in zip(images, found, strict=True) if values.kind == "bits" else ():
+                shape = (values.channels, values.side, values.side)
+                assert np.array_equal(runtime.bits(image, number, shape), bits), (seed, number)
+        logits = runtime(pixels)
+        answer = expected[-1].reshape(logits.shape)
+        assert np.abs(logits - answer).max() <= 1e-4 * np.abs(answer).max(), seed
+        assert np.array_equal(runtime(images), logits), seed
 
 
 @pytest.mark.parametrize("spec", [SPECS[0], SPECS[3]], ids=["vgg_small", "resnet18"])

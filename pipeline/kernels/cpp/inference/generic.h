@@ -256,11 +256,13 @@ void convolve(const BinaryLayer &layer, const uint8_t *activations, const uint16
 
 // --- real convolution -----------------------------------------------------------------------------------------------
 
-// Both ends of a padded map's rows, and whole rows outside of the map.
+// Both ends of a padded map's rows, and whole rows outside of the map. What a pixel has beyond the last channel is
+// multiplied by zero, and must be a number for that.
 inline bool pad_row(const RealLayer &layer, float *row, int at) {
-    if (at < 0 || at >= layer.side) {
+    const bool inside = at >= 0 && at < layer.side;
+    if (!inside || layer.pixel != layer.channels) {
         clear(row, sizeof(float) * layer.row);
-        return false;
+        return inside;
     }
     const size_t ends = sizeof(float) * layer.padding * layer.pixel;
     clear(row, ends);
@@ -324,13 +326,16 @@ inline void real_sums(const RealLayer &layer, const float *input, const float *w
         for (int v = 0; v < VECTORS; ++v) Isa::store(sums + (p * VECTORS + v) * Isa::width, total[p][v]);
 }
 
-// The same for any number of outputs up to PIXELS.
+// The same for any number of outputs, in parts of PIXELS, of half as many, and so on.
 template <int PIXELS, int VECTORS>
 inline void some_sums(const RealLayer &layer, int count, const float *input, const float *weights, float *sums) {
-    if constexpr (PIXELS > 1) {
-        if (count < PIXELS) return some_sums<PIXELS - 1, VECTORS>(layer, count, input, weights, sums);
+    for (; count >= PIXELS; count -= PIXELS) {
+        real_sums<PIXELS, VECTORS>(layer, input, weights, sums);
+        input += PIXELS * layer.stride * layer.pixel, sums += PIXELS * VECTORS * Isa::width;
     }
-    real_sums<PIXELS, VECTORS>(layer, input, weights, sums);
+    if constexpr (PIXELS > 1) {
+        if (count) some_sums<PIXELS / 2, VECTORS>(layer, count, input, weights, sums);
+    }
 }
 
 template <int VECTORS>

@@ -493,6 +493,7 @@ void run_phase(const Plan &plan, const Step &step, int phase, const Input &input
     case Work::linear:
         kernels.linear(floats(step.source), step.weights.as<float>(), step.term.as<float>(), floats(step.result),
                        from_stride * step.from.side * step.from.side, first, last);
+        if (last == step.to.channels) std::fill_n(floats(step.result) + last, to_stride - last, 0.0f);
         break;
     }
 }
