@@ -36,6 +36,8 @@ _CPP = Path(__file__).with_name("cpp")
 SOURCES = _CPP / "training"
 #: The sources of the runtime of packed networks.
 INFERENCE = _CPP / "inference"
+#: A program in C that classifies images with it.
+CLASSIFY = _CPP / "classify"
 
 #: What compilers, assemblers and linkers say when something around them failed: killed, or out of memory or room.
 _PASSING = (

@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.common.files import replacing
     from pipeline.common.log import log
+    from pipeline.export.c_sources import c_sources
     from pipeline.export.formats import FORMATS, read_exported
     from pipeline.export.packed import Storage
     from pipeline.workflow.rows import find_network
@@ -50,16 +51,20 @@ def run(arguments: argparse.Namespace) -> None:
     storage = Storage[arguments.real_weights.upper()]
     if storage != Storage.FLOAT32 and arguments.format not in ("packed", "onnx", "c"):
         raise UserError(f"format '{arguments.format}' stores real weights in float32", "leave out --real-weights")
-    if arguments.format != "c" and arguments.output.is_dir():
+    if arguments.format == "c":
+        if arguments.output.is_file():
+            raise UserError(f"{arguments.output} is a file", "name a folder for the sources")
+    elif arguments.output.is_dir():
         raise UserError(f"{arguments.output} is a folder", "name a file in it")
     file = find_network(arguments.network)
     network = read_exported(file, storage, arguments.train_images)
     if storage != Storage.FLOAT32:
         _print_cost(network, file, arguments)
-    content = FORMATS[arguments.format](network)
-    with replacing(arguments.output) as temporary:
-        temporary.write_bytes(content)
-    log(f"{arguments.output}: {arguments.format} of {file}, {len(content):,} bytes")
+    files = {"": FORMATS[arguments.format](network)} if arguments.format != "c" else c_sources(network.packed)
+    for name, content in files.items():
+        with replacing(arguments.output / name if name else arguments.output) as temporary:
+            temporary.write_bytes(content)
+    log(f"{arguments.output}: {arguments.format} of {file}, {sum(map(len, files.values())):,} bytes")
 
 
 def _print_cost(network: "Exported", file: Path, arguments: argparse.Namespace) -> None:

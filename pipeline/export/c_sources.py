@@ -1,0 +1,57 @@
+"""A packed network as a folder of C and C++ sources that need nothing else: a program that says what is on a PPM.
+
+::
+
+    cc -O3 -c main.c image.c network.c && c++ -O3 *.o runtime/*.cpp -o classify -pthread
+    ./classify photo.ppm
+
+or with CMake. The runtime's interface is ``runtime/bnn.h``; the network is an array in ``network.c``.
+"""
+
+import textwrap
+
+from pipeline.export.packed import PackedNetwork
+from pipeline.kernels.build import CLASSIFY, INFERENCE
+
+_BYTES_IN_A_LINE = 24
+
+
+def c_sources(network: PackedNetwork) -> dict[str, bytes]:
+    """The files of the folder: their contents by path."""
+    files = {file.name: file.read_bytes() for file in sorted(CLASSIFY.iterdir())}
+    runtime = [file for file in sorted(INFERENCE.iterdir()) if file.suffix in (".cpp", ".h")]
+    files |= {f"runtime/{file.name}": file.read_bytes() for file in runtime}
+    return {**files, "network.c": _array(network).encode(), "README.txt": _readme(network).encode()}
+
+
+def _array(network: PackedNetwork) -> str:
+    data = network.to_bytes()
+    lines = [
+        ",".join(map(str, data[start : start + _BYTES_IN_A_LINE])) + ","
+        for start in range(0, len(data), _BYTES_IN_A_LINE)
+    ]
+    storage = network.information.get("preparation", {}).get("storage", "pixels")
+    way = "IMAGE_CENTRE" if storage == "jpeg" else "IMAGE_SQUARE"
+    head = f'#include "network.h"\n\nconst size_t network_size = {len(data)};\nconst image_way network_way = {way};\n'
+    return "\n".join([head, f"const unsigned char network_data[{len(data)}] = {{", *lines, "};", ""])
+
+
+def _readme(network: PackedNetwork) -> str:
+    size, channels = network.size, network.channels
+    return textwrap.dedent(
+        f"""\
+        A binary neural network: images of {size}x{size} pixels and {channels} channels, {len(network.classes)} classes.
+
+            cc -O3 -c main.c image.c network.c && c++ -O3 *.o runtime/*.cpp -o classify -pthread
+            ./classify photo.ppm
+
+        or: cmake -B build && cmake --build build && build/classify photo.ppm
+
+        A photograph becomes a PPM by: djpeg photo.jpg > photo.ppm
+
+        main.c     a program that says what is on images of the formats PPM and PGM
+        image.c    how an image becomes what the network sees
+        network.c  the network, as it lies in a packed file
+        runtime/   what computes it; bnn.h is its interface, for programs of your own
+        """
+    )

@@ -1,0 +1,179 @@
+"""The exported C sources: they build without warnings and answer as prediction does, here and on an ARM processor."""
+
+import csv
+import ctypes
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipeline.__main__ import main
+from pipeline.data.preprocessing import centred, fitted
+from pipeline.kernels.build import CLASSIFY
+from tests.support.exported import export_digits, sentence, train_digits
+
+#: C and C++.
+_HERE, _ARM = ("cc", "c++"), ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++")
+
+
+@pytest.fixture(scope="module")
+def digits(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A row of an experiment on digits, exported to c/ beside its test images in test/ and PPMs of them in ppm/."""
+    home = tmp_path_factory.mktemp("c") / "results" / "digits"
+    train_digits(prepared, home, seeds=1)
+    export_digits(prepared / "test.h5", home.parent / "test")
+    assert main(["export", str(home / "uniform-1x"), "--format", "c", "--output", str(home.parent / "c")]) == 0
+    return home
+
+
+def build(folder: Path, compilers: tuple[str, str] = _HERE, *more: str) -> Path:
+    """Builds by the command that the folder's README.txt names, with warnings as errors."""
+    for compiler in compilers:
+        if not shutil.which(compiler):
+            pytest.skip(f"there is no {compiler}")
+    (command,) = re.findall(r"^ +cc (.*) && c\+\+ (.*)$", (folder / "README.txt").read_text(), re.MULTILINE)
+    strict = " ".join(["-Wall", "-Wextra", "-Werror", *more])
+    words = " && ".join(f"{compiler} {strict} {words}" for compiler, words in zip(compilers, command, strict=True))
+    words = words.replace("-O3", "-O1")  # so that the tests wait less for the compiler
+    done = subprocess.run(["sh", "-c", words], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / "classify"
+
+
+@pytest.fixture(scope="module")
+def program(digits: Path) -> Path:
+    """The program, built."""
+    return build(digits.parent / "c")
+
+
+def classified(program: list[str], images: list[Path]) -> list[list[tuple[str, float]]]:
+    """The printed classes and percentages of each image."""
+    done = subprocess.run([*program, *map(str, images)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split("  ", 1)[1] for line in done.stdout.splitlines()]
+    return [[(cell.split()[0], float(cell.split()[1])) for cell in line.split(", ")] for line in lines]
+
+
+def predicted(row: Path, folder: Path, table: Path) -> dict[str, dict[str, float]]:
+    """By image, the percentage of each class."""
+    assert main(["predict", str(row), str(folder), "--csv", str(table)]) == 0
+    rows = list(csv.DictReader(table.open()))
+    return {r["image"]: {key[2:-1]: 100 * float(r[key]) for key in r if key.startswith("p(")} for r in rows}
+
+
+def as_ppm(files: list[Path], folder: Path) -> list[Path]:
+    folder.mkdir()
+    made = []
+    for number, file in enumerate(files):
+        image = Image.open(file)
+        made.append(folder / f"{number}.{'pgm' if image.mode == 'L' else 'ppm'}")
+        image.save(made[-1])
+    return made
+
+
+def check_digits(digits: Path, program: list[str], tmp_path: Path) -> None:
+    expected = predicted(digits / "uniform-1x", digits.parent / "test", tmp_path / "answers.csv")
+    found = classified(program, as_ppm([Path(name) for name in expected], tmp_path / "ppm"))
+    assert len(found) == len(expected) > 300
+    for answers, wanted in zip(found, expected.values(), strict=True):
+        assert len(answers) == 3
+        assert answers[0][1] >= answers[1][1] >= answers[2][1]
+        for name, percentage in answers:
+            assert percentage == pytest.approx(wanted[name], abs=0.06)
+        assert answers[0][0] == max(wanted, key=wanted.__getitem__)
+
+
+def test_it_answers_as_prediction_does(digits: Path, program: Path, tmp_path: Path) -> None:
+    check_digits(digits, [str(program)], tmp_path)
+
+
+def test_it_answers_so_on_an_arm_processor(digits: Path, tmp_path: Path) -> None:
+    if not shutil.which("qemu-aarch64"):
+        pytest.skip("there is no qemu-aarch64")
+    folder = tmp_path / "arm"
+    shutil.copytree(digits.parent / "c", folder, ignore=shutil.ignore_patterns("classify", "*.o"))
+    check_digits(digits, ["qemu-aarch64", str(build(folder, _ARM, "-static"))], tmp_path)
+
+
+def test_the_cmake_files_name_every_source(digits: Path, tmp_path: Path) -> None:
+    """Configures only: building is the command above."""
+    if not shutil.which("cmake"):
+        pytest.skip("there is no cmake")
+    folder = digits.parent / "c"
+    words = ["cmake", "-S", folder, "-B", tmp_path / "build", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    commands = json.loads((tmp_path / "build" / "compile_commands.json").read_text())
+    compiled = {Path(entry["file"]).relative_to(folder).as_posix() for entry in commands}
+    assert compiled == {file.relative_to(folder).as_posix() for file in folder.rglob("*.c*") if file.suffix != ".txt"}
+
+
+def test_a_wrong_image_is_told_in_a_sentence(program: Path, tmp_path: Path) -> None:
+    wrong = {
+        "none.ppm": (None, "it cannot be opened"),
+        "text.ppm": (b"hello", "neither a binary PPM"),
+        "header.ppm": (b"P6\n9999999 -1 255\n", "header makes no sense"),
+        "cut.ppm": (b"P6 # a comment\n8 8 255\n" + bytes(100), "cut short"),
+    }
+    for name, (content, says) in wrong.items():
+        if content is not None:
+            (tmp_path / name).write_bytes(content)
+        done = subprocess.run([program, tmp_path / name], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1 and says in done.stderr
+    right = b"P6\n# a comment\n8 8\n255\n" + bytes(192)
+    done = subprocess.run([program, "-"], input=right, capture_output=True)
+    assert done.returncode == 0
+    wide = b"P6 8 8 65535 " + bytes(384)
+    assert subprocess.run([program, "-"], input=wide, capture_output=True).stdout == done.stdout
+    assert subprocess.run([program], capture_output=True).returncode == 2
+
+
+class _Image(ctypes.Structure):
+    _fields_ = (
+        ("width", ctypes.c_int),
+        ("height", ctypes.c_int),
+        ("channels", ctypes.c_int),
+        ("pixels", ctypes.c_void_p),
+    )
+
+
+def test_images_become_what_the_network_sees(tmp_path: Path) -> None:
+    """Byte for byte as Pillow resizes them: rows first, or columns first, as Pillow does with some tall images."""
+    if not shutil.which("cc"):
+        pytest.skip("there is no cc")
+    library = tmp_path / "image.so"
+    words = ["cc", "-O2", "-std=c99", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", CLASSIFY / "image.c", "-lm"]
+    subprocess.run([*map(str, words), "-o", str(library)], check=True)
+    function = ctypes.CDLL(str(library)).image_bring
+    function.restype = ctypes.c_char_p
+
+    def bring(pixels: np.ndarray, size: int, channels: int, way: int) -> np.ndarray:
+        found = np.empty((size, size, channels), np.uint8)
+        pixels = np.ascontiguousarray(pixels)
+        image = _Image(pixels.shape[1], pixels.shape[0], 3, pixels.ctypes.data)
+        assert function(ctypes.byref(image), size, channels, way, found.ctypes.data_as(ctypes.c_void_p)) is None
+        return found
+
+    draw = np.random.default_rng(0)
+    sizes = [(8, 8), (1, 1), (3, 50), (50, 3), (31, 33), (224, 224), (301, 200), (97, 640)]
+    for (height, width), size in ((pair, size) for pair in sizes for size in (8, 32, 33)):
+        pixels = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        for channels, mode in ((3, "RGB"), (1, "L")):
+            for way, python in ((0, fitted), (1, centred)):
+                wanted = np.asarray(python(Image.fromarray(pixels).convert(mode), size)).reshape(size, size, channels)
+                found = [bring(pixels, size, channels, way)]
+                if height > width:
+                    found.append(bring(pixels.transpose(1, 0, 2), size, channels, way).transpose(1, 0, 2))
+                assert any(np.array_equal(one, wanted) for one in found), (height, width, size, mode, way)
+
+
+def test_an_output_that_is_a_file(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "c").write_text("")
+    assert main(["export", str(digits / "uniform-1x"), "--format", "c", "--output", str(tmp_path / "c")]) == 1
+    assert "is a file: name a folder" in sentence(capsys)
