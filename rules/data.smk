@@ -17,7 +17,8 @@ rule prepare_dataset:
     resources:
         mem_mb=machine.memory(4000),
     params:
-        flags=flags.dataset(),
+        # A function, since Snakemake takes braces in a text, such as a folder's name, for wildcards.
+        flags=lambda wildcards: flags.dataset(),
     shell:
         "python -m pipeline prepare-dataset {params.flags} --threads {threads} --train {output.train:q} --test {output.test:q} > {log:q} 2>&1"
 

@@ -30,17 +30,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the split into train and test images")
     parser.add_argument("--threads", type=int, default=1, help="images read at a time; does not change the result")
+    parser.add_argument("--sources", default="", help="what tells these images from those prepared before; to be noted")
     output(parser, "--train", "train images to write (HDF5)")
     output(parser, "--test", "test images to write (HDF5)")
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Prepares both files, or goes on preparing them."""
+    import numpy as np
+
     from pipeline.common.errors import UserError
     from pipeline.common.log import log
     from pipeline.common.provenance import versions
     from pipeline.common.text import counted
     from pipeline.data.datasets import open_dataset, resolve_storage
+    from pipeline.data.manifest import Manifest, note_sources
     from pipeline.data.prepare import Preparation, prepare
     from pipeline.data.splits import split_off
 
@@ -57,5 +61,10 @@ def run(arguments: argparse.Namespace) -> None:
         train, test = train.select(kept), train.select(held_out)
     how = Preparation(size, storage, arguments.damaged_images == "skip", arguments.threads)
     written = prepare(dataset, (train, arguments.train), (test, arguments.test), how, made_with)
+    if dataset.files is not None:
+        names = [split.name(index) for split in (train, test) for index in range(len(split.labels))]
+        contents = np.concatenate([written.train_contents, written.test_contents])[np.argsort(names)]
+        named = "" if arguments.path is None else str(arguments.path)
+        note_sources(arguments.train, Manifest(dataset.files, contents, named, arguments.sources))
     counts = f"{counted(written.train.count, 'train image')} and {counted(written.test.count, 'test image')}"
     log(f"{dataset.name}: {counted(len(dataset.classes), 'class', 'classes')}, {counts}")

@@ -8,6 +8,7 @@ there is one, a test split of its own. To add one, write such a module and name 
 ExpectedImages(channels=3, classes=10)
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -69,5 +70,22 @@ def open_dataset(name: str, path: Path | None = None) -> Dataset:
     Raises:
         UserError: it is not there, not complete or not laid out as it should be.
     """
-    dataset: Dataset = find_dataset(name).open_dataset(path or Path("resources") / name)
+    dataset: Dataset = find_dataset(name).open_dataset(locate(name, path))
     return dataset
+
+
+def locate(name: str, path: Path | str | None) -> Path:
+    """Returns where a data set's files lie: ``path``, in which ``~`` is the user's own folder, or resources/NAME.
+
+    Raises:
+        UserError: nobody knows where a user's own folder is.
+    """
+    if path is None:
+        return Path("resources") / name
+    given = Path(path)
+    if not str(path).startswith("~") or os.path.lexists(given):
+        return given
+    try:
+        return given.expanduser()
+    except RuntimeError:
+        raise UserError(f"nobody knows where the folder {path} is", "write out '~'") from None

@@ -4,6 +4,7 @@ Greys of more than 8 bits are divided by what the file says is white. Pillow giv
 that 12 bits in a file of 16 would come out nearly black, and 32 bits nearly white.
 """
 
+import hashlib
 import io
 import os
 import stat
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from pipeline.data.datasets.sources import DamagedImageError, Picture
+from pipeline.data.datasets.sources import CONTENT_BYTES, DamagedImageError, Picture
 
 #: Bytes of the largest file that is read.
 _LARGEST = 2**30
@@ -35,6 +36,11 @@ _FULL_RANGE = ("PNG", "PPM", "JPEG2000")
 #: Tags of a TIFF file: the brightest value, in two forms, and how values are stored.
 _MAX_SAMPLE, _SMAX_SAMPLE, _BITS, _SAMPLE_FORMAT, _PHOTOMETRIC = 281, 341, 258, 339, 262
 _UNSIGNED, _WHITE_IS_ZERO = 1, 0
+
+
+def digest_of_bytes(data: bytes) -> bytes:
+    """Returns bytes that differ where files do."""
+    return hashlib.blake2b(data, digest_size=CONTENT_BYTES).digest()
 
 
 def read_file(path: Path) -> bytes:

@@ -14,9 +14,10 @@ from PIL import Image
 
 from pipeline.common.errors import UserError
 from pipeline.common.log import Progress, log
-from pipeline.data.datasets.decoding import decode, read_file
+from pipeline.data.datasets.decoding import decode, digest_of_bytes, read_file
 from pipeline.data.datasets.folders import PICTURES, SHOWN, Layout, find_layout, listed, look_into
-from pipeline.data.datasets.sources import CONTENT_BYTES, DamagedImageError, Dataset, Picture
+from pipeline.data.datasets.listing import Files, facts
+from pipeline.data.datasets.sources import DamagedImageError, Dataset, Picture
 
 NAME = "image_folder"
 CHANNELS = 3
@@ -79,11 +80,6 @@ class FileSplit:
         return total.hexdigest()
 
 
-def digest_of_bytes(data: bytes) -> bytes:
-    """Returns bytes that differ where files do."""
-    return hashlib.blake2b(data, digest_size=CONTENT_BYTES).digest()
-
-
 def open_dataset(path: Path) -> Dataset:
     """Lists the images below ``path``.
 
@@ -93,19 +89,32 @@ def open_dataset(path: Path) -> Dataset:
     layout = find_layout(path)
     for note in layout.notes:
         log(note)
-    train, test = list_images(layout, quiet=False)
-    return Dataset(NAME, layout.classes, CHANNELS, train, test, _natural_size(train))
+    train, test, files = _list(layout, quiet=False)
+    return Dataset(NAME, layout.classes, CHANNELS, train, test, _natural_size(train), files)
 
 
-def list_images(layout: Layout, *, quiet: bool = True) -> tuple[FileSplit, FileSplit | None]:
-    """Lists train and test images, the latter None if the data set has none of its own.
+def list_files(path: Path) -> Files:
+    """Lists all images below ``path`` and the folders that they lie in, without a word. Raises as ``open_dataset``."""
+    return _list(find_layout(path), quiet=True)[2]
 
-    Raises:
-        UserError: a class folder is empty, holds another folder or cannot be read.
-    """
-    train = _list_split(layout.root, layout.train, layout.classes, quiet)
-    test = None if layout.test is None else _list_split(layout.root, layout.test, layout.test_classes, quiet)
-    return train, test
+
+def _list(layout: Layout, *, quiet: bool) -> tuple[FileSplit, FileSplit | None, Files]:
+    """Lists train images, test images if there are any, and all files."""
+    root, homes = layout.root, [layout.train, *(layout.train / name for name in layout.classes)]
+    if layout.test is not None:
+        homes += [layout.test, *(layout.test / name for name in layout.test_classes)]
+    folders = sorted({".", *(str(home.relative_to(root)) for home in homes)})
+    # Times of folders first: a file that is added while they are listed is noticed at the next time.
+    times = np.array([facts(root / folder)[1] for folder in folders], np.int64)
+    train = _list_split(root, layout.train, layout.classes, quiet)
+    test = None if layout.test is None else _list_split(root, layout.test, layout.test_classes, quiet)
+    splits = [split for split in (train, test) if split is not None]
+    names, sizes, changed = (
+        np.concatenate([getattr(split, key) for split in splits]) for key in ("names", "sizes", "changed")
+    )
+    order = np.argsort(names)
+    files = Files(root, names[order], sizes[order], changed[order], np.array(folders, dtype=object), times)
+    return train, test, files
 
 
 def _list_split(root: Path, folder: Path, classes: tuple[str, ...], quiet: bool) -> FileSplit:

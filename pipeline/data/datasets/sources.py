@@ -7,6 +7,8 @@ from typing import Protocol, Self
 import numpy as np
 from PIL import Image
 
+from pipeline.data.datasets.listing import Files
+
 #: Length of a file's digest.
 CONTENT_BYTES = 16
 
@@ -87,6 +89,7 @@ class Dataset:
         train: images to learn from.
         test: images to test on; None where the data set has no such split of its own.
         natural_size: side in pixels that its images are best brought to.
+        files: all its files; None if they are not the user's, and so do not change.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Dataset:
     train: Split
     test: Split | None
     natural_size: int
+    files: Files | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from pipeline.search.settings import EvolutionSettings
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.layout import Layout
+from pipeline.workflow.sources import Sources, Words
 
 
 def optional_flag(flag: str, files: Sequence[str]) -> str:
@@ -36,6 +37,13 @@ def labelled(flag: str, labels: Iterable[str], files: Sequence[str]) -> str:
     return optional_flag(flag, [f"{label}={file}" for label, file in zip(labels, files, strict=True)])
 
 
+def _path(path: str | None) -> list[str]:
+    """The flag of a folder of images; in one word if the folder's name could be taken for another flag."""
+    if path is None:
+        return []
+    return [f"--path={path}"] if path.startswith("-") else ["--path", path]
+
+
 class Flags:
     """The flags that an experiment's commands are called with."""
 
@@ -43,6 +51,7 @@ class Flags:
         self._config = config
         self._layout = Layout.of(config["experiment"])
         self._processes: int = config["execution"].get("processes", 1)
+        self._sources = Sources(config)
 
     @property
     def method(self) -> str:
@@ -57,9 +66,11 @@ class Flags:
         words += ["--test-fraction", dataset.get("test_fraction", 0.2)]
         words += ["--damaged-images", dataset.get("damaged_images", "stop")]
         words += ["--seed", self._config["seed"]]
-        if dataset.get("path") is not None:
-            words += ["--path", dataset["path"]]
-        return shlex.join(map(str, words))
+        there = self._sources.state
+        key = ["--sources", there.key] if there.key else []
+        paths = (dataset.get("path"), there.path)
+        said, counted = (shlex.join(map(str, [*words, *_path(path), *key])) for path in paths)
+        return Words(said, counted)
 
     def split(self) -> str:
         """How many images of each class the search uses."""

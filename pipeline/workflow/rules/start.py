@@ -14,6 +14,7 @@ from pipeline.workflow.launch import step_environment
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import hold
 from pipeline.workflow.saved_config import save_config
+from pipeline.workflow.sources import Sources
 
 
 def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,11 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     with _said():
         check_writable(Path())
     with _said("configuration: "):
-        return check_config(config)
+        checked = check_config(config)
+    if workflow.is_main_process:
+        with _said():
+            _ = Sources(checked).state
+    return checked
 
 
 def note_run(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:

@@ -1,0 +1,144 @@
+"""Which image files a preparation has read, so that a later run notices when they have changed.
+
+A manifest lies beside the prepared files. Names, sizes and times of change are compared first, which costs one look at
+each folder and file; only a file of another time is read, and compared by its content. So images that were merely
+touched or copied are still the same ones. Of very many images, only the folders and a sample of the files are looked at
+as long as no folder has changed: a new, removed or renamed file changes its folder.
+"""
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.common.errors import UserError
+from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors, write_tensors
+from pipeline.common.log import progress
+from pipeline.data.datasets.decoding import digest_of_bytes, read_file
+from pipeline.data.datasets.listing import Files, facts, joined
+from pipeline.data.datasets.sources import CONTENT_BYTES, DamagedImageError
+
+#: So many files are looked at one by one; of more, a sample as long as their folders are unchanged.
+_EACH = 50_000
+_SAMPLE = 2000
+#: Bytes that are compared without a word about it.
+_QUIET = 2**28
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The files that were prepared.
+
+    Attributes:
+        files: as they were listed.
+        contents: (N, 16) digest of each file.
+        path: how the configuration named their folder when these contents were first prepared.
+        key: what these contents were called then; empty for the first ones in this place.
+    """
+
+    files: Files
+    contents: np.ndarray
+    path: str
+    key: str
+
+
+def manifest_beside(train: Path) -> Path:
+    """Returns where the manifest of prepared images lies."""
+    return train.with_name("sources.h5")
+
+
+def write_manifest(path: Path, manifest: Manifest) -> None:
+    """Writes a manifest, whole or not at all."""
+    files = manifest.files
+    tensors: Arrays = {
+        "names": np.frombuffer(joined(files.names), np.uint8),
+        "sizes": files.sizes,
+        "changed": files.changed,
+        "contents": manifest.contents,
+        "folders": np.frombuffer(joined(files.folders), np.uint8),
+        "folders_changed": files.folders_changed,
+    }
+    # JSON, which attributes are, holds names of any bytes.
+    write_tensors(path, tensors, {"path": manifest.path, "key": manifest.key})
+
+
+def read_manifest(path: Path, root: Path) -> Manifest | None:
+    """Reads a manifest of files below ``root``. Returns None if there is none that can be read."""
+    try:
+        attributes, tensors = read_attributes(path), read_tensors(path)
+        names, folders = _parted(tensors["names"]), _parted(tensors["folders"])
+        files = Files(root, names, tensors["sizes"], tensors["changed"], folders, tensors["folders_changed"])
+        manifest = Manifest(files, tensors["contents"], str(attributes["path"]), str(attributes["key"]))
+    except (UserError, KeyError):
+        return None
+    sound = {len(files.names), len(files.sizes), len(files.changed)} == {len(manifest.contents)}
+    sound = sound and manifest.contents.shape[1:] == (CONTENT_BYTES,) and len(folders) == len(files.folders_changed)
+    return manifest if sound else None
+
+
+def looks_unchanged(manifest: Manifest) -> bool:
+    """Returns whether very many files look as they did, by their folders and a sample of them; False for fewer."""
+    files = manifest.files
+    if len(files.names) <= _EACH:
+        return False
+    some = np.unique(np.linspace(0, len(files.names) - 1, _SAMPLE).astype(int))
+    for name, changed in zip(files.folders, files.folders_changed.tolist(), strict=True):
+        if facts(files.root / name)[1] != changed:
+            return False
+    sizes, times = files.sizes[some].tolist(), files.changed[some].tolist()
+    return all(
+        facts(files.root / name) == (size, changed)
+        for name, size, changed in zip(files.names[some], sizes, times, strict=True)
+    )
+
+
+def same_contents(manifest: Manifest, files: Files) -> bool:
+    """Returns whether files hold what they held when they were prepared; reads those whose time has changed."""
+    before = manifest.files
+    if not (np.array_equal(before.names, files.names) and np.array_equal(before.sizes, files.sizes)):
+        return False
+    return _same_bytes(manifest, files, np.flatnonzero(before.changed != files.changed))
+
+
+def _same_bytes(manifest: Manifest, files: Files, places: np.ndarray) -> bool:
+    if int(files.sizes[places].sum()) < _QUIET:
+        return all(_same_file(manifest, files, place) for place in places.tolist())
+    with progress("looking whether images have changed", len(places), "images") as bar:
+        for place in places.tolist():
+            if not _same_file(manifest, files, place):
+                return False
+            bar.advance()
+    return True
+
+
+def _same_file(manifest: Manifest, files: Files, place: int) -> bool:
+    content: bytes = manifest.contents[place].tobytes()
+    return _content(files.root / files.names[place]) == content
+
+
+def _content(path: Path) -> bytes:
+    with suppress(DamagedImageError):
+        return digest_of_bytes(read_file(path))
+    return bytes(CONTENT_BYTES)
+
+
+def same_listing(before: Files, now: Files) -> bool:
+    """Returns whether nothing was so much as touched."""
+    pairs = [(getattr(before, key), getattr(now, key)) for key in ("names", "sizes", "changed", "folders")]
+    pairs.append((before.folders_changed, now.folders_changed))
+    return all(np.array_equal(one, other) for one, other in pairs)
+
+
+def note_sources(train: Path, manifest: Manifest) -> None:
+    """Writes a manifest beside prepared images. One of the same contents keeps the names that it was given first."""
+    path = manifest_beside(train)
+    before = read_manifest(path, manifest.files.root)
+    known = before is not None and np.array_equal(before.files.names, manifest.files.names)
+    if before is not None and known and np.array_equal(before.contents, manifest.contents):
+        manifest = replace(manifest, path=before.path, key=before.key)
+    write_manifest(path, manifest)
+
+
+def _parted(data: np.ndarray) -> np.ndarray:
+    return np.array(data.tobytes().decode(errors="surrogateescape").split("\0"), dtype=object)

@@ -1,0 +1,108 @@
+"""Whether the images of an experiment are still those that were prepared for it.
+
+Snakemake knows nothing of the images in a folder: it reruns what depends on them when the flags of their preparation
+change. So flags say of images that have changed that they are others.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.common.errors import UserError
+from pipeline.data.datasets import find_dataset, locate
+from pipeline.data.manifest import (
+    looks_unchanged,
+    manifest_beside,
+    read_manifest,
+    same_contents,
+    same_listing,
+    write_manifest,
+)
+from pipeline.workflow.layout import Layout
+
+#: More images than these are not counted to find out whether an earlier version's experiment has all of them.
+_LISTED = 50_000
+
+
+class State(NamedTuple):
+    """Which images there are.
+
+    Attributes:
+        path: how the configuration named their folder when they were prepared, or names it now.
+        key: tells them from others that were prepared in the same place; empty for the first ones.
+    """
+
+    path: str | None
+    key: str = ""
+
+
+class Words(str):
+    """Words of a command that count as others when Snakemake asks whether something has changed.
+
+    It compares what :func:`repr` gives.
+    """
+
+    counts_as: str
+
+    def __new__(cls, words: str, counts_as: str) -> "Words":
+        """Keeps both."""
+        made = super().__new__(cls, words)
+        made.counts_as = counts_as
+        return made
+
+    def __repr__(self) -> str:
+        return repr(self.counts_as)
+
+
+class Sources:
+    """The images that a configuration names, compared with those that were prepared."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._section = config["dataset"]
+        self._layout = Layout.of(config["experiment"])
+
+    @cached_property
+    def state(self) -> State:
+        """Which images there are.
+
+        Raises:
+            UserError: they are not laid out as they should be.
+        """
+        named = self._section.get("path")
+        module = find_dataset(self._section["name"])
+        if not hasattr(module, "list_files"):
+            return State(named)
+        root = locate(self._section["name"], named)
+        path = manifest_beside(self._layout.train)
+        if not path.exists():
+            return State(named, self._key_without_manifest(module, root))
+        manifest = read_manifest(path, root)
+        if manifest is None:
+            return State(named)
+        before = State(manifest.path or None, manifest.key)
+        if looks_unchanged(manifest):
+            return before
+        files = module.list_files(root)
+        if not same_contents(manifest, files):
+            return State(named, files.key())
+        if not same_listing(manifest.files, files):
+            with suppress(UserError):  # only to be faster next time
+                write_manifest(path, replace(manifest, files=files))
+        return before
+
+    def _key_without_manifest(self, module: Any, root: Path) -> str:
+        """Compares numbers of images, of what an earlier version has prepared."""
+        from pipeline.data.prepared import read_info
+
+        try:
+            infos = [read_info(path) for path in (self._layout.train, self._layout.test)]
+        except UserError:
+            return ""
+        count = sum(info.count + info.skipped for info in infos)
+        if count > _LISTED:
+            return ""
+        files = module.list_files(root)
+        return "" if len(files.names) == count else files.key()

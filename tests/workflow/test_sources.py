@@ -1,0 +1,244 @@
+"""Images that change after they were prepared: what depends on them runs again, and nothing else does."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from pipeline.common.errors import UserError
+from pipeline.data import manifest as manifests
+from pipeline.data.datasets.image_folder import list_files
+from pipeline.data.manifest import looks_unchanged, manifest_beside, read_manifest, same_contents
+from pipeline.workflow.rules.flags import Flags
+from pipeline.workflow.sources import Sources, Words
+from tests.support.workflow import TINY, complete, planned, resume
+
+BOTH = {"prepare_dataset": 1, "sample_subset": 1}
+
+
+def images(folder: Path) -> Path:
+    """16 images of each of two classes."""
+    generator = np.random.default_rng(0)
+    for number in range(32):
+        path = folder / ("cat", "dog")[number % 2] / f"{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+    return folder
+
+
+def configure(at: Path, path: str | None, **more: object) -> Path:
+    """The tiny experiment on a folder of images."""
+    config = yaml.safe_load(TINY.read_text())
+    config["split"] = {"subset_per_class": 4, "validation_per_class": 4}
+    config["dataset"] = {"name": "image_folder", "path": path, "image_size": 8, "damaged_images": "skip", **more}
+    config["supernet"]["batch_size"] = config["candidate"]["batch_size"] = 4
+    (at / "config.yaml").write_text(yaml.safe_dump(config))
+    return at / "config.yaml"
+
+
+def to_do(at: Path, config: Path) -> dict[str, int]:
+    return planned(at, "--until", "sample_subset", config=config)
+
+
+def do(at: Path, config: Path) -> None:
+    complete(resume("--cores", 2, "--until", "sample_subset", config=config), at)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which images of a folder with an unusual name were prepared."""
+    at = tmp_path_factory.mktemp("prepared")
+    images(at / "my {images} 1")
+    do(at, configure(at, "my {images} 1"))
+    return at
+
+
+@pytest.fixture
+def finished(done: Path, tmp_path: Path) -> Path:
+    """A copy of it, times included."""
+    at = tmp_path / "copy"
+    shutil.copytree(done, at, symlinks=True)  # keeps the times of files; those of folders differ
+    return at
+
+
+def state_of(at: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str | None, str]:
+    """What the flags will say of the images, in this process."""
+    monkeypatch.chdir(at)
+    return Sources({"experiment": "tiny", "dataset": {"name": "image_folder", "path": path}}).state
+
+
+NAMED = "my {images} 1"
+
+
+def edit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: shutil.copy(folder / "cat" / "00.png", folder / "cat" / "new.png"),
+        lambda folder: (folder / "cat" / "00.png").unlink(),
+        lambda folder: edit(folder / "cat" / "00.png"),
+        lambda folder: shutil.copy(folder / "dog" / "01.png", folder / "cat" / "00.png"),
+        lambda folder: (folder / "cat" / "00.png").rename(folder / "dog" / "00.png"),
+        lambda folder: (folder / "cat").rename(folder / "eel"),
+        lambda folder: shutil.copytree(folder / "dog", folder / "eel"),
+        lambda folder: shutil.copytree(folder, folder / "train"),
+    ],
+    ids=["new", "removed", "edited", "replaced", "moved", "renamed class", "new class", "split"],
+)
+def test_other_images_are_noticed(finished, monkeypatch, change):
+    assert state_of(finished, NAMED, monkeypatch) == (NAMED, "")
+    change(finished / NAMED)
+    if (finished / NAMED / "train").exists():
+        for name in ("cat", "dog"):
+            shutil.rmtree(finished / NAMED / name)
+    path, key = state_of(finished, NAMED, monkeypatch)
+    assert path == NAMED and len(key) == 16
+
+
+def test_touched_and_copied_images_are_the_same(finished, monkeypatch):
+    folder = finished / NAMED
+    for path in folder.rglob("*.png"):
+        os.utime(path, (time.time() + 100, time.time() + 100))
+    (folder / "cat" / "Thumbs.db").write_bytes(b"x")
+    assert state_of(finished, NAMED, monkeypatch) == (NAMED, "")
+    shutil.copytree(folder, finished / "copy", copy_function=shutil.copy)
+    assert state_of(finished, "copy", monkeypatch) == (NAMED, "")
+    shutil.rmtree(folder)
+    (finished / "copy" / "cat" / "00.png").unlink()
+    assert state_of(finished, "copy", monkeypatch)[0] == "copy"
+
+
+def test_images_that_were_compared_are_not_read_again(finished, monkeypatch):
+    for path in (finished / NAMED).rglob("*.png"):
+        os.utime(path, (0, 0))
+    assert state_of(finished, NAMED, monkeypatch) == (NAMED, "")
+
+    def refuse(path: Path) -> bytes:
+        raise AssertionError(f"{path} is read")
+
+    monkeypatch.setattr(manifests, "read_file", refuse)
+    assert state_of(finished, NAMED, monkeypatch) == (NAMED, "")
+
+
+def test_a_workflow_prepares_again_what_has_changed_and_nothing_else(finished):
+    """One run through it all, since each call of Snakemake takes seconds."""
+    folder, config = finished / NAMED, finished / "config.yaml"
+    for path in folder.rglob("*.png"):
+        os.utime(path, (time.time() + 100, time.time() + 100))
+    folder.rename(finished / "-elsewhere")
+    folder, config = finished / "-elsewhere", configure(finished, "-elsewhere")
+    assert to_do(finished, config) == {}
+    shutil.copytree(folder / "dog", folder / "eel")
+    assert to_do(finished, config) == BOTH
+    do(finished, config)
+    assert to_do(finished, config) == {}
+    folder.rename(finished / "moved")
+    config = configure(finished, "moved", image_size=9)
+    do(finished, config)
+    assert to_do(finished, config) == {}
+    (finished / "moved" / "fox").mkdir()
+    with pytest.raises(AssertionError, match=r"class 'fox' has no images in moved/fox: add images or remove"):
+        to_do(finished, config)
+
+
+def test_images_of_an_earlier_version_are_counted(finished, monkeypatch):
+    manifest_beside(finished / "results" / "tiny" / "data" / "train.h5").unlink()
+    assert state_of(finished, NAMED, monkeypatch) == (NAMED, "")
+    (finished / NAMED / "cat" / "00.png").unlink()
+    assert len(state_of(finished, NAMED, monkeypatch)[1]) == 16
+
+
+# Very many images
+
+
+def test_of_very_many_images_folders_and_a_sample_are_looked_at(finished, monkeypatch):
+    monkeypatch.chdir(finished)
+    root = Path("my {images} 1")
+    path = manifest_beside(finished / "results" / "tiny" / "data" / "train.h5")
+    manifests.write_manifest(path, replaced_files(path, root))
+    manifest = read_manifest(path, root)
+    assert not looks_unchanged(manifest), "few images are looked at one by one"
+    monkeypatch.setattr(manifests, "_EACH", 10)
+    assert looks_unchanged(manifest)
+    monkeypatch.setattr(manifests, "_SAMPLE", 2)
+    edited = root / "cat" / "10.png"
+    edited.write_bytes(edited.read_bytes() + b"more")
+    assert looks_unchanged(manifest), "it was not in the sample"
+    assert not same_contents(manifest, list_files(root))
+    (root / "dog" / "new.png").write_bytes(b"x")
+    assert not looks_unchanged(manifest)
+
+
+def replaced_files(path: Path, root: Path) -> manifests.Manifest:
+    """The manifest with the times that the copied folders have."""
+    manifest = read_manifest(path, root)
+    return manifests.Manifest(list_files(root), manifest.contents, manifest.path, manifest.key)
+
+
+def test_a_dry_run_does_not_list_what_needs_no_look(finished, monkeypatch):
+    """As many stats as folders and samples, no listing: that is what keeps it fast."""
+    monkeypatch.chdir(finished)
+    path = manifest_beside(finished / "results" / "tiny" / "data" / "train.h5")
+    manifests.write_manifest(path, replaced_files(path, Path("my {images} 1")))
+    monkeypatch.setattr(manifests, "_EACH", 10)
+    config = {"experiment": "tiny", "dataset": {"name": "image_folder", "path": "my {images} 1"}}
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("listed")
+
+    monkeypatch.setattr("pipeline.data.datasets.image_folder.list_files", refuse)
+    assert Sources(config).state == ("my {images} 1", "")
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"x"), lambda path: path.unlink()])
+def test_a_manifest_that_cannot_be_read_is_none(finished, monkeypatch, spoil):
+    monkeypatch.chdir(finished)
+    path = manifest_beside(finished / "results" / "tiny" / "data" / "train.h5")
+    spoil(path)
+    assert read_manifest(path, Path()) is None
+    config = {"experiment": "tiny", "dataset": {"name": "image_folder", "path": "my {images} 1"}}
+    assert Sources(config).state == ("my {images} 1", "")
+
+
+# Flags
+
+
+def test_words_count_as_others():
+    words = Words("--path b", "--path a")
+    assert (f"{words}", repr(words)) == ("--path b", "'--path a'")
+
+
+def flags_of(dataset: dict[str, object]) -> str:
+    return Flags({"experiment": "none", "seed": 0, "execution": {}, "dataset": {"image_size": 8, **dataset}}).dataset()
+
+
+def test_paths_become_flags_that_nothing_takes_for_something_else():
+    common = "--image-size 8 --storage auto --test-fraction 0.2 --damaged-images stop --seed 0"
+    assert flags_of({"name": "digits"}) == f"--dataset digits {common}"
+    for path, words in {"-x y": "'--path=-x y'", "{a}": "--path '{a}'", "~/a": "--path '~/a'"}.items():
+        assert flags_of({"name": "image_folder", "path": path}) == f"--dataset image_folder {common} {words}"
+        assert repr(flags_of({"name": "cifar10", "path": path})) == repr(f"--dataset cifar10 {common} {words}")
+
+
+def test_home_is_meant_by_a_tilde(tmp_path, monkeypatch):
+    from pipeline.data.datasets import locate
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert locate("image_folder", "~/images") == tmp_path / "images"
+    assert locate("image_folder", None) == Path("resources/image_folder")
+    with pytest.raises(UserError, match="nobody knows where the folder ~nobody-of-this-name/a is"):
+        locate("image_folder", "~nobody-of-this-name/a")
+    (tmp_path / "~").mkdir()
+    (tmp_path / "~" / "images").mkdir()
+    assert locate("image_folder", "~/images") == Path("~/images")
