@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.common.errors import UserError
 from pipeline.common.workers import in_workers
-from tests.support.workflow import ROOT, wait_for
+from tests.support.workflow import PATIENCE, ROOT, wait_for, wait_until
 
 
 class Counted:
@@ -41,11 +41,24 @@ def test_there_are_no_more_workers_than_items():
     assert list(in_workers(Counted(), [], 8, "")) == []
 
 
-def test_the_longest_item_holds_up_no_other():
-    started = time.monotonic()
-    answers = [seconds for seconds, _ in in_workers(time.sleep, [1.5, 0.1, 0.2, 0.3], 2, "")]
-    assert answers == [0.1, 0.2, 0.3, 1.5]
-    assert time.monotonic() - started < 30
+class Patient:
+    """The item "last" takes until all others have been answered, which is when the caller leaves a file."""
+
+    def __init__(self, file: Path):
+        self._file = file
+
+    def __call__(self, item):
+        if item == "last":
+            wait_until(self._file.exists)
+
+
+def test_the_longest_item_holds_up_no_other(tmp_path):
+    file, answers = tmp_path / "answered", []
+    for item, _ in in_workers(Patient(file), ["last", "a", "b", "c"], 2, ""):
+        answers.append(item)
+        if len(answers) == 3:
+            file.touch()
+    assert answers == ["a", "b", "c", "last"]
 
 
 def test_what_a_worker_raises_is_raised_here():
@@ -119,9 +132,9 @@ def test_workers_end_with_whom_they_work_for(tmp_path, number):
         os.killpg(caller.pid, number)
     else:
         caller.send_signal(number)
-    _, said = caller.communicate(timeout=30)
+    _, said = caller.communicate(timeout=PATIENCE)
     assert said.decode().count("Traceback") == (number == signal.SIGINT)
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert psutil.wait_procs(workers, timeout=PATIENCE)[1] == []
 
 
 def test_workers_whose_parent_dies_while_they_start_say_nothing(tmp_path):
@@ -131,6 +144,6 @@ def test_workers_whose_parent_dies_while_they_start_say_nothing(tmp_path):
             assert caller.poll() is None
         time.sleep(delay)
         caller.kill()
-        _, said = caller.communicate(timeout=30)
+        _, said = caller.communicate(timeout=PATIENCE)
         assert said == b""
-        assert psutil.wait_procs(workers, timeout=10)[1] == []
+        assert psutil.wait_procs(workers, timeout=PATIENCE)[1] == []

@@ -1,8 +1,8 @@
 """The cost account against every counted figure of both published tables, at the precision in which it is printed."""
 
+import cProfile
 import subprocess
 import sys
-import timeit
 from pathlib import Path
 
 import pytest
@@ -110,11 +110,12 @@ def test_unknown_convention():
 
 
 @pytest.mark.parametrize("network", ARCHITECTURES)
-def test_a_genome_costs_less_than_a_millisecond(network):
-    genome = uniform_genome(network, 2)
-    # A new spec each time: it remembers its layers. The fastest of the repeats is what a busy machine disturbs least.
-    seconds = min(timeit.repeat(lambda: network_cost(spec_of(network, genome)), number=50, repeat=5)) / 50
-    assert seconds < 1e-3
+def test_a_genome_is_counted_in_some_steps_for_each_layer(network):
+    """A search counts thousands. Calls of functions are counted, since seconds depend on what else the machine does."""
+    spec, profile = spec_of(network, uniform_genome(network, 2)), cProfile.Profile()
+    profile.runcall(network_cost, spec)
+    calls = sum(entry.callcount for entry in profile.getstats())
+    assert calls < 20 * len(spec.layers), calls / len(spec.layers)
 
 
 def test_counting_needs_no_torch():

@@ -151,7 +151,7 @@ class Slurm:
 
     def _wait_for(self, ready: Callable[[], bool]) -> None:
         with suppress(TimeoutError):
-            wait_until(lambda: ready() or any(daemon.poll() is not None for daemon in self._daemons), 30)
+            wait_until(lambda: ready() or any(daemon.poll() is not None for daemon in self._daemons))
         if not ready():
             outputs = [path.read_text() for path in sorted(self.folder.glob("*.out"))]
             raise RuntimeError("SLURM did not come up:\n" + "\n".join(outputs))
@@ -161,7 +161,7 @@ class Slurm:
         if len(self._daemons) == 3:
             ask("scancel", "--partition=main")
             with suppress(TimeoutError):
-                wait_until(lambda: not ask("squeue", "--noheader"), 30)
+                wait_until(lambda: not ask("squeue", "--noheader"))
         while self._daemons:
             _end(self._daemons.pop())
         for name in FILES:
@@ -195,7 +195,7 @@ def _end(daemon: "subprocess.Popen[bytes]") -> None:
 
 def ask(*words: object) -> str:
     """What a program of SLURM prints; empty where it fails."""
-    return subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=60).stdout
+    return subprocess.run([*map(str, words)], capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

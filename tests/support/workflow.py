@@ -16,6 +16,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "tiny.yaml"
 
+#: Seconds after which a test gives up what must happen. It only keeps a failure from hanging: no test is about time.
+PATIENCE = 600
+
 
 def command(*words: object, config: Path = TINY) -> list[str]:
     """A call of Snakemake for an experiment."""
@@ -87,7 +90,7 @@ def kill_everything(process: subprocess.Popen[str], number: int = signal.SIGKILL
     return running
 
 
-def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str], timeout: float = 120) -> None:
+def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str], timeout: float = PATIENCE) -> None:
     """Waits until a file matching ``pattern`` is there, or the process has ended."""
     end = time.monotonic() + timeout
     while time.monotonic() < end and process.poll() is None:
@@ -97,7 +100,7 @@ def wait_for(pattern: str, folder: Path, process: subprocess.Popen[str], timeout
     assert process.poll() is not None, f"no {pattern} after {timeout} s: {(folder / 'output.txt').read_text()}"
 
 
-def wait_until(condition: Callable[[], bool], timeout: float) -> None:
+def wait_until(condition: Callable[[], bool], timeout: float = PATIENCE) -> None:
     """Waits for something to become true. Raises TimeoutError."""
     end = time.monotonic() + timeout
     while not condition():

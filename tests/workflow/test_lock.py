@@ -16,6 +16,7 @@ from pipeline.workflow import lock
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import LOCKS, OLD_RECORD, RECORDS, hold, last_run, settle_earlier_run, unlock
 from tests.support.workflow import (
+    PATIENCE,
     command,
     kill_everything,
     overlay,
@@ -154,7 +155,7 @@ def test_two_experiments_run_in_one_folder_and_each_once(tmp_path):
     log = tmp_path / "results/tiny/logs/retrain/uniform-1x_0.log"
     process = start(resume("--cores", "1", weights, config=long), tmp_path)
     try:
-        wait_until(lambda: under_way(process, log), 120)
+        wait_until(lambda: under_way(process, log))
         beside = ["--cores", "1", "results/beside/data/train.h5", "--config", "experiment=beside"]
         for words in resume(*beside), command(*beside, "--forcerun"):
             done = run(words, tmp_path)
@@ -168,7 +169,7 @@ def test_two_experiments_run_in_one_folder_and_each_once(tmp_path):
             assert "Traceback" not in said
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 128 + signal.SIGINT
+        assert process.wait(PATIENCE) == 128 + signal.SIGINT
         assert not steps_in(tmp_path)
         assert (tmp_path / weights).with_name("weights.state.h5").exists()
     finally:

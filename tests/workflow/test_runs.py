@@ -5,7 +5,6 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from pipeline.common.hdf5 import read_attributes
 from pipeline.steps import run as run_step
 from pipeline.workflow.lock import RECORDS
 from tests.support.workflow import (
+    PATIENCE,
     ROOT,
     command,
     complete,
@@ -68,10 +68,8 @@ def test_everything_is_there(finished):
 
 def test_finished_means_nothing_to_do(finished):
     assert planned(finished, "--cores", 1) == {}
-    started = time.monotonic()
     done = run(command("--cores", 2), finished)
     assert "Nothing to be done" in done.stdout + done.stderr
-    assert time.monotonic() - started < 20
 
 
 def test_cores_shards_and_workers_change_nothing(finished, tmp_path):
@@ -93,7 +91,7 @@ def test_ctrl_c_is_no_failure(tmp_path):
     process = start(resume("--cores", "2"), tmp_path)
     wait_for("results/tiny/archive/*/*.json", tmp_path, process)
     os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) == 128 + signal.SIGINT
+    assert process.wait(PATIENCE) == 128 + signal.SIGINT
     said = (tmp_path / "output.txt").read_text()
     assert said.count("Interrupted. The same command goes on from here.") == 1
     assert "failed" not in said and "Traceback" not in said
@@ -127,9 +125,9 @@ def test_a_signal_to_run_ends_it_as_ctrl_c_does(tmp_path):
     for number, shell in (signal.SIGINT, []), (signal.SIGTERM, background), (signal.SIGINT, background):
         log.unlink(missing_ok=True)
         process = start([*shell, *words], here)
-        wait_until(partial(under_way, process, log), 120)
+        wait_until(partial(under_way, process, log))
         process.send_signal(number)
-        assert process.wait(30) == 128 + number
+        assert process.wait(PATIENCE) == 128 + number
         assert not steps_in(here)
         assert (here / weights).with_name("weights.state.h5").exists() and not (here / weights).exists()
         assert not list(here.glob(".snakemake/locks/*"))
@@ -148,7 +146,7 @@ def test_a_copy_of_one_folder_goes_on_elsewhere(finished, tmp_path):
     process = start(resume("--cores", "2"), here)
     wait_for("results/tiny/search/*/generation_001/scores.csv", here, process)
     process.send_signal(signal.SIGTERM)
-    process.wait(30)
+    process.wait(PATIENCE)
     shutil.copytree(here / "results" / "tiny", elsewhere / "results" / "tiny")  # as rsync -a, with the times of files
     assert "pretrain_supernet" not in planned(elsewhere) and "retrain" in planned(elsewhere)
     # Here, a step that was interrupted may have been done just then.
@@ -268,9 +266,7 @@ def test_the_plan_of_the_papers_search(tmp_path):
     config = overlay(
         tmp_path, {"search": {"generations": 50, "population": 32}, "searches": {"B": None, "random": None}}
     )
-    started = time.monotonic()
     jobs = planned(tmp_path, config=config)
-    assert time.monotonic() - started < 30
     assert jobs["propose_generation"] == jobs["evaluate_generation"] == jobs["score_generation"] == 50
     # Far more than the paper's: Snakemake's recursion must not be the limit.
     longer = {"search": {"generations": 300}, "searches": {"B": None, "random": None}}
@@ -288,14 +284,11 @@ def test_the_plan_of_the_papers_search(tmp_path):
     ],
 )
 def test_mistakes_are_found_by_the_dry_run(tmp_path, change, sentence):
-    started = time.monotonic()
     done = run(command("-n", config=overlay(tmp_path, change)), tmp_path)
-    seconds = time.monotonic() - started
     output = done.stdout + done.stderr
     assert done.returncode == 1
     assert f"configuration: {sentence}" in output
     assert "Traceback" not in output
-    assert seconds < 9  # 3 on an idle machine; tests share theirs
     assert not (tmp_path / "results").exists()
 
 

@@ -3,7 +3,6 @@
 import math
 import re
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
@@ -246,7 +245,7 @@ def test_a_generation_is_queued_again_once_it_has_trained_a_candidate(cluster, s
 
 def test_looking_ends_no_job_and_a_queue_that_cannot_be_read_is_said(cluster, tmp_path, monkeypatch):
     job = subprocess.run(
-        ["sbatch", "--parsable", "--job-name=left", "--output=/dev/null", "--wrap=sleep 60"],
+        ["sbatch", "--parsable", "--job-name=left", "--output=/dev/null", "--wrap=sleep 6000"],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -257,10 +256,8 @@ def test_looking_ends_no_job_and_a_queue_that_cannot_be_read_is_said(cluster, tm
     assert slurm.jobs_named("left") == [job]
     complete(resume("-n", "--quiet", "all", "--cores", "1"), tmp_path)
     assert slurm.jobs_named("left") == [job]
-    started = time.monotonic()
     slurm.cancel("left")
     assert slurm.jobs_named("left") == []
-    assert time.monotonic() - started < 60
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="no squeue here"):
         slurm.cancel("left")

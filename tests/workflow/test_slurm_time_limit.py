@@ -11,6 +11,7 @@ from pipeline.training.checkpoint import SavedState, train
 from pipeline.workflow.slurm.time_limit import WARNING, queue_again, stop_requests
 from tests.support.interruption import IDENTITY, stop_after
 from tests.support.trainings import finish, same, start
+from tests.support.workflow import PATIENCE
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_every_warning_is_answered_beside_the_work(job):
     with stop_requests().on_warning(answers.release):
         for _ in range(2):
             os.kill(os.getpid(), WARNING)
-            assert answers.acquire(timeout=10)
+            assert answers.acquire(timeout=PATIENCE)
     assert signal.getsignal(WARNING) == before
     assert not any(thread.name == "time limit" for thread in threading.enumerate())
 

@@ -36,7 +36,7 @@ from pipeline.workflow.status.summary import summarise
 from pipeline.workflow.status.trainings import rows_seconds_left
 from tests.support.mid_search import CHANGES, configuration, folder, made  # noqa: F401 - fixtures
 from tests.support.steps import CPU, NETWORK, call
-from tests.support.workflow import ROOT, TINY, command, kill_everything, start
+from tests.support.workflow import PATIENCE, ROOT, TINY, command, kill_everything, start
 
 GENOMES = [(1.0, 1.0), (0.5, 1.0), (2.0, 1.0), (0.5, 0.5)]
 
@@ -118,7 +118,7 @@ def test_an_interrupted_training_is_where_it_was_saved(folder):
     while not state.exists() and process.poll() is None:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(60) == 128 + signal.SIGTERM
+    assert process.wait(PATIENCE) == 128 + signal.SIGTERM
     with h5py.File(state) as file:
         epoch, step = file["position"][()]
     found = summary(folder)
@@ -313,7 +313,7 @@ def test_watch_in_a_log_prints_anew_and_ends_quietly(folder):
     while sum(line.startswith("exp ") for line in seen) < 2:
         seen.append(process.stdout.readline())
     process.send_signal(signal.SIGINT)
-    rest, errors = process.communicate(timeout=30)
+    rest, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0 and errors == ""
     assert "\033" not in "".join(seen) + rest
 
@@ -328,7 +328,7 @@ def test_watch_on_a_terminal_redraws(folder):
     while seen.count(b"\033[J") < 3:
         seen += os.read(ours, 4096)
     process.send_signal(signal.SIGINT)
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE) == 0
     os.close(ours)
     text = seen.decode(errors="replace")
     assert "\033[11F\033[J" in text
@@ -470,7 +470,7 @@ def test_while_it_runs(tmp_path):
     alive = 0
     try:
         while not seen or process.poll() is None:
-            done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+            done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
             if done.returncode != 0:
                 assert not seen and "there is no experiment" in done.stderr, done.stderr
             else:
@@ -485,7 +485,7 @@ def test_while_it_runs(tmp_path):
     assert alive >= 3
     for before, after in pairwise(seen):
         assert all(b <= a for b, a in zip(numbers(before), numbers(after), strict=True)), (before, after)
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
     (last,) = json.loads(done.stdout)
     assert last["stage"] == "finished" and last["alive"] is False
     assert [search["done"] for search in last["searches"]] == [8, 8, 8]

@@ -1,0 +1,57 @@
+"""What tests hold to: none judges by a clock, and none imports another."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+FILES = sorted(TESTS.rglob("*.py"))
+CLOCKS = {"monotonic", "perf_counter", "process_time", "timeit", "repeat"}
+
+
+def reads_a_clock(node: ast.AST) -> bool:
+    """Whether an expression calls a clock of the modules ``time`` and ``timeit``."""
+    calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
+    return any(isinstance(f, ast.Attribute) and f.attr in CLOCKS for f in calls)
+
+
+def judges_by_a_clock(tree: ast.AST) -> list[int]:
+    """Lines of asserts about a clock, or about a name that a clock's reading was given."""
+    given = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and reads_a_clock(node.value)]
+    names = {
+        name.id for node in given for target in node.targets for name in ast.walk(target) if type(name) is ast.Name
+    }
+    asserts = [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    used = [{part.id for part in ast.walk(node.test) if isinstance(part, ast.Name)} for node in asserts]
+    return [node.lineno for node, known in zip(asserts, used, strict=True) if reads_a_clock(node.test) or known & names]
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("start = time.monotonic()\nassert time.monotonic() - start < 9", [2]),
+        ("start = time.monotonic()\nseconds = time.monotonic() - start\nassert seconds < 9", [3]),
+        ("assert min(timeit.repeat(f)) < 1", [1]),
+        ("end = time.monotonic() + 5\nassert made == 3", []),
+    ],
+)
+def test_a_judgement_by_a_clock_is_seen(code, lines):
+    assert judges_by_a_clock(ast.parse(code)) == lines
+
+
+def test_no_test_judges_by_a_clock():
+    """What is fast enough on one machine is too slow beside others' work; benchmarks/ measures instead."""
+    found = {str(f.relative_to(TESTS)): lines for f in FILES if (lines := judges_by_a_clock(ast.parse(f.read_text())))}
+    assert found == {}
+
+
+def test_no_test_imports_a_test():
+    """What several need lies in tests/support."""
+    modules = [
+        (str(file.relative_to(TESTS)), node.module or "")
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom)
+    ]
+    assert [pair for pair in modules if pair[1].split(".")[-1].startswith("test_")] == []
