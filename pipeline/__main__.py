@@ -1,30 +1,87 @@
-"""The command line: ``python -m pipeline STEP …``."""
+"""The command line: ``binary-nas COMMAND …`` or ``python -m pipeline COMMAND …``."""
+
+from pipeline.common.startup import import_from_the_library_first, speak_utf8
+
+if __name__ == "__main__":
+    import_from_the_library_first()
 
 import argparse
+import difflib
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from importlib import import_module
+from typing import Any, NoReturn
 
 from pipeline import __version__
 from pipeline.common.errors import StoppedError, UserError
 from pipeline.common.processes import collect_rarely, end_with_workflow, leave
-from pipeline.steps import STEPS
+from pipeline.common.terminal import width
+from pipeline.steps import COMMANDS, STEPS
 from pipeline.steps.options import claim_outputs
 
 #: A step that sets this default takes flags that it does not know, to pass them on.
 OTHERS = "others"
+_PROGRAM = "python -m pipeline"
 
 
-class _Help(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Paragraphs as wide as the terminal, indented lines as they are, defaults that say something.
+
+    The first line names only what has no flag and what must be given: the flags are listed below it.
+    """
+
+    def _format_usage(self, usage: Any, actions: Iterable[argparse.Action], groups: Any, prefix: str | None) -> str:
+        wanted = [action for action in actions if action.required or not action.option_strings]
+        flags = [action.option_strings[0] for action in wanted if action.option_strings]
+        words = [self._format_args(action, action.dest) for action in wanted if not action.option_strings]
+        return (
+            textwrap.fill(
+                " ".join([f"usage: {self._prog}", *flags, "[flags]", *words]),
+                self._width,
+                subsequent_indent=" " * 7,
+                break_on_hyphens=False,
+            )
+            + "\n\n"
+        )
+
     def _get_help_string(self, action: argparse.Action) -> str | None:
         # A required flag has no default, and an empty one says nothing.
         return super()._get_help_string(action) if action.default else action.help
 
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        paragraphs = textwrap.dedent(text).strip().split("\n\n")
+        filled = (p if p.startswith(" ") else textwrap.fill(" ".join(p.split()), width) for p in paragraphs)
+        return textwrap.indent("\n\n".join(filled), indent)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one sentence what is wrong with a command line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise _UsageError(message, f"{self.prog} --help lists what it takes")
+
+    def refuse(self, words: Sequence[str]) -> NoReturn:
+        """Ends with what is wrong with words that were not understood."""
+        word = words[0].partition("=")[0]
+        near = difflib.get_close_matches(word, self._option_string_actions, 1) if word.startswith("-") else []
+        what = f"there is no flag {word}" if word.startswith("-") else f"'{word[:80]}' is one word too many"
+        raise _UsageError(what, f"did you mean {near[0]}?" if near else f"{self.prog} --help lists what it takes")
+
+
+class _UsageError(UserError):
+    """A command line that makes no sense: exit code 2, as is usual."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one step. Returns the exit code: 0, 1 for a user's mistake, 128 and the signal's number after one."""
+    """Runs one step. Returns the exit code: 0, 1 for a user's mistake (2 in the command line itself), 128 and the
+    signal's number after one.
+    """
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
+    except _UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -46,16 +103,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     # Only the step that is asked for is imported: the others' help would cost every call their imports.
     name = "run" if words[:1] == ["resume"] else next(iter(words), "")
+    if name in ("", "-h", "--help", "help"):
+        return _help()
+    if name in ("--version", "-V"):
+        print(__version__)
+        return 0
     if name not in STEPS:
-        return _explain(name)
+        near = difflib.get_close_matches(name, STEPS, 1)
+        remedy = f"did you mean '{near[0]}'?" if near else f"{_PROGRAM} --help lists them"
+        raise _UsageError(f"there is no command '{name[:80]}'", remedy)
     module = import_module(f"pipeline.steps.{STEPS[name]}")
-    parser = argparse.ArgumentParser(
-        f"python -m pipeline {name}", description=module.__doc__, formatter_class=_Help, allow_abbrev=False
+    parser = _Parser(
+        f"{_PROGRAM} {name}", description=module.__doc__, formatter_class=_Help, allow_abbrev=False
     )  # an abbreviation could be another program's flag: --config is not --configfile
     module.add_arguments(parser)
     arguments, others = parser.parse_known_args(words[1:])
     if others and not hasattr(arguments, OTHERS):
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
+        parser.refuse(others)
     setattr(arguments, OTHERS, others)
     claim_outputs(arguments)
     return module.run(arguments) or 0
@@ -68,25 +132,33 @@ def _elsewhere(package: str) -> str:
     )
 
 
-def _explain(name: str) -> int:
-    if name in ("--version", "-V"):
-        print(__version__)
-        return 0
-    width = max(map(len, STEPS))
-    print("usage: python -m pipeline STEP [options]      python -m pipeline STEP --help\n")
-    for step, module in STEPS.items():
-        doc = (import_module(f"pipeline.steps.{module}").__doc__ or "").splitlines()[0]
-        print(f"  {step:<{width}}  {doc}")
-    if name in ("", "-h", "--help"):
-        return 0
-    print(f"\nerror: there is no step '{name}'", file=sys.stderr)
-    return 2
+def _help() -> int:
+    """What people call comes first, then what the workflow's rules call."""
+    print(f"usage: {_PROGRAM} COMMAND …      {_PROGRAM} COMMAND --help\n")
+    for title, names in (
+        ("commands", COMMANDS),
+        ("steps of the workflow", [name for name in STEPS if name not in COMMANDS]),
+    ):
+        print(f"{title}:")
+        for name in names:
+            doc = (import_module(f"pipeline.steps.{STEPS[name]}").__doc__ or "").splitlines()[0]
+            indent = max(map(len, STEPS)) + 4
+            print(textwrap.fill(doc, width(), initial_indent=f"  {name}".ljust(indent), subsequent_indent=" " * indent))
+        print()
+    print(textwrap.fill("A configuration is config.yaml, FILEs laid over it, and KEY=VALUEs over these.", width()))
+    return 0
 
 
-if __name__ == "__main__":
+def start() -> NoReturn:
+    """Runs the command line of this process, and ends it."""
+    speak_utf8()
     collect_rarely()
     at_work = end_with_workflow()
     code = main()
     if at_work:
         leave(code)
     sys.exit(code)  # by hand, perhaps in a profiler that still has something to say
+
+
+if __name__ == "__main__":
+    start()

@@ -26,8 +26,12 @@ _TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 _QUOTING: tuple[Any, ...] = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, use: str = "results go there") -> None:
     """Asks whether files can be made in a folder, or in what there is of it.
+
+    Args:
+        folder: it need not be there yet.
+        use: of it, for the message.
 
     Raises:
         UserError: they cannot.
@@ -39,7 +43,7 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"cannot write into {folder.resolve()}", f"{reason}; results go there") from None
+        raise UserError(f"cannot write into {folder.resolve()}", f"{reason}; {use}") from None
 
 
 @contextmanager

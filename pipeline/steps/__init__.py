@@ -4,6 +4,8 @@ A step module has a docstring (its help), ``add_arguments(parser)`` and ``run(ar
 (torch, pandas, matplotlib) is imported inside ``run``, so that no step pays for what it does not use.
 """
 
+#: What people call, in the order of the help.
+COMMANDS = ("run", "status", "plan", "check", "predict", "export", "archive", "cost")
 #: The command's name → the module's name in this package, in the order of the workflow.
 STEPS = {
     "prepare-dataset": "prepare_dataset",

@@ -1,13 +1,12 @@
 """Command-line flags made from the settings classes, so that a setting is named and explained in one place."""
 
 import argparse
-import shlex
 import types
+from collections.abc import Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pipeline.common.errors import UserError
 from pipeline.common.files import claim
 from pipeline.networks.genome import Genome, parse_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
@@ -18,16 +17,34 @@ OUTPUTS = "outputs"
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
-    """A configuration's overlays without a flag, and the flags that give them to Snakemake."""
-    parser.add_argument("configs", type=Path, nargs="*", help="overlays of config.yaml, in order")
+    """A configuration's overlays and settings without a flag, and the flags that give them to Snakemake."""
+    parser.add_argument(
+        "words", nargs="*", metavar="FILE|KEY=VALUE", help="overlays of config.yaml, in order, and settings over them"
+    )
     add_overlays(parser)
 
 
 def add_overlays(parser: argparse.ArgumentParser) -> None:
     """The flags that give Snakemake its configuration."""
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays of config.yaml, in order")
-    parser.add_argument("--config", nargs="+", metavar="KEY=VALUE", default=[], help="laid over them, as in Snakemake")
-    parser.set_defaults(configs=[])
+    for flag in ("--config", "--set"):
+        parser.add_argument(
+            flag,
+            nargs="+",
+            action="extend",
+            dest="config",
+            metavar="KEY=VALUE",
+            default=[],
+            help="laid over them: seed=3, search.population=4, or 'search={population: 4}' as in Snakemake",
+        )
+    parser.set_defaults(words=[])
+
+
+def take_words(arguments: argparse.Namespace, configs: Sequence[Path], settings: Sequence[str]) -> None:
+    """Adds overlays and settings that were given without a flag to those that were given with one."""
+    arguments.configfile = [*configs, *arguments.configfile]
+    arguments.config = [*settings, *arguments.config]
+    arguments.words = []
 
 
 def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -37,21 +54,16 @@ def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:
         UserError: see :func:`pipeline.workflow.config.read_config`; or a setting is none.
     """
     from pipeline.workflow.config import ROOT, read_config
+    from pipeline.workflow.words import is_setting, read_settings_of
 
-    settings: dict[str, Any] = {}
-    if arguments.config:
-        from snakemake.cli import parse_config
-
-        try:
-            settings = parse_config(arguments.config)
-        except ValueError as error:
-            raise UserError(f"--config {shlex.join(arguments.config)}", str(error)) from None
-    return read_config([ROOT / "config.yaml", *arguments.configs, *arguments.configfile], settings)
+    settings = [word for word in arguments.words if is_setting(word)]
+    take_words(arguments, [Path(word) for word in arguments.words if word not in settings], settings)
+    return read_config([ROOT / "config.yaml", *arguments.configfile], read_settings_of(arguments.config))
 
 
 def add_settings(parser: argparse.ArgumentParser, cls: type) -> None:
     """A flag for every field of a settings class: ``learning_rate`` becomes ``--learning-rate``."""
-    group = parser.add_argument_group(cls.__doc__.splitlines()[0].rstrip(".") if cls.__doc__ else cls.__name__)
+    group = parser.add_argument_group((cls.__doc__ or cls.__name__).split(". ")[0].splitlines()[0].rstrip("."))
     hints = get_type_hints(cls)
     for f in fields(cls):
         group.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["help"], **_how(f, hints[f.name]))

@@ -1,30 +1,36 @@
-"""Runs the workflow, or goes on with it after an interruption, and prints the results. Also called 'resume'.
+"""Runs an experiment, or goes on with it after an interruption, and prints the results.
 
-All other flags go to Snakemake; without --cores it gets all cores. Progress is shown in one line (with -p or --verbose:
+    python -m pipeline run mine.yaml search.population=4
+
+FILE.yaml is laid over config.yaml, and KEY=VALUE over both. Also called 'resume'. All other words and flags go to
+Snakemake; without --cores it gets all cores. Progress is shown in one line (with -p or --verbose:
 all that Snakemake says); its full output is kept under .snakemake/log/.
 """
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
-from pipeline.steps.options import add_overlays, read_configuration
+from pipeline.steps.options import add_overlays, read_configuration, take_words
 from pipeline.training.execution import say_what_is_missing
 from pipeline.workflow.launch import call, follow
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import settle_earlier_run, unlock
 from pipeline.workflow.slurm import queue as slurm
+from pipeline.workflow.words import for_snakemake, read_settings_of, sort_words
 
 #: Flags of Snakemake that ask for output: it is shown as it is, instead of one line of progress. Most run no job.
 _LOOKING = {"-n", "--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--summary", "--detailed-summary"}
 _LOOKING |= {"--lint", "--unlock", "--report", "--help", "-h", "--list-rules"}
 _WORDY = _LOOKING | {"-p", "--printshellcmds", "--verbose"}
 #: Flags after which the tables in this folder may be those of something else.
-_PARTIAL = {"--until", "-U", "--omit-from", "-O", "--directory", "-d"}
+_PARTIAL = {"--until", "-U", "--omit-from", "-O"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,18 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs Snakemake, then its report, then prints the table. Returns Snakemake's exit code."""
-    from pipeline.workflow.config import ROOT
-
+    words = sort_words(arguments.others)
+    take_words(arguments, words.configs, words.settings)
+    arguments.configfile = [path.absolute() for path in arguments.configfile]
+    extra, started_in = list(words.others), Path.cwd()
+    sends_to_slurm = slurm.asked_for(extra)
+    _enter(_value_of(extra, "--directory", "-d"))
     config = read_configuration(arguments)
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    if arguments.configfile:
-        command += ["--configfile", *map(str, arguments.configfile)]
-    if arguments.config:
-        command += ["--config", *arguments.config]
+    command = _snakemake(arguments)
     check_writable(Path.cwd())
-    extra = arguments.others
     looking = not _LOOKING.isdisjoint(extra)
-    if slurm.asked_for(extra):
+    if sends_to_slurm:
         slurm.check_here(looking)
     elif not looking:
         say_what_is_missing(config["execution"]["device"], config["execution"].get("kernels", "auto"))
@@ -60,17 +65,56 @@ def run(arguments: argparse.Namespace) -> int:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell sets it so for what it runs in the background. Snakemake would inherit it, and could not be ended.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    code = call([*command, *extra]) if wordy else follow([*command, *extra], config["experiment"])
+    # Where it was called, as relative paths of profiles mean; it goes to --directory by itself.
+    work = [*command, *extra]
+    code = call(work, started_in) if wordy else follow(work, config["experiment"], started_in)
     layout = Layout.of(config["experiment"])
-    table, report = layout.tables.results, layout.report
-    if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not table.exists():
+    if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not layout.tables.results.exists():
         return code
-    if not report.exists() or report.stat().st_mtime < table.stat().st_mtime:
-        report_command = [*command, "--report", str(report), "--quiet", "all"]
-        done = subprocess.run(report_command, capture_output=True, text=True)
-        if done.returncode != 0:
-            # One that was killed has said nothing.
-            reason = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
-            raise UserError("the tables are made, but the report is not", f"{reason}; call again")
-    print(f"\n{table.read_text()}\nFigures: {layout.figures}\nReport: {report}")
+    _report(command, layout)
+    print(f"\n{layout.tables.results.read_text(encoding='utf-8')}\nFigures: {layout.figures}\nReport: {layout.report}")
     return 0
+
+
+def _snakemake(arguments: argparse.Namespace) -> list[str]:
+    """The start of each call of Snakemake."""
+    from pipeline.workflow.config import ROOT
+
+    # -P: a file in the working folder must not be taken for a module of the library, such as random.py.
+    command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    if arguments.configfile:
+        command += ["--configfile", *map(str, arguments.configfile)]
+    return command + for_snakemake(read_settings_of(arguments.config))
+
+
+def _value_of(words: list[str], *flags: str) -> str | None:
+    """What a flag of Snakemake was given, the last time; None if it was not."""
+    found = None
+    for word, following in pairwise([*words, ""]):
+        name, sign, value = word.partition("=")
+        if name in flags:
+            found = value if sign else following
+    return found
+
+
+def _enter(folder: str | None) -> None:
+    """Goes where Snakemake is told to work: its locks, results and a relative dataset.path are there."""
+    if folder is None:
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        os.chdir(folder)
+    except OSError as error:
+        raise UserError(f"--directory {folder} cannot be used", error.strerror or str(error)) from None
+
+
+def _report(command: list[str], layout: Layout) -> None:
+    """Makes Snakemake's report unless it is as new as the table."""
+    report, table = layout.report, layout.tables.results
+    if report.exists() and report.stat().st_mtime >= table.stat().st_mtime:
+        return
+    done = subprocess.run([*command, "--report", str(report), "--quiet", "all"], capture_output=True, text=True)
+    if done.returncode != 0:
+        # One that was killed has said nothing.
+        reason = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
+        raise UserError("the tables are made, but the report is not", f"{reason}; call again")

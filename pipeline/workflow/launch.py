@@ -11,22 +11,28 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from pipeline.common.errors import UserError
+from pipeline.common.files import check_writable
+from pipeline.common.log import log
 from pipeline.common.processes import WORKFLOW_PID
 from pipeline.workflow.console import Overview
 from pipeline.workflow.interrupt import HEARD, interrupt, pass_on
 
+#: Python reads and writes UTF-8 whatever the locale, as all files of the workflow are.
+_TEXT = {"PYTHONUTF8": "1"}
 
-def call(command: list[str]) -> int:
-    """Runs a command in the foreground, its output as it is."""
-    with _started(command) as (process, heard):
+
+def call(command: list[str], folder: Path) -> int:
+    """Runs a command in the foreground, started in a folder, its output as it is."""
+    with _started(command, cwd=folder) as (process, heard):
         return _wait_for(process, heard)
 
 
-def follow(command: list[str], title: str) -> int:
-    """Runs the workflow and shows its progress in one line, and what explains a failure."""
+def follow(command: list[str], title: str, folder: Path) -> int:
+    """Runs the workflow, started in a folder, and shows its progress in one line, and what explains a failure."""
     overview = Overview(title)
     output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with _started(command, **output, text=True, errors="replace") as (process, heard):
+    with _started(command, cwd=folder, **output, text=True, encoding="utf-8", errors="replace") as (process, heard):
         assert process.stdout is not None
         reader = threading.Thread(target=overview.follow, args=(process.stdout,))
         reader.start()
@@ -42,13 +48,27 @@ def _started(command: list[str], **how: Any) -> "Iterator[tuple[subprocess.Popen
     """Starts Snakemake. Gives its process, and a pipe through which it says that it has got a SIGINT."""
     heard, says = os.pipe()
     try:
-        process = subprocess.Popen(command, pass_fds=[says], env={**os.environ, HEARD: str(says)}, **how)
+        process = subprocess.Popen(
+            command, pass_fds=[says], env={**os.environ, **_TEXT, **_caches(), HEARD: str(says)}, **how
+        )
     finally:
         os.close(says)
     try:
         yield process, heard
     finally:
         os.close(heard)
+
+
+def _caches() -> dict[str, str]:
+    """Where Snakemake and the steps keep what can be made again, if the usual place cannot be written."""
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    try:
+        check_writable(usual, "caches lie in .snakemake/cache instead")
+        return {}
+    except UserError as error:
+        log(str(error))
+        ours = Path(".snakemake/cache").absolute()
+        return {"XDG_CACHE_HOME": str(ours), "XDG_CONFIG_HOME": str(ours)}
 
 
 def _wait_for(process: "subprocess.Popen[Any]", heard: int, stopping: Callable[[], None] = lambda: None) -> int:
@@ -77,11 +97,14 @@ def _wait_for(process: "subprocess.Popen[Any]", heard: int, stopping: Callable[[
 def step_environment(folder: str) -> dict[str, str]:
     """What the workflow's steps find in their environment.
 
-    Its own Python first, even where Snakemake was called without activating its environment (a conda environment that
-    Snakemake activates comes before it), this package whatever the working directory, and whom they work for.
+    Its own Python first, even if Snakemake was called without activating its environment (a conda environment that
+    Snakemake activates comes before it), this package whatever the working folder and no other module from there, text
+    in UTF-8, and whom they work for.
     """
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")])),
+        "PYTHONSAFEPATH": "1",
+        **_TEXT,
         WORKFLOW_PID: str(os.getpid()),
     }

@@ -1,0 +1,163 @@
+"""Whose the words of ``run`` are: configurations and settings are ours, flags and targets are Snakemake's."""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.common.errors import UserError
+from pipeline.common.yaml_text import parse_yaml
+
+#: ``search.population=4`` or ``seed=3``.
+_SETTING = re.compile(r"[A-Za-z_][\w-]*(\.[\w.-]+)?=.*", re.DOTALL)
+#: The usual flags, by how many words they take, so that most calls need not wait for Snakemake to tell.
+_USUAL: Mapping[str, int | str | None] = {
+    **dict.fromkeys(("--cores", "-c", "--jobs", "-j", "--workflow-profile", "--profile", "--directory", "-d")),
+    **dict.fromkeys(("-n", "--dry-run", "-p", "--verbose", "--keep-going", "-k", "--unlock"), 0),
+    "--quiet": "*",
+    "-q": "*",
+    "--resources": "+",
+    "--until": "+",
+    "-U": "+",
+}
+
+
+def is_setting(word: str) -> bool:
+    """Whether a word sets a key of the configuration.
+
+    >>> [is_setting(word) for word in ("search.population=4", "seed=3", "mine.yaml", "results/a=b/x", "--cores=2")]
+    [True, True, False, False, False]
+    """
+    return _SETTING.fullmatch(word) is not None
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of a command line: files to lay over config.yaml, settings to lay over these, and Snakemake's own."""
+
+    configs: tuple[Path, ...]
+    settings: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def sort_words(words: Iterable[str]) -> Words:
+    """Tells ours from Snakemake's.
+
+    Args:
+        words: of a command line, without the flags that are ours.
+
+    Raises:
+        UserError: Snakemake has no such flag.
+    """
+    configs, settings, others = [], [], []
+    for word, free in _with_freedom(words):
+        if free and word.endswith((".yaml", ".yml")):
+            configs.append(Path(word))
+        elif free and is_setting(word):
+            settings.append(word)
+        else:
+            others.append(word)
+    return Words(tuple(configs), tuple(settings), tuple(others))
+
+
+def _with_freedom(words: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """Each word, and whether it stands by itself, so that it is no flag and no flag's value."""
+    taking: int | str | None = 0
+    for word in words:
+        if re.match(r"--?[A-Za-z]", word):
+            flag, _, value = word.partition("=")
+            taking = 0 if value else _takes(flag)
+            yield word, False
+        elif taking in ("+", "*"):
+            yield word, False
+        else:
+            yield word, taking == 0
+            taking = 0
+
+
+def _takes(flag: str) -> int | str | None:
+    """How many words follow a flag of Snakemake: none (0), one (None or '?'), or all up to the next flag."""
+    if flag in _USUAL:
+        return _USUAL[flag]
+    from snakemake.cli import get_argument_parser
+
+    known = get_argument_parser()._option_string_actions
+    short = flag[:2] if re.match(r"-[A-Za-z]", flag) else flag  # -j4
+    found = [name for name in known if name.startswith(flag)] if flag.startswith("--") else [short]
+    if flag in known:
+        found = [flag]
+    if not found or found[0] not in known:
+        near = difflib.get_close_matches(flag, [*known, "--set"], 1)
+        remedy = f"did you mean {near[0]}?" if near else "snakemake --help lists Snakemake's"
+        raise UserError(f"neither this command nor Snakemake has a flag {flag}", remedy)
+    nargs: int | str | None = known[found[0]].nargs
+    return 0 if short != flag and found == [short] else nargs
+
+
+def read_settings_of(words: Iterable[str]) -> dict[str, Any]:
+    """Returns what settings lay over a configuration, as sections within each other.
+
+    Values are read as Snakemake reads them; the configuration's schema says what a text means.
+
+    Raises:
+        UserError: a word is no setting.
+
+    >>> read_settings_of(["search.population=4", "search.ratios=[1, 2]", "dataset={path: /data}", "seed=3"])
+    {'search': {'population': '4', 'ratios': [1, 2]}, 'dataset': {'path': '/data'}, 'seed': 3}
+    """
+    settings: dict[str, Any] = {}
+    for word in words:
+        key, _, text = word.partition("=")
+        if not is_setting(word) or ".." in key or key.endswith("."):
+            raise UserError(f"'{word[:80]}' is no setting", "give KEY=VALUE, such as seed=3 or search.population=4")
+        *sections, last = key.split(".")
+        value = {last: _value(text, word)} if sections else _top_value(word)
+        for section in reversed(sections):
+            value = {section: value}
+        _lay_over(settings, value)
+    return settings
+
+
+def _value(text: str, word: str) -> Any:
+    if text[:1] in ("[", "{"):
+        return parse_yaml(text, word[:80])
+    return text if text else None
+
+
+def _top_value(word: str) -> dict[str, Any]:
+    if word.partition("=")[2][:1] in ("[", "{"):
+        return {word.partition("=")[0]: _value(word.partition("=")[2], word)}
+    from snakemake.cli import parse_config
+
+    try:
+        parsed: dict[str, Any] = parse_config([word])
+    except ValueError as error:
+        raise UserError(f"'{word[:80]}' is no setting", str(error)) from None
+    return parsed
+
+
+def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
+            _lay_over(below[key], value)
+        else:
+            below[key] = value
+
+
+def for_snakemake(settings: Mapping[str, Any]) -> list[str]:
+    """Returns the flag that gives settings to Snakemake.
+
+    >>> for_snakemake({"search": {"population": "4"}, "seed": 3})
+    ['--config', 'search={"population": "4"}', 'seed=3']
+    """
+    words = [f"{key}={_as_text(value)}" for key, value in settings.items()]
+    return ["--config", *words] if words else []
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, Mapping | list):
+        return json.dumps(value, default=str)
+    return "" if value is None else str(value)

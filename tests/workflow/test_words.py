@@ -1,0 +1,114 @@
+"""The words of ``run``: which are ours, which Snakemake's, and what is said of those that are nobody's."""
+
+from pathlib import Path
+
+import pytest
+from snakemake.cli import get_argument_parser, parse_config
+from snakemake.utils import update_config
+
+from pipeline.__main__ import main
+from pipeline.common.errors import UserError
+from pipeline.steps import COMMANDS, STEPS
+from pipeline.workflow.words import _USUAL, for_snakemake, read_settings_of, sort_words
+
+
+@pytest.mark.parametrize(
+    ("line", "configs", "settings", "others"),
+    [
+        ("mine.yaml", "mine.yaml", "", ""),
+        ("a.yaml b.yml -n", "a.yaml b.yml", "", "-n"),
+        ("-n mine.yaml", "mine.yaml", "", "-n"),
+        ("--cores 2 mine.yaml seed=3", "mine.yaml", "seed=3", "--cores 2"),
+        ("--cores=2 mine.yaml", "mine.yaml", "", "--cores=2"),
+        ("-j4 mine.yaml", "mine.yaml", "", "-j4"),
+        ("search.population=4 results/x/data/train.h5", "", "search.population=4", "results/x/data/train.h5"),
+        ("--resources gpu=1 mem_mb=9", "", "", "--resources gpu=1 mem_mb=9"),
+        ("--set-threads retrain=2 seed=3", "", "", "--set-threads retrain=2 seed=3"),
+        ("--workflow-profile a.yaml b.yaml", "b.yaml", "", "--workflow-profile a.yaml"),
+        ("--report-html-stylesheet-path x.yaml y.yaml", "y.yaml", "", "--report-html-stylesheet-path x.yaml"),
+        ("--forcerun retrain", "", "", "--forcerun retrain"),
+    ],
+)
+def test_whose_a_word_is(line, configs, settings, others):
+    words = sort_words(line.split())
+    assert words.configs == tuple(map(Path, configs.split()))
+    assert words.settings == tuple(settings.split()) and words.others == tuple(others.split())
+
+
+def test_the_usual_flags_take_what_snakemake_says():
+    known = get_argument_parser()._option_string_actions
+    assert {flag: known[flag].nargs for flag in _USUAL} == dict(_USUAL)
+
+
+def test_a_flag_that_nobody_has():
+    with pytest.raises(UserError, match="neither this command nor Snakemake has a flag --kep-going: did you mean"):
+        sort_words(["--kep-going"])
+
+
+@pytest.mark.parametrize("word", ["search.=4", "search..population=4", "=4", "search.population", "-x=3", "s=1"])
+def test_words_that_set_nothing(word):
+    with pytest.raises(UserError, match="is no setting"):
+        read_settings_of([word])
+
+
+def test_snakemake_understands_what_it_is_given():
+    words = ["search.population=4", "search.ratios=[0.5, 1]", "dataset={path: /a b}", "models.uniform-2x=null"]
+    words += ["dataset.path=/data/{x}: y", "seed=3", "experiment=mine", "search.max_flops="]
+    settings = read_settings_of(words)
+    theirs: dict = {}
+    update_config(theirs, parse_config(for_snakemake(settings)[1:]))
+
+    def as_text(value):
+        if isinstance(value, dict):
+            return {key: as_text(part) for key, part in value.items()}
+        return list(map(as_text, value)) if isinstance(value, list) else "null" if value is None else str(value)
+
+    assert as_text(theirs) == as_text(settings)
+    assert settings["dataset"] == {"path": "/data/{x}: y"} and settings["search"]["population"] == "4"
+
+
+@pytest.mark.parametrize(
+    "line", ["search.population=4", "--set search.population=4", "--config search.population=4 seed=1"]
+)
+def test_dotted_names_set_keys_of_sections(line, capsys):
+    assert main(["check", *line.split()]) == 0
+    assert "32 candidates" in capsys.readouterr().out  # 8 generations of 4
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("statu", 2, "there is no command 'statu': did you mean 'status'?"),
+        ("nonsense", 2, "there is no command 'nonsense': python -m pipeline --help lists them"),
+        ("check --colour", 2, "there is no flag --colour: python -m pipeline check --help lists what it takes"),
+        ("check --configfil=x", 2, "there is no flag --configfil: did you mean --configfile?"),
+        ("status a b", 2, "'b' is one word too many: python -m pipeline status --help lists what it takes"),
+        ("cost --image-size x", 2, "argument --image-size: invalid int value: 'x': python -m pipeline cost --help"),
+        ("check search.populatio=4", 1, "unknown key 'populatio' in search: did you mean 'population'?"),
+        ("check nothing.yaml", 1, "cannot read the configuration nothing.yaml: No such file or directory"),
+        ("run nothing.yaml", 1, "nothing.yaml: No such file or directory"),
+        ("run --kep-going", 1, "neither this command nor Snakemake has a flag --kep-going: did you mean --keep-going?"),
+        ("run search.populatio=4", 1, "unknown key 'populatio' in search: did you mean 'population'?"),
+        ("check --set seed", 1, "'seed' is no setting: give KEY=VALUE, such as seed=3 or search.population=4"),
+    ],
+)
+def test_a_mistake_in_the_command_costs_one_sentence(line, code, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(line.split()) == code
+    out, err = capsys.readouterr()
+    assert out == "" and len(err.splitlines()) == 1
+    assert err.startswith("error: ") and said in err
+
+
+def test_help_begins_with_what_people_call_and_fits_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    named = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
+    assert named[: len(COMMANDS)] == list(COMMANDS) and sorted(named) == sorted(STEPS)
+    for step in STEPS:
+        with pytest.raises(SystemExit):
+            main([step, "--help"])
+        text = capsys.readouterr().out
+        assert max(map(len, text.splitlines())) <= 80, step
