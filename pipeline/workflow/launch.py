@@ -18,8 +18,9 @@ from pipeline.common.processes import WORKFLOW_PID
 from pipeline.workflow.console import Overview
 from pipeline.workflow.interrupt import HEARD, interrupt, pass_on
 
-#: Python reads and writes UTF-8 whatever the locale, as all files of the workflow are.
-_TEXT = {"PYTHONUTF8": "1"}
+#: Python reads and writes UTF-8 whatever the locale, as all files of the workflow are, and escapes in its output what a
+#: folder's name may hold that is none.
+_TEXT = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
 
 
 def call(command: list[str], folder: Path) -> int:
