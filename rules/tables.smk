@@ -4,7 +4,7 @@ MEASUREMENTS = {
     "measurements": files.of_every_training(layout.measurement("{model}", "{seed}")),
     "histories": files.of_every_search(of_search.history),
     "best": files.of_every_search(of_search.best),
-    "rows": [layout.rows.evaluations] if config["searches"] else [],
+    "rows": [layout.rows.evaluations] if files.scores_rows else [],
 }
 
 
@@ -12,9 +12,9 @@ rule tables:
     input:
         **MEASUREMENTS,
         timings=files.of_every_training(layout.training("{model}", "{seed}").timing),
-        supernet=[layout.supernet.timing] if config["supernet"]["enabled"] else [],
+        supernet=[layout.supernet.timing] if files.trains_supernet else [],
         candidates=files.of_every_search(of_search.timing),
-        row_timing=[layout.rows.timing] if config["searches"] else [],
+        row_timing=[layout.rows.timing] if files.scores_rows else [],
     output:
         report(layout.tables.results, caption="report/results.rst", category="Results", labels={"what": "results"}),
         layout.tables.results_csv,
@@ -49,7 +49,7 @@ rule figures:
     input:
         **MEASUREMENTS,
         curves=files.of_every_training(layout.training("{model}", "{seed}").history),
-        supernet=[layout.supernet.history] if config["supernet"]["enabled"] else [],
+        supernet=[layout.supernet.history] if files.trains_supernet else [],
     output:
         [
             report(

@@ -26,6 +26,7 @@ from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, check_ratios, format_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
 from pipeline.report.published import find_table
+from pipeline.workflow.proxy import trains_supernet
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
@@ -266,7 +267,7 @@ def _check_trainings(config: Mapping[str, Any]) -> None:
 def _check_processes(config: Mapping[str, Any]) -> None:
     """Every process of a training takes an equal part of each batch."""
     processes = config["execution"].get("processes", 1)
-    for section in ("supernet", "retrain") if config["supernet"]["enabled"] else ("retrain",):
+    for section in ("supernet", "retrain") if trains_supernet(config) else ("retrain",):
         batch = config[section]["batch_size"]
         if batch % processes:
             raise UserError(

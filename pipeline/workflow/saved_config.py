@@ -15,6 +15,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.files import write_text
 from pipeline.common.yaml_text import parse_yaml
 from pipeline.workflow.layout import Layout
+from pipeline.workflow.proxy import trains_supernet
 
 _HEADING = "# The configuration that the workflow last ran this experiment with.\n"
 
@@ -37,7 +38,7 @@ class SavedConfig:
         generations, population: of each search.
         models: rows of the table, in its order.
         seeds: trainings of each row.
-        supernet: whether there is one.
+        supernet: whether one is trained.
     """
 
     config: dict[str, Any]
@@ -103,5 +104,5 @@ def _saved(config: dict[str, Any]) -> SavedConfig:
         int(config["search"]["population"]),
         tuple(map(str, config["models"])),
         int(config["retrain"]["seeds"]),
-        bool(config["supernet"]["enabled"]),
+        trains_supernet(config),
     )

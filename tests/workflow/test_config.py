@@ -14,6 +14,7 @@ from pipeline.common.settings import from_mapping
 from pipeline.search.settings import EvolutionSettings
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
 from pipeline.workflow.config import ROOT, TRAININGS, check_config, genome_of, read_config
+from pipeline.workflow.proxy import scores_rows, trains_supernet
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -261,6 +262,25 @@ def test_settings_of_the_command_line_are_laid_over_the_files(tmp_path, capsys):
     assert main(["check", str(overlay), "--config", "experiment=other", f"dataset={{path: {tmp_path}}}"]) == 0
     assert "experiment 'other'" in capsys.readouterr().out
     assert main(["check", "--config", "nonsense"]) == 1
-    assert "error: --config nonsense: " in capsys.readouterr().err
+    assert "error: 'nonsense' is no setting: " in capsys.readouterr().err
     assert main(["check", "--config", "sead=7"]) == 1
     assert "seed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("enabled", "searches", "proxy", "rows", "supernet"),
+    [
+        (True, True, "auto", True, True),
+        (True, True, False, False, True),
+        (True, False, "auto", False, False),
+        (True, False, True, True, True),
+        (False, True, "auto", True, False),
+        (False, False, True, True, False),
+    ],
+)
+def test_when_a_supernet_is_trained(enabled, searches, proxy, rows, supernet):
+    config = {"supernet": {"enabled": enabled}, "searches": {"A": {}} if searches else {}, "proxy": proxy}
+    assert (scores_rows(config), trains_supernet(config)) == (rows, supernet)
+    if proxy == "auto":  # as configurations have it that were saved before there was such a key
+        del config["proxy"]
+        assert (scores_rows(config), trains_supernet(config)) == (rows, supernet)

@@ -273,6 +273,21 @@ def test_the_plan_of_the_papers_search(tmp_path):
     assert planned(tmp_path, config=overlay(tmp_path, longer))["evaluate_generation"] == 300
 
 
+def test_no_supernet_is_trained_that_nobody_inherits_from(tmp_path):
+    """Without a search there is none, unless the rows' scores as candidates are asked for."""
+    alone = {"searches": {"A": None, "B": None, "random": None}, "models": {"found-A": None}}
+    for proxy, rules in ("auto", set()), (True, {"pretrain_supernet", "gather_rows", "evaluate_rows"}):
+        jobs = set(planned(tmp_path, config=overlay(tmp_path, {**alone, "proxy": proxy})))
+        assert (
+            jobs
+            == {"prepare_dataset", "sample_subset", "retrain", "evaluate", "tables", "figures"}
+            - (set() if rules else {"sample_subset"})
+            | rules
+        )
+    jobs = planned(tmp_path, config=overlay(tmp_path, {"proxy": False}))
+    assert "evaluate_rows" not in jobs and jobs["pretrain_supernet"] == 1
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [

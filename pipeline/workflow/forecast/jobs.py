@@ -25,6 +25,7 @@ from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, workload
+from pipeline.workflow.proxy import scores_rows, trains_supernet
 from pipeline.workflow.workers import workers
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
@@ -155,7 +156,7 @@ class _Jobs:
         )
         split = self._add("prepare", here.light_start, needs=(prepared,), priority=100)
         first = [split]
-        if self._config["supernet"]["enabled"]:
+        if trains_supernet(self._config):
             genome = uniform_genome(self._spec.network, max(self._config["search"]["ratios"]))
             seconds = here.heavy_start + self.training("supernet", self._spec.with_genome(genome), images.subset)
             first.append(self._add_shared("supernet", seconds, (split,), 100))
@@ -239,7 +240,7 @@ class _Jobs:
 
     def _score_rows(self, prepared: int, first: tuple[int, ...], best: Mapping[str, int]) -> tuple[int, ...]:
         """Adds the jobs that score every binary row as a candidate. What a search found, the archive has already."""
-        if not self._config["searches"]:
+        if not scores_rows(self._config):
             return ()
         rows = self._config["models"].items()
         found = tuple(best[name] for name in dict.fromkeys(row["search"] for _, row in rows if "search" in row))
@@ -282,7 +283,7 @@ def _memory(
     space = configured_space(config, spec)
     needed = []
     for section, genome, count in trainings:
-        if section == "supernet" and not config["supernet"]["enabled"]:
+        if section == "supernet" and not trains_supernet(config):
             continue
         if section == "candidate" and not space.within_budget(genome):
             continue  # the supernet, or an allowed genome, is what counts
@@ -305,7 +306,7 @@ def _disk(config: Mapping[str, Any], spec: NetworkSpec, images: Images) -> float
 
     prepared = (images.train + images.test) * images.disk_bytes
     rows = sum(weights(genome_of(config, m) if "genome" in row else largest) for m, row in config["models"].items())
-    networks: float = weights(largest) * config["supernet"]["enabled"] + rows * config["retrain"]["seeds"]
+    networks: float = weights(largest) * trains_supernet(config) + rows * config["retrain"]["seeds"]
     generations = len(config["searches"]) * search["generations"]
     # A candidate has its score and its time in the archive; a generation its tables, a shard two more, and their logs.
     files: int = generations * (2 * search["population"] + 6 + 4 * search.get("shards", 1))

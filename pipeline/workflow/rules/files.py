@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.workflow.layout import Layout
+from pipeline.workflow.proxy import scores_rows, trains_supernet
 
 
 class Files:
@@ -19,6 +20,7 @@ class Files:
         self.seeds = range(config["retrain"]["seeds"])
         self.shards: int = config["search"].get("shards", 1)
         self.generations = range(config["search"]["generations"])
+        self.scores_rows, self.trains_supernet = scores_rows(config), trains_supernet(config)
 
     def searches_by(self, algorithm: str) -> str:
         """Returns the searches of one algorithm, as a pattern for their names."""
