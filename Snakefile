@@ -23,6 +23,7 @@ include: "rules/search.smk"
 include: "rules/proxy.smk"
 include: "rules/retrain.smk"
 include: "rules/tables.smk"
+include: "rules/inference.smk"
 
 
 rule all:
@@ -30,6 +31,7 @@ rule all:
     input:
         rules.tables.output,
         rules.figures.output,
+        rules.measure_inference.output if config["inference"]["measure"] else [],
 
 
 onstart:

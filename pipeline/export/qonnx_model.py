@@ -51,7 +51,7 @@ def qonnx_model(network: "Network", about: "About") -> "onnx.ModelProto":
         ("image", import_onnx().TensorProto.FLOAT, ("N", spec.channels, spec.size, spec.size)),
         spec.classes,
         {**metadata, "provenance": dict(about.provenance)},
-        domains={_DOMAIN: 1},
+        domains={_DOMAIN: 1} if spec.binary else None,
         opset=_OPSET,
     )
 

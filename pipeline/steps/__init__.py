@@ -20,6 +20,8 @@ STEPS = {
     "evaluate": "evaluate",
     "predict": "predict",
     "export": "export",
+    "measure-inference": "measure_inference",
+    "bench": "bench",
     "tables": "tables",
     "figures": "figures",
     "cost": "cost",

@@ -154,8 +154,18 @@ class TableFiles:
         return self.folder / "proxy.csv"
 
     @property
+    def inference(self) -> Path:
+        """What the packed networks take on the machine that measured them, to read; made by a step of its own."""
+        return self.folder / "inference.md"
+
+    @property
+    def inference_csv(self) -> Path:
+        """What the packed networks take, for programs."""
+        return self.folder / "inference.csv"
+
+    @property
     def all(self) -> tuple[Path, ...]:
-        """Every table."""
+        """Every table of what was found."""
         results = (self.results_csv, self.results, self.results_tex)
         return (*results, self.timing_csv, self.timing, self.balance, self.proxy_csv, self.proxy)
 
@@ -278,6 +288,10 @@ class Layout:
     def measurement(self, model: str, seed: int | str) -> Path:
         """Returns where the accuracy of one training of a row lies."""
         return self.measurements / model / f"seed_{seed}.json"
+
+    def packed(self, model: str) -> Path:
+        """Returns where the packed network of a row lies."""
+        return self.folder / "packed" / f"{model}.bnn"
 
     def found_seeds(self, model: str) -> list[int]:
         """Returns the seeds of a row of which there is anything, in order."""

@@ -1,0 +1,34 @@
+"""Measures on this machine how long an experiment's networks take to answer, and prints it beside what is counted."""
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("experiment", type=Path, help="an experiment's folder (results/EXPERIMENT)")
+    parser.add_argument("--threads", type=int, default=1, help="of every network that is timed")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints the table of the rows that are trained; nothing is written."""
+    from pipeline.common.errors import UserError
+    from pipeline.report.inference import inference_markdown
+    from pipeline.steps.measure_inference import ROUNDS, measure_rows, pack_row
+    from pipeline.training.execution import describe_machine
+    from pipeline.workflow.layout import Layout, trained_seeds
+    from pipeline.workflow.rows import trained_rows
+
+    if arguments.threads < 1:
+        raise UserError(f"--threads is {arguments.threads}", "give at least 1")
+    layout = Layout(arguments.experiment)
+    rows = trained_rows(layout)
+    if not rows:
+        raise UserError(f"{arguments.experiment} has no trained network", "name an experiment's folder that has some")
+    networks = {}
+    for row in rows:
+        seeds = trained_seeds(layout.retrainings / row)
+        networks[row] = seeds[min(seeds)]
+    packed = {row: pack_row(weights) for row, weights in networks.items()}
+    measured, missing = measure_rows(networks, packed, arguments.threads)
+    print(inference_markdown(measured, arguments.threads, describe_machine(), ROUNDS, missing), end="")

@@ -1,0 +1,117 @@
+"""Makes the packed network of every row, and measures how long it takes to answer on this machine."""
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipeline.steps.options import output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from pipeline.kernels.inference import Runtime
+    from pipeline.report.inference import MeasuredInference
+
+#: Turns of each network.
+ROUNDS = 15
+
+
+class OfRow(NamedTuple):
+    """A file about a row."""
+
+    model: str
+    path: Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    weights = "a trained network (HDF5) of every row"
+    parser.add_argument("--networks", nargs="+", required=True, type=_of_row, metavar="MODEL=FILE", help=weights)
+    packed = "the packed networks to write"
+    parser.add_argument("--packed", nargs="+", required=True, type=_of_row, metavar="MODEL=FILE", help=packed)
+    parser.add_argument("--threads", type=int, default=1, help="of every network that is timed")
+    output(parser, "--table", "the table to write (Markdown)")
+    output(parser, "--output", "the same for programs (CSV)")
+
+
+def _of_row(text: str) -> OfRow:
+    model, _, file = text.partition("=")
+    if not (model and file):
+        raise argparse.ArgumentTypeError(f"'{text}' is not MODEL=FILE")
+    return OfRow(model, Path(file))
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the packed networks and the tables."""
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import replacing, write_csv, write_text
+    from pipeline.report.inference import INFERENCE, inference_markdown, inference_table
+    from pipeline.training.execution import describe_machine
+
+    packed = dict(arguments.packed)
+    if [row.model for row in arguments.networks] != list(packed):
+        raise UserError("--networks and --packed name other rows", "name the same rows in the same order")
+    data_of = {}
+    for row in arguments.networks:
+        data = pack_row(row.path)
+        with replacing(packed[row.model]) as temporary:
+            temporary.write_bytes(data)
+        data_of[row.model] = data
+    measured, missing = measure_rows(dict(arguments.networks), data_of, arguments.threads)
+    machine = describe_machine()
+    write_csv(arguments.output, INFERENCE, inference_table(measured, arguments.threads, machine))
+    write_text(arguments.table, inference_markdown(measured, arguments.threads, machine, ROUNDS, missing))
+
+
+def pack_row(weights: Path) -> bytes:
+    """The packed network of a file of weights."""
+    from pipeline.export.packing import pack
+    from pipeline.export.trained import read_trained
+
+    trained = read_trained(weights)
+    return pack(trained.network, trained.about)
+
+
+def measure_rows(
+    weights: Mapping[str, Path], packed: Mapping[str, bytes], threads: int
+) -> "tuple[list[MeasuredInference], str]":
+    """Times the rows beside full precision. Returns what was measured, and why rows were not timed, if so."""
+    import numpy as np
+
+    from pipeline.common.log import log
+    from pipeline.export.measure import Way, full_precision, measure
+    from pipeline.kernels.build import CompilationError
+    from pipeline.kernels.inference import Runtime
+    from pipeline.networks.cost import speedup
+    from pipeline.networks.weights import load_network
+    from pipeline.report.inference import MeasuredInference
+
+    specs = {model: load_network(path).spec for model, path in weights.items()}
+    some = next(iter(specs.values()))
+    pixels = np.random.default_rng(0).integers(0, 256, (1, some.size, some.size, some.channels), dtype=np.uint8)
+    ways = {f"beside {way.engine}": way for way in full_precision(some, threads)}
+    missing = ""
+    try:
+        for model, data in packed.items():
+            runtime = Runtime(data, threads)
+            ways[model] = Way(model, f"runtime, {runtime.kernels}", _answering(runtime, pixels))
+    except CompilationError as error:
+        missing = str(error)
+        log(f"warning: the rows are not timed: {missing}")
+    times = measure({name: way.call for name, way in ways.items()}, ROUNDS)
+    found = []
+    for name in [*(name for name in ways if name not in specs), *specs]:
+        milliseconds = [1000 * seconds for seconds in times.get(name, ())]
+        if name in specs:
+            engine = ways[name].engine if name in ways else ""
+            found.append(MeasuredInference(name, engine, milliseconds, len(packed[name]), speedup(specs[name])))
+        else:
+            found.append(MeasuredInference(ways[name].name, ways[name].engine, milliseconds))
+    return found, missing
+
+
+def _answering(runtime: "Runtime", pixels: "np.ndarray") -> "Callable[[], object]":
+    return lambda: runtime(pixels)

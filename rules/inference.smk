@@ -1,0 +1,31 @@
+# The packed network of every row, and how long it takes to answer here.
+
+
+# Alone, after everything else: other jobs would take the processor from what is timed. New tables alone change no time.
+rule measure_inference:
+    input:
+        weights=[layout.training(model, files.seeds[0]).weights for model in config["models"]],
+        tables=ancient(rules.tables.output),
+        figures=ancient(rules.figures.output),
+    output:
+        table=report(
+            layout.tables.inference, caption="report/inference.rst", category="Inference", labels={"what": "inference"}
+        ),
+        csv=layout.tables.inference_csv,
+        packed=[layout.packed(model) for model in config["models"]],
+    log:
+        layout.log("measure_inference"),
+    conda:
+        "../envs/pipeline.yaml"
+    threads: config["inference"]["threads"]
+    resources:
+        mem_mb=machine.memory(4000),
+        cpus_per_task=config["inference"]["threads"],
+    params:
+        networks=lambda wildcards, input: labelled("--networks", config["models"], input.weights),
+        packed=lambda wildcards, output: labelled("--packed", config["models"], output.packed),
+        threads=config["inference"]["threads"],
+        method=flags.method,
+    shell:
+        "python -m pipeline measure-inference {params.networks} {params.packed} --threads {params.threads}"
+        " --table {output.table:q} --output {output.csv:q} > {log:q} 2>&1"

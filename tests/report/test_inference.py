@@ -1,0 +1,25 @@
+"""The table of measured inference."""
+
+from pipeline.report.inference import MeasuredInference, inference_grid, inference_table
+
+ROWS = [
+    MeasuredInference("full precision 1x", "torch", [8.0, 4.0, 6.0]),
+    MeasuredInference("full precision 1x", "ONNX Runtime", [4.0, 2.0, 3.0]),
+    MeasuredInference("found", "runtime, avx2", [0.5, 0.5, 0.3], 2048, 46.1),
+    MeasuredInference("other", "", [], 1024, 3.0),
+]
+
+
+def test_medians_and_the_ratio_of_the_same_round() -> None:
+    torch, onnx, found, other = inference_table(ROWS, 1, "a machine")
+    assert (torch["milliseconds"], torch["least_milliseconds"], torch["most_milliseconds"]) == (6.0, 4.0, 8.0)
+    assert torch["speedup_measured"] == 0.5 and onnx["speedup_measured"] == 1.0
+    assert found["milliseconds"] == 0.5
+    assert found["speedup_measured"] == 8.0, "ratios 8, 4 and 10 over the fastest, round by round"
+    assert other["milliseconds"] is None and other["speedup_measured"] is None and other["speedup_theoretical"] == 3.0
+
+
+def test_cells_as_text() -> None:
+    lines = inference_grid(inference_table(ROWS, 1, "a machine")).lines
+    assert lines[2] == ["found", "runtime, avx2", "2,048", "0.5000", "0.3000", "0.5000", "8.0×", "46.1×"]
+    assert lines[3] == ["other", "", "1,024", "", "", "", "", "3.0×"]

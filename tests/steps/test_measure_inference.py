@@ -1,0 +1,68 @@
+"""Measuring inference: packed networks for every row, and a table of their size and time beside the counted speedup."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.export.packed import read
+from pipeline.kernels.build import CompilationError
+from pipeline.networks.cost import speedup
+from pipeline.networks.weights import load_network
+from tests.support.exported import sentence, train_digits
+
+
+@pytest.fixture(scope="module")
+def home(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("measure") / "results" / "digits"
+    train_digits(prepared, folder)
+    return folder
+
+
+def measure(home: Path, folder: Path) -> int:
+    rows = {f"row-{seed}": home / "retrain" / "uniform-1x" / f"seed_{seed}" / "weights.h5" for seed in range(2)}
+    networks = [f"{row}={weights}" for row, weights in rows.items()]
+    packed = [f"{row}={folder}/{row}.bnn" for row in rows]
+    outputs = ["--table", folder / "i.md", "--output", folder / "i.csv"]
+    return main(["measure-inference", "--networks", *networks, "--packed", *packed, *map(str, outputs)])
+
+
+def test_every_row_is_packed_and_timed(home: Path, tmp_path: Path) -> None:
+    assert measure(home, tmp_path) == 0
+    lines = list(csv.DictReader((tmp_path / "i.csv").open()))
+    beside = [line for line in lines if not line["speedup_theoretical"]]
+    assert beside[0]["engine"].startswith("torch")
+    times = [float(line["milliseconds"]) for line in lines]
+    assert min(times) > 0
+    assert max(float(line["speedup_measured"]) for line in beside) == 1
+    theory = speedup(load_network(home / "retrain" / "uniform-1x" / "seed_0" / "weights.h5").spec)
+    for line in lines[len(beside) :]:
+        data = (tmp_path / f"{line['model']}.bnn").read_bytes()
+        assert read(data).classes == tuple("0123456789")
+        assert int(line["bytes"]) == len(data)
+        assert float(line["speedup_theoretical"]) == pytest.approx(theory, rel=1e-3)
+        assert line["engine"].startswith("runtime, ") and float(line["speedup_measured"]) > 0
+        assert float(line["least_milliseconds"]) <= float(line["milliseconds"]) <= float(line["most_milliseconds"])
+    text = (tmp_path / "i.md").read_text()
+    assert "speedup (measured)" in text and "row-1" in text and lines[0]["machine"] in " ".join(text.split())
+
+
+def test_without_a_compiler_rows_are_packed_and_not_timed(home: Path, tmp_path: Path, monkeypatch) -> None:
+    def no_runtime(*_: object) -> None:
+        raise CompilationError("there is no C++ compiler (g++)")
+
+    monkeypatch.setattr("pipeline.kernels.inference.load", no_runtime)
+    assert measure(home, tmp_path) == 0
+    last = list(csv.DictReader((tmp_path / "i.csv").open()))[-1]
+    assert last["milliseconds"] == "" and int(last["bytes"]) == (tmp_path / "row-1.bnn").stat().st_size
+    assert "The rows were not timed: there is no C++ compiler" in (tmp_path / "i.md").read_text()
+
+
+def test_bench_prints_the_rows_of_an_experiment(home: Path, tmp_path: Path, capsys) -> None:
+    assert main(["bench", str(home)]) == 0
+    assert "| uniform-1x" in capsys.readouterr().out
+    assert main(["bench", str(tmp_path)]) == 1
+    assert "has no trained network" in sentence(capsys)
+    assert main(["bench", str(home), "--threads", "0"]) == 1
+    assert "--threads is 0" in sentence(capsys)
