@@ -1,6 +1,29 @@
 # Training of every row of the table in full, with several seeds, and its score on the test set.
 
 
+rule choose_control:
+    input:
+        images=rules.prepare_dataset.output.train,
+        found=files.controlled_genome,
+    output:
+        layout.control("{model}"),
+    log:
+        layout.log("choose_control", "{model}"),
+    wildcard_constraints:
+        model=files.controls,
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        control=lambda wildcards: flags.control(wildcards.model),
+        network=flags.network(),
+        cost=flags.cost_width(),
+        method=flags.method,
+    shell:
+        "python -m pipeline choose-control --images {input.images:q} --found {input.found:q} {params.control}"
+        " {params.network} {params.cost} --output {output:q} > {log:q} 2>&1"
+
+
 rule retrain:
     input:
         images=rules.prepare_dataset.output.train,

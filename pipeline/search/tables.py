@@ -222,6 +222,15 @@ def read_best(path: Path) -> Best:
         raise UserError(f"{path} does not say what a search found", "delete it, and it is made again") from None
 
 
+def read_genome(path: Path) -> Genome:
+    """Reads the genome that a search found, or that was chosen as a control. Raises UserError for no such record."""
+    record = read_json(path)
+    try:
+        return parse_genome(record["genome"])
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} names no genome", _AGAIN) from None
+
+
 def _number(row: Mapping[str, str], column: str, where: str, most: float = float("inf")) -> float:
     try:
         value = float(row[column])

@@ -15,6 +15,7 @@ STEPS = {
     "evaluate-generation": "evaluate_generation",
     "score-generation": "score_generation",
     "select-best": "select_best",
+    "choose-control": "choose_control",
     "gather-rows": "gather_rows",
     "retrain": "retrain",
     "evaluate": "evaluate",

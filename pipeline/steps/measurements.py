@@ -9,7 +9,7 @@ from pipeline.steps.options import add_cost_width, path
 
 if TYPE_CHECKING:
     from pipeline.networks.genome import Genome
-    from pipeline.report.results import Row, Search
+    from pipeline.report.results import Control, Row, Search
     from pipeline.search.fitness import Individual
 
 _ALGORITHMS = ("evolution", "random")
@@ -19,6 +19,14 @@ def add_measurements(parser: argparse.ArgumentParser) -> None:
     """The flags that tables and figures share: the rows, the searches, and what was measured of them."""
     models = "rows in their order: MODEL, or MODEL=SEARCH for the genome that a search found"
     parser.add_argument("--models", nargs="+", type=_model, required=True, metavar="MODEL[=SEARCH]", help=models)
+    parser.add_argument(
+        "--controls",
+        nargs="*",
+        type=_control,
+        default=[],
+        metavar="MODEL=CONTROL:FOUND",
+        help="rows of equal cost: uniform or first-layer, and the row that they control",
+    )
     searches = "algorithm (evolution or random) and weight of the cost (Eq. 4) of every search"
     parser.add_argument(
         "--searches", nargs="*", type=_search, default=[], metavar="SEARCH=ALGORITHM:LAMBDA", help=searches
@@ -76,6 +84,16 @@ def _model(text: str) -> tuple[str, str | None]:
     return name, search or None
 
 
+def _control(text: str) -> "tuple[str, Control, str]":
+    model, _, what = text.partition("=")
+    control, _, found = what.partition(":")
+    if control == "uniform":
+        return model, "uniform", found
+    if control == "first-layer":
+        return model, "first-layer", found
+    raise argparse.ArgumentTypeError(f"'{text}' is not MODEL=CONTROL:FOUND, such as uniform-iso-A=uniform:found-A")
+
+
 def _search(text: str) -> tuple[str, str, float]:
     name, _, how = text.partition("=")
     algorithm, _, penalty = how.partition(":")
@@ -92,13 +110,15 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     """
     from pipeline.common.errors import UserError
     from pipeline.report.inputs import read_measurement
-    from pipeline.report.results import collect_rows
+    from pipeline.report.results import ControlOf, Search, collect_rows
 
     searches = read_searches(arguments)
     unknown = next((search for _, search in arguments.models if search and search not in searches), None)
     if unknown:
         raise UserError(f"there is no search '{unknown}' for a row to come from", "name it with --searches")
+    models: dict[str, Search | ControlOf | None]
     models = {model: searches[search] if search else None for model, search in arguments.models}
+    models.update({model: ControlOf(found, control) for model, control, found in arguments.controls})
     measurements = (read_measurement(*file) for file in arguments.evaluations)
     return collect_rows(models, measurements, arguments.published, arguments.cost_width)
 

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--images", "prepared train set (HDF5)")
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--genome", type=genome, help="ratios with commas between, one for each gene")
-    path(which, "--best", "take the genome that select-best wrote here (JSON)", required=False)
+    path(which, "--best", "take the genome that a search found, or a control's (JSON)", required=False)
     parser.add_argument("--full-precision", action="store_true", help="real weights and activations everywhere")
     parser.add_argument("--seed", type=int, default=0, help="of the experiment")
     parser.add_argument("--repetition", type=int, default=0, help="which of the row's seeds")
@@ -39,12 +39,12 @@ def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the network."""
     from pipeline.common.randomness import seed_for
     from pipeline.data.prepared import read_info
-    from pipeline.search.tables import read_best
+    from pipeline.search.tables import read_genome
     from pipeline.steps.options import network_for
     from pipeline.training.full import Outputs, Recipe, train_network
     from pipeline.workflow.slurm.time_limit import stop_requests
 
-    chosen = arguments.genome or read_best(arguments.best).genome
+    chosen = arguments.genome or read_genome(arguments.best)
     info = read_info(arguments.images, "train")
     recipe = Recipe(
         network_for(arguments, info, chosen, binary=not arguments.full_precision),

@@ -26,6 +26,7 @@ from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, check_ratios, format_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
 from pipeline.report.published import find_table
+from pipeline.workflow.models import with_controls
 from pipeline.workflow.proxy import trains_supernet
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +61,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_schema(cleaned)
     for section in ("searches", "models"):
         cleaned[section] = _in_order(cleaned[section], section)
+    cleaned["models"] = with_controls(cleaned)
     _check_dataset(cleaned)
     _check_trainings(cleaned)
     _check_processes(cleaned)
@@ -317,6 +319,9 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
     find_architecture(config["network"]["name"])
     spec = _spec(config)
     for model, row in config["models"].items():
+        if "control" in row:
+            _check_control(config, model)
+            continue
         if ("genome" in row) == ("search" in row):
             raise UserError(f"models.{model} needs either a genome or a search", "give exactly one of the two")
         if "search" in row:
@@ -338,6 +343,15 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
             raise UserError(f"models.{model}: {error}") from None
     smallest = uniform_genome(spec.network, min(config["search"]["ratios"]))
     _ = spec.with_genome(smallest).layers
+
+
+def _check_control(config: Mapping[str, Any], model: str) -> None:
+    row, models = config["models"][model], config["models"]
+    if set(row) != {"control", "of"}:
+        raise UserError(f"models.{model} is a control", "give it 'control' and 'of', and nothing else")
+    if "search" not in models.get(row["of"], {}):
+        found = [name for name, other in models.items() if "search" in other]
+        raise UserError(f"models.{model}.of is '{row['of']}'", f"rows from searches: {', '.join(found) or 'none'}")
 
 
 def _check_searches(config: Mapping[str, Any]) -> None:

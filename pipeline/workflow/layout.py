@@ -266,6 +266,10 @@ class Layout:
 
     # --- rows of the table ---
 
+    def control(self, model: str) -> Path:
+        """Returns where the genome of a control lies, which is chosen by what it controls."""
+        return self.folder / "controls" / f"{model}.json"
+
     @property
     def trainings(self) -> Path:
         """The folder in which finished trainings are kept."""

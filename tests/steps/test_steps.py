@@ -75,6 +75,10 @@ def test_micro_batches_reach_what_was_found_and_older_tables_have_none(folder):
 def test_the_steps_work_by_hand(folder):
     assert evaluate(folder) == 0
     assert select(folder) == 0
+    control = ["--found", folder / "b.json", "--control", "uniform", "--output", folder / "c.json"]
+    assert call("choose-control", *control, at=folder) == 0
+    assert 0.5 < json.loads((folder / "c.json").read_text())["cost_of_found"] <= 1
+    assert retrain(folder, "--best", folder / "c.json") == 0
     assert retrain(folder, "--best", folder / "b.json") == 0
     test = ["--weights", folder / "w.h5", "--images", folder / "test.h5", *CPU, "--output", folder / "r.json"]
     assert call("evaluate", *test, at=folder) == 0

@@ -22,6 +22,7 @@ def call(step: str, *words: object, at: Path) -> int:
         "evaluate-generation": ["images", "subset", "validation"],
         "retrain": ["images"],
         "gather-rows": ["images"],
+        "choose-control": ["images"],
     }.get(step, [])
     files = [word for name in wanted for word in (f"--{name}", common[name])]
     network = NETWORK if wanted else []

@@ -14,6 +14,7 @@ from pipeline.common.settings import from_mapping
 from pipeline.search.settings import EvolutionSettings
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
 from pipeline.workflow.config import ROOT, TRAININGS, check_config, genome_of, read_config
+from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import scores_rows, trains_supernet
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -243,7 +244,33 @@ def test_one_number_stands_for_a_uniform_genome():
 def test_rows_keep_their_order_whatever_snakemake_does_with_overlays():
     """Snakemake lays the default below an overlay by putting the overlay's keys first."""
     models = {"mine": {"genome": 2}, **DEFAULT["models"]}
-    assert list(check_config({**DEFAULT, "models": models})["models"]) == [*DEFAULT["models"], "mine"]
+    ordered = check_config({**DEFAULT, "models": models, "controls": []})["models"]
+    assert list(ordered) == [*DEFAULT["models"], "mine"]
+
+
+def test_a_found_row_has_its_controls_behind_it():
+    models = {"found-A": {"search": "A"}, "mine": {"search": "A"}, "random": {"search": "random"}, "one": {"genome": 1}}
+    checked = check_config({**DEFAULT, "models": models, "controls": ["uniform", "first-layer"]})
+    found = ["found-A", "uniform-iso-A", "first-iso-A"]
+    assert list(checked["models"]) == [*found, "random", "mine", "uniform-iso-mine", "first-iso-mine", "one"]
+    assert checked["models"]["first-iso-A"] == {"control": "first-layer", "of": "found-A"}
+    assert check_config(checked) == checked, "a saved configuration says the same"
+    assert search_of(checked, "uniform-iso-A") == search_of(checked, "found-A") == "A"
+    assert search_of(checked, "one") is None
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"control": "uniform"}, "models.x is a control"),
+        ({"control": "uniform", "of": "found-A", "genome": 1}, "models.x is a control"),
+        ({"control": "uniform", "of": "uniform-1x"}, "models.x.of is 'uniform-1x'"),
+        ({"control": "same", "of": "found-A"}, "choose one of uniform, first-layer"),
+    ],
+)
+def test_mistaken_controls(row, message):
+    with pytest.raises(UserError, match=message):
+        check_config({**DEFAULT, "models": {**DEFAULT["models"], "x": row}})
 
 
 def test_numbers_that_yaml_or_snakemake_takes_for_text(tmp_path):

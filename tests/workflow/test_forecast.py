@@ -82,7 +82,8 @@ def test_every_job_of_the_workflow_is_planned(tmp_path):
 
 def test_hours_of_the_default_experiment_by_hand(tmp_path):
     """One core, so that nothing overlaps: starts, steps of a hundredth of a second, scores of a tenth."""
-    found = forecast(default(tmp_path), DIGITS, IMAGES, HERE, cores=1)
+    with_controls = forecast(default(tmp_path), DIGITS, IMAGES, HERE, cores=1)
+    found = forecast(default(tmp_path, controls="[]"), DIGITS, IMAGES, HERE, cores=1)
     by_name = {stage.name: stage for stage in found.stages}
     overhead = 0.03
     assert by_name["supernet"].core_seconds == pytest.approx(1 + 40 * 10 * 0.01 + overhead)
@@ -94,6 +95,8 @@ def test_hours_of_the_default_experiment_by_hand(tmp_path):
     rows = 1 + 6 * (10 * 7 * 0.01 + 0.1) + 1 + 2 * overhead
     assert by_name["rows as candidates"].core_seconds == pytest.approx(rows)
     assert found.jobs == 123
+    # Two controls of two found rows: to choose each, to train it three times and to evaluate it.
+    assert with_controls.jobs == 123 + 4 * (1 + 3 + 1)
     work = sum(stage.core_seconds for stage in found.stages)
     assert found.seconds == pytest.approx(work + HERE.snakemake_start)
 

@@ -54,7 +54,7 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 def test_everything_is_there(finished):
     results = finished / "results" / "tiny"
     table = (results / "tables" / "results.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in table] == ["model", "uniform-1x", "found-A"]
+    assert [line.split(",")[0] for line in table] == ["model", "uniform-1x", "found-A", "uniform-iso-A"]
     for name in ("results.md", "results.tex", "timing.csv", "timing.md", "proxy.csv", "proxy.md"):
         assert (results / "tables" / name).stat().st_size > 0
     for name in ("fitness", "accuracy", "channels", "curves", "proxy", "methods"):

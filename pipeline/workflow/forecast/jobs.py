@@ -25,6 +25,7 @@ from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, workload
+from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import scores_rows, trains_supernet
 from pipeline.workflow.workers import workers
 
@@ -251,8 +252,12 @@ class _Jobs:
     def _row(self, model: str, prepared: int, best: Mapping[str, int]) -> int:
         """Adds the trainings of a row of the table. Returns the job that evaluates them."""
         row, images = self._config["models"][model], self._images
-        genomes = [genome_of(self._config, model)] if "genome" in row else self._genomes[row["search"]]
-        needs = (prepared,) if "genome" in row else (prepared, best[row["search"]])
+        search = search_of(self._config, model)
+        # A control costs what the found network costs.
+        genomes = [genome_of(self._config, model)] if search is None else self._genomes[search]
+        needs = (prepared,) if search is None else (prepared, best[search])
+        if "control" in row:
+            needs = (prepared, self._add("retrain", self._here.light_start, needs=needs))
         specs = [self._spec_of(genome, row.get("binary", True)) for genome in genomes]
         trainings = [self.training("retrain", spec, images.train) for spec in specs]
         scorings = [self.scoring(spec, images.test) for spec in specs]
@@ -279,7 +284,7 @@ def _memory(
     trainings += [
         ("retrain", genome_of(config, m), images.train) for m, row in config["models"].items() if "genome" in row
     ]
-    trainings += [("retrain", largest, images.train) for row in config["models"].values() if "search" in row]
+    trainings += [("retrain", largest, images.train) for row in config["models"].values() if "genome" not in row]
     space = configured_space(config, spec)
     needed = []
     for section, genome, count in trainings:

@@ -50,8 +50,20 @@ class Files:
 
     def found_genome(self, wildcards: Any) -> list[Path]:
         """Returns the file with a search's best genome, where a row takes it from there."""
-        search = self._config["models"][wildcards.model].get("search")
+        row = self._config["models"][wildcards.model]
+        if "control" in row:
+            return [self._layout.control(wildcards.model)]
+        search = row.get("search")
         return [self._layout.search(search).best] if search else []
+
+    def controlled_genome(self, wildcards: Any) -> Path:
+        """Returns the file with the genome that a control is chosen for."""
+        return self._layout.search(self._config["models"][self._config["models"][wildcards.model]["of"]]["search"]).best
+
+    @property
+    def controls(self) -> str:
+        """The rows that are controls, as a pattern for their names."""
+        return "|".join(name for name, row in self._config["models"].items() if "control" in row) or "none"
 
     def genomes_of_rows(self) -> list[Path]:
         """Returns the best genomes of the searches that rows come from."""

@@ -133,6 +133,10 @@ class Flags:
         precision = "" if row.get("binary", True) else " --full-precision"
         return f"--genome {format_genome(genome_of(self._config, model))}{precision}" if "genome" in row else precision
 
+    def control(self, model: str) -> str:
+        """What a control has in common with the row that it controls."""
+        return f"--control {self._config['models'][model]['control']}"
+
     def row_genomes(self) -> str:
         """The genomes of the binary rows for which the configuration gives them."""
         models = self._config["models"].items()
@@ -144,7 +148,9 @@ class Flags:
         """The rows and searches of the tables, in the configuration's order."""
         models, searches = self._config["models"].items(), self._config["searches"].items()
         rows = (f"{model}={row['search']}" if "search" in row else model for model, row in models)
+        controls = [f"{model}={row['control']}:{row['of']}" for model, row in models if "control" in row]
         named = (f"{name}={section['algorithm']}:{section['lambda']:g}" for name, section in searches)
         published = self._config.get("published")
-        words = ["--models", *rows, "--searches", *named, *(["--published", published] if published else [])]
+        words = ["--models", *rows, "--searches", *named, *(["--controls", *controls] if controls else [])]
+        words += ["--published", published] if published else []
         return f"{shlex.join(words)} {self.cost_width()}"
