@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.common.digests import DIGEST, holds, with_digest
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UnreadableError, UserError, made_again
 
 #: How text lies on disk whatever the locale; a name of bytes that are no UTF-8 stays those bytes.
 _TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
@@ -93,8 +93,10 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
-    except (ValueError, OSError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read", str(error)) from None
+    except OSError as error:
+        raise UnreadableError(path, error) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is no record ({error})", made_again()) from None
 
 
 def write_record(path: Path, values: Mapping[str, Any]) -> None:
@@ -110,9 +112,9 @@ def read_record(path: Path) -> dict[str, Any]:
     """
     record = read_json(path)
     if not isinstance(record, dict):
-        raise UserError(f"{path} holds no record", "delete it, and it is made again")
+        raise UserError(f"{path} holds no record", made_again())
     if not holds(record):
-        raise UserError(f"{path} was changed after it was written", "delete it, and it is made again")
+        raise UserError(f"{path} was changed after it was written", made_again())
     return {name: value for name, value in record.items() if name != DIGEST}
 
 
@@ -163,16 +165,16 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             found = reader.fieldnames or []
     except FileNotFoundError:
         raise UserError(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read", str(error)) from None
+    except OSError as error:
+        raise UnreadableError(path, error) from None
+    except csv.Error as error:
+        raise UserError(f"{path} is no table ({error})", made_again()) from None
     missing = [column for column in columns if column not in found]
     if missing:
-        raise UserError(f"{path} has no column '{missing[0]}'", "delete it, and it is made again")
+        raise UserError(f"{path} has no column '{missing[0]}'", made_again())
     for line, row in enumerate(rows, start=2):
         if None in row or None in row.values():
-            raise UserError(
-                f"line {line} of {path} does not have {len(found)} cells", "delete it, and it is made again"
-            )
+            raise UserError(f"line {line} of {path} does not have {len(found)} cells", made_again())
     return [{column: _without_apostrophe(cell) for column, cell in row.items()} for row in rows]
 
 

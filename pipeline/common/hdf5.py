@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UnreadableError, UserError, made_again
 from pipeline.common.files import replacing
 
 _FORMAT = "binary-nas tensors 1"
@@ -133,8 +133,10 @@ def open_hdf5(path: Path, expected_format: str) -> Iterator[h5py.File]:
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
+    if isinstance(error, OSError) and error.errno is not None:
+        return UnreadableError(path, error)
     reason = " ".join(str(error).split())[:120]
-    return UserError(f"{path} is damaged or no HDF5 file ({reason})", "delete it, and it is made again")
+    return UserError(f"{path} is damaged or no HDF5 file ({reason})", made_again())
 
 
 def keep_open(path: Path, expected_format: str) -> h5py.File:

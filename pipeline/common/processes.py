@@ -14,8 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-#: Set by the workflow to its process id. A step that is run by hand has none and answers to nobody.
-WORKFLOW_PID = "BINARY_NAS_WORKFLOW_PID"
+from pipeline.common.errors import WORKFLOW_PID
+
 #: Seconds for a training to save its state before the process is ended without asking.
 GRACE = 60.0
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UserError, made_again
 from pipeline.common.files import read_csv, write_csv
 from pipeline.common.randomness import random_for
 
@@ -139,15 +139,15 @@ def read_split(path: Path, images: _Images) -> list[int]:
         try:
             index, label = int(row["index"]), int(row["label"])
         except ValueError:
-            raise UserError(f"line {line} of {path} holds no numbers", "delete it, and it is made again") from None
+            raise UserError(f"line {line} of {path} holds no numbers", made_again()) from None
         if (
             not (0 <= index < images.count and 0 <= label < len(images.classes))
             or row["class"] != images.classes[label]
         ):
-            raise UserError(f"line {line} of {path} is about other images", "delete it, and it is made again")
+            raise UserError(f"line {line} of {path} is about other images", made_again())
         indices.append(index)
     if len(set(indices)) != len(indices):
-        raise UserError(f"{path} lists an image twice", "delete it, and it is made again")
+        raise UserError(f"{path} lists an image twice", made_again())
     if not indices:
-        raise UserError(f"{path} lists no images", "delete it, and it is made again")
+        raise UserError(f"{path} lists no images", made_again())
     return indices

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UserError, made_again
 from pipeline.common.hdf5 import read_attributes, read_tensors
 from pipeline.networks.module import Network
 from pipeline.networks.spec import NetworkSpec
@@ -36,13 +36,13 @@ def load_network(weights: Path) -> Network:
         values = read_attributes(weights)["network"]
         spec = NetworkSpec(**{**values, "genome": tuple(values["genome"])})
     except (KeyError, TypeError):
-        raise UserError(
-            f"{weights} does not say which network it holds", "delete it, and it is trained again"
-        ) from None
+        raise UserError(f"{weights} does not say which network it holds", made_again("it is trained again")) from None
     network = Network(spec)
     inherit(network, weights)
     if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
-        raise UserError(f"{weights} is damaged: it holds numbers that no training leaves", "delete it to train again")
+        raise UserError(
+            f"{weights} is damaged: it holds numbers that no training leaves", made_again("it is trained again")
+        )
     return network
 
 
@@ -54,5 +54,5 @@ def check_supernet(supernet: Path, spec: NetworkSpec) -> None:
         if theirs.get(key) != ours:
             raise UserError(
                 f"the supernet {supernet} has {key.replace('_', ' ')} {theirs.get(key)}, these candidates have {ours}",
-                "it belongs to another experiment; name the right one, or delete it to have it trained again",
+                f"it belongs to another experiment: name the right one, or {made_again('it is trained again')}",
             )

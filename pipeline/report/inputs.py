@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UserError, made_again
 from pipeline.common.files import read_csv, read_json
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.answers import unpack_right
@@ -26,7 +26,7 @@ def read_measurement(model: str, seed: int, path: Path) -> Measurement:
         images = int(record.get("images", 0))
         return Measurement(model, seed, *accuracies, spec, unpack_right(record), images)
     except (KeyError, TypeError, ValueError):
-        raise UserError(f"{path} is no evaluation", "delete it, and it is made again") from None
+        raise UserError(f"{path} is no evaluation", made_again()) from None
 
 
 def read_history(path: Path) -> list[list[Individual]]:
@@ -38,6 +38,6 @@ def read_history(path: Path) -> list[list[Individual]]:
     generations: dict[int, list[Individual]] = {}
     for row, individual in zip(read_csv(path, ("generation",)), read_individuals(path), strict=True):
         if not row["generation"].isdecimal():
-            raise UserError(f"{path} is no search's history", "delete it, and it is made again")
+            raise UserError(f"{path} is no search's history", made_again())
         generations.setdefault(int(row["generation"]), []).append(individual)
     return [generations[number] for number in sorted(generations)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pipeline.common.digests import digest_of, holds, with_digest
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UnreadableError, UserError
 from pipeline.common.files import read_json, write_json
 from pipeline.common.log import log
 from pipeline.networks.genome import Genome, format_genome, parse_genome
@@ -85,7 +85,11 @@ class Archive:
         return self._folder / key[:2] / f"{key}.json"
 
     def get(self, genome: Genome) -> tuple[Evaluation, Timing] | None:
-        """The stored evaluation; a damaged file is set aside with a warning and counts as missing."""
+        """The stored evaluation; a damaged file is set aside with a warning and counts as missing.
+
+        Raises:
+            UserError: the file cannot be read, which is no damage.
+        """
         path = self._path(genome)
         if not path.exists():
             return None
@@ -94,6 +98,8 @@ class Archive:
             found, arithmetic = _evaluation(record), str(record.get("arithmetic", ""))
             if found.genome != genome:
                 raise ValueError("it is no evaluation of this candidate")
+        except UnreadableError:
+            raise
         except (UserError, *_MALFORMED) as error:
             aside = path.with_suffix(".damaged")
             path.replace(aside)
@@ -156,7 +162,7 @@ def read_entry(path: Path) -> Entry:
         entry = Entry(path.stem, record["facts"], _evaluation(record))
         key = archive_key(entry.facts, entry.evaluation.genome)
     except OSError as error:
-        raise UserError(f"{path} cannot be read", error.strerror or str(error)) from None
+        raise UnreadableError(path, error) from None
     except (UserError, RecursionError, *_MALFORMED) as error:
         raise UserError(f"{path} is damaged", f"{type(error).__name__}, {error}") from None
     if key != entry.key or path.parent.name != key[:2]:

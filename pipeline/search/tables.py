@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UserError, made_again
 from pipeline.common.files import read_csv, read_json, write_csv, write_json
 from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.genome import Genome, check_ratios, format_genome, parse_genome
@@ -21,7 +21,6 @@ SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitne
 _ADDED = ("micro_batch", "arithmetic")
 #: How a candidate came about: as a search proposed it, or as a row of the table.
 ORIGINS = (*get_args(Origin), "row")
-_AGAIN = "delete the file, and it is made again"
 TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine", "arithmetic")
 
 
@@ -99,7 +98,7 @@ def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> l
     population = []
     for slot, row in enumerate(rows):
         where = f"row {slot + 1} of {path}"
-        remedy = _AGAIN
+        remedy = made_again()
         try:
             genome = parse_genome(row["genome"])
             check_ratios(genome, ratios)
@@ -123,7 +122,7 @@ def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> l
 def check_genome(genome: Genome, genes: int, ratios: Sequence[float], path: Path) -> None:
     """Raises UserError where a genome in the file ``path`` is none of this search's space."""
     if len(genome) != genes or not set(genome) <= set(ratios):
-        raise UserError(f"{path}: genome {format_genome(genome)} is not of this search's space", _AGAIN)
+        raise UserError(f"{path}: genome {format_genome(genome)} is not of this search's space", made_again())
 
 
 def read_individuals(path: Path) -> list[Individual]:
@@ -139,7 +138,7 @@ def read_individuals(path: Path) -> list[Individual]:
         try:
             genome = parse_genome(row["genome"])
         except UserError as error:
-            raise UserError(f"{where}: {error}", _AGAIN) from None
+            raise UserError(f"{where}: {error}", made_again()) from None
         individuals.append(Individual(genome, top1, _number(row, "relative_flops", where)))
     return individuals
 
@@ -174,9 +173,9 @@ def read_evaluations(paths: Sequence[Path]) -> dict[int, dict[str, str]]:
         for line, row in enumerate(read_csv(path, needed(EVALUATIONS)), start=2):
             where = f"line {line} of {path}"
             if not row["slot"].isdigit() or row["status"] not in get_args(Status):
-                raise UserError(f"{where}: slot '{row['slot']}' with status '{row['status']}'", _AGAIN)
+                raise UserError(f"{where}: slot '{row['slot']}' with status '{row['status']}'", made_again())
             if (row["status"] == "ok") != bool(row["top1"]):
-                raise UserError(f"{where}: status '{row['status']}' with top1 '{row['top1']}'", _AGAIN)
+                raise UserError(f"{where}: status '{row['status']}' with top1 '{row['top1']}'", made_again())
             if row["top1"]:
                 _number(row, "top1", where, most=100)
             evaluations[int(row["slot"])] = row
@@ -219,7 +218,7 @@ def read_best(path: Path) -> Best:
         runs = tuple(RunBest(**{**run, "genome": parse_genome(run["genome"])}) for run in record.get("runs", ()))
         return Best(**{**record, "genome": parse_genome(record["genome"]), "runs": runs})
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} does not say what a search found", "delete it, and it is made again") from None
+        raise UserError(f"{path} does not say what a search found", made_again()) from None
 
 
 def read_genome(path: Path) -> Genome:
@@ -237,5 +236,5 @@ def _number(row: Mapping[str, str], column: str, where: str, most: float = float
     except ValueError:
         value = float("nan")
     if not 0 <= value <= most or value == float("inf"):
-        raise UserError(f"{where}: {column} is '{row[column]}'", _AGAIN)
+        raise UserError(f"{where}: {column} is '{row[column]}'", made_again())
     return value

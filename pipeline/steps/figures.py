@@ -81,10 +81,10 @@ def read_curves(models: Sequence[str], histories: Sequence[OfTraining], supernet
 
 
 def _read_curve(history: Path) -> list[float]:
-    from pipeline.common.errors import UserError
+    from pipeline.common.errors import UserError, made_again
     from pipeline.common.files import read_csv
 
     try:
         return [float(row["top1"]) for row in read_csv(history, _HISTORY)]
     except ValueError:
-        raise UserError(f"{history} is no training's history", "delete it and its network to train again") from None
+        raise UserError(f"{history} is no training's history", made_again("its training is done again")) from None

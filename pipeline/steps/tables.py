@@ -71,7 +71,7 @@ def read_training_times(files: Sequence[OfTraining], model: str) -> "list[Traini
 
 
 def _read_training_time(path: Path) -> "TrainingTime":
-    from pipeline.common.errors import UserError
+    from pipeline.common.errors import UserError, made_again
     from pipeline.common.files import read_json
     from pipeline.report.timing import TrainingTime
 
@@ -87,14 +87,12 @@ def _read_training_time(path: Path) -> "TrainingTime":
             tuple(str(words) for words in record.get("arithmetic", ())),
         )
     except (KeyError, TypeError, ValueError):
-        raise UserError(
-            f"{path} does not say what a training took", "delete it and its network to train again"
-        ) from None
+        raise UserError(f"{path} does not say what a training took", made_again("its training is done again")) from None
 
 
 def read_candidate_times(files: Sequence[OfSearch]) -> "list[CandidateTime]":
     """Reads what every candidate took."""
-    from pipeline.common.errors import UserError
+    from pipeline.common.errors import UserError, made_again
     from pipeline.common.files import read_csv
     from pipeline.networks.genome import parse_genome
     from pipeline.report.timing import CandidateTime
@@ -107,9 +105,7 @@ def read_candidate_times(files: Sequence[OfSearch]) -> "list[CandidateTime]":
                 seconds, reused = float(row["seconds"]), bool(int(row["reused"]))
                 place = int(row.get("generation", 0)), int(row["shard"])
             except ValueError:
-                raise UserError(
-                    f"{timing} does not say what candidates took", "delete it, and it is made again"
-                ) from None
+                raise UserError(f"{timing} does not say what candidates took", made_again()) from None
             how = row["machine"], *place, row.get("arithmetic", "")
             times.append(CandidateTime(search, parse_genome(row["genome"]), seconds, reused, *how))
     return times

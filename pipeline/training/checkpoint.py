@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from pipeline.common.errors import StoppedError, UserError
+from pipeline.common.errors import StoppedError, UnreadableError, UserError
 from pipeline.common.hdf5 import digest, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import log, progress
 from pipeline.common.stopping import NO_LIMIT, StopRequests
@@ -44,7 +44,11 @@ class SavedState:
         return self._before + time.monotonic() - self._started
 
     def restore(self, training: Training) -> bool:
-        """Takes up a saved state. One that is damaged or of other settings is set aside with a warning."""
+        """Takes up a saved state. One that is damaged or of other settings is set aside with a warning.
+
+        Raises:
+            UserError: the file cannot be read, which is no damage.
+        """
         if not self._path.exists():
             return False
         try:
@@ -58,6 +62,8 @@ class SavedState:
             self._before = float(attributes["seconds"])
             processes = int(attributes.get("processes", 1))
             before = [str(words) for words in attributes.get("arithmetic", [])]
+        except UnreadableError:
+            raise
         except (UserError, KeyError, RuntimeError, OSError, ValueError) as error:
             aside = self._path.with_suffix(".set-aside.h5")
             self._path.replace(aside)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.common.digests import digest_of
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UnreadableError, UserError
 from pipeline.common.files import read_json, replacing, write_json
 from pipeline.common.log import log
 from pipeline.common.processes import alive
@@ -38,7 +38,7 @@ class FinishedTraining:
         """Makes the outputs, the last one first, from what is kept. Returns whether all of it was there, undamaged.
 
         Raises:
-            UserError: they cannot be written.
+            UserError: they cannot be written, or what is kept cannot be read, which is no damage.
         """
         if not self._folder.exists():
             return False
@@ -58,10 +58,14 @@ class FinishedTraining:
 
     def _problem(self, names: Sequence[str]) -> str:
         """What is wrong with the files; nothing where they are as they were written."""
+        if not self._folder.is_dir():
+            return "it is no folder"
         try:
             sums = read_json(self._folder / _RECORD)["files"]
             changed = [name for name in names if _checksum(self._folder / name) != sums[name]]
-        except (UserError, OSError, KeyError, TypeError) as error:
+        except UnreadableError:
+            raise
+        except (UserError, FileNotFoundError, KeyError, TypeError) as error:
             return f"{type(error).__name__}: {error}"
         return f"{changed[0]} has changed" if changed else ""
 
@@ -102,5 +106,10 @@ def _link(path: Path, name: Path) -> None:
 
 
 def _checksum(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableError(path, error) from None

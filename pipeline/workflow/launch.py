@@ -11,10 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeline.common.errors import UserError
+from pipeline.common.errors import WORKFLOW_PID, UserError
 from pipeline.common.files import check_writable
 from pipeline.common.log import log
-from pipeline.common.processes import WORKFLOW_PID
 from pipeline.workflow.console import Overview
 from pipeline.workflow.interrupt import HEARD, interrupt, pass_on
 

@@ -25,5 +25,5 @@ def test_no_cell_is_a_formula(tmp_path, name):
 
 def test_records_nested_too_deep(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
-    with pytest.raises(UserError, match="deep.json cannot be read"):
+    with pytest.raises(UserError, match="deep.json is no record"):
         read_json(tmp_path / "deep.json")

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 
-from pipeline.common.processes import WORKFLOW_PID, alive
+from pipeline.common.errors import WORKFLOW_PID
+from pipeline.common.processes import alive
 from tests.support.workflow import PATIENCE, ROOT, wait_for
 
 #: A step of the real command line that would take hours.

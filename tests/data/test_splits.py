@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UserError, made_again
 from pipeline.data.splits import draw, read_split, split_off, write_split
 
 CLASSES = ("cat", "dog", "eel")
@@ -108,4 +108,4 @@ def test_table_that_will_not_do(tmp_path, rows, sentence):
     path.write_text(f"index,label,class\n{rows}\n" if rows else "index,label,class\n")
     with pytest.raises(UserError) as caught:
         read_split(path, IMAGES)
-    assert str(caught.value) == sentence.format(path) + ": delete it, and it is made again"
+    assert str(caught.value) == f"{sentence.format(path)}: {made_again()}"

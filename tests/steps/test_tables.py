@@ -158,7 +158,7 @@ def replace_json(path, **values):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda f: (f / "evaluation/found-A/seed_0.json").write_text("{"), "seed_0.json cannot be read"),
+        (lambda f: (f / "evaluation/found-A/seed_0.json").write_text("{"), "seed_0.json is no record"),
         (lambda f: (f / "evaluation/found-A/seed_0.json").write_text("{}"), "seed_0.json is no evaluation"),
         (lambda f: (f / "evaluation/found-A/seed_0.json").unlink(), "there is no file"),
         (lambda f: replace_json(f / "evaluation/found-A/seed_0.json", top1="?"), "is no evaluation"),
