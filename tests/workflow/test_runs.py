@@ -72,6 +72,20 @@ def test_finished_means_nothing_to_do(finished):
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
+def test_measured_inference_comes_last_and_changes_nothing(copied, tmp_path):
+    before = outcome(copied)
+    config = overlay(tmp_path, {"inference": {"measure": True}})
+    assert planned(copied, config=config) == {"measure_inference": 1}
+    complete(command("--cores", 2, config=config), copied)
+    assert outcome(copied) == before
+    table = (copied / "results" / "tiny" / "tables" / "inference.csv").read_text()
+    assert 'found-A,"runtime, ' in table or "found-A,," in table
+    assert {file.name for file in (copied / "results" / "tiny" / "packed").iterdir()} == {
+        "found-A.bnn",
+        "uniform-1x.bnn",
+    }
+
+
 def test_cores_shards_and_workers_change_nothing(finished, tmp_path):
     config = overlay(tmp_path, {"search": {"generations": 2, "population": 4, "shards": 2, "workers": 2}})
     complete(command("--cores", 1, config=config), tmp_path)
