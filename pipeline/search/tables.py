@@ -227,7 +227,7 @@ def read_genome(path: Path) -> Genome:
     try:
         return parse_genome(record["genome"])
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{path} names no genome", _AGAIN) from None
+        raise UserError(f"{path} names no genome", made_again()) from None
 
 
 def _number(row: Mapping[str, str], column: str, where: str, most: float = float("inf")) -> float:

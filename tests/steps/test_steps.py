@@ -201,7 +201,7 @@ def test_every_step_has_help(step, capsys):
 
 def test_unknown_steps_and_no_step(capsys):
     assert main(["trian"]) == 2
-    assert "there is no step 'trian'" in capsys.readouterr().err
+    assert "there is no command 'trian'" in capsys.readouterr().err
     assert main([]) == 0
     assert "retrain" in capsys.readouterr().out
 
