@@ -26,10 +26,10 @@ from pipeline.data.splits import draw
 from pipeline.networks.genome import RATIOS, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.search.algorithms import propose
+from pipeline.search.algorithms import ALGORITHMS, propose
 from pipeline.search.archive import Archive, Evaluation, Timing
-from pipeline.search.fitness import Individual
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import configured
 from pipeline.search.space import SearchSpace
 from pipeline.search.tables import SCORES, read_individuals
 from pipeline.training.execution import describe_machine, resolve
@@ -96,8 +96,8 @@ def _individuals(count: int) -> list[Individual]:
 
 
 def _propose(history: Sequence[Sequence[Individual]], population: int) -> Callable[[], object]:
-    space, settings = SearchSpace(GENES), EvolutionSettings(population=population)
-    return lambda: propose(space, settings, history, 0, len(history), 4.0)
+    space, settings = SearchSpace(GENES), ALGORITHMS["evolution"].Settings(population=population)
+    return lambda: propose("evolution", space, settings, history, 0, len(history), configured({"lambda": 4}))
 
 
 def _propose_population(count: int) -> Callable[[], object]:

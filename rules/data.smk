@@ -19,6 +19,7 @@ rule prepare_dataset:
     params:
         # A function, since Snakemake takes braces in a text, such as a folder's name, for wildcards.
         flags=lambda wildcards: flags.dataset(),
+        **flags.dataset_source(),
     shell:
         "python -m pipeline prepare-dataset {params.flags} --threads {threads} --train {output.train:q} --test {output.test:q} > {log:q} 2>&1"
 

@@ -18,7 +18,7 @@ rule gather_rows:
         network=flags.network(),
         ratios=flags.ratios(),
         cost=flags.cost_width(),
-        method=flags.method,
+        method=flags.counting_method,
     shell:
         "python -m pipeline gather-rows --images {input.images:q} {params.genomes} {params.best}"
         " {params.ratios} {params.network} {params.cost} --output {output:q} > {log:q} 2>&1"

@@ -50,7 +50,7 @@ rule retrain:
         training=flags.training("retrain"),
         execution=flags.shared_execution(),
         seed=config["seed"],
-        method=flags.method,
+        method=flags.training_method,
     shell:
         f"{machine.shared_python()} -m pipeline retrain"
         " --images {input.images:q} {params.genome} {params.best}"
@@ -77,7 +77,7 @@ rule evaluate:
         gpu=machine.gpus(),
     params:
         execution=flags.execution(),
-        method=flags.method,
+        method=flags.training_method,
     shell:
         "python -m pipeline evaluate --weights {input.weights:q} --images {input.images:q} {params.execution}"
         f" {flags.run()}"

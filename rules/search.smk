@@ -23,7 +23,7 @@ rule propose_generation:
         cost=flags.cost_width(),
         evolution=lambda wildcards: flags.proposal(wildcards.search),
         number=lambda wildcards: int(wildcards.generation),
-        method=flags.method,
+        method=lambda wildcards: flags.proposal_method(wildcards.search),
     shell:
         "python -m pipeline propose-generation --images {input.images:q} --earlier {input.earlier:q}"
         " --generation {params.number} {params.ratios} {params.network} {params.cost} {params.evolution}"
@@ -45,7 +45,7 @@ rule evaluate_generation:
     benchmark:
         layout.benchmark("search", "{search}", f"evaluate_{{generation}}_{{shard}}-of-{files.shards}")
     wildcard_constraints:
-        search=files.searches_by("evolution"),
+        search=files.searches(looking_at_scores=True),
     priority: 80
     conda:
         "../envs/pipeline.yaml"
@@ -64,7 +64,7 @@ rule evaluate_generation:
         execution=flags.execution(),
         seed=config["seed"],
         shard=lambda wildcards: f"--shard {wildcards.shard} --shards {files.shards}",
-        method=flags.method,
+        method=flags.training_method,
     shell:
         "python -m pipeline evaluate-generation --population {input.population:q} --images {input.images:q}"
         " --subset {input.subset:q} --validation {input.validation:q} {params.supernet}"
@@ -73,10 +73,10 @@ rule evaluate_generation:
         " --output {output.evaluations:q} --timing {output.timing:q} > {log:q} 2>&1"
 
 
-# The generations of a random search do not wait for each other, and would take the cores from those that do.
-use rule evaluate_generation as evaluate_random_generation with:
+# Generations that look at no scores do not wait for each other, and would take the cores from those that do.
+use rule evaluate_generation as evaluate_free_generation with:
     wildcard_constraints:
-        search=files.searches_by("random"),
+        search=files.searches(looking_at_scores=False),
     priority: 70
 
 
@@ -96,10 +96,11 @@ rule score_generation:
         "../envs/pipeline.yaml"
     params:
         ratios=flags.ratios(),
-        penalty=lambda wildcards: config["searches"][wildcards.search]["lambda"],
+        identity=lambda wildcards: flags.objective_identity(wildcards.search),
+        objective=lambda wildcards, output: flags.objective(wildcards.search),
     shell:
         "python -m pipeline score-generation --population {input.population:q} --evaluations {input.evaluations:q}"
-        " --timings {input.timings:q} {params.ratios} --lambda {params.penalty}"
+        " --timings {input.timings:q} {params.ratios} {params.objective}"
         " --output {output.scores:q} --timing {output.timing:q} > {log:q} 2>&1"
 
 
@@ -118,8 +119,9 @@ rule select_best:
     conda:
         "../envs/pipeline.yaml"
     params:
-        penalty=lambda wildcards: config["searches"][wildcards.search]["lambda"],
+        identity=lambda wildcards: flags.objective_identity(wildcards.search),
+        objective=lambda wildcards, output: flags.objective(wildcards.search),
     shell:
         "python -m pipeline select-best --search {wildcards.search} --scores {input.scores:q}"
-        " --timings {input.timings:q} --lambda {params.penalty}"
+        " --timings {input.timings:q} {params.objective}"
         " --output {output.best:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"

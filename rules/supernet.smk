@@ -27,7 +27,7 @@ rule pretrain_supernet:
         training=flags.training("supernet"),
         execution=flags.shared_execution(),
         seed=config["seed"],
-        method=flags.method,
+        method=flags.training_method,
     shell:
         f"{machine.shared_python()} -m pipeline pretrain-supernet"
         " --images {input.images:q} --subset {input.subset:q}"

@@ -1,25 +1,50 @@
-"""Settings as plain dataclasses: what a field means stands beside it, and flags are made from it."""
+"""Settings as plain dataclasses: what a field means, and within which limits, stands beside it and nowhere else.
+
+The command line's flags and the configuration's keys, with their descriptions and limits, are made from the fields.
+"""
 
 import shlex
+import types
 from collections.abc import Mapping
-from dataclasses import field, fields
-from typing import Any
+from dataclasses import MISSING, Field, field, fields
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
-def setting(help: str, **more: Any) -> Any:
-    """A dataclass field that says what it means; ``more`` are :func:`dataclasses.field`'s keywords."""
-    return field(metadata={"help": help}, **more)
+def setting(help: str, *, key: str = "", limits: Mapping[str, Any] | None = None, **more: Any) -> Any:
+    """Returns a dataclass field that says what it means.
+
+    Args:
+        help: for people.
+        key: its name in the configuration and, with dashes, on the command line; the field's own by default.
+        limits: on its value, as in JSON Schema, such as ``{"minimum": 1}``; on each value, for a list.
+        more: keywords of :func:`dataclasses.field`.
+    """
+    return field(metadata={"help": help, "key": key, "limits": dict(limits or {})}, **more)
 
 
-def from_mapping(cls: type, mapping: dict[str, Any]) -> Any:
-    """An instance of a settings class from a configuration's section, keys of other classes left out."""
-    names = {f.name for f in fields(cls)}
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items() if key in names}
-    return cls(**values)
+def key_of(f: "Field[Any]") -> str:
+    """Returns a field's name in the configuration."""
+    return str(f.metadata.get("key") or f.name)
+
+
+def flag_of(f: "Field[Any]") -> str:
+    """Returns a field's name on the command line."""
+    return f"--{key_of(f).replace('_', '-')}"
+
+
+def help_of(cls: type, key: str) -> str:
+    """Returns what a setting means."""
+    return next(str(f.metadata["help"]) for f in fields(cls) if key_of(f) == key)
+
+
+def from_mapping(cls: type, mapping: Mapping[str, Any]) -> Any:
+    """Returns an instance of a settings class from a configuration's section; keys of other classes are left out."""
+    values = {f.name: mapping[key_of(f)] for f in fields(cls) if key_of(f) in mapping}
+    return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 def flags(cls: type, values: Mapping[str, Any]) -> str:
-    """The command-line flags that give a settings class these values; keys that it does not know are left out.
+    """Returns the command-line flags that give a settings class these values; keys of other classes are left out.
 
     >>> from dataclasses import dataclass
     >>> @dataclass
@@ -29,11 +54,48 @@ def flags(cls: type, values: Mapping[str, Any]) -> str:
     >>> flags(Execution, {"device": "cpu", "save_minutes": 2, "color": "red"})
     '--device cpu --save-minutes 2'
     """
-    words = []
+    words: list[str] = []
     for f in fields(cls):
-        value = values.get(f.name)
+        value = values.get(key_of(f))
         if value is None or value == []:
             continue
         listed = value if isinstance(value, list | tuple) else [value]
-        words += [f"--{f.name.replace('_', '-')}", *map(str, listed)]
+        words += [flag_of(f), *map(str, listed)]
     return shlex.join(words)
+
+
+def schema_of(cls: type) -> dict[str, dict[str, Any]]:
+    """Returns the JSON Schema of each key of a settings class, descriptions and limits included.
+
+    >>> from dataclasses import dataclass
+    >>> @dataclass
+    ... class Execution:
+    ...     threads: int = setting("CPU threads", limits={"minimum": 1})
+    >>> schema_of(Execution)
+    {'threads': {'type': 'integer', 'minimum': 1, 'description': 'CPU threads'}}
+    """
+    hints = get_type_hints(cls)
+    return {
+        key_of(f): {**_schema(hints[f.name], f.metadata["limits"]), "description": f.metadata["help"]}
+        for f in fields(cls)
+    }
+
+
+def required_of(cls: type) -> list[str]:
+    """Returns the keys of a settings class that have no default."""
+    return [key_of(f) for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+
+
+_TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}
+
+
+def _schema(hint: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
+    if get_origin(hint) in (Union, types.UnionType):
+        parts = [part for part in get_args(hint) if part is not type(None)]
+        if len(parts) == 1:
+            return {"type": [_TYPES[parts[0]], "null"], **limits}
+    if get_origin(hint) is Literal:
+        return {"enum": list(get_args(hint))}
+    if get_origin(hint) is tuple:
+        return {"type": "array", "items": {"type": _TYPES[get_args(hint)[0]], **limits}}
+    return {"type": _TYPES[hint], **limits}

@@ -9,7 +9,7 @@ b'\\x89BNN'
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +74,7 @@ def packed_network(network: "Network", about: About, storage: Storage = Storage.
             raise UserError(f"tensor '{name}' of this network has numbers that are not finite", "train it again")
     nodes = _Nodes(network, storage).nodes
     information = {
-        "network": asdict(spec),
+        "network": spec.record(),
         "preparation": dict(about.preparation),
         "provenance": dict(about.provenance),
     }

@@ -45,13 +45,11 @@ class _Classifier(nn.Linear):
         return super().forward(_Flatten.apply(x))
 
 
-def _module(layer: Layer) -> nn.Module:
+def _module(layer: Layer, binariser: str) -> nn.Module:
     match layer.kind:
         case "convolution":
-            convolution = BinaryConvolution if layer.binary else Convolution
-            return convolution(
-                layer.in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding, bias=False
-            )
+            shape = (layer.in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding)
+            return BinaryConvolution(*shape, binariser=binariser) if layer.binary else Convolution(*shape, bias=False)
         case "batch_norm":
             return nn.BatchNorm2d(layer.out_channels)
         case "relu":
@@ -77,7 +75,7 @@ class Network(nn.Module):
         super().__init__()
         self.spec = spec
         for layer in spec.layers:
-            self.add_module(layer.name, _module(layer))
+            self.add_module(layer.name, _module(layer, spec.binariser))
         self._program = _program(spec.layers)
 
     def forward(self, x: Tensor) -> Tensor:

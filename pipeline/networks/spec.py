@@ -6,11 +6,14 @@
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.networks.architectures import find_architecture
+from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.genome import RATIOS, Genome, format_genome
 from pipeline.networks.graph import Layer
 
@@ -29,6 +32,7 @@ class NetworkSpec:
         channels, size: of the input images; ``size`` is their side in pixels.
         classes: outputs of the classifier.
         binary: False for the full-precision counterpart.
+        binariser: a name in ``BINARISERS``, of no influence on the full-precision network.
     """
 
     network: str
@@ -38,6 +42,26 @@ class NetworkSpec:
     size: int = 32
     classes: int = 10
     binary: bool = True
+    binariser: str = BINARISER
+
+    def record(self) -> dict[str, Any]:
+        """Returns the spec as JSON values, such as results carry.
+
+        The paper's binariser is left out, as it was before there was a choice, and so is one without influence.
+        """
+        values = {**asdict(self), "genome": list(self.genome)}
+        if self.binariser == BINARISER or not self.binary:
+            del values["binariser"]
+        return values
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> "NetworkSpec":
+        """Returns the spec of a record.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is no such record.
+        """
+        return cls(**{**record, "genome": tuple(float(ratio) for ratio in record["genome"])})
 
     def with_genome(self, genome: Genome) -> "NetworkSpec":
         """The same network with other ratios."""

@@ -11,6 +11,7 @@ import torch
 
 from pipeline.common.errors import UserError, made_again
 from pipeline.common.hdf5 import read_attributes, read_tensors
+from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.module import Network
 from pipeline.networks.spec import NetworkSpec
 
@@ -33,9 +34,8 @@ def load_network(weights: Path) -> Network:
         UserError: the file is missing, damaged, or not written by a training of this project.
     """
     try:
-        values = read_attributes(weights)["network"]
-        spec = NetworkSpec(**{**values, "genome": tuple(values["genome"])})
-    except (KeyError, TypeError):
+        spec = NetworkSpec.from_record(read_attributes(weights)["network"])
+    except (KeyError, TypeError, ValueError):
         raise UserError(f"{weights} does not say which network it holds", made_again("it is trained again")) from None
     network = Network(spec)
     inherit(network, weights)
@@ -48,8 +48,8 @@ def load_network(weights: Path) -> Network:
 
 def check_supernet(supernet: Path, spec: NetworkSpec) -> None:
     """Raises UserError where ``supernet`` is of another experiment than the candidates of ``spec``."""
-    theirs = read_attributes(supernet).get("network", {})
-    for key in ("network", "base_width", "channels", "size", "classes"):
+    theirs = {"binariser": BINARISER, **read_attributes(supernet).get("network", {})}
+    for key in ("network", "base_width", "channels", "size", "classes", "binariser"):
         ours = getattr(spec, key)
         if theirs.get(key) != ours:
             raise UserError(

@@ -22,7 +22,7 @@ from pipeline.report.label_placement import Point, place_labels
 from pipeline.report.proxy import ProxyPoint, kendall_tau
 from pipeline.report.published import FIGURE_1, find_table
 from pipeline.report.results import Row, Search, pareto_front, published_only
-from pipeline.search.fitness import Individual, fitness
+from pipeline.search.individual import Individual
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,7 +123,9 @@ def _panels(count: int, columns: int, width: float, height: float, **how: Any) -
 
 @_styled
 def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequence[Sequence[Individual]]]) -> Figure:
-    """Fitness (Eq. 4) over generations, the best so far and the median; one panel for each λ.
+    """Fitness (Eq. 4, or what another objective says) over generations, the best so far and the median.
+
+    There is one panel for each objective, such as each λ.
 
     Args:
         searches: of the experiment; those without generations are left out.
@@ -132,16 +134,16 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
     searches = [search for search in searches if generations.get(search.name)]
     if not searches:
         return _empty_figure("There is no search.")
-    penalties = sorted({search.penalty for search in searches}, reverse=True)
-    figure, panels = _panels(len(penalties), 2, 5.2, 3.9)
-    for axes, penalty in zip(panels, penalties, strict=True):
+    objectives = list(dict.fromkeys(search.objective for search in searches))
+    figure, panels = _panels(len(objectives), 2, 5.2, 3.9)
+    for axes, objective in zip(panels, objectives, strict=True):
         # Baselines first: the others are drawn over them.
-        here = sorted((s for s in searches if s.penalty == penalty), key=lambda s: not s.baseline)
+        here = sorted((s for s in searches if s.objective == objective), key=lambda s: not s.baseline)
         evolutions = [search for search in here if not search.baseline]
         for search in here:
             shade = GREY if search not in evolutions else _pick(_SEARCH_COLOURS, evolutions.index(search))
             _draw_search(axes, search, generations[search.name], shade)
-        axes.set_title(f"λ = {penalty:g}")
+        axes.set_title(objective.title)
         axes.set_xlabel("generation")
         axes.set_ylabel("fitness")
         axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
@@ -152,7 +154,7 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
 
 def _draw_search(axes: "Axes", search: Search, generations: Sequence[Sequence[Individual]], colour: str) -> None:
     values = [
-        [fitness(top1, flops, search.penalty) for _, top1, flops in generation if top1 is not None]
+        [search.objective.value(individual) for individual in generation if individual.top1 is not None]
         for generation in generations
     ]
     numbers = [number for number, generation in enumerate(values) if generation]

@@ -7,7 +7,7 @@ from pipeline.common.files import read_csv, read_json
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.answers import unpack_right
 from pipeline.report.results import Measurement
-from pipeline.search.fitness import Individual
+from pipeline.search.individual import Individual
 from pipeline.search.tables import read_individuals
 
 
@@ -19,8 +19,7 @@ def read_measurement(model: str, seed: int, path: Path) -> Measurement:
     """
     record = read_json(path)
     try:
-        values = record["network"]
-        spec = NetworkSpec(**{**values, "genome": tuple(float(ratio) for ratio in values["genome"])})
+        spec = NetworkSpec.from_record(record["network"])
         top5 = record["top5"]
         accuracies = float(record["top1"]), None if top5 is None else float(top5)
         images = int(record.get("images", 0))

@@ -26,7 +26,8 @@ from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
 from pipeline.report.fronts import front
 from pipeline.report.published import PublishedRow, PublishedTable, find_table
 from pipeline.report.statistics import Sample
-from pipeline.search.algorithms import find_algorithm
+from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.objectives import Objective
 from pipeline.search.tables import Best
 
 Kind = Literal["full-precision", "uniform", "control", "found", "baseline", "given"]
@@ -79,24 +80,24 @@ class Search:
     Attributes:
         name: of the search.
         algorithm: its name in ``ALGORITHMS``.
-        penalty: λ of Eq. 4.
+        objective: what it looked for.
         best: what it found; None where that is not known.
     """
 
     name: str
     algorithm: str
-    penalty: float
+    objective: Objective
     best: Best | None = None
 
     @property
     def title(self) -> str:
         """The algorithm's name in prose."""
-        return str(find_algorithm(self.algorithm).TITLE)
+        return str(ALGORITHMS[self.algorithm].TITLE)
 
     @property
     def baseline(self) -> bool:
         """Whether the algorithm is one that others are measured against."""
-        return bool(find_algorithm(self.algorithm).BASELINE)
+        return bool(ALGORITHMS[self.algorithm].BASELINE)
 
 
 @dataclass(frozen=True)

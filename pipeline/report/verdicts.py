@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pipeline.networks.genome import format_genome
 from pipeline.report.results import Row
 from pipeline.report.statistics import Difference, Interval95, compare, independent_difference, seeds_to_tell
+from pipeline.search.objectives import DEFAULT
 from pipeline.search.tables import RunBest
 
 #: A difference that a reader would want to know of, in points: how many seeds would show it is told.
@@ -67,11 +68,11 @@ def _dearest_within(row: Row, rows: Sequence[Row]) -> list[Row]:
 
 
 def _baselines(row: Row, rows: Sequence[Row]) -> list[Row]:
-    """Returns what a baseline found for the same λ; nothing for a baseline itself."""
+    """Returns what a baseline found for the same objective; nothing for a baseline itself."""
     if row.search is None or row.search.baseline:
         return []
     baselines = [other for other in rows if other.search is not None and other.search.baseline]
-    return [other for other in baselines if other.search and other.search.penalty == row.search.penalty]
+    return [other for other in baselines if other.search and other.search.objective == row.search.objective]
 
 
 def verdicts(rows: Sequence[Row]) -> list[Verdict]:
@@ -88,7 +89,9 @@ def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> 
     for other in baselines:
         sentences += _against_baseline(row, other, next((one for one in made if one.other is other), None))
     if not search.baseline and not baselines:
-        sentences.append("No row comes from a baseline search of the same λ, so what this one adds is not known.")
+        sentences.append(
+            f"No row comes from a baseline search of the same {_goal(row)}, so what this one adds is not known."
+        )
     if search.best and search.best.micro_batch:
         sentences.append(
             f"In the search it was trained in micro-batches of {search.best.micro_batch} images, since memory did not "
@@ -97,10 +100,15 @@ def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> 
     return Verdict(row.model, _headline(row), tuple(sentences))
 
 
+def _goal(row: Row) -> str:
+    """What two searches of the same objective have in common, in a word."""
+    return "λ" if row.search and row.search.objective.name == DEFAULT else "objective"
+
+
 def _headline(row: Row) -> str:
     search = row.search
     assert search is not None
-    parts = [f"{search.title}, λ = {search.penalty:g}"]
+    parts = [f"{search.title}, {search.objective.title}"]
     best = search.best
     if best:
         parts[0] += f", {best.evaluations} candidates"
@@ -149,9 +157,11 @@ def _against_baseline(row: Row, other: Row, one: Comparison | None) -> list[str]
     assert other.search is not None and row.search is not None
     title = other.search.title
     if one is None:
-        sentences = [f"{other.model}, found by {title} for the same λ, is the same network."]
+        sentences = [f"{other.model}, found by {title} for the same {_goal(row)}, is the same network."]
     else:
-        sentences = [f"Against {other.model}, found by {title} for the same λ ({_relative(one)}): {one.difference}."]
+        sentences = [
+            f"Against {other.model}, found by {title} for the same {_goal(row)} ({_relative(one)}): {one.difference}."
+        ]
     mine, theirs = row.search.best, other.search.best
     if not (mine and theirs):
         return sentences

@@ -14,7 +14,7 @@ from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, format_genome, parse_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.archive import archive_files, read_entry, read_timing
-from pipeline.search.fitness import fitness
+from pipeline.search.objectives.fitness import fitness
 
 if TYPE_CHECKING:
     import pandas
@@ -112,7 +112,7 @@ def _row(path: Path, modified: float, settings: dict[str, Settings]) -> tuple[An
 def _uniform(facts: Mapping[str, Any]) -> NetworkSpec:
     """The uniform 1x network of an entry's facts."""
     network = facts["network"]
-    spec = NetworkSpec(**network, genome=uniform_genome(network["network"], 1))
+    spec = NetworkSpec.from_record({**network, "genome": uniform_genome(network["network"], 1)})
     _ = spec.layers
     return spec
 

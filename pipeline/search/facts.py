@@ -15,9 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import METHOD_VERSION
 from pipeline.common.settings import from_mapping
-from pipeline.networks.spec import architecture
+from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.training.identity import training_identity
 from pipeline.training.settings import TrainingSettings
 
 #: Stands for a value that is not known beforehand.
@@ -28,6 +29,30 @@ def training_settings(section: Mapping[str, Any]) -> dict[str, Any]:
     """A training's section of the configuration as it stands in facts and identities, which are JSON."""
     settings: dict[str, Any] = json.loads(json.dumps(asdict(from_mapping(TrainingSettings, dict(section)))))
     return settings
+
+
+def candidate_facts(
+    spec: NetworkSpec,
+    settings: TrainingSettings,
+    *,
+    recalibrate: bool,
+    validation: str | None,
+    supernet: str | None,
+    **training: Any,
+) -> dict[str, Any]:
+    """Returns all that determines a candidate's score beside its genome.
+
+    Args:
+        spec: the network, with any genome.
+        settings: of a candidate's training.
+        recalibrate: whether batch-norm moments are computed anew before the score.
+        validation: digest of which images it is scored on.
+        supernet: digest of the weights that it inherits; None for random ones.
+        training: the other arguments of :func:`pipeline.training.identity.training_identity`.
+    """
+    facts = training_identity(spec, settings, **training)
+    del facts["network"]["genome"]
+    return {**facts, "recalibrate": recalibrate, "validation": validation, "supernet": supernet}
 
 
 def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str | None) -> dict[str, Any]:
@@ -41,28 +66,33 @@ def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str 
     Raises:
         KeyError, TypeError, ValueError: a section is missing or malformed.
     """
-    execution = config["execution"]
-    known: dict[str, Any] = {
-        "network": {"network": config["network"]["name"], "base_width": float(f"{config['network']['base_width']:g}")},
-        "architecture": architecture(config["network"]["name"]),
-        "settings": training_settings(config["candidate"]),
-        "recalibrate": bool(config["candidate"].get("recalibrate", False)),
-        "seed": config["seed"],
-        "execution": [
+    execution, network = config["execution"], config["network"]
+    spec = NetworkSpec(
+        network["name"],
+        uniform_genome(network["name"], 1),
+        float(f"{network['base_width']:g}"),
+        binariser=network.get("binariser", BINARISER),
+    )
+    known = candidate_facts(
+        spec,
+        from_mapping(TrainingSettings, config["candidate"]),
+        recalibrate=bool(config["candidate"].get("recalibrate", False)),
+        validation=UNKNOWN,
+        supernet=supernet if config["supernet"]["enabled"] else None,
+        seed=config["seed"],
+        images=images,
+        subset=UNKNOWN,
+        execution=[
             UNKNOWN if execution["device"] == "auto" else execution["device"],
             UNKNOWN if execution["precision"] == "auto" else execution["precision"],
             execution["threads"],
             "torch" if execution.get("kernels") == "torch" else UNKNOWN,
         ],
-        "method": METHOD_VERSION,
-    }
-    if images is not None:
-        known["images"] = images
-    if not config["supernet"]["enabled"]:
-        known["supernet"] = None
-    elif supernet is not None:
-        known["supernet"] = supernet
-    return known
+    )
+    known["network"] = {key: known["network"][key] for key in known["network"] if key not in _OF_IMAGES}
+    unknown = ["validation", "subset", *(["images"] if images is None else [])]
+    unknown += ["supernet"] if supernet is None and config["supernet"]["enabled"] else []
+    return {name: value for name, value in known.items() if name not in unknown}
 
 
 def agree(facts: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
@@ -77,6 +107,8 @@ def agree(facts: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
 
 
 _MISSING = object()
+#: What the images say of a network, which the configuration does not.
+_OF_IMAGES = ("channels", "size", "classes", "binary")
 
 
 def _fits(found: Any, wanted: Any) -> bool:

@@ -15,7 +15,8 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from pipeline.networks.genome import Genome
-from pipeline.search.fitness import Individual, rank
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective
 
 #: Scores that the length scales are fitted to: the best and the latest. The posterior takes all.
 FITTED = 200
@@ -29,10 +30,10 @@ class Posterior(NamedTuple):
     deviation: float
 
     @classmethod
-    def of(cls, scored: Sequence[Individual], penalty: float) -> "Posterior":
-        """Fits the process; ``penalty`` says which scores are the best, to which its scales are fitted first."""
+    def of(cls, scored: Sequence[Individual], objective: Objective) -> "Posterior":
+        """Fits the process; ``objective`` says which scores are the best, to which its scales are fitted first."""
         mean, deviation = fmean(i.top1 or 0.0 for i in scored), pstdev(i.top1 or 0.0 for i in scored) or 1.0
-        chosen = [*rank(scored, penalty, FITTED // 2), *scored[-FITTED // 2 :]]
+        chosen = [*objective.rank(scored, FITTED // 2), *scored[-FITTED // 2 :]]
         kernel = ConstantKernel(4.0, (0.1, 100.0)) * RBF([3.0] * len(scored[0].genome), (0.3, 30.0))
         kernel += WhiteKernel(0.05, (1e-3, 1.0))
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING
 
+from pipeline.common.settings import setting
 from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.genome import RATIOS, Genome
 from pipeline.networks.spec import NetworkSpec
@@ -46,8 +47,16 @@ class SearchSpace:
 
     def draw(self, random: Random) -> Genome:
         """A random genome; while it is over budget, a gene drawn by chance is lowered one step."""
-        genome = tuple(random.choice(self.ratios) for _ in range(self.genes))
-        return self.fit(genome, random)
+        return self.fit(self.draw_any(random), random)
+
+    def draw_any(self, random: Random) -> Genome:
+        """Draws a genome, whatever it costs."""
+        return tuple(random.choice(self.ratios) for _ in range(self.genes))
+
+    def __contains__(self, genome: object) -> bool:
+        if not (isinstance(genome, tuple) and len(genome) == self.genes and set(genome) <= set(self.ratios)):
+            return False
+        return self.within_budget(genome)
 
     def fit(self, genome: Genome, random: Random) -> Genome:
         """The genome with genes drawn by chance lowered until it is within budget (the smallest one always is)."""
@@ -76,18 +85,31 @@ class SearchSpace:
             yield from below(())
 
 
-def search_space(
-    spec: NetworkSpec, ratios: Sequence[float], max_flops: float | None, max_memory: float | None
-) -> SearchSpace:
+@dataclass(frozen=True)
+class Budget:
+    """What no proposed genome exceeds."""
+
+    max_flops: float | None = setting(
+        "Operations for one image above which no genome is proposed. null: no limit.",
+        limits={"exclusiveMinimum": 0},
+        default=None,
+    )
+    max_memory: float | None = setting(
+        "Bytes of weights above which no genome is proposed. null: no limit.",
+        limits={"exclusiveMinimum": 0},
+        default=None,
+    )
+
+
+def search_space(spec: NetworkSpec, ratios: Sequence[float], budget: Budget) -> SearchSpace:
     """Returns the genomes that a search may propose.
 
     Args:
         spec: the network, with any genome.
         ratios: values that a gene can take.
-        max_flops: operations for one image above which no genome is proposed; None for no limit.
-        max_memory: bytes of weights above which no genome is proposed; None for no limit.
+        budget: what no genome exceeds.
     """
-    limits = (max_flops, max_memory)
+    limits = (budget.max_flops, budget.max_memory)
 
     def within_budget(genome: Genome) -> bool:
         cost = network_cost(spec.with_genome(genome))

@@ -12,7 +12,7 @@ from pipeline.networks.genome import Genome, check_ratios, format_genome, parse_
 from pipeline.networks.spec import NetworkSpec
 from pipeline.search.algorithms.base import Origin
 from pipeline.search.archive import Evaluation, Status, Timing
-from pipeline.search.fitness import Individual
+from pipeline.search.individual import Individual
 
 POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_bytes")
 EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason", "micro_batch")

@@ -42,7 +42,6 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", execution: "Execution", output: Path) -> None:
-    from dataclasses import asdict
 
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_json
@@ -63,4 +62,4 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
         "loss": round(result.loss, 4),
         "images": result.images,
     }
-    write_json(output, {**accuracies, **pack_answers(result.answers, result.right), "network": asdict(spec)})
+    write_json(output, {**accuracies, **pack_answers(result.answers, result.right), "network": spec.record()})

@@ -32,19 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the evaluations of the shard's candidates, in the order of their slots."""
-    from dataclasses import asdict
-
-    from pipeline import METHOD_VERSION
     from pipeline.common.digests import digest_of
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
     from pipeline.common.hdf5 import read_attributes
     from pipeline.data.prepared import read_info
     from pipeline.data.splits import read_split
-    from pipeline.networks.spec import architecture, uniform_genome
+    from pipeline.networks.spec import uniform_genome
     from pipeline.networks.weights import check_supernet
     from pipeline.search.archive import Archive
     from pipeline.search.evaluate import Task, evaluate_all
+    from pipeline.search.facts import candidate_facts
     from pipeline.search.shards import balance, predicted_cost
     from pipeline.search.tables import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
     from pipeline.steps.options import network_for
@@ -76,19 +74,17 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.seed,
         arguments.loaders,
     )
-    facts = {
-        "network": {key: value for key, value in asdict(spec).items() if key != "genome"},
-        "architecture": architecture(spec.network),
-        "settings": asdict(settings),
-        "recalibrate": arguments.recalibrate,
-        "seed": arguments.seed,
-        "images": info.digest,
-        "subset": digest_of(subset),
-        "validation": digest_of(validation),
-        "supernet": read_attributes(supernet)["digest"] if supernet else None,
-        "execution": execution.identity,
-        "method": METHOD_VERSION,
-    }
+    facts = candidate_facts(
+        spec,
+        settings,
+        seed=arguments.seed,
+        images=info.digest,
+        subset=digest_of(subset),
+        execution=execution.identity,
+        recalibrate=arguments.recalibrate,
+        validation=digest_of(validation),
+        supernet=read_attributes(supernet)["digest"] if supernet else None,
+    )
     costs = [predicted_cost(spec.with_genome(row["genome"])) for row in population]
     slots = balance(costs, arguments.shards)[arguments.shard]
     genomes = [population[slot]["genome"] for slot in slots]

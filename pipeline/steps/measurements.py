@@ -1,18 +1,18 @@
 """What tables and figures read: the rows, the searches, and what was measured of them."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.steps.options import add_cost_width, path
+from pipeline.steps.options import add_cost_width, path, read_chosen
 
 if TYPE_CHECKING:
     from pipeline.networks.genome import Genome
     from pipeline.report.results import Control, Row, Search
-    from pipeline.search.fitness import Individual
-
-_ALGORITHMS = ("evolution", "random")
+    from pipeline.search.individual import Individual
 
 
 def add_measurements(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +27,14 @@ def add_measurements(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL=CONTROL:FOUND",
         help="rows of equal cost: uniform or first-layer, and the row that they control",
     )
-    searches = "algorithm (evolution or random) and weight of the cost (Eq. 4) of every search"
+    searches = "algorithm of every search and its λ of Eq. 4, or (ALGORITHM|OBJECTIVE|FLAGS) another objective"
     parser.add_argument(
-        "--searches", nargs="*", type=_search, default=[], metavar="SEARCH=ALGORITHM:LAMBDA", help=searches
+        "--searches",
+        nargs="*",
+        type=_search,
+        default=[],
+        metavar="SEARCH=ALGORITHM:LAMBDA",
+        help=searches,
     )
     of_trainings(parser, "--evaluations", "accuracy of every training of every row on the test set (JSON)")
     of_searches(parser, "--scores", "scored candidates of every search (CSV)")
@@ -94,12 +99,25 @@ def _control(text: str) -> "tuple[str, Control, str]":
     raise argparse.ArgumentTypeError(f"'{text}' is not MODEL=CONTROL:FOUND, such as uniform-iso-A=uniform:found-A")
 
 
-def _search(text: str) -> tuple[str, str, float]:
+def _search(text: str) -> "Search":
+    from pipeline.common.errors import UserError
+    from pipeline.report.results import Search
+    from pipeline.search.algorithms import ALGORITHMS
+    from pipeline.search.objectives import DEFAULT, OBJECTIVES, Objective
+
     name, _, how = text.partition("=")
-    algorithm, _, penalty = how.partition(":")
-    if algorithm not in _ALGORITHMS:
-        raise argparse.ArgumentTypeError(f"'{text}' is not NAME=ALGORITHM:LAMBDA, such as A=evolution:4")
-    return name, algorithm, float(penalty)
+    if "|" in how:
+        algorithm, _, rest = how.partition("|")
+        objective, _, words = rest.partition("|")
+    else:  # Eq. 4, by its λ
+        algorithm, _, penalty = how.rpartition(":")
+        objective, words = DEFAULT, f"--lambda {penalty}"
+    try:
+        ALGORITHMS.check(algorithm)
+        (settings,) = read_chosen(shlex.split(words), OBJECTIVES[objective].Settings)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(f"'{text}' is no search such as A=evolution:4 ({error})") from None
+    return Search(name, algorithm, Objective(objective, settings))
 
 
 def read_rows(arguments: argparse.Namespace) -> "list[Row]":
@@ -125,11 +143,10 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":
     """The searches by name, with what they found where ``--best`` says so."""
-    from pipeline.report.results import Search
     from pipeline.search.tables import read_best
 
     found = {best.search: best for best in map(read_best, arguments.best)}
-    return {name: Search(name, algorithm, penalty, found.get(name)) for name, algorithm, penalty in arguments.searches}
+    return {search.name: replace(search, best=found.get(search.name)) for search in arguments.searches}
 
 
 def read_generations(files: Sequence[OfSearch]) -> "dict[str, list[list[Individual]]]":

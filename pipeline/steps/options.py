@@ -2,15 +2,21 @@
 
 import argparse
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
+from pipeline.common.errors import UserError
 from pipeline.common.files import claim
+from pipeline.common.registry import Registry
+from pipeline.common.settings import flag_of, help_of
+from pipeline.networks.architectures import ARCHITECTURES
+from pipeline.networks.binary.binarisers import BINARISERS
+from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.genome import Genome, parse_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
-from pipeline.training.settings import ExecutionSettings
+from pipeline.training.settings import ExecutionSettings, RunSettings
 
 #: The default of a parser that names the flags declared by ``output``.
 OUTPUTS = "outputs"
@@ -66,7 +72,63 @@ def add_settings(parser: argparse.ArgumentParser, cls: type) -> None:
     group = parser.add_argument_group((cls.__doc__ or cls.__name__).split(". ")[0].splitlines()[0].rstrip("."))
     hints = get_type_hints(cls)
     for f in fields(cls):
-        group.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["help"], **_how(f, hints[f.name]))
+        group.add_argument(flag_of(f), dest=f.name, help=f.metadata["help"], **_how(f, hints[f.name]))
+
+
+def add_objective(parser: argparse.ArgumentParser) -> None:
+    """What a search looks for. The flags of its own settings are read by :func:`read_chosen`."""
+    from pipeline.search.objectives import DEFAULT, OBJECTIVES
+
+    parser.add_argument("--objective", default=DEFAULT, help="what makes a candidate a good one")
+    _tell_own_flags(parser, OBJECTIVES)
+    parser.set_defaults(others=[])
+
+
+def add_algorithm(parser: argparse.ArgumentParser) -> None:
+    """How a search proposes genomes. The flags of its own settings are read by :func:`read_chosen`."""
+    from pipeline.search.algorithms import ALGORITHMS
+
+    parser.add_argument("--algorithm", default="evolution", help="how genomes are proposed")
+    _tell_own_flags(parser, ALGORITHMS)
+    parser.set_defaults(others=[])
+
+
+def _tell_own_flags(parser: argparse.ArgumentParser, registry: Registry) -> None:
+    """Adds to a parser's help what flags each entry of a registry takes."""
+    lines = [f"flags of each {registry.kind}:"]
+    for name in registry:
+        lines += [f"  {name}: {flag_of(f)} ({f.metadata['help']})" for f in fields(registry[name].Settings)]
+    parser.epilog = "\n".join(filter(None, (parser.epilog, *lines)))
+
+
+def read_chosen(words: Sequence[str], *chosen: type, others: Iterable[type] = ()) -> list[Any]:
+    """Returns the settings of what was chosen by name, from the flags that the step's own parser left.
+
+    Args:
+        words: those flags.
+        chosen: the settings classes.
+        others: whose flags are taken no notice of: all searches share a section of the configuration, from which each
+            algorithm takes its own.
+
+    Raises:
+        UserError: a flag is none of theirs, or has no such value.
+    """
+    parser = _Strict(add_help=False, allow_abbrev=False)
+    known: set[str] = set()
+    for cls in (*chosen, *others):
+        hints = get_type_hints(cls)
+        for f in fields(cls):
+            if f.name not in known:
+                how = _how(f, hints[f.name]) if cls in chosen else {"nargs": "*"}
+                parser.add_argument(flag_of(f), dest=f.name, **how)
+            known.add(f.name)
+    arguments = parser.parse_args(list(words))
+    return [read_settings(arguments, cls) for cls in chosen]
+
+
+class _Strict(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message, "see --help of this step")
 
 
 def _how(f: Field[Any], hint: Any) -> dict[str, Any]:
@@ -90,8 +152,9 @@ def read_settings(arguments: argparse.Namespace, cls: type) -> Any:
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Which network: its name and its width. The images say the rest."""
     group = parser.add_argument_group("Network")
-    group.add_argument("--network", default="vgg_small", help="vgg_small or resnet18")
+    group.add_argument("--network", default="vgg_small", help=", ".join(ARCHITECTURES))
     group.add_argument("--base-width", type=float, default=1.0, help="fraction of the published base widths")
+    group.add_argument("--binariser", default=BINARISER, help=", ".join(BINARISERS))
 
 
 def add_cost_width(parser: "argparse._ActionsContainer") -> None:
@@ -114,7 +177,14 @@ def network_for(arguments: argparse.Namespace, info: Any, genome: Genome, *, bin
         binary: False for the full-precision counterpart.
     """
     return NetworkSpec(
-        arguments.network, genome, arguments.base_width, info.channels, info.size, len(info.classes), binary
+        network=arguments.network,
+        genome=genome,
+        base_width=arguments.base_width,
+        channels=info.channels,
+        size=info.size,
+        classes=len(info.classes),
+        binary=binary,
+        binariser=arguments.binariser,
     )
 
 
@@ -127,21 +197,17 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
         "keep to the device, precision and kernels of this record (JSON); the first training writes it",
         required=False,
     )
-    parser.add_argument(
-        "--loaders", type=int, default=0, help="processes that decode photographs; 0 for none of its own"
-    )
+    parser.add_argument("--loaders", type=int, default=0, help=help_of(RunSettings, "loaders"))
 
 
 def add_processes(parser: argparse.ArgumentParser) -> None:
     """How many processes take the steps of one training together. They change a result's last digits."""
-    parser.add_argument(
-        "--processes", type=int, help="that torchrun starts for this one training; by default any number"
-    )
+    parser.add_argument("--processes", type=int, help=help_of(RunSettings, "processes"))
 
 
 def add_keeping(parser: argparse.ArgumentParser) -> None:
     """What a long training leaves on disk beside its outputs. It has no influence on them."""
-    parser.add_argument("--save-minutes", type=float, default=5.0, help="between two saved states")
+    parser.add_argument("--save-minutes", type=float, default=5.0, help=help_of(RunSettings, "save_minutes"))
     path(
         parser,
         "--finished",

@@ -79,6 +79,7 @@ def _print(config: Mapping[str, Any], found: "Forecast", probe: "Probe", cores: 
     import shutil
 
     from pipeline.common.log import duration
+    from pipeline.search.algorithms import ALGORITHMS
     from pipeline.training.execution import describe_machine
 
     execution = probe.execution
@@ -103,9 +104,9 @@ def _print(config: Mapping[str, Any], found: "Forecast", probe: "Probe", cores: 
     free = shutil.disk_usage(".").free
     enough = "" if found.disk_bytes <= free else ", NOT ENOUGH"
     print(f"disk    about {_size(found.disk_bytes)} in {folder} ({_size(free)} free{enough})")
-    if any(search["algorithm"] == "evolution" for search in config["searches"].values()):
+    if any(ALGORITHMS[search["algorithm"]].LOOKS_AT_SCORES for search in config["searches"].values()):
         print(
-            "\nGenerations are taken to be random genomes. An evolution that prefers cheap networks takes less, and "
+            "\nGenerations are taken to be random genomes. A search that prefers cheap networks takes less, and "
             "candidates\nthat searches share are trained once: for searches and for retraining what they find, this is "
             "an upper estimate."
         )

@@ -3,8 +3,19 @@
 import argparse
 
 from pipeline.networks.genome import RATIOS
-from pipeline.search.settings import EvolutionSettings
-from pipeline.steps.options import add_cost_width, add_network, add_settings, network_for, output, path, read_settings
+from pipeline.search.space import Budget
+from pipeline.steps.options import (
+    add_algorithm,
+    add_cost_width,
+    add_network,
+    add_objective,
+    add_settings,
+    network_for,
+    output,
+    path,
+    read_chosen,
+    read_settings,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--generation", type=int, required=True, help="number of the generation to propose")
     parser.add_argument("--seed", type=int, default=0, help="of the search")
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
-    parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
     add_network(parser)
     add_cost_width(parser)
-    add_settings(parser, EvolutionSettings)
+    add_settings(parser, Budget)
+    add_algorithm(parser)
+    add_objective(parser)
     output(parser, "--output", "the population to write (CSV)")
 
 
@@ -34,22 +46,37 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.files import write_csv
     from pipeline.data.prepared import read_info
     from pipeline.networks.spec import uniform_genome
-    from pipeline.search.algorithms import propose
+    from pipeline.search.algorithms import ALGORITHMS, propose
+    from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.space import search_space
     from pipeline.search.tables import POPULATION, check_genome, population_row, read_individuals
 
     if len(arguments.earlier) != arguments.generation:
         raise UserError(f"generation {arguments.generation} needs the scores of {arguments.generation} earlier ones")
-    settings = read_settings(arguments, EvolutionSettings)
+    algorithm, objective = ALGORITHMS[arguments.algorithm], OBJECTIVES[arguments.objective]
+    settings, weights = read_chosen(
+        arguments.others,
+        algorithm.Settings,
+        objective.Settings,
+        others=[ALGORITHMS[name].Settings for name in ALGORITHMS if name != arguments.algorithm],
+    )
     uniform = uniform_genome(arguments.network, 1)
     spec = network_for(arguments, read_info(arguments.images, "train"), uniform)
     counted = spec.at_width(arguments.cost_width)
-    space = search_space(counted, arguments.ratios, settings.max_flops, settings.max_memory)
+    space = search_space(counted, arguments.ratios, read_settings(arguments, Budget))
     history = [read_individuals(path) for path in arguments.earlier]
     for scores, individuals in zip(arguments.earlier, history, strict=True):
         for individual in individuals:
             check_genome(individual.genome, len(uniform), arguments.ratios, scores)
-    children = propose(space, settings, history, arguments.seed, arguments.generation, arguments.penalty)
+    children = propose(
+        arguments.algorithm,
+        space,
+        settings,
+        history,
+        arguments.seed,
+        arguments.generation,
+        Objective(arguments.objective, weights),
+    )
     rows = [
         population_row(slot, counted.with_genome(child.genome), child.origin) for slot, child in enumerate(children)
     ]

@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline.networks.genome import RATIOS
-from pipeline.steps.options import output, path
+from pipeline.steps.options import add_objective, output, path, read_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,7 +11,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--population", "the proposed genomes (CSV)")
     path(parser, "--evaluations", "of all shards (CSV)", nargs="+")
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
-    parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
+    add_objective(parser)
     path(parser, "--timings", "what each candidate took, of all shards (CSV)", nargs="+")
     output(parser, "--output", "the scores to write (CSV)")
     output(parser, "--timing", "the times put together, to write (CSV)")
@@ -23,10 +23,12 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.files import read_csv, write_csv
     from pipeline.common.log import log
     from pipeline.networks.genome import format_genome
-    from pipeline.search.fitness import fitness
+    from pipeline.search.individual import Individual
+    from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.shards import longest_over_mean
     from pipeline.search.tables import SCORES, TIMINGS, needed, read_evaluations, read_population
 
+    objective = Objective(arguments.objective, *read_chosen(arguments.others, OBJECTIVES[arguments.objective].Settings))
     population = read_population(arguments.population, None, arguments.ratios)
     evaluations = read_evaluations(arguments.evaluations)
     rows = []
@@ -41,9 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
         top1 = float(evaluated["top1"]) if evaluated["top1"] else None
         relative = candidate["relative_flops"]
         row = {key: evaluated.get(key, candidate.get(key)) for key in SCORES}
-        rows.append(
-            {**row, "relative_flops": relative, "fitness": round(fitness(top1, relative, arguments.penalty), 6)}
-        )
+        value = objective.value(Individual(candidate["genome"], top1, relative))
+        rows.append({**row, "relative_flops": relative, "fitness": round(value, 6)})
     shards = [read_csv(path, needed(TIMINGS)) for path in arguments.timings]
     times = [row for shard in shards for row in shard]
     if len(shards) > 1:

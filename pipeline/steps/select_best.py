@@ -2,14 +2,14 @@
 
 import argparse
 
-from pipeline.steps.options import output, path
+from pipeline.steps.options import add_objective, output, path, read_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("--search", required=True, help="its name")
     path(parser, "--scores", "of all its generations, the first one first (CSV)", nargs="+")
-    parser.add_argument("--lambda", dest="penalty", type=float, default=4.0, help="weight of the cost, Eq. 4")
+    add_objective(parser)
     path(parser, "--timings", "what the candidates of each generation took (CSV)", nargs="+")
     output(parser, "--output", "what was found, to write (JSON)")
     output(parser, "--history", "all scores in one table, to write (CSV)")
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the best genome; of equals the cheaper one."""
     from pipeline.common.errors import UserError
-    from pipeline.search.fitness import fitness, rank
+    from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.tables import (
         SCORES,
         TIMINGS,
@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
         write_best,
     )
 
+    objective = Objective(arguments.objective, *read_chosen(arguments.others, OBJECTIVES[arguments.objective].Settings))
     generations = [read_individuals(path) for path in arguments.scores]
     place = {
         individual.genome: (generation, slot)
@@ -41,9 +42,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(
             f"no candidate of search {arguments.search} has a score", f"the reasons stand in {arguments.scores[0]}"
         )
-    best = rank(scored, arguments.penalty, 1)[0]
+    best = objective.rank(scored, 1)[0]
     assert best.top1 is not None
-    value = round(fitness(best.top1, best.relative_flops, arguments.penalty), 6)
+    value = round(objective.value(best), 6)
     generation, slot = place[best.genome]
     found = Best(
         arguments.search,

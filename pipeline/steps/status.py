@@ -232,8 +232,8 @@ def _searches(summary: "Summary") -> list[str]:
 
 
 def _title(search: "SearchSummary") -> str:
-    penalty = "" if search.penalty is None else f"λ {search.penalty:g}"
-    kind = ", ".join(filter(None, (search.algorithm, penalty)))
+    objective = "" if search.objective is None else search.objective.title.replace("= ", "")
+    kind = ", ".join(filter(None, (search.algorithm, objective)))
     return f"{search.name} ({kind})" if kind else search.name
 
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from pipeline import METHOD_VERSION
 from pipeline.common.digests import digest_of
 from pipeline.common.errors import StoppedError, UserError
 from pipeline.common.files import write_csv, write_json
@@ -20,12 +19,12 @@ from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
 from pipeline.data.preprocessing import Preprocessing
 from pipeline.networks.module import Network, initialise
-from pipeline.networks.spec import NetworkSpec, architecture
+from pipeline.networks.spec import NetworkSpec
 from pipeline.training.arithmetic import arithmetic_of, settle
 from pipeline.training.checkpoint import SavedState, train
 from pipeline.training.distributed import World, joined, local_rank
-from pipeline.training.execution import Execution, describe_machine
-from pipeline.training.identity import state_file
+from pipeline.training.execution import describe_machine
+from pipeline.training.identity import state_file, training_identity
 from pipeline.training.kept import FinishedTraining
 from pipeline.training.loop import DivergedError, Training
 from pipeline.training.memory import enough_memory
@@ -120,7 +119,14 @@ def _train_in(
     machine = describe_machine(execution.device_type)
     several = "" if world.alone else f", {world.size} processes"
     log(f"{recipe.task}: {recipe.spec.title}, {execution.precision} on {machine}{several}")
-    identity = _identity(recipe, images, indices, execution)
+    identity = training_identity(
+        recipe.spec,
+        recipe.settings,
+        seed=recipe.seed,
+        images=read_info(images).digest,
+        subset=None if indices is None else digest_of(list(indices)),
+        execution=execution.identity,
+    )
     saved = SavedState(state_file(outputs.weights), identity, world.size, arithmetic_of(execution))
     kept = FinishedTraining(recipe.finished, {**identity, "processes": world.size}) if recipe.finished else None
     if world.agree(int(world.first and kept is not None and kept.take(outputs))):
@@ -137,20 +143,6 @@ def _train_in(
         if kept is not None:
             kept.keep(outputs)
         saved.remove()
-
-
-def _identity(recipe: Recipe, images: Path, indices: Sequence[int] | None, execution: Execution) -> dict[str, Any]:
-    """Everything that determines a training, as JSON values."""
-    return {
-        "network": asdict(recipe.spec),
-        "architecture": architecture(recipe.spec.network),
-        "settings": asdict(recipe.settings),
-        "seed": recipe.seed,
-        "images": read_info(images).digest,
-        "subset": None if indices is None else digest_of(list(indices)),
-        "execution": execution.identity,
-        "method": METHOD_VERSION,
-    }
 
 
 def _write(

@@ -22,18 +22,30 @@ Kernels = Literal["auto", "torch"]
 class TrainingSettings:
     """One training with stochastic gradient descent."""
 
-    epochs: int = setting("passes over the training images")
-    batch_size: int = setting("images in a step; the last, incomplete batch of an epoch is dropped")
-    learning_rate: float = setting("at the start of the schedule")
-    schedule: Schedule = setting(
-        "how the learning rate falls: by gamma at every milestone, along a half cosine to 0, or not at all",
-        default="cosine",
+    epochs: int = setting("Passes over the images.", limits={"minimum": 1})
+    batch_size: int = setting(
+        "Images in a step (all there are, where there are fewer); the last, incomplete batch of an epoch is dropped.",
+        limits={"minimum": 2},
     )
-    milestones: tuple[int, ...] = setting("epochs after which the learning rate is multiplied by gamma", default=())
-    gamma: float = setting("factor at a milestone", default=0.1)
-    momentum: float = setting("of the gradient descent", default=0.9)
-    weight_decay: float = setting("L2 penalty on every parameter", default=0.0)
-    augmentation: Augmentation = setting("random changes to training images", default="none")
+    learning_rate: float = setting("At the start of the schedule.", limits={"exclusiveMinimum": 0})
+    schedule: Schedule = setting(
+        "cosine (half a cosine down to 0), milestones (times gamma at each) or constant.", default="cosine"
+    )
+    milestones: tuple[int, ...] = setting(
+        "Epochs after which the learning rate is multiplied by gamma, for `schedule: milestones`.",
+        limits={"minimum": 1},
+        default=(),
+    )
+    gamma: float = setting("Factor at a milestone.", limits={"exclusiveMinimum": 0, "maximum": 1}, default=0.1)
+    momentum: float = setting(
+        "Of stochastic gradient descent.", limits={"minimum": 0, "exclusiveMaximum": 1}, default=0.9
+    )
+    weight_decay: float = setting("L2 penalty on every parameter.", limits={"minimum": 0}, default=0.0)
+    augmentation: Augmentation = setting(
+        "none, crop (padded by an eighth of the side and cropped back at random), crop-flip, or resized-crop-flip (for "
+        "photographs: a random part of random size and shape, mirrored by chance).",
+        default="none",
+    )
 
     def rate_at(self, progress: float) -> float:
         """The learning rate after ``progress`` epochs (a fraction inside an epoch counts for the cosine only)."""
@@ -47,10 +59,47 @@ class TrainingSettings:
 class ExecutionSettings:
     """How a training runs where it runs. All of it can change the last digits of a result."""
 
-    device: Device = setting("'auto' takes a GPU where there is one", default="auto")
-    precision: Precision = setting("'auto' takes bfloat16 where the hardware computes in it", default="auto")
-    threads: int = setting("CPU threads of one training", default=1)
-    kernels: Kernels = setting(
-        "for binary layers on the CPU: 'auto' compiles them where there is a C++ compiler, 'torch' takes torch's",
+    device: Device = setting(
+        "auto (a GPU where there is one; jobs on a cluster ask for one where their partition has GPUs), cpu or cuda.",
         default="auto",
+    )
+    precision: Precision = setting(
+        "auto (bfloat16 where the hardware computes in it), float32 or bfloat16. Networks as small as here are as fast "
+        "in float32.",
+        default="auto",
+    )
+    threads: int = setting(
+        "CPU threads of one training (of each of its processes). Small networks are fastest with one, several side by "
+        "side.",
+        limits={"minimum": 1},
+        default=1,
+    )
+    kernels: Kernels = setting(
+        "auto (where there is a C++ compiler, such as g++, binary convolutions and what lies between them are compiled "
+        "on first use, in ten seconds, and run faster on the CPU) or torch (its own operators).",
+        default="auto",
+    )
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How a training is run, and what it leaves behind. Only the number of processes can change a result."""
+
+    processes: int = setting(
+        "Processes that torchrun starts for one retraining or supernet training, one for each GPU (on the CPU: of so "
+        "many threads each). All are on one machine. The batch sizes of both trainings must be multiples of it. "
+        "Snakemake must be given as many GPUs: `--resources gpu=4`. Candidates are trained by one process, several "
+        "side by side.",
+        limits={"minimum": 1},
+        default=1,
+    )
+    loaders: int = setting(
+        "Processes that decode photographs for one training (dataset.storage jpeg). They change no result.",
+        limits={"minimum": 0},
+        default=0,
+    )
+    save_minutes: float = setting(
+        "Minutes between two saved states of a long training (supernet, retraining).",
+        limits={"exclusiveMinimum": 0},
+        default=5.0,
     )

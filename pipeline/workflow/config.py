@@ -10,6 +10,7 @@ import operator
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from dataclasses import fields
 from functools import cache, reduce
 from pathlib import Path
 from types import MappingProxyType
@@ -19,24 +20,25 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from pipeline.common.errors import UserError
+from pipeline.common.settings import key_of
 from pipeline.common.yaml_text import check_values, read_yaml
 from pipeline.data.datasets import DATASETS, expect_images, resolve_storage
 from pipeline.networks.architectures import find_architecture
+from pipeline.networks.binary.binarisers import BINARISERS
+from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, check_ratios, format_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
 from pipeline.report.published import find_table
+from pipeline.search.algorithms import own_keys
+from pipeline.search.objectives import DEFAULT as OBJECTIVE
+from pipeline.search.objectives import OBJECTIVES, configured
 from pipeline.workflow.models import with_controls
 from pipeline.workflow.proxy import trains_supernet
+from pipeline.workflow.schema import ROOT as ROOT
+from pipeline.workflow.schema import schema_for
 
-ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = ROOT / "schemas" / "config.schema.yaml"
 TRAININGS = ("supernet", "candidate", "retrain")
-
-
-@cache
-def _schema() -> Any:
-    return read_yaml(SCHEMA)
 
 
 @cache
@@ -67,6 +69,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_processes(cleaned)
     _check_augmentations(cleaned)
     _check_genomes(cleaned)
+    _check_own_settings(cleaned)
     _check_searches(cleaned)
     _check_published(cleaned)
     return cleaned
@@ -135,7 +138,7 @@ def _with_values(config: Mapping[str, Any]) -> dict[str, Any]:
     YAML takes 5e-4 for text, since it has no dot; Snakemake all that stands inside the braces of --config 'KEY={…}'.
     """
     copied: dict[str, Any] = _without_text_null(config)
-    for error in _innermost(_Validator(_schema()).iter_errors(copied)):
+    for error in _innermost(_Validator(schema_for(copied)).iter_errors(copied)):
         if error.validator == "type" and isinstance(error.instance, str):
             wanted = error.validator_value if isinstance(error.validator_value, list) else [error.validator_value]
             value = _value(error.instance)
@@ -169,7 +172,7 @@ def _value(text: str) -> float | bool | str:
 
 
 def _check_schema(config: Mapping[str, Any]) -> None:
-    error = best_match(_Validator(_schema()).iter_errors(config))
+    error = best_match(_Validator(schema_for(config)).iter_errors(config))
     if error is not None:
         raise UserError(*_explain(error))
 
@@ -221,7 +224,7 @@ def _explain(error: ValidationError) -> tuple[str, str]:
 def _known_keys(error: ValidationError) -> list[str]:
     known = list(error.schema.get("properties", {}))
     if "$ref" in error.schema:
-        known += _schema()["$defs"]["training"]["properties"]
+        known += schema_for({})["$defs"]["training"]["properties"]
     return known
 
 
@@ -309,14 +312,19 @@ def _spec(config: Mapping[str, Any]) -> NetworkSpec:
         network["name"],
         genome,
         network["base_width"],
-        images.channels,
-        config["dataset"]["image_size"],
-        images.classes or 2,
+        channels=images.channels,
+        size=config["dataset"]["image_size"],
+        classes=images.classes or 2,
+        binariser=network.get("binariser", BINARISER),
     )
 
 
 def _check_genomes(config: Mapping[str, Any]) -> None:
     find_architecture(config["network"]["name"])
+    binariser = config["network"].get("binariser", BINARISER)
+    if binariser not in BINARISERS:
+        raise UserError(f"network.binariser is '{binariser}'", f"choose one of {', '.join(BINARISERS)}")
+    BINARISERS.digest(binariser)  # it is there; importing it would need torch
     spec = _spec(config)
     for model, row in config["models"].items():
         if "control" in row:
@@ -352,6 +360,23 @@ def _check_control(config: Mapping[str, Any], model: str) -> None:
     if "search" not in models.get(row["of"], {}):
         found = [name for name, other in models.items() if "search" in other]
         raise UserError(f"models.{model}.of is '{row['of']}'", f"rows from searches: {', '.join(found) or 'none'}")
+
+
+def _check_own_settings(config: Mapping[str, Any]) -> None:
+    """A search sets what its own algorithm and objective know, and no other's."""
+    for name, section in config["searches"].items():
+        known = {"algorithm", "objective", "seed", *own_keys(section["algorithm"])}
+        known |= {key_of(f) for f in fields(OBJECTIVES[section.get("objective", OBJECTIVE)].Settings)}
+        strange = next((key for key in section if key not in known), None)
+        if strange:
+            raise UserError(
+                f"searches.{name}.{strange} is no setting of its algorithm or objective",
+                f"known keys: {', '.join(sorted(known))}",
+            )
+        try:
+            configured(section)
+        except TypeError as error:
+            raise UserError(f"searches.{name} lacks a setting of its objective ({error})", "add it") from None
 
 
 def _check_searches(config: Mapping[str, Any]) -> None:

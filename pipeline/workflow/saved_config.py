@@ -14,6 +14,7 @@ import yaml
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_text
 from pipeline.common.yaml_text import parse_yaml
+from pipeline.search.objectives import Objective, configured
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.proxy import trains_supernet
 
@@ -22,10 +23,10 @@ _HEADING = "# The configuration that the workflow last ran this experiment with.
 
 @dataclass(frozen=True)
 class SavedSearch:
-    """A search as it was configured. ``penalty`` is its λ."""
+    """A search as it was configured."""
 
     algorithm: str
-    penalty: float
+    objective: Objective
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def _saved(config: dict[str, Any]) -> SavedConfig:
     config = {**config, "searches": searches, "models": {k: v for k, v in config["models"].items() if v is not None}}
     return SavedConfig(
         config,
-        {name: SavedSearch(str(s["algorithm"]), float(s["lambda"])) for name, s in searches.items()},
+        {name: SavedSearch(str(s["algorithm"]), configured(s)) for name, s in searches.items()},
         int(config["search"]["generations"]),
         int(config["search"]["population"]),
         tuple(map(str, config["models"])),

@@ -20,7 +20,8 @@ from pipeline.report.figures import (
 from pipeline.report.proxy import ProxyPoint
 from pipeline.report.published import find_published
 from pipeline.report.results import Interval, Row, Search
-from pipeline.search.fitness import Individual
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import configured
 from pipeline.steps.figures import read_curves
 from pipeline.steps.measurements import OfTraining
 from pipeline.workflow.layout import FIGURE_FORMS, Layout
@@ -28,7 +29,8 @@ from pipeline.workflow.layout import FIGURES as NAMES
 from tests.support.measured import SPEC, write_experiment
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
-EVOLUTION, RANDOM = Search("A", "evolution", 4), Search("random-A", "random", 4)
+EQUATION_4 = configured({"lambda": 4})
+EVOLUTION, RANDOM = Search("A", "evolution", EQUATION_4), Search("random-A", "random", EQUATION_4)
 
 
 def row(model, genome, *top1, binary=True, search=None, network="vgg_small"):
@@ -60,7 +62,11 @@ RESNET = [
 FIGURES = {
     "fitness": lambda: fitness_figure([EVOLUTION, RANDOM], GENERATIONS),
     "fitness of three lambdas": lambda: fitness_figure(
-        [EVOLUTION, Search("random-A", "random", 0.2), Search("C", "evolution", 0)],
+        [
+            EVOLUTION,
+            Search("random-A", "random", configured({"lambda": 0.2})),
+            Search("C", "evolution", configured({"lambda": 0})),
+        ],
         {**GENERATIONS, "C": [[Individual(VGG_A, None, 1.0)]]},
     ),
     "no search": lambda: fitness_figure([EVOLUTION], {}),

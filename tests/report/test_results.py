@@ -19,10 +19,12 @@ from pipeline.report.results import (
 )
 from pipeline.report.statistics import Sample
 from pipeline.report.timing import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
+from pipeline.search.objectives import configured
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
 OTHER = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
-EVOLUTION, RANDOM = Search("A", "evolution", 4), Search("random-A", "random", 4)
+EQUATION_4 = configured({"lambda": 4})
+EVOLUTION, RANDOM = Search("A", "evolution", EQUATION_4), Search("random-A", "random", EQUATION_4)
 
 
 def spec_of(genome, binary=True, **more):

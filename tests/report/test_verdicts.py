@@ -7,12 +7,13 @@ from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.results import ControlOf, Interval, Row, Search
 from pipeline.report.statistics import Sample
 from pipeline.report.verdicts import comparisons, verdicts
+from pipeline.search.objectives import configured
 from pipeline.search.tables import Best, RunBest
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
 #: 26.2M FLOPs, between uniform-1x (13.2M) and uniform-2x (45.3M).
 BETWEEN = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
-EVOLUTION = Search("A", "evolution", 4)
+EVOLUTION = Search("A", "evolution", configured({"lambda": 4}))
 
 
 def row(model, genome, *top1, search=None, control_of=None, images=100_000):
@@ -88,7 +89,7 @@ def found_by(name, algorithm, penalty, fitnesses, evaluations=96, rescored=True)
     runs = tuple(RunBest(f"{name}-{i}", VGG_A, fitnesses[i] + 2, value) for i, value in enumerate(anew))
     mean = float(np.mean(fitnesses))
     best = Best(name, VGG_A, 90.0, 1.0, mean, 0, 0, evaluations, None, 3, 5, mean + 2, runs)
-    return Search(name, algorithm, penalty, best)
+    return Search(name, algorithm, configured({"lambda": penalty}), best)
 
 
 BASELINE = row("random-A", VGG_B, 91.0, 91.2, 91.4, search=found_by("random", "random", 4, (84.0, 84.5, 85.0)))
@@ -163,7 +164,7 @@ def test_equal_rows_are_told_apart_in_at_most_one_table_of_twenty():
 
         table = [
             draw("found", BETWEEN, search=EVOLUTION),
-            draw("found-B", VGG_B, search=Search("B", "evolution", 1)),
+            draw("found-B", VGG_B, search=Search("B", "evolution", configured({"lambda": 1}))),
             draw("iso", 1.4, control_of=ControlOf("found", "uniform")),
             draw("first", (1.0, *(1.5,) * 5), control_of=ControlOf("found", "first-layer")),
             draw("iso-B", 2.0, control_of=ControlOf("found-B", "uniform")),

@@ -8,12 +8,14 @@ import pytest
 
 from pipeline.networks.genome import Genome
 from pipeline.search.algorithms import ALGORITHMS, propose
-from pipeline.search.fitness import Individual, fitness
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import configured
+from pipeline.search.objectives.fitness import fitness
 from pipeline.search.space import SearchSpace
 
 RATIOS = (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)
 PENALTY = 4.0
+EQUATION_4 = configured({"lambda": PENALTY})
 
 
 def cost(genome: Genome) -> float:
@@ -31,15 +33,15 @@ def measured(genome: Genome, seed: int = 0) -> Individual:
 
 
 def search(algorithm: str, space: SearchSpace, generations: int, population: int = 8, seed: int = 0):
-    settings = EvolutionSettings(algorithm, population=population)
+    settings = ALGORITHMS[algorithm].Settings(population=population)
     history: list[list[Individual]] = []
     for generation in range(generations):
-        children = propose(space, settings, history, seed, generation, PENALTY)
+        children = propose(algorithm, space, settings, history, seed, generation, EQUATION_4)
         history.append([measured(child.genome, seed) for child in children])
     return history
 
 
-@pytest.fixture(params=ALGORITHMS)
+@pytest.fixture(params=ALGORITHMS.own)
 def algorithm(request) -> str:
     return request.param
 
@@ -57,8 +59,8 @@ def test_it_is_a_pure_function_of_the_history_and_the_seed(algorithm, space):
 
 def test_it_goes_on_from_its_files_as_if_it_had_never_stopped(algorithm, space):
     whole = search(algorithm, space, 4)
-    settings = EvolutionSettings(algorithm, population=8)
-    children = propose(space, settings, whole[:3], 0, 3, PENALTY)
+    settings = ALGORITHMS[algorithm].Settings(population=8)
+    children = propose(algorithm, space, settings, whole[:3], 0, 3, EQUATION_4)
     assert [measured(child.genome) for child in children] == whole[3]
 
 
@@ -88,12 +90,15 @@ def test_candidates_without_a_score_are_no_parents_and_no_obstacle(algorithm, sp
         ]
         for generation in search(algorithm, space, 3)
     ]
-    assert len(propose(space, EvolutionSettings(algorithm, population=8), history, 0, 3, PENALTY)) == 8
+    settings = ALGORITHMS[algorithm].Settings(population=8)
+    assert len(propose(algorithm, space, settings, history, 0, 3, EQUATION_4)) == 8
     nothing = [[individual._replace(top1=None) for individual in generation] for generation in history]
-    assert len(propose(space, EvolutionSettings(algorithm, population=8), nothing, 0, 3, PENALTY)) == 8
+    assert len(propose(algorithm, space, settings, nothing, 0, 3, EQUATION_4)) == 8
 
 
-@pytest.mark.parametrize("learner", [name for name in ALGORITHMS if name not in ("random", "exhaustive", "nsga2")])
+@pytest.mark.parametrize(
+    "learner", [name for name in ALGORITHMS.own if ALGORITHMS[name].LOOKS_AT_SCORES and name != "nsga2"]
+)
 def test_what_looks_at_scores_finds_better_genomes_than_chance(learner, space):
     def quality(individual: Individual) -> float:
         return fitness(smooth(individual.genome), individual.relative_flops, PENALTY)

@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
-from pipeline.search.algorithms import propose
-from pipeline.search.fitness import Individual
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.algorithms import ALGORITHMS, propose
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import configured
 from pipeline.search.space import SearchSpace
 
 SPACE = SearchSpace(6)
@@ -16,8 +16,8 @@ DEAR, CHEAP = Individual((4.0,) * 6, 90.0, 14.0), Individual((0.25,) * 6, 80.0, 
 
 def children(history, penalty=0.0, seed=0, space=SPACE, **settings):
     """What the generation after ``history`` would be."""
-    evolution = EvolutionSettings(**{"population": 12, "parents": 1, "mutation_rate": 0.0, **settings})
-    return propose(space, evolution, history, seed, len(history), penalty)
+    how = ALGORITHMS["evolution"].Settings(**{"population": 12, "parents": 1, "mutation_rate": 0.0, **settings})
+    return propose("evolution", space, how, history, seed, len(history), configured({"lambda": penalty}))
 
 
 def changed(genome, parent):

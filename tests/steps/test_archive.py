@@ -12,7 +12,7 @@ from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.genome import parse_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.search.archive import Archive, Evaluation, Timing, archive_files, read_entry
-from pipeline.search.fitness import fitness
+from pipeline.search.objectives.fitness import fitness
 from tests.support.mid_search import folder, made  # noqa: F401 - fixtures
 
 GENOMES = ["0.25,0.25,0.25,0.25,0.25,0.25", "1,1,1,1,1,1", "4,4,4,4,4,4", "2,1,1,1,1,1"]

@@ -16,22 +16,22 @@ FAULTS = (
     Fault(
         "parents ranked with λ = 0",
         _EVOLUTION,
-        "rank(everyone, penalty, settings.parents)",
-        "rank(everyone, 0.0, settings.parents)",
+        "objective.rank(everyone, settings.parents)",
+        "type(objective)('fitness', type(objective.settings)(0.0)).rank(everyone, settings.parents)",
         _CHILDREN,
     ),
     Fault(
         "the step that proposes ignores λ",
         "pipeline/steps/propose_generation.py",
-        "arguments.generation, arguments.penalty)",
-        "arguments.generation, 0.0)",
+        "Objective(arguments.objective, weights)",
+        "Objective(arguments.objective, type(weights)(0.0))",
         _STEPS,
     ),
     Fault(
         "the step that selects ignores λ",
         "pipeline/steps/select_best.py",
-        "rank(scored, arguments.penalty, 1)",
-        "rank(scored, 0.0, 1)",
+        "objective.rank(scored, 1)",
+        "Objective('fitness', type(objective.settings)(0.0)).rank(scored, 1)",
         _STEPS,
     ),
     Fault(

@@ -6,7 +6,7 @@ from pipeline.common.files import write_csv, write_json
 from pipeline.networks.cost import relative_flops
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.search.fitness import fitness
+from pipeline.search.objectives.fitness import fitness
 from pipeline.search.tables import SCORES, TIMINGS, Best, write_best
 from pipeline.workflow.layout import Layout
 

@@ -1,6 +1,6 @@
 """Do the tests notice? Changes the code in small ways, one at a time, and runs the tests that concern it.
 
-    python -m tests.support.mutations pipeline/search/fitness.py      # every small change of a module
+    python -m tests.support.mutations pipeline/search/objectives/fitness.py      # every small change of a module
     python -m tests.support.mutations --faults                        # the faults listed in tests/support/faults.py
 
 What no test notices (a *survivor*) is printed with its line. Only fast tests run: those that are not marked slow, of

@@ -10,12 +10,15 @@ import yaml
 
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
-from pipeline.common.settings import from_mapping
-from pipeline.search.settings import EvolutionSettings
-from pipeline.training.settings import ExecutionSettings, TrainingSettings
-from pipeline.workflow.config import ROOT, TRAININGS, check_config, genome_of, read_config
+from pipeline.common.settings import from_mapping, help_of, key_of
+from pipeline.search.algorithms import ALGORITHMS, own_keys
+from pipeline.search.objectives import OBJECTIVES
+from pipeline.search.space import Budget
+from pipeline.training.settings import ExecutionSettings, RunSettings, TrainingSettings
+from pipeline.workflow.config import TRAININGS, check_config, genome_of, read_config
 from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import scores_rows, trains_supernet
+from pipeline.workflow.schema import ROOT, schema_for
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -35,7 +38,7 @@ def changed(changes):
 MISTAKES = [
     ({"retrain.epoch": 3}, "unknown key 'epoch' in retrain: did you mean 'epochs'?"),
     ({"serch": {}}, "unknown key 'serch' in the configuration: did you mean 'search'?"),
-    ({"network.colour": 1}, "unknown key 'colour' in network: known keys: name, base_width"),
+    ({"network.colour": 1}, "unknown key 'colour' in network: known keys: name, base_width, binariser"),
     ({"searches.A.lamda": 1}, "unknown key 'lamda' in searches.A: did you mean 'lambda'?"),
     ({"seed": "one"}, "seed is 'one': it must be of type integer"),
     ({"retrain.epochs": "ten"}, "retrain.epochs is 'ten': it must be of type integer"),
@@ -62,8 +65,8 @@ MISTAKES = [
     ({"models.a/b": {"genome": 1}}, "'a/b' in models is no good name"),
     ({"network.base_width": 0.01}, "conv1 of VGG-small would have no channels"),
     ({"network.base_width": 0.02}, "conv1 of VGG-small would have no channels"),
-    ({"network.name": "vgg"}, "unknown network 'vgg': choose one of vgg_small, resnet18"),
-    ({"dataset.name": "mnist"}, "dataset.name is 'mnist': choose one of digits, cifar10, image_folder"),
+    ({"network.name": "vgg"}, "unknown network 'vgg': choose one of resnet18, vgg_small"),
+    ({"dataset.name": "mnist"}, "dataset.name is 'mnist': choose one of cifar10, digits, image_folder"),
     ({"dataset.path": "/no/such/folder"}, "dataset.path: there is no folder /no/such/folder"),
     ({"dataset.image_size": 4}, "images are too small"),
     ({"retrain.schedule": "milestones", "retrain.milestones": [10, 30]}, "retrain.milestones has 30, but the training"),
@@ -139,15 +142,42 @@ def test_default_experiment_has_the_method_at_an_honest_scale():
 
 def test_every_setting_is_in_the_default_configuration_and_the_schema():
     """A field added to a settings class must be explained in config.yaml and limited in the schema."""
-    schema = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text())
-    training = set(TrainingSettings.__dataclass_fields__)
-    assert set(schema["$defs"]["training"]["properties"]) == training
+    schema = schema_for({})
     for section in TRAININGS:
-        assert training <= set(DEFAULT[section])
-    assert set(ExecutionSettings.__dataclass_fields__) <= set(DEFAULT["execution"])
-    assert set(EvolutionSettings.__dataclass_fields__) - {"algorithm"} <= set(DEFAULT["search"])
+        assert set(schema["$defs"]["training"]["properties"]) <= set(DEFAULT[section])
+    used = {search["algorithm"] for search in DEFAULT["searches"].values()}
+    others = {key for name in ALGORITHMS.own if name not in used for key in own_keys(name)}
     for section in ("dataset", "split", "network", "search", "execution"):
-        assert set(schema["properties"][section]["properties"]) == set(DEFAULT[section])
+        keys = set(schema["properties"][section]["properties"])
+        assert keys - (others if section == "search" else set()) <= set(DEFAULT[section]) <= keys
+
+
+#: Section of the configuration → settings that are its keys.
+SETTINGS = {
+    "supernet": [TrainingSettings],
+    "search": [Budget, ALGORITHMS["evolution"].Settings, ALGORITHMS["random"].Settings],
+    "execution": [ExecutionSettings, RunSettings],
+}
+
+
+def test_the_default_configuration_explains_settings_as_they_explain_themselves():
+    comments = comments_of(ROOT / "config.yaml")
+    for section, classes in SETTINGS.items():
+        for cls in classes:
+            for key in map(key_of, cls.__dataclass_fields__.values()):
+                assert comments[section, key].startswith(help_of(cls, key)), f"config.yaml: {section}.{key}"
+    assert OBJECTIVES.own.keys() == {"fitness"}, "explain its settings above the searches"
+
+
+def comments_of(path):
+    """The comment above each key of a section, in one line."""
+    found, above, section = {}, [], ""
+    for line in path.read_text().splitlines():
+        if key := re.match(r"( *)([a-z_]+):", line):
+            section = section if key[1] else key[2]
+            found[section, key[2]] = " ".join(above)
+        above = [*above, line.strip(" #")] if line.lstrip().startswith("#") else []
+    return found
 
 
 def test_every_key_of_the_default_configuration_is_explained():

@@ -23,6 +23,7 @@ from pipeline.common import hdf5
 from pipeline.common.hdf5 import read_attributes
 from pipeline.common.processes import birth
 from pipeline.search.facts import agree, expected_facts
+from pipeline.search.objectives import configured
 from pipeline.workflow.config import check_config, read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS, Run
@@ -60,7 +61,7 @@ def test_in_mid_search(folder, capsys):
     assert found.problems == ()
     assert found.stage == "search" and found.finished_stages == ("data", "supernet")
     (search,) = found.searches
-    assert (search.algorithm, search.penalty) == ("evolution", 4.0)
+    assert (search.algorithm, search.objective.title) == ("evolution", "λ = 4")
     assert (search.generation, search.generations) == (2, 2)
     assert (search.in_generation, search.of_generation, search.done, search.total) == (1, 3, 4, 6)
     assert (search.reused, search.diverged, search.failed) == (0, 0, 0)
@@ -161,7 +162,7 @@ def test_scores_of_another_penalty_are_not_finished(folder):
     config["searches"]["A"]["lambda"] = 0.5
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (search,) = summary(folder).searches
-    assert search.generation == 1 and search.penalty == 0.5
+    assert search.generation == 1 and search.objective.title == "λ = 0.5"
 
 
 def test_entries_of_other_settings_do_not_count(folder):
@@ -385,7 +386,7 @@ def generation(*top1: float | None, scored: bool = False, reused: int = 0) -> Ge
 
 
 def search(name: str, *proposed: Generation, generations: int = 3, population: int = 4) -> Search:
-    return Search(name, "evolution", 4.0, generations, population, proposed)
+    return Search(name, "evolution", configured({"lambda": 4.0}), generations, population, proposed)
 
 
 def test_working_time_leaves_interruptions_out():

@@ -2,7 +2,8 @@
 
 A data set is a module with ``NAME``, ``CHANNELS``, ``CLASSES`` (how many; None where only the images tell) and
 ``open_dataset(path)``, which gives a :class:`~pipeline.data.datasets.sources.Dataset`: classes, train images and, where
-there is one, a test split of its own. To add one, write such a module and name it in ``DATASETS``.
+there is one, a test split of its own. To add one, put such a file into this folder, offer it from a package as an entry
+point of the group ``binary_nas.datasets``, or name it as ``module:name`` in ``dataset.name``.
 
 >>> expect_images({"name": "cifar10"})
 ExpectedImages(channels=3, classes=10)
@@ -11,14 +12,23 @@ ExpectedImages(channels=3, classes=10)
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 from pipeline.common.errors import UserError
-from pipeline.data.datasets import cifar10, digits, image_folder
+from pipeline.common.registry import Registry
 from pipeline.data.datasets.sources import Dataset
 
-DATASETS: dict[str, ModuleType] = {module.NAME: module for module in (digits, cifar10, image_folder)}
+DATASETS = Registry(
+    kind="data set",
+    package=__name__,
+    group="binary_nas.datasets",
+    needs=("CHANNELS", "CLASSES", "open_dataset"),
+    founding={
+        "cifar10": "0c0ead2d65b08bea",
+        "digits": "c359dc485f9e3651",
+        "image_folder": "9c2300fe22c46bd3",
+    },
+)
 
 
 class ExpectedImages(NamedTuple):
@@ -43,14 +53,12 @@ def resolve_storage(storage: str, image_size: int) -> Literal["pixels", "jpeg"]:
     return "jpeg"
 
 
-def find_dataset(name: str) -> ModuleType:
+def find_dataset(name: str) -> Any:
     """The data set's module.
 
     Raises:
         UserError: there is no data set of that name.
     """
-    if name not in DATASETS:
-        raise UserError(f"unknown data set '{name}'", f"choose one of {', '.join(DATASETS)}")
     return DATASETS[name]
 
 

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline.kernels import int8
+from pipeline.networks.binary.binarisers import BINARISERS, DEFAULT, is_compiled
 from pipeline.networks.binary.binarisers.dorefa import (
-    binarise_activation,
-    binarise_weight,
     ones_where_positive,
     pass_inside,
     round_clipped,
@@ -62,11 +61,30 @@ class _IntegerConvolution(torch.autograd.Function):
 class BinaryConvolution(nn.Conv2d):
     """A convolution without bias that binarises its input and its weight.
 
-    Input (N, C, H, W), weight (O, C, K, K) kept real-valued for the gradient. Where the processor multiplies bytes
-    fast, the forward product is computed in integers, without rounding, whatever the precision. Else, under autocast,
-    it is computed in the autocast precision, in which ±scale and {0, 1} lose next to nothing. Inside a network
-    :mod:`pipeline.networks.binary.fused` computes it together with what leads to it, where there are compiled kernels.
+    Input (N, C, H, W), weight (O, C, K, K) kept real-valued for the gradient. With the binariser that kernels were
+    written for, where the processor multiplies bytes fast, the forward product is computed in integers, without
+    rounding, whatever the precision. Else, under autocast, it is computed in the autocast precision, in which ±scale
+    and {0, 1} lose next to nothing. Inside a network :mod:`pipeline.networks.binary.fused` computes it together with
+    what leads to it, where there are compiled kernels.
     """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        *,
+        bias: bool = False,
+        binariser: str = DEFAULT,
+    ) -> None:
+        if bias:
+            raise ValueError("a binary convolution has no bias")
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=False)
+        self.binariser = BINARISERS[binariser]
+        #: Whether compiled kernels may compute it.
+        self.compiled = is_compiled(binariser)
 
     def result_type(self, x: Tensor) -> torch.dtype:
         """The autocast precision, or the weight's own."""
@@ -76,13 +94,14 @@ class BinaryConvolution(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """The convolution of the binarised input, (N, O, H', W')."""
         dtype = self.result_type(x)
-        integers = int8.worthwhile(x.shape, self, dtype)
+        integers = self.compiled and int8.worthwhile(x.shape, self, dtype)
         stride = self.stride
         if skips_pixels(self):
             x, stride = picked(x, self), (1, 1)
         if integers:
             return _IntegerConvolution.apply(x, self.weight, stride, self.padding, dtype)  # type: ignore[no-any-return]
-        return F.conv2d(binarise_activation(x, dtype), binarise_weight(self.weight, dtype), None, stride, self.padding)
+        bits, weight = self.binariser.binarise_activation(x, dtype), self.binariser.binarise_weight(self.weight, dtype)
+        return F.conv2d(bits, weight, None, stride, self.padding)
 
 
 def skips_pixels(convolution: nn.Conv2d) -> bool:

@@ -48,7 +48,12 @@ class _Chain(NamedTuple):
 def _chain(modules: Sequence[nn.Module], x: Tensor) -> _Chain | None:
     *before, convolution = modules
     norm = before.pop() if before else None
-    if not (normalise.accepts(x) and type(convolution) is BinaryConvolution and _fits(convolution, x)):
+    if not (
+        normalise.accepts(x)
+        and type(convolution) is BinaryConvolution
+        and convolution.compiled
+        and _fits(convolution, x)
+    ):
         return None
     learns = torch.is_grad_enabled()
     if norm is None:

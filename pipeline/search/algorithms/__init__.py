@@ -1,68 +1,97 @@
-"""The search algorithms, one module each, and the registry of them.
+"""The search algorithms, one file each.
 
-Pure functions of the settings, the search's own earlier generations, the seed and the generation's number. Nothing
-is carried from one call to the next, so a search continues from its files as if it had never stopped, and can be
-extended by more generations later.
+An algorithm is a module with
 
->>> space = SearchSpace(genes=2, ratios=(0.5, 1.0))
->>> [child.genome for child in propose(space, EvolutionSettings(population=3), [], seed=0, generation=0)]
+- ``NAME``, and ``TITLE`` for tables and figures;
+- ``LOOKS_AT_SCORES``: whether a proposal depends on what earlier candidates scored. If it does, a generation waits
+  for the one before; if it does not, all of them can be proposed at once;
+- ``BASELINE``: whether other searches are compared with it;
+- ``Settings``: a dataclass, :class:`~pipeline.search.algorithms.base.SearchSettings` or one made from it, whose fields
+  are keys of the configuration's section ``search``, or of one search;
+- ``propose``, with the arguments of :func:`propose` here: a pure function. Nothing is carried from one call to the
+  next, so a search continues from its files as if it had never stopped, and can be extended by generations later.
+
+To add one, put such a file into this folder, offer it from a package as an entry point of the group
+``binary_nas.algorithms``, or name it as ``module:name`` in ``searches.NAME.algorithm``.
+
+>>> space, random = SearchSpace(genes=2, ratios=(0.5, 1.0)), ALGORITHMS["random"]
+>>> proposed = propose("random", space, random.Settings(population=3), [], seed=0, generation=0)
+>>> [child.genome for child in proposed]
 [(0.5, 1.0), (1.0, 1.0), (1.0, 0.5)]
 """
 
-from collections.abc import Sequence
-from types import ModuleType
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pipeline.common.errors import UserError
-from pipeline.search.algorithms import (
-    evolution,
-    exhaustive,
-    local_search,
-    nsga2,
-    predictor,
-    random_search,
-    regularised_evolution,
-)
+from pipeline.common.registry import Registry
+from pipeline.common.settings import from_mapping, key_of
+from pipeline.networks.genome import format_genome
 from pipeline.search.algorithms.base import Child
-from pipeline.search.fitness import Individual
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective, configured
 from pipeline.search.space import SearchSpace
 
-ALGORITHMS: dict[str, ModuleType] = {
-    module.NAME: module
-    for module in (evolution, random_search, local_search, regularised_evolution, nsga2, predictor, exhaustive)
-}
+ALGORITHMS = Registry(
+    kind="search algorithm",
+    package=__name__,
+    group="binary_nas.algorithms",
+    needs=("TITLE", "LOOKS_AT_SCORES", "BASELINE", "Settings", "propose"),
+    founding={"evolution": "f615b803f51c9d9a", "random": "49674dd5f5945d43"},
+    also=(
+        "pipeline.search.space",
+        "pipeline.search.individual",
+        "pipeline.search.posterior",
+        "pipeline.search.cost_table",
+    ),
+)
 
-
-def find_algorithm(name: str) -> ModuleType:
-    """Returns the algorithm's module.
-
-    Raises:
-        UserError: there is no algorithm of that name.
-    """
-    if name not in ALGORITHMS:
-        raise UserError(f"unknown algorithm '{name}'", f"choose one of {', '.join(ALGORITHMS)}")
-    return ALGORITHMS[name]
+#: The paper's objective, its λ at 0: what is proposed without one.
+ACCURACY = configured({"lambda": 0.0})
 
 
 def propose(
+    algorithm: str,
     space: SearchSpace,
-    settings: EvolutionSettings,
+    settings: Any,
     history: Sequence[Sequence[Individual]],
     seed: int,
     generation: int,
-    penalty: float = 0.0,
+    objective: Objective = ACCURACY,
 ) -> list[Child]:
     """Proposes the genomes of a generation, none of which is twice in it or anywhere in ``history``.
 
     Args:
+        algorithm: its name.
         space: what may be proposed.
-        settings: of the search.
+        settings: an instance of the algorithm's ``Settings``.
         history: this search's generations 0 … generation − 1.
         seed: of the search. Draws are addressed by (seed, generation, slot).
         generation: number of the generation to propose.
-        penalty: λ of the fitness by which parents are chosen.
+        objective: what makes a candidate a good one.
+
+    Raises:
+        UserError: there is no such algorithm, or it proposed a genome that is not in the space or was seen before.
     """
-    children: list[Child] = find_algorithm(settings.algorithm).propose(
-        space, settings, history, seed, generation, penalty
-    )
+    children: list[Child] = ALGORITHMS[algorithm].propose(space, settings, history, seed, generation, objective)
+    seen = {individual.genome for individuals in history for individual in individuals}
+    for child in children:
+        if child.genome not in space or child.genome in seen:
+            known = "was proposed before" if child.genome in seen else "is not in the search's space"
+            raise UserError(f"search algorithm '{algorithm}' proposed {format_genome(child.genome)}, which {known}")
+        seen.add(child.genome)
     return children
+
+
+def configured_settings(search: Mapping[str, Any], section: Mapping[str, Any]) -> Any:
+    """Returns an algorithm's settings: from the section of all searches, and over it from the search's own.
+
+    Raises:
+        UserError: there is no algorithm of that name.
+    """
+    return from_mapping(ALGORITHMS[section["algorithm"]].Settings, {**search, **section})
+
+
+def own_keys(algorithm: str) -> set[str]:
+    """Returns the configuration's keys of an algorithm's settings."""
+    return {key_of(f) for f in ALGORITHMS[algorithm].Settings.__dataclass_fields__.values()}

@@ -1,13 +1,48 @@
 """What all search algorithms share: what they propose, and how no genome is proposed twice."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from random import Random
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from pipeline.common.randomness import random_for
+from pipeline.common.settings import setting
 from pipeline.networks.genome import Genome
-from pipeline.search.fitness import Individual
+from pipeline.search.individual import Individual
 from pipeline.search.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """What all algorithms are told."""
+
+    population: int = setting("Genomes in a generation.", limits={"minimum": 1}, default=32)
+
+
+def rate_of_crossover() -> Any:
+    """Returns the setting ``crossover_rate``, which several algorithms have."""
+    return setting(
+        "Probability that a child takes its genes from two parents; otherwise one parent is mutated.",
+        limits={"minimum": 0, "maximum": 1},
+        default=0.5,
+    )
+
+
+def rate_of_mutation() -> Any:
+    """Returns the setting ``mutation_rate``, which several algorithms have."""
+    return setting(
+        "Probability that a gene of a child is drawn anew.", limits={"minimum": 0, "maximum": 1}, default=0.1
+    )
+
+
+def number_of_parents() -> Any:
+    """Returns the setting ``parents``, which several algorithms have."""
+    return setting(
+        "How many of the best genomes so far may become parents (ours, like the next two).",
+        limits={"minimum": 1},
+        default=5,
+    )
+
 
 #: Draws of one child before the space is searched systematically for an unseen genome.
 TRIES = 100

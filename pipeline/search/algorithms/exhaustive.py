@@ -5,26 +5,32 @@ space is exhausted, generations are empty.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from pipeline.common.randomness import random_for
-from pipeline.search.algorithms.base import Child
-from pipeline.search.fitness import Individual
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.algorithms.base import Child, SearchSettings
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective
 from pipeline.search.space import SearchSpace
 
 NAME = "exhaustive"
 TITLE = "exhaustive search"
-#: Whether other searches are measured against it.
+LOOKS_AT_SCORES = False
 BASELINE = False
+
+
+@dataclass(frozen=True)
+class Settings(SearchSettings):
+    """None of its own."""
 
 
 def propose(
     space: SearchSpace,
-    settings: EvolutionSettings,
+    settings: Settings,
     history: Sequence[Sequence[Individual]],
     seed: int,
     generation: int,
-    penalty: float = 0.0,
+    objective: Objective,
 ) -> list[Child]:
     """Proposes the next genomes of the permutation; arguments as of :func:`pipeline.search.algorithms.propose`."""
     genomes = list(space.enumerate())

@@ -6,27 +6,33 @@ Search*, UAI 2021); a batch at a time is ours.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from pipeline.common.randomness import random_for
 from pipeline.networks.genome import Genome
-from pipeline.search.algorithms.base import Child, draw_random, draw_unseen
-from pipeline.search.fitness import Individual, rank
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.algorithms.base import Child, SearchSettings, draw_random, draw_unseen
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective
 from pipeline.search.space import SearchSpace
 
 NAME = "local_search"
 TITLE = "local search"
-#: Whether other searches are measured against it.
+LOOKS_AT_SCORES = True
 BASELINE = False
+
+
+@dataclass(frozen=True)
+class Settings(SearchSettings):
+    """None of its own."""
 
 
 def propose(
     space: SearchSpace,
-    settings: EvolutionSettings,
+    settings: Settings,
     history: Sequence[Sequence[Individual]],
     seed: int,
     generation: int,
-    penalty: float = 0.0,
+    objective: Objective,
 ) -> list[Child]:
     """Proposes unseen neighbours of the best genome, in random order, then of the second best and so on.
 
@@ -36,7 +42,7 @@ def propose(
     everyone = [individual for individuals in history for individual in individuals]
     seen = {individual.genome for individual in everyone}
     children: list[Child] = []
-    for place, incumbent in enumerate(rank(everyone, penalty)):
+    for place, incumbent in enumerate(objective.rank(everyone)):
         around = [genome for genome in neighbours(space, incumbent.genome) if genome not in seen]
         random_for("neighbours", seed, generation, place).shuffle(around)
         for genome in around[: settings.population - len(children)]:

@@ -7,13 +7,23 @@ children, is the same where nothing that was dominated comes back.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
 from pipeline.networks.genome import Genome
-from pipeline.search.algorithms.base import Child, cross, draw_random, draw_unseen, mutate
-from pipeline.search.fitness import Individual
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.algorithms.base import (
+    Child,
+    SearchSettings,
+    cross,
+    draw_random,
+    draw_unseen,
+    mutate,
+    rate_of_crossover,
+    rate_of_mutation,
+)
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective
 from pipeline.search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -21,21 +31,29 @@ if TYPE_CHECKING:
 
 NAME = "nsga2"
 TITLE = "NSGA-II"
-#: Whether other searches are measured against it.
+LOOKS_AT_SCORES = True
 BASELINE = False
+
+
+@dataclass(frozen=True)
+class Settings(SearchSettings):
+    """How children come from parents."""
+
+    crossover_rate: float = rate_of_crossover()
+    mutation_rate: float = rate_of_mutation()
 
 
 def propose(
     space: SearchSpace,
-    settings: EvolutionSettings,
+    settings: Settings,
     history: Sequence[Sequence[Individual]],
     seed: int,
     generation: int,
-    penalty: float = 0.0,
+    objective: Objective,
 ) -> list[Child]:
     """Proposes children of tournament winners; arguments as of :func:`pipeline.search.algorithms.propose`.
 
-    λ plays no part. Generation 0 is drawn at random.
+    The objective plays no part. Generation 0 is drawn at random.
     """
     everyone = [individual for individuals in history for individual in individuals if individual.top1 is not None]
     parents = elite(everyone, settings.population)

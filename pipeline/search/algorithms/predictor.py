@@ -8,13 +8,15 @@ a score is noisy; the paper's evolution takes its luckiest score for its best.
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.common.errors import UserError
 from pipeline.common.randomness import random_for, seed_for
 from pipeline.networks.genome import Genome
-from pipeline.search.algorithms.base import Child, draw_random, draw_unseen, mutate
-from pipeline.search.fitness import Individual, rank
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.algorithms.base import Child, SearchSettings, draw_random, draw_unseen, mutate, number_of_parents
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import DEFAULT, Objective
 from pipeline.search.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "predictor"
 TITLE = "search by a Gaussian process"
-#: Whether other searches are measured against it.
+LOOKS_AT_SCORES = True
 BASELINE = False
 
 #: Genomes of a space that can be listed; of a larger one a sample is taken: children of the best, and others.
@@ -33,33 +35,48 @@ LISTED = 100_000
 POOL = 500
 
 
+@dataclass(frozen=True)
+class Settings(SearchSettings):
+    """Around which genomes it looks, where they are too many to list."""
+
+    parents: int = number_of_parents()
+
+
 def propose(
     space: SearchSpace,
-    settings: EvolutionSettings,
+    settings: Settings,
     history: Sequence[Sequence[Individual]],
     seed: int,
     generation: int,
-    penalty: float = 0.0,
+    objective: Objective,
 ) -> list[Child]:
     """Proposes the best genomes of functions drawn from the posterior.
 
     Arguments as of :func:`pipeline.search.algorithms.propose`. Genomes are drawn at random until there are two scores
     for each gene.
+
+    Raises:
+        UserError: the objective is another one than Eq. 4.
     """
     from threadpoolctl import threadpool_limits
 
     from pipeline.search.posterior import Posterior  # scikit-learn, which only this algorithm needs
 
+    if objective.name != DEFAULT:
+        raise UserError(
+            f"search algorithm '{NAME}' weighs cost as Eq. 4 does, and does not know the objective '{objective.name}'",
+            f"choose {DEFAULT}, or another algorithm",
+        )
     scored = [individual for individuals in history for individual in individuals if individual.top1 is not None]
     if len(scored) < 2 * space.genes:
         return draw_unseen(
             space, settings.population, history, seed, generation, lambda random: draw_random(space, random)
         )
     seen = {individual.genome for individuals in history for individual in individuals}
-    genomes = _candidates(space, seen, rank(scored, penalty, settings.parents), settings, seed, generation)
+    genomes = _candidates(space, seen, objective.rank(scored, settings.parents), settings, seed, generation)
     with threadpool_limits(1):  # sums are the same, however many cores there are
-        model = Posterior.of(scored, penalty)
-        costs = penalty * space.costs(genomes)
+        model = Posterior.of(scored, objective)
+        costs = objective.settings.penalty * space.costs(genomes)
         chosen = _thompson(model, genomes, costs, settings.population, seed_for("posterior", seed, generation))
     children = [Child(genomes[i], "model") for i in chosen]
     known = [*history, [Individual(child.genome, None, 0.0) for child in children]]
@@ -71,7 +88,7 @@ def _candidates(
     space: SearchSpace,
     seen: Collection[Genome],
     parents: Sequence[Individual],
-    settings: EvolutionSettings,
+    settings: Settings,
     seed: int,
     generation: int,
 ) -> list[Genome]:

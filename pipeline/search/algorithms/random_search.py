@@ -1,29 +1,72 @@
-"""Random search: the baseline at equal budget. Its generations do not look at scores, so none waits for another."""
+"""Random search: the baseline at equal budget. Its generations do not look at scores, so none waits for another.
+
+Within a budget (``search.max_flops``, ``search.max_memory``) every affordable genome is as likely as any other: draws
+that are over budget are rejected.
+"""
 
 from collections.abc import Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from random import Random
 
-from pipeline.search.algorithms.base import Child, draw_random, draw_unseen
-from pipeline.search.fitness import Individual
-from pipeline.search.settings import EvolutionSettings
+from pipeline.networks.genome import Genome
+from pipeline.search.algorithms.base import Child, SearchSettings, draw_unseen
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective
 from pipeline.search.space import SearchSpace
 
 NAME = "random"
 TITLE = "random search"
-#: Whether other searches are measured against it.
+LOOKS_AT_SCORES = False
 BASELINE = True
+
+#: Draws over budget after which a genome is found otherwise: fewer than one genome in so many is affordable.
+REJECTIONS = 2000
+#: Affordable genomes that are listed at most, to draw from the list.
+LISTED = 50_000
+
+
+@dataclass(frozen=True)
+class Settings(SearchSettings):
+    """None of its own."""
 
 
 def propose(
     space: SearchSpace,
-    settings: EvolutionSettings,
+    settings: Settings,
     history: Sequence[Sequence[Individual]],
     seed: int,
     generation: int,
-    penalty: float = 0.0,
+    objective: Objective,
 ) -> list[Child]:
-    """Proposes genomes drawn at random; arguments as of :func:`pipeline.search.algorithms.propose`.
+    """Proposes genomes drawn uniformly from those within budget.
 
-    Looks at the genomes of ``history`` alone.
+    Looks at the genomes of ``history`` alone. Arguments as of :func:`pipeline.search.algorithms.propose`.
     """
-    return draw_unseen(space, settings.population, history, seed, generation, partial(draw_random, space))
+    return draw_unseen(space, settings.population, history, seed, generation, _Uniform(space).draw)
+
+
+class _Uniform:
+    """Draws from a space, every genome within budget with the same probability."""
+
+    def __init__(self, space: SearchSpace) -> None:
+        self._space = space
+
+    def draw(self, random: Random) -> Child:
+        """Returns a genome within budget: by rejection, or where few are affordable from a list of them.
+
+        Where they are few, but too many to list, genes drawn by chance are lowered until the genome is affordable. Only
+        then are some genomes likelier than others.
+        """
+        for _ in range(REJECTIONS):
+            genome = self._space.draw_any(random)
+            if self._space.within_budget(genome):
+                return Child(genome, "random")
+        return Child(random.choice(self._affordable) if self._affordable else self._space.draw(random), "random")
+
+    @cached_property
+    def _affordable(self) -> list[Genome]:
+        """All genomes within budget; none if there are too many to list."""
+        found = list(islice(self._space.enumerate(), LISTED + 1))
+        return found if len(found) <= LISTED else []

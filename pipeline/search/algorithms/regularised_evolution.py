@@ -6,26 +6,36 @@ generation is proposed at once, where the original proposes one child at a time.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from random import Random
 
-from pipeline.search.algorithms.base import Child, draw_random, draw_unseen
-from pipeline.search.fitness import Individual, rank
-from pipeline.search.settings import EvolutionSettings
+from pipeline.common.settings import setting
+from pipeline.search.algorithms.base import Child, SearchSettings, draw_random, draw_unseen
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective
 from pipeline.search.space import SearchSpace
 
 NAME = "regularised_evolution"
 TITLE = "regularised evolution"
-#: Whether other searches are measured against it.
+LOOKS_AT_SCORES = True
 BASELINE = False
+
+
+@dataclass(frozen=True)
+class Settings(SearchSettings):
+    """Who lives, and who competes."""
+
+    alive: int = setting("Youngest individuals of which parents are drawn.", limits={"minimum": 2}, default=40)
+    tournament: int = setting("Individuals of which the best becomes a parent.", limits={"minimum": 1}, default=10)
 
 
 def propose(
     space: SearchSpace,
-    settings: EvolutionSettings,
+    settings: Settings,
     history: Sequence[Sequence[Individual]],
     seed: int,
     generation: int,
-    penalty: float = 0.0,
+    objective: Objective,
 ) -> list[Child]:
     """Proposes mutants of tournament winners among the living.
 
@@ -39,7 +49,7 @@ def propose(
         if len(everyone) < settings.alive // 2 or not alive:
             return draw_random(space, random)
         tournament = random.sample(alive, min(settings.tournament, len(alive)))
-        (parent,) = rank(tournament, penalty, 1)
+        (parent,) = objective.rank(tournament, 1)
         gene = random.randrange(space.genes)
         ratio = random.choice([ratio for ratio in space.ratios if ratio != parent.genome[gene]] or [*space.ratios])
         mutant = (*parent.genome[:gene], ratio, *parent.genome[gene + 1 :])

@@ -30,6 +30,7 @@ def look_at_images(
     from pipeline.common.settings import from_mapping
     from pipeline.data.datasets import expect_images, resolve_storage
     from pipeline.data.datasets.sources import Picture
+    from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.training.settings import TrainingSettings
     from pipeline.workflow.forecast.calibrate import time_decoding
@@ -53,7 +54,13 @@ def look_at_images(
         pictures.append(picture)
     read = (time.perf_counter() - started) / len(pictures)
     spec = NetworkSpec(
-        network["name"], uniform_genome(network["name"], 1), network["base_width"], channels, size, classes
+        network["name"],
+        uniform_genome(network["name"], 1),
+        network["base_width"],
+        channels=channels,
+        size=size,
+        classes=classes,
+        binariser=network.get("binariser", BINARISER),
     )
     pixels = float(size * size * channels)
     disk, memory, decode = pixels, pixels, 0.0

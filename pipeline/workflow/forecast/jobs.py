@@ -10,17 +10,16 @@ and what they wait for to the hours of the whole experiment on so many cores.
 
 import heapq
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from pipeline.common.settings import from_mapping
 from pipeline.networks.genome import Genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
-from pipeline.search.algorithms import propose
-from pipeline.search.fitness import Individual
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.algorithms import ALGORITHMS, propose
+from pipeline.search.individual import Individual
 from pipeline.search.shards import balance, predicted_cost
-from pipeline.search.space import SearchSpace, search_space
+from pipeline.search.space import Budget, SearchSpace, search_space
 from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.forecast.schedule import Job, schedule
@@ -100,7 +99,7 @@ def configured_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpac
     """Returns the genomes that a configuration's searches may propose."""
     search = config["search"]
     counted = spec.at_width(search.get("cost_width", PUBLISHED_WIDTH))
-    return search_space(counted, search["ratios"], search.get("max_flops"), search.get("max_memory"))
+    return search_space(counted, search["ratios"], from_mapping(Budget, search))
 
 
 def forecast(
@@ -211,23 +210,23 @@ class _Jobs:
         search, section = self._config["search"], self._config["searches"][name]
         seed = section.get("seed", self._config["seed"])
         space = configured_space(self._config, self._spec)
-        settings: EvolutionSettings = from_mapping(EvolutionSettings, {**search, "algorithm": "random"})
+        settings = from_mapping(ALGORITHMS["random"].Settings, {**search, **section})
         stage = f"search {name}"
-        shards, random = search.get("shards", 1), section["algorithm"] == "random"
+        shards, waits = search.get("shards", 1), ALGORITHMS[section["algorithm"]].LOOKS_AT_SCORES
         history: list[list[Individual]] = []
         before: tuple[int, ...] = (prepared,)
         scored = []
         for generation in range(search["generations"]):
-            genomes = [child.genome for child in propose(space, settings, history, seed, generation)]
+            genomes = [child.genome for child in propose("random", space, settings, history, seed, generation)]
             history.append([Individual(genome, None, 0.0) for genome in genomes])
             proposed = self._add(stage, self._here.light_start, needs=before, priority=90)
             costs = [predicted_cost(self._spec.with_genome(genome)) for genome in genomes]
             evaluated = []
             for shard in balance(costs, shards):
                 members = [genomes[slot] for slot in shard]
-                evaluated.append(self._add_candidates(stage, members, (proposed, *first), 70 if random else 80))
+                evaluated.append(self._add_candidates(stage, members, (proposed, *first), 80 if waits else 70))
             scored.append(self._add(stage, self._here.light_start, needs=tuple(evaluated), priority=90))
-            before = (proposed,) if random else (scored[-1],)
+            before = (scored[-1],) if waits else (proposed,)
         self._genomes[name] = [individual.genome for individuals in history for individual in individuals]
         return self._add(stage, self._here.light_start, needs=tuple(scored), priority=90)
 
@@ -267,8 +266,7 @@ class _Jobs:
         return self._add("evaluate", start + seeds * _mean(scorings), threads, trained, gpus=1)
 
     def _spec_of(self, genome: Genome, binary: bool) -> NetworkSpec:
-        spec = self._spec
-        return NetworkSpec(spec.network, genome, spec.base_width, spec.channels, spec.size, spec.classes, binary)
+        return replace(self._spec, genome=genome, binary=binary)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pipeline.search.algorithms import ALGORITHMS
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.proxy import scores_rows, trains_supernet
 
@@ -22,19 +23,17 @@ class Files:
         self.generations = range(config["search"]["generations"])
         self.scores_rows, self.trains_supernet = scores_rows(config), trains_supernet(config)
 
-    def searches_by(self, algorithm: str) -> str:
-        """Returns the searches of one algorithm, as a pattern for their names."""
+    def searches(self, *, looking_at_scores: bool) -> str:
+        """Returns the searches whose algorithms look at scores, or do not, as a pattern for their names."""
         named = self._config["searches"].items()
-        return "|".join(name for name, section in named if section["algorithm"] == algorithm) or "none"
+        found = (n for n, s in named if ALGORITHMS[s["algorithm"]].LOOKS_AT_SCORES is looking_at_scores)
+        return "|".join(found) or "none"
 
     def earlier_generations(self, wildcards: Any) -> list[Path]:
-        """Returns what a proposal looks at: the scores of its search's earlier generations.
-
-        A random search looks at their genomes alone.
-        """
-        random = self._config["searches"][wildcards.search]["algorithm"] == "random"
+        """Returns what a proposal looks at in earlier generations: their scores, or their genomes alone."""
+        looks = ALGORITHMS[self._config["searches"][wildcards.search]["algorithm"]].LOOKS_AT_SCORES
         earlier = [self._layout.generation(wildcards.search, number) for number in range(int(wildcards.generation))]
-        return [files.population if random else files.scores for files in earlier]
+        return [files.scores if looks else files.population for files in earlier]
 
     def all_scores(self, wildcards: Any) -> list[Path]:
         """Returns the scores of all generations of a search."""

@@ -9,10 +9,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline import METHOD_VERSION
+from pipeline.common.registry import Registry
 from pipeline.common.settings import flags
+from pipeline.data.datasets import DATASETS
+from pipeline.networks.architectures import ARCHITECTURES
+from pipeline.networks.binary.binarisers import BINARISERS
+from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, architecture
-from pipeline.search.settings import EvolutionSettings
+from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.objectives import DEFAULT as OBJECTIVE
+from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
+from pipeline.search.space import Budget
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.layout import Layout
@@ -44,6 +52,19 @@ def _path(path: str | None) -> list[str]:
     return [f"--path={path}"] if path.startswith("-") else ["--path", path]
 
 
+#: The random search was always called with the evolution's settings as well, of which it takes no notice. With other
+#: flags, every search that was made before would be made again.
+_CALLED_AS = {"random": "evolution"}
+#: What proposals that look at no score are called with.
+_NO_OBJECTIVE = "--lambda 0"
+
+
+def _with_sources(method: str, *parts: tuple[Registry, str]) -> str:
+    """Adds the sources of registered parts that have changed since results began to carry them."""
+    changed = [f"{registry.kind} {digest}" for registry, name in parts if (digest := registry.changed(name))]
+    return ", ".join([method, *changed])
+
+
 class Flags:
     """The flags that an experiment's commands are called with."""
 
@@ -57,6 +78,29 @@ class Flags:
     def method(self) -> str:
         """Changes when the code computes something else, or a network's module lists other layers."""
         return f"method {METHOD_VERSION}, layers {architecture(self._config['network']['name'])}"
+
+    @property
+    def training_method(self) -> str:
+        """The same for what is trained, where the binariser counts too."""
+        return _with_sources(self.method, (BINARISERS, self._config["network"].get("binariser", BINARISER)))
+
+    @property
+    def counting_method(self) -> str:
+        """The same for what networks cost, where all that their module says counts."""
+        return _with_sources(self.method, (ARCHITECTURES, self._config["network"]["name"]))
+
+    def proposal_method(self, search: str) -> str:
+        """The same for what a search proposes, where its algorithm counts, and its objective if it looks at scores."""
+        section = self._config["searches"][search]
+        parts = [(ALGORITHMS, section["algorithm"])]
+        if ALGORITHMS[section["algorithm"]].LOOKS_AT_SCORES:
+            parts.append((OBJECTIVES, section.get("objective", OBJECTIVE)))
+        return _with_sources(self.counting_method, *parts)
+
+    def dataset_source(self) -> dict[str, str]:
+        """A parameter for how images are read, if that has changed since results began to carry it."""
+        changed = DATASETS.changed(self._config["dataset"]["name"])
+        return {"source": changed} if changed else {}
 
     def dataset(self) -> str:
         """What is prepared, and how."""
@@ -83,7 +127,9 @@ class Flags:
     def network(self) -> str:
         """The network and the width of its layers."""
         network = self._config["network"]
-        return shlex.join(["--network", network["name"], "--base-width", f"{network['base_width']:g}"])
+        words = ["--network", network["name"], "--base-width", f"{network['base_width']:g}"]
+        binariser = network.get("binariser", BINARISER)
+        return shlex.join(words + (["--binariser", binariser] if binariser != BINARISER else []))
 
     def cost_width(self) -> str:
         """The width at which a genome's cost is counted."""
@@ -120,12 +166,27 @@ class Flags:
         return "--ratios " + " ".join(f"{ratio:g}" for ratio in self._config["search"]["ratios"])
 
     def proposal(self, search: str) -> str:
-        """How a search proposes genomes. λ counts only where the algorithm chooses parents by it."""
+        """How a search proposes genomes. Its objective counts only if the algorithm looks at scores."""
         section = self._config["searches"][search]
-        settings = flags(EvolutionSettings, {**self._config["search"], "algorithm": section["algorithm"]})
-        seed = section.get("seed", self._config["seed"])
-        penalty = section["lambda"] if section["algorithm"] == "evolution" else 0
-        return f"{settings} --seed {seed} --lambda {penalty:g}"
+        values = {**self._config["search"], **section}
+        own = ALGORITHMS[_CALLED_AS.get(section["algorithm"], section["algorithm"])].Settings
+        words = [f"--algorithm {section['algorithm']}", flags(own, values), flags(Budget, values)]
+        objective = objective_flags(section) if ALGORITHMS[section["algorithm"]].LOOKS_AT_SCORES else _NO_OBJECTIVE
+        words += [f"--seed {section.get('seed', self._config['seed'])}", objective]
+        return " ".join(filter(None, words))
+
+    def objective(self, search: str) -> str:
+        """What a search looks for."""
+        return objective_flags(self._config["searches"][search])
+
+    def objective_identity(self, search: str) -> Any:
+        """What scores depend on: the objective, its settings, its source; λ alone for the paper's own."""
+        section = self._config["searches"][search]
+        name = section.get("objective", OBJECTIVE)
+        changed = OBJECTIVES.changed(name)
+        if name == OBJECTIVE and not changed:
+            return section.get("lambda", configured(section).settings.penalty)
+        return f"{objective_flags(section)} {changed}".strip()
 
     def genome(self, model: str) -> str:
         """A row's genome, where the configuration gives it; a search's genome is an input file instead."""
@@ -149,8 +210,15 @@ class Flags:
         models, searches = self._config["models"].items(), self._config["searches"].items()
         rows = (f"{model}={row['search']}" if "search" in row else model for model, row in models)
         controls = [f"{model}={row['control']}:{row['of']}" for model, row in models if "control" in row]
-        named = (f"{name}={section['algorithm']}:{section['lambda']:g}" for name, section in searches)
+        named = (f"{name}={_search_words(section)}" for name, section in searches)
         published = self._config.get("published")
         words = ["--models", *rows, "--searches", *named, *(["--controls", *controls] if controls else [])]
         words += ["--published", published] if published else []
         return f"{shlex.join(words)} {self.cost_width()}"
+
+
+def _search_words(section: Mapping[str, Any]) -> str:
+    """A search's algorithm and objective in a word, as the steps of the report read it."""
+    if section.get("objective", OBJECTIVE) == OBJECTIVE:
+        return f"{section['algorithm']}:{configured(section).settings.penalty:g}"
+    return f"{section['algorithm']}|{section['objective']}|{flags(OBJECTIVES[section['objective']].Settings, section)}"

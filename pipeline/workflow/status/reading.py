@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.networks.genome import Genome
+from pipeline.search.objectives import Objective
 from pipeline.workflow.lock import Run
 
 
@@ -87,7 +88,7 @@ class Search:
 
     name: str
     algorithm: str | None
-    penalty: float | None
+    objective: Objective | None
     generations: int | None
     population: int | None
     proposed: tuple[Generation, ...]

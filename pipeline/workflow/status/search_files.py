@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.common.errors import UserError
 from pipeline.networks.genome import parse_genome
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective, configured
 from pipeline.search.tables import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed
 from pipeline.workflow.layout import GenerationFiles
 from pipeline.workflow.status.archive_folder import ArchiveFolder
@@ -13,8 +16,8 @@ from pipeline.workflow.status.files import MALFORMED, folders_in, modified, numb
 from pipeline.workflow.status.reading import Candidate, Generation, Search
 from pipeline.workflow.status.searches import implied_penalty
 
-#: How far a λ may be from the one that a rounded fitness implies.
-_ROUNDING = 1e-3
+#: How far a fitness may be from the one that was written, which is rounded.
+_ROUNDING = 1e-4
 _EVALUATED = tuple(column for column in needed(EVALUATIONS) if column in SCORES)
 
 
@@ -63,35 +66,38 @@ class Searches:
 
     def _search(self, name: str, populations: list[Proposal], archive: ArchiveFolder) -> Search:
         planned = self._config.searches.get(name) if self._config else None
-        penalty = planned.penalty if planned else self._penalty_of_scores(populations)
+        objective = planned.objective if planned else self._objective_of_scores(populations)
         selected = bool(size(self._layout.search(name).best))
         return Search(
             name,
             planned.algorithm if planned else None,
-            penalty,
+            objective,
             self._config.generations if self._config else None,
             self._config.population if self._config else None,
-            tuple(self._generation(files, candidates, penalty, archive) for files, candidates in populations),
+            tuple(self._generation(files, candidates, objective, archive) for files, candidates in populations),
             selected,
         )
 
-    def _penalty_of_scores(self, populations: list[Proposal]) -> float | None:
-        """λ as the written scores imply it, where no configuration says it."""
+    def _objective_of_scores(self, populations: list[Proposal]) -> Objective | None:
+        """Eq. 4 with the λ that the written scores imply, where no configuration says it."""
         for files, _ in populations:
             for row in self._files.table(files.scores, needed(SCORES)) or []:
                 implied = _implied(row)
                 if implied is not None:
-                    return round(implied, 3)
+                    return configured({"lambda": round(implied, 3)})
         return None
 
     def _generation(
-        self, files: GenerationFiles, candidates: tuple[Candidate, ...], penalty: float | None, archive: ArchiveFolder
+        self,
+        files: GenerationFiles,
+        candidates: tuple[Candidate, ...],
+        objective: Objective | None,
+        archive: ArchiveFolder,
     ) -> Generation:
         """What is known of a generation's candidates: from its scores, from its shards' tables, from the archive."""
         scores = self._files.table(files.scores, needed(SCORES))
         if scores is not None:
-            implied = next((value for value in map(_implied, scores) if value is not None), None)
-            scored = penalty is None or implied is None or abs(implied - penalty) < _ROUNDING
+            scored = objective is None or all(_agrees(row, objective) for row in scores)
             tables, timings = [files.scores], [files.timing]
         else:
             scored = False
@@ -129,6 +135,15 @@ def _proposed(row: Mapping[str, str]) -> Candidate:
 
 def _top1_of(row: Mapping[str, str]) -> float | None:
     return number(row["top1"], most=100) if row["top1"] else None
+
+
+def _agrees(row: Mapping[str, str], objective: Objective) -> bool:
+    """Whether a line of scores was written for this objective; a line without a score says nothing."""
+    try:
+        individual = Individual(parse_genome(row["genome"]), _top1_of(row), number(row["relative_flops"]))
+        return individual.top1 is None or abs(objective.value(individual) - float(row["fitness"])) < _ROUNDING
+    except (UserError, ValueError):
+        return True
 
 
 def _implied(row: Mapping[str, str]) -> float | None:

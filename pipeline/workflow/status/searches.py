@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.networks.genome import Genome
-from pipeline.search.fitness import Individual, fitness, rank
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective
 from pipeline.workflow.status.pace import pace
 from pipeline.workflow.status.reading import Finished, Search
 
@@ -36,7 +37,7 @@ class SearchSummary:
 
     name: str
     algorithm: str | None
-    penalty: float | None
+    objective: Objective | None
     finished: bool
     generation: int
     generations: int | None
@@ -93,7 +94,7 @@ def _count(search: Search) -> SearchSummary:
     return SearchSummary(
         name=search.name,
         algorithm=search.algorithm,
-        penalty=search.penalty,
+        objective=search.objective,
         finished=finished,
         generation=at + 1,
         generations=generations,
@@ -122,8 +123,8 @@ def planned_candidates(search: Search) -> int | None:
 
 
 def best(search: Search) -> Best | None:
-    """The candidate of highest fitness that has been evaluated; None without λ or without a score."""
-    if search.penalty is None:
+    """The best candidate that has been evaluated; None without an objective or without a score."""
+    if search.objective is None:
         return None
     places = {
         candidate.genome: (number, candidate)
@@ -132,16 +133,15 @@ def best(search: Search) -> Best | None:
         if candidate.top1 is not None and candidate.relative_flops is not None
     }
     individuals = [Individual(g, c.top1, c.relative_flops or 0.0) for g, (_, c) in places.items()]
-    for genome, top1, relative_flops in rank(individuals, search.penalty, 1):
-        number, candidate = places[genome]
-        value = fitness(top1, relative_flops, search.penalty)
-        costs = (candidate.flops, candidate.memory_bytes)
-        return Best(genome, top1 or 0.0, value, relative_flops, *costs, number + 1)
+    for chosen in search.objective.rank(individuals, 1):
+        number, candidate = places[chosen.genome]
+        value, costs = search.objective.value(chosen), (candidate.flops, candidate.memory_bytes)
+        return Best(chosen.genome, chosen.top1 or 0.0, value, chosen.relative_flops, *costs, number + 1)
     return None
 
 
 def implied_penalty(top1: float, relative_flops: float, value: float) -> float | None:
-    """The λ with which a score was written; None where it does not show, the fitness being cut off at 0.
+    """Returns the λ of Eq. 4 with which a score was written; None if it does not show, the fitness being cut off at 0.
 
     >>> implied_penalty(80.0, 0.5, 78.0)
     4.0

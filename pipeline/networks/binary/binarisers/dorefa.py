@@ -15,6 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+NAME = "dorefa"
+#: The kernels of :mod:`pipeline.kernels` compute this.
+COMPILED = True
+
 
 def ones_where_positive(weight: Tensor) -> Tensor:
     """1 where weight ≥ 0, else 0, in the weight's type. Not sign: sign(0) is 0, and a stored weight must be one bit."""

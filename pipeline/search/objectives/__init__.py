@@ -1,0 +1,83 @@
+"""What searches look for, one file each: an objective says what a candidate is worth.
+
+An objective is a module with
+
+- ``NAME``;
+- ``Settings``: a dataclass of :func:`pipeline.common.settings.setting` fields, keys of the searches that have it;
+- ``value(individual, settings)``: what an individual is worth, the more the better;
+- ``title(settings)``: what to call it in tables and figures.
+
+To add one, put such a file into this folder, offer it from a package as an entry point of the group
+``binary_nas.objectives``, or name it as ``module:name`` in ``searches.NAME.objective``.
+
+>>> objective = configured({"lambda": 4})
+>>> objective.value(Individual((1.0,), 90.0, 0.5)), objective.title
+(88.0, 'λ = 4')
+"""
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.common.registry import Registry
+from pipeline.common.settings import flags, from_mapping
+from pipeline.networks.genome import Genome
+from pipeline.search.individual import Individual
+
+OBJECTIVES = Registry(
+    kind="objective",
+    package=__name__,
+    group="binary_nas.objectives",
+    needs=("Settings", "value", "title"),
+    founding={"fitness": "9c8116e8b0019d09"},
+    also=("pipeline.search.individual",),
+)
+
+#: What searches look for unless they say otherwise: the paper's.
+DEFAULT = "fitness"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """An objective with its settings."""
+
+    name: str
+    settings: Any
+
+    def value(self, individual: Individual) -> float:
+        """Returns what an individual is worth, the more the better."""
+        return float(OBJECTIVES[self.name].value(individual, self.settings))
+
+    @property
+    def title(self) -> str:
+        """What to call it in tables and figures."""
+        return str(OBJECTIVES[self.name].title(self.settings))
+
+    def rank(self, individuals: Sequence[Individual], count: int | None = None) -> list[Individual]:
+        """Returns the best ``count``; the cheaper of two equals first, then in the order of their genomes."""
+        worth = OBJECTIVES[self.name].value
+
+        def key(individual: Individual) -> tuple[float, float, Genome]:
+            return (-worth(individual, self.settings), individual.relative_flops, individual.genome)
+
+        return heapq.nsmallest(len(individuals) if count is None else count, individuals, key)
+
+
+def configured(section: Mapping[str, Any]) -> Objective:
+    """Returns the objective of a search, from its section of the configuration.
+
+    Raises:
+        UserError: there is no objective of that name.
+        TypeError: a setting without a default is missing.
+    """
+    name = section.get("objective", DEFAULT)
+    return Objective(name, from_mapping(OBJECTIVES[name].Settings, section))
+
+
+def objective_flags(section: Mapping[str, Any]) -> str:
+    """Returns the command-line flags that give a step the objective of a search."""
+    name = section.get("objective", DEFAULT)
+    named = "" if name == DEFAULT else f"--objective {name} "
+    whole = {key: int(v) if isinstance(v, float) and v.is_integer() else v for key, v in section.items()}
+    return (named + flags(OBJECTIVES[name].Settings, whole)).strip()
