@@ -1,5 +1,6 @@
 """Progress of long steps: a bar on a terminal, plain and rare lines in a log, both with an estimate of the end."""
 
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from pipeline.common.text import printable
 #: Seconds between two lines in a log; the first comes sooner, so that an estimate is seen early.
 FIRST_LINE = 5.0
 LINE_EVERY = 30.0
+#: How a bar looks on a terminal, and how many columns of it are left to the bar itself.
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt}, {remaining} left{postfix}"
+_BAR_COLUMNS = 20
 
 
 _silent = False
@@ -39,17 +43,25 @@ class Progress:
         self._done = self._at_start = done
         self._start = time.monotonic()
         self._next_line = self._start + FIRST_LINE
-        self._bar = tqdm(desc=task, total=total, unit=f" {unit}", initial=done) if _on_terminal() else None
+        self._bar = None
+        if _on_terminal():
+            self._bar = tqdm(desc=task, total=total, initial=done, dynamic_ncols=True, bar_format=_BAR)
 
     def advance(self, parts: int = 1, note: str = "") -> None:
         """Marks more parts as done; ``note`` (such as the current accuracy) is shown behind them."""
         self._done += parts
         if self._bar is not None:
-            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.set_postfix_str(self._fitting(note), refresh=False)
             self._bar.update(parts)
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + LINE_EVERY
             self._say(note)
+
+    def _fitting(self, note: str) -> str:
+        """As much of a note as leaves a bar that can be read."""
+        others = len(f"{self._task}: 100%|| {self._total}/{self._total}, 00:00:00 left, ")
+        room = shutil.get_terminal_size().columns - others - _BAR_COLUMNS
+        return note if len(note) <= room else f"{note[: room - 1]}…" if room > 8 else ""
 
     def _say(self, note: str) -> None:
         elapsed = time.monotonic() - self._start

@@ -28,7 +28,7 @@ from pipeline.workflow.words import for_snakemake, read_settings_of, sort_words
 #: Flags of Snakemake that ask for output: it is shown as it is, instead of one line of progress. Most run no job.
 _LOOKING = {"-n", "--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--summary", "--detailed-summary"}
 _LOOKING |= {"--lint", "--unlock", "--report", "--help", "-h", "--list-rules"}
-_WORDY = _LOOKING | {"-p", "--printshellcmds", "--verbose"}
+_WORDY = _LOOKING | {"-p", "--printshellcmds", "--verbose", "--logger"}
 #: Flags after which the tables in this folder may be those of something else.
 _PARTIAL = {"--until", "-U", "--omit-from", "-O"}
 

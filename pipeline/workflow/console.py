@@ -1,37 +1,34 @@
-"""A whole run in one line: how much of the workflow is done, and what it is doing, from what Snakemake says.
+"""A whole run in one line: how much of the workflow is done, and what it is doing.
 
-Snakemake tells of every job in a dozen lines. Here they become a bar, or in a log a line now and then; what explains a
-failure is shown as it is, and so are the warnings in the log of a step.
+Snakemake tells of every job in a dozen lines. Here they become a bar, or in a log a line now and then; the log of a step
+that failed is shown as it is, and so are the warnings of one that did not. What happens is told by a logger plugin of
+Snakemake's, event by event (see :mod:`pipeline.workflow.plugins.snakemake_logger_plugin_binary_nas`); of its text, only
+the last lines are shown if a run fails without an event that says why.
 """
 
+import json
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from pipeline.common.log import Progress, log, say
 from pipeline.workflow.slurm.partition import DECISION
 
-_STEPS = re.compile(r"(\d+) of (\d+) steps")
-_TOTAL = re.compile(r"total +(\d+)$")
-_RULE = re.compile(r"(?:local)?rule (\w+):")
-_WILDCARDS = re.compile(r" +wildcards: (.*)")
-_STEPS_LOG = re.compile(r"    log: (\S+)$")
-_JOB = re.compile(r"    jobid: (\d+)$")
-_FINISHED = re.compile(r"Finished jobid: (\d+) ")
-_WARNING = re.compile(r"\S+ \S+ +(warning: .+)")  # behind day and time
-_FENCE = "=" * 20
-_LOG = re.compile(r"Logfile (.+:)$")
-#: Why SLURM refused a job, or how it ended one: the step's own log knows nothing of it.
-_SLURM = re.compile(r" +message: (SLURM.+)")
+_WARNING = re.compile(r"\S+ \S+ +(warning: .+)")  # in our steps' logs, behind day and time
+#: How a message of Snakemake's plugin for SLURM begins. The step's own log knows nothing of it.
+_SLURM = "SLURM"
 #: Warnings shown of one step; its log has all.
 _WARNINGS = 3
-#: Lines kept to explain a failure for which no step's log was shown.
+#: Lines kept to explain a failure for which no event said why, and lines shown of a failed step's log.
 _KEPT = 25
+_LOG = 40
 
 
 class Overview:
-    """Reads Snakemake's output line by line.
+    """Reads what Snakemake tells, and what it writes.
 
     Args:
         title: for the progress line, such as the experiment's name.
@@ -41,81 +38,82 @@ class Overview:
         self._title = title
         self._progress: Progress | None = None
         self._done = 0
-        self._rule = self._log = ""
-        self._logs: dict[str, str] = {}  # by job
-        self._fences = 0  # of the log that is being shown
+        self._what = ""
+        self._logs: dict[Any, list[str]] = {}  # by job
         self._failed = self._interrupted = False
         self._last: deque[str] = deque(maxlen=_KEPT)
 
-    def follow(self, lines: Iterable[str]) -> None:
-        """Shows progress until the output ends.
+    def follow(self, events: Iterable[str]) -> None:
+        """Shows progress until the events end, one JSON record in each line.
 
-        It reads to the end even where nothing can be shown any more, such as on a terminal that is gone: Snakemake
-        would wait for ever for somebody to read on.
+        It reads to the end even if nothing can be shown any more, such as on a terminal that is gone: Snakemake would
+        wait for ever for somebody to read on.
         """
-        for line in lines:
-            with suppress(OSError):
-                self._read(line.rstrip("\n"))
+        for line in events:
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+                self._take(json.loads(line))
 
-    def _read(self, line: str) -> None:
-        self._last.append(line)
-        if line.startswith(DECISION):
-            log(line)
-        elif self._fences:
-            self._show_log(line)
-        elif failed := _LOG.match(line) or _SLURM.match(line):
-            self._show_failure(line, failed[1])
-        elif total := _TOTAL.match(line):
-            self._progress = Progress(self._title, int(total[1]), "steps")
-        elif rule := _RULE.match(line):
-            self._rule, self._log = rule[1], ""
-        elif steps_log := _STEPS_LOG.match(line):
-            self._log = steps_log[1]
-        elif job := _JOB.match(line):
-            self._logs[job[1]] = self._log
-        elif finished := _FINISHED.match(line):
-            self._show_warnings(self._logs.pop(finished[1], ""))
-        elif wildcards := _WILDCARDS.match(line):
-            self._rule = f"{self._rule.split(' ')[0]} {wildcards[1]}"
-        elif steps := _STEPS.match(line):
-            self._advance(int(steps[1]))
+    def listen(self, lines: Iterable[str]) -> None:
+        """Keeps the last lines of Snakemake's text until it ends, and shows what our own rules say there."""
+        for line in lines:
+            self._last.append(line.rstrip("\n"))
+            if line.startswith(DECISION):
+                with suppress(OSError):
+                    log(line.rstrip("\n"))
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        match event["event"]:
+            case "run_info":
+                if self._progress is None:
+                    self._progress = Progress(self._title, int(event["stats"]["total"]), "steps")
+            case "job_info":
+                wildcards = ", ".join(f"{name}={value}" for name, value in (event["wildcards"] or {}).items())
+                self._what = f"{event['rule_name']} {wildcards}".rstrip()
+                self._logs[event["jobid"]] = event["log"] or []
+            case "job_finished":
+                for path in self._logs.pop(event["job_id"], []):
+                    self._show_warnings(Path(path))
+            case "progress":
+                self._advance(int(event["done"]))
+            case "job_error":
+                self._show_failure(event["rule_name"], event["rule_msg"], event["log"] or [])
+            case "group_error":
+                self._show_failure("a group of jobs", event["msg"], event["aux_logs"] or [])
 
     def _advance(self, done: int) -> None:
         if self._progress is not None:
-            self._progress.advance(done - self._done, f"last started: {self._rule}")
+            self._progress.advance(done - self._done, self._what)
         self._done = done
 
     def interrupt(self) -> None:
         """From here on nothing fails any more; it is being stopped."""
         self._interrupted = True
 
-    def _show_warnings(self, path: str) -> None:
+    def _show_warnings(self, path: Path) -> None:
         """What a step that did not fail had to say, which nobody would look for in its log."""
-        try:
-            with open(path, errors="replace") as file:
-                warnings = [found[1] for line in file if (found := _WARNING.match(line))]
-        except OSError:
-            return
+        warnings = [found[1] for line in _lines(path) if (found := _WARNING.match(line))]
         for warning in warnings[:_WARNINGS]:
             log(warning)
         if len(warnings) > _WARNINGS:
             log(f"and {len(warnings) - _WARNINGS} more warnings in {path}")
 
-    def _show_failure(self, line: str, what: str) -> None:
+    def _show_failure(self, rule: str, message: str | None, logs: list[str]) -> None:
         if self._interrupted:
             return
         self._failed = True
-        self._fences = int(line.startswith("Logfile "))
-        log(f"failed: {what}")
-
-    def _show_log(self, line: str) -> None:
-        if line.startswith(_FENCE):
-            self._fences = (self._fences + 1) % 3  # the heading, the fence above and the one below
-        elif not self._interrupted:
-            say(f"    {line}")
+        written = {path: lines for path in logs if (lines := _lines(Path(path)))}
+        first = (message or "").strip().splitlines()[:1]
+        if first and first[0].startswith(_SLURM):
+            log(f"failed: {first[0]}")
+        elif not written:
+            log(f"failed: {rule}, without a word in {', '.join(logs) or 'a log'}")
+        for path, lines in written.items():
+            log(f"failed: {path}:")
+            for line in lines[-_LOG:]:
+                say(f"    {line}")
 
     def close(self, code: int) -> None:
-        """Ends the line; where the run failed and nothing has said why, shows Snakemake's last words."""
+        """Ends the line; if the run failed and nothing has said why, shows Snakemake's last words."""
         if self._progress is not None:
             self._progress.close("" if code == 0 else "stopped")
         if self._interrupted and code != 0:
@@ -125,3 +123,11 @@ class Overview:
         elif code != 0 and not self._failed:
             for line in self._last:
                 say(line)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a log; none if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

@@ -5,10 +5,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 from pipeline.common.errors import WORKFLOW_PID, UserError
@@ -17,9 +17,14 @@ from pipeline.common.log import log
 from pipeline.workflow.console import Overview
 from pipeline.workflow.interrupt import HEARD, interrupt, pass_on
 
+#: Names the descriptor through which the plugin tells events; said there too, which must not be imported here.
+EVENTS = "BINARY_NAS_EVENTS_FD"
 #: Python reads and writes UTF-8 whatever the locale, as all files of the workflow are, and escapes in its output what a
 #: folder's name may hold that is none.
 _TEXT = {"PYTHONUTF8": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+#: The plugin, and the folder in which Snakemake finds its package.
+_PLUGIN = "binary-nas"
+PLUGINS = Path(__file__).parent / "plugins"
 
 
 def call(command: list[str], folder: Path) -> int:
@@ -31,32 +36,56 @@ def call(command: list[str], folder: Path) -> int:
 def follow(command: list[str], title: str, folder: Path) -> int:
     """Runs the workflow, started in a folder, and shows its progress in one line, and what explains a failure."""
     overview = Overview(title)
-    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with _started(command, cwd=folder, **output, text=True, encoding="utf-8", errors="replace") as (process, heard):
+    told, tells = os.pipe()
+    output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    output |= {"encoding": "utf-8", "errors": "replace", "cwd": folder, "also": {EVENTS: tells}}
+    with (
+        open(told, encoding="utf-8") as events,
+        _started([*command, "--logger", _PLUGIN], **output) as (process, heard),
+    ):
         assert process.stdout is not None
-        reader = threading.Thread(target=overview.follow, args=(process.stdout,))
-        reader.start()
+        readers = [
+            threading.Thread(target=overview.follow, args=(events,)),
+            threading.Thread(target=overview.listen, args=(process.stdout,)),
+        ]
+        for reader in readers:
+            reader.start()
         code = _wait_for(process, heard, overview.interrupt)
-        reader.join()
+        for reader in readers:
+            reader.join()
     with suppress(OSError):  # nobody sees it any more
         overview.close(code)
     return code
 
 
 @contextmanager
-def _started(command: list[str], **how: Any) -> "Iterator[tuple[subprocess.Popen[Any], int]]":
-    """Starts Snakemake. Gives its process, and a pipe through which it says that it has got a SIGINT."""
+def _started(
+    command: list[str], also: Mapping[str, int] = MappingProxyType({}), **how: Any
+) -> "Iterator[tuple[subprocess.Popen[Any], int]]":
+    """Starts Snakemake. Gives its process, and a pipe through which it says that it has got a SIGINT.
+
+    Args:
+        command: of Snakemake.
+        also: further descriptors for it to write to, by the name of the variable that tells them. They are closed here.
+        how: keywords of ``Popen``.
+    """
     heard, says = os.pipe()
+    written = {HEARD: says, **also}
+    environment = {**os.environ, **_TEXT, **_caches(), "PYTHONPATH": _path(str(PLUGINS))}
+    environment |= {name: str(number) for name, number in written.items()}
     try:
-        process = subprocess.Popen(
-            command, pass_fds=[says], env={**os.environ, **_TEXT, **_caches(), HEARD: str(says)}, **how
-        )
+        process = subprocess.Popen(command, pass_fds=list(written.values()), env=environment, **how)
     finally:
-        os.close(says)
+        for number in written.values():
+            os.close(number)
     try:
         yield process, heard
     finally:
         os.close(heard)
+
+
+def _path(*folders: str) -> str:
+    return os.pathsep.join(filter(None, [*folders, os.environ.get("PYTHONPATH", "")]))
 
 
 def _caches() -> dict[str, str]:
@@ -103,7 +132,7 @@ def step_environment(folder: str) -> dict[str, str]:
     """
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "PYTHONPATH": os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH", "")])),
+        "PYTHONPATH": _path(folder),
         "PYTHONSAFEPATH": "1",
         **_TEXT,
         WORKFLOW_PID: str(os.getpid()),

@@ -1,91 +1,105 @@
 """One line for a whole run: counted right, quiet on success, and plain about what failed."""
 
+import json
+import os
+import pty
+import subprocess
+import sys
+
 import pytest
 
 from pipeline.common import log
+from pipeline.workflow import launch
 from pipeline.workflow.console import Overview
+from pipeline.workflow.plugins import snakemake_logger_plugin_binary_nas as plugin
+from tests.support.workflow import ROOT, resume, run
 
-START = """Building DAG of jobs...
-Job stats:
-job                    count
--------------------  -------
-retrain                    4
-total                      5
-
-[Mon Nov 23 14:28:29 2026]
-rule retrain:
-    input: results/f/data/train.h5
-    wildcards: model=uniform-1x, seed=0
-    threads: 1
-[Mon Nov 23 14:28:32 2026]
-Finished jobid: 4 (Rule: retrain)
-2 of 5 steps (40%) done
-"""
-FAILURE = """Error in rule retrain:
-    jobid: 3
-Logfile results/f/logs/retrain/uniform-1x_0.log:
-================================================================================
-2026-11-23 14:28:31  retraining: binary VGG-small
-error: it diverged: lower its learning rate
-================================================================================
-[Mon Nov 23 14:28:38 2026]
-Exiting because a job execution failed.
-"""
+START = [
+    {"event": "run_info", "stats": {"retrain": 4, "total": 5}},
+    {
+        "event": "job_info",
+        "jobid": 4,
+        "rule_name": "retrain",
+        "wildcards": {"model": "uniform-1x", "seed": "0"},
+        "log": ["results/f/logs/retrain/uniform-1x_0.log"],
+    },
+    {"event": "job_finished", "job_id": 4},
+    {"event": "progress", "done": 2, "total": 5},
+]
 
 
 @pytest.fixture
 def said(monkeypatch, capsys):
     monkeypatch.setattr(log, "FIRST_LINE", 0.0)
 
-    def read(text: str, code: int) -> str:
+    def read(events: list[dict], code: int, text: str = "") -> str:
         overview = Overview("mine")
-        overview.follow(text.splitlines(keepends=True))
+        overview.listen(text.splitlines(keepends=True))
+        overview.follow([json.dumps(event) + "\n" for event in events])
         overview.close(code)
         return capsys.readouterr().err
 
     return read
 
 
+def failure(message: str | None = None, *logs: object) -> dict:
+    return {
+        "event": "job_error",
+        "jobid": 3,
+        "rule_name": "retrain",
+        "rule_msg": message,
+        "log": [str(path) for path in logs],
+    }
+
+
 def test_progress_is_one_line(said):
     first, last = said(START, 0).splitlines()
-    assert "mine: 2 of 5 steps" in first and "last started: retrain model=uniform-1x, seed=0" in first
+    assert "mine: 2 of 5 steps" in first and first.endswith("retrain model=uniform-1x, seed=0")
     assert "left (until" in first
     assert "mine: 2 of 5 steps, took" in last
 
 
-def test_a_failed_steps_log_is_shown_and_nothing_else(said):
-    lines = said(START + FAILURE, 1)
-    assert "failed: results/f/logs/retrain/uniform-1x_0.log:" in lines
+def test_a_failed_steps_log_is_shown_and_nothing_else(said, tmp_path):
+    path = tmp_path / "uniform-1x_0.log"
+    path.write_text("2026-11-23 14:28:31  retraining: binary VGG-small\nerror: it diverged: lower its learning rate\n")
+    lines = said([*START, failure(None, path)], 1, "Exiting because a job execution failed.\n")
+    assert f"failed: {path}:" in lines
     assert "    error: it diverged: lower its learning rate" in lines
-    assert "====" not in lines and "Exiting" not in lines and "jobid" not in lines
+    assert "Exiting" not in lines
+    path.write_text("\n".join(f"line {number}" for number in range(9999)))
+    lines = said([*START, failure(None, path)], 1)
+    assert "line 9998" in lines and len(lines.splitlines()) < 50
 
 
-REFUSED = """Error in rule prepare_dataset:
-    message: SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: nonsense
-sbatch: error: Batch job submission failed: Invalid partition name specified'.
-    sbatch call:
-        sbatch --parsable --job-name 4acb
-    jobid: 1
-"""
-
-
-@pytest.mark.parametrize(
-    "logfile", ["Logfile results/f/logs/data.log not found.\n", "Logfile results/f/logs/data.log: empty file\n"]
+REFUSED = (
+    "SLURM sbatch failed. The error message was 'sbatch: error: invalid partition specified: nonsense\n"
+    "sbatch: error: Batch job submission failed: Invalid partition name specified'.\n    sbatch call:\n        sbatch"
 )
-def test_why_slurm_refused_a_job_is_shown_and_nothing_else(said, logfile):
-    lines = said(REFUSED + logfile + "Trying to restart job 1.\n" + REFUSED, 1).splitlines()
+
+
+@pytest.mark.parametrize("text", [None, ""])
+def test_why_slurm_refused_a_job_is_shown_and_nothing_else(said, tmp_path, text):
+    if text is not None:
+        (tmp_path / "data.log").write_text(text)
+    refused = failure(REFUSED, tmp_path / "data.log")
+    lines = said([refused, refused], 1, "Trying to restart job 1.\n").splitlines()
     assert len(lines) == 2
     assert all("failed: SLURM sbatch failed." in line and line.endswith("specified: nonsense") for line in lines)
 
 
+def test_a_step_that_left_no_word_is_named(said, tmp_path):
+    (line,) = said([failure(None, tmp_path / "none.log")], 1).splitlines()
+    assert line.endswith(f"failed: retrain, without a word in {tmp_path / 'none.log'}")
+
+
 def test_what_failed_before_any_step_is_shown(said):
-    assert "WorkflowError: configuration: seed" in said("WorkflowError: configuration: seed is 'x'\n", 1)
-    assert said("Building DAG of jobs...\nNothing to be done\n", 0) == "Nothing to do: everything is up to date.\n"
+    assert "WorkflowError: configuration: seed" in said([], 1, "WorkflowError: configuration: seed is 'x'\n")
+    assert said([], 0, "Nothing to be done\n") == "Nothing to do: everything is up to date.\n"
 
 
 def test_whether_jobs_ask_for_gpus_is_told(said):
     decision = "execution.device is auto: the partition gpu has GPUs, and jobs ask for them\n"
-    assert said(decision + START, 0).splitlines()[0].endswith(decision.strip())
+    assert said(START, 0, decision).splitlines()[0].endswith(decision.strip())
 
 
 def test_it_reads_on_where_nothing_can_be_shown_any_more(monkeypatch):
@@ -93,22 +107,68 @@ def test_it_reads_on_where_nothing_can_be_shown_any_more(monkeypatch):
         raise BrokenPipeError
 
     monkeypatch.setattr("sys.stderr", type("Gone", (), {"write": gone, "flush": gone, "isatty": lambda _: False})())
-    lines = iter(START.splitlines() + FAILURE.splitlines())
-    Overview("f").follow(lines)
-    assert next(lines, None) is None
+    events = iter([json.dumps(event) for event in START] + ["no record", "[]", "{}", '{"event": "progress"}'])
+    lines = iter(["execution.device is auto: x\n", "text\n"])
+    overview = Overview("f")
+    overview.follow(events)
+    overview.listen(lines)
+    assert next(events, None) is None and next(lines, None) is None
 
 
 def test_warnings_of_finished_steps_are_shown(said, tmp_path):
     log = tmp_path / "step.log"
     at = "2026-11-23 14:28:31  "
     log.write_text(f"{at}warning: 2 images are left out\n{at}all is well, no warning: none\n")
-    job = f"rule prepare_dataset:\n    log: {log}\n    jobid: 7\n"
-    assert "warning" not in said(START + job, 0), "it may still find out more"
-    done = "Finished jobid: 7 (Rule: prepare_dataset)\n3 of 5 steps (60%) done\n"
-    lines = said(START + job + done, 0)
+    job = {"event": "job_info", "jobid": 7, "rule_name": "prepare_dataset", "wildcards": None, "log": [str(log)]}
+    assert "warning" not in said([*START, job], 0), "it may still find out more"
+    done = [*START, job, {"event": "job_finished", "job_id": 7}, {"event": "progress", "done": 3, "total": 5}]
+    lines = said(done, 0)
     assert lines.count("warning: 2 images are left out") == 1 and "no warning" not in lines
     log.write_text(f"{at}warning: a candidate failed\n" * 5)
-    lines = said(START + job + done, 0)
+    lines = said(done, 0)
     assert lines.count("a candidate failed") == 3 and f"and 2 more warnings in {log}" in lines
     log.unlink()
-    assert "warning" not in said(START + job + done, 0)
+    assert "warning" not in said(done, 0)
+
+
+def test_both_ends_name_the_pipe_alike():
+    assert launch.EVENTS == plugin.EVENTS
+    assert (launch.PLUGINS / plugin.__name__.rpartition(".")[2] / "__init__.py").exists()
+    assert plugin.__name__.endswith(f"snakemake_logger_plugin_{launch._PLUGIN.replace('-', '_')}")
+
+
+@pytest.mark.slow
+def test_snakemake_tells_what_it_does(tmp_path):
+    """The real plugin in the real Snakemake, on steps that end well, and on one that fails."""
+    done = run(resume("--cores", "1", "results/tiny/splits/subset.csv", "--quiet", "all"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "tiny: 2 of 2 steps, took" in done.stderr and "prepare_dataset" in done.stderr
+    (tmp_path / "results/tiny/data/train.h5").write_bytes(b"no images")
+    done = run(resume("--cores", "1", "results/tiny/splits/subset.csv"), tmp_path)
+    assert done.returncode == 1
+    assert (
+        "failed: results/tiny/logs/sample_subset.log:\n    error: results/tiny/data/train.h5 is damaged" in done.stderr
+    )
+    assert ": delete it, and it is made again\n" in done.stderr, "the workflow made it"
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_bar_can_be_read_on_a_narrow_terminal(columns):
+    program = (
+        "import os, sys\nfrom pipeline.common.log import Progress\n"
+        f"import fcntl, struct, termios\nfcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack('HHHH', 24, {columns}, 0, 0))\n"
+        "bar = Progress('cifar10-mini', 1706, 'steps')\n"
+        "bar.advance(853, 'evaluate_generation search=evolution-A, generation=017, shard=3')\n"
+        "bar._bar.refresh()\nbar.close()\n"
+    )
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    environment.pop("COLUMNS", None)
+    done = subprocess.run([sys.executable, "-c", program], stderr=theirs, stdout=theirs, stdin=theirs, env=environment)
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.returncode == 0, shown
+    last = max((line for line in shown.replace("\n", "\r").split("\r") if "853/1706" in line), key=len)
+    bar = last.split("|")[1]
+    assert len(last) <= columns and len(bar) >= 18 and 0.4 < bar.count("█") / len(bar) < 0.6

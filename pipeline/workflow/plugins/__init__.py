@@ -1,0 +1,1 @@
+"""Packages that Snakemake finds by their names, if this folder is on its path."""
