@@ -1,21 +1,88 @@
-"""Checks a configuration and says what it would do, before any work."""
+"""Checks a configuration and its images, and says what it would do, before any work.
+
+Times are a guess for an ordinary machine; the step 'plan' times this one.
+"""
 
 import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from pipeline.steps.options import add_configuration, read_configuration
+
+if TYPE_CHECKING:
+    from pipeline.workflow.forecast.images import Available
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     add_configuration(parser)
+    parser.add_argument("--cores", type=int, help="of the run; by default all of this machine")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Prints one line, or the first thing that is wrong."""
+    """Prints what will be done, or the first thing that is wrong."""
+    import os
+
+    from pipeline.common.errors import UserError
+    from pipeline.training.execution import check_device
+    from pipeline.workflow.forecast.images import check_enough, count_images
+    from pipeline.workflow.slurm import queue as slurm
+
     config = read_configuration(arguments)
-    search = config["search"]
+    cores = len(os.sched_getaffinity(0)) if arguments.cores is None else arguments.cores
+    if cores < 1:
+        raise UserError(f"--cores is {cores}", "it must be at least 1")
+    if not slurm.is_here():  # whose nodes may have what this machine lacks
+        check_device(config["execution"]["device"])
+    found = count_images(config)
+    check_enough(config, found)
+    print(f"experiment '{config['experiment']}'")
+    for title, text in _lines(config, found, cores):
+        print(f"  {title:<9} {text}")
+
+
+def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tuple[str, str]]:
+    from pipeline.common.log import duration
+    from pipeline.common.text import counted
+    from pipeline.data.datasets import expect_images, resolve_storage
+    from pipeline.networks.spec import NetworkSpec, uniform_genome
+    from pipeline.training.execution import gpu_is_used
+    from pipeline.workflow.forecast.images import shares
+    from pipeline.workflow.forecast.jobs import forecast
+    from pipeline.workflow.forecast.step_time import ORDINARY, ORDINARY_PHOTOGRAPHS
+
+    dataset, network, search = config["dataset"], config["network"], config["search"]
+    size, channels, classes = dataset["image_size"], expect_images(dataset).channels, len(found.train)
+    photographs = resolve_storage(dataset.get("storage", "auto"), size) == "jpeg"
+    images = shares(config, found, 0.0, 0.0)
+    genome = uniform_genome(network["name"], 1)
+    spec = NetworkSpec(network["name"], genome, network["base_width"], channels, size, classes)
+    expected = forecast(config, spec, images, ORDINARY_PHOTOGRAPHS if photographs else ORDINARY, cores)
+    seeds, rows, searches = config["retrain"]["seeds"], len(config["models"]), len(config["searches"])
     budget = search["generations"] * search["population"]
-    print(
-        f"experiment '{config['experiment']}': {len(config['searches'])} searches of {budget} candidates, "
-        f"{len(config['models'])} rows of {config['retrain']['seeds']} seeds"
+    guess = (
+        f"about {duration(expected.seconds)} on {counted(cores, 'core')} of an ordinary machine; plan times this one"
     )
+    if gpu_is_used(config["execution"]["device"]):
+        guess = "how long they take on a GPU, plan finds out"
+    apart = " (set aside)" if found.aside else ""
+    return [
+        (
+            "images",
+            f"{counted(classes, 'class', 'classes')}, {counted(images.train, 'train image')} and "
+            f"{counted(images.test, 'test image')}{apart}, brought to {size}×{size} pixels",
+        ),
+        (
+            "searches",
+            f"{counted(searches, 'search', 'searches')} of {counted(search['generations'], 'generation')} of "
+            f"{counted(search['population'], 'candidate')}: {counted(searches * budget, 'candidate')}, each trained on "
+            f"{counted(images.subset, 'image')} and scored on {counted(images.validation, 'image')}"
+            if searches
+            else "none",
+        ),
+        (
+            "table",
+            f"{counted(rows, 'row')} of {counted(seeds, 'seed')}: {counted(rows * seeds, 'training')} in full",
+        ),
+        ("jobs", f"{counted(expected.jobs, 'job')}, {guess}"),
+    ]

@@ -6,9 +6,11 @@ downloaded and nothing is written. Searches are taken to propose random genomes.
 """
 
 import argparse
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipeline.common.text import counted
 from pipeline.steps.options import add_configuration, read_configuration
 from pipeline.workflow.forecast.images import look_at_images
 from pipeline.workflow.layout import Layout
@@ -34,6 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     import time
 
     from pipeline.common.errors import UserError
+    from pipeline.training.execution import check_device
     from pipeline.workflow.forecast.calibrate import calibrate
     from pipeline.workflow.forecast.jobs import forecast
 
@@ -41,6 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     cores = len(os.sched_getaffinity(0)) if arguments.cores is None else arguments.cores
     if cores < 1:
         raise UserError(f"--cores is {cores}", "it must be at least 1")
+    check_device(config["execution"]["device"])
     started = time.perf_counter()
     images, spec, read, decode = look_at_images(config, arguments)
     probe = _probe(config, spec)
@@ -104,12 +108,39 @@ def _print(config: Mapping[str, Any], found: "Forecast", probe: "Probe", cores: 
     free = shutil.disk_usage(".").free
     enough = "" if found.disk_bytes <= free else ", NOT ENOUGH"
     print(f"disk    about {_size(found.disk_bytes)} in {folder} ({_size(free)} free{enough})")
+    if found.seconds > _LONG:
+        print(f"\n{advice(found, cores, execution.device_type)}")
     if any(ALGORITHMS[search["algorithm"]].LOOKS_AT_SCORES for search in config["searches"].values()):
         print(
             "\nGenerations are taken to be random genomes. A search that prefers cheap networks takes less, and "
             "candidates\nthat searches share are trained once: for searches and for retraining what they find, this is "
             "an upper estimate."
         )
+
+
+#: Seconds after which a person would rather do something about it.
+_LONG = 3 * 86400
+#: What makes a stage shorter, by how its name begins.
+_SHORTER = {
+    "search": "search.generations, search.population, candidate.epochs or split.subset_per_class",
+    "retrain": "retrain.seeds, retrain.epochs or the number of rows (models)",
+    "supernet": "supernet.epochs, or supernet.enabled: false",
+    "rows": "candidate.epochs or the number of rows (models)",
+}
+
+
+def advice(found: "Forecast", cores: int, device: str) -> str:
+    """Returns what a person can do about an experiment that takes many days."""
+    longest = max(found.stages, key=lambda stage: stage.core_seconds)
+    share = longest.core_seconds / sum(stage.core_seconds for stage in found.stages)
+    less = next((keys for start, keys in _SHORTER.items() if longest.name.startswith(start)), "network.base_width")
+    more = "a machine with a GPU, or several machines" if device == "cpu" else "more GPUs"
+    return textwrap.fill(
+        f"{found.seconds / 86400:.0f} days are long for {counted(cores, 'core')}: "
+        f"'{longest.name}' is {share:.0%} of the work. Lower {less}; a network of half the network.base_width takes a quarter of the time or less; or take "
+        f"{more} (docs/cluster.md). The run can be interrupted and goes on where it was.",
+        width=100,
+    )
 
 
 def _in_days(seconds: float) -> str:

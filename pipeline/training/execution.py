@@ -235,6 +235,16 @@ def describe_machine(device: str = "cpu") -> str:
     return cpu.name()
 
 
+def check_device(device: str) -> None:
+    """Compares the device that was asked for with this machine, without torch, whose import takes seconds.
+
+    Raises:
+        UserError: it is a GPU, and there is none.
+    """
+    if device == "cuda" and not _has_gpu_driver():
+        raise UserError("execution.device is 'cuda', but there is no GPU here", "set it to 'auto' or 'cpu'")
+
+
 def gpu_is_used(device: str) -> bool:
     """Whether a training here would run on a GPU, for a rule's request of resources."""
     return device == "cuda" or (device == "auto" and _has_gpu_driver())

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.steps.plan import advice
+from pipeline.workflow.forecast.jobs import Forecast, Stage
 from tests.support.workflow import ROOT, TINY
 
 
@@ -35,3 +37,12 @@ def test_images_that_are_not_here_are_counted_by_the_user(tmp_path, monkeypatch,
 def test_a_number_of_cores_that_makes_no_sense(cores, capsys):
     assert main(["plan", "--cores", cores]) == 1
     assert "it must be at least 1" in capsys.readouterr().err
+
+
+def test_weeks_come_with_what_to_do_about_them():
+    stages = [Stage("search A", 50, 9e6, 0, 9e5), Stage("retrain", 9, 1e6, 9e5, 1e6)]
+    text = " ".join(advice(Forecast(stages, 5e6, 1, 1, 1), 2, "cpu").split())
+    assert text.startswith("58 days are long for 2 cores: 'search A' is 90% of the work. Lower search.generations, ")
+    assert "take a machine with a GPU, or several machines (docs/cluster.md)" in text
+    text = advice(Forecast(stages[1:], 5e6, 1, 1, 1), 1, "cuda")
+    assert "1 core:" in text and "retrain.seeds" in text and "more GPUs" in text

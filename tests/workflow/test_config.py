@@ -315,7 +315,7 @@ def test_numbers_that_yaml_or_snakemake_takes_for_text(tmp_path):
 
 def test_settings_of_the_command_line_are_laid_over_the_files(tmp_path, capsys):
     overlay = tmp_path / "overlay.yaml"
-    overlay.write_text("experiment: mine\ndataset: {name: image_folder, path: /nowhere}\n")
+    overlay.write_text("experiment: mine\ndataset: {name: cifar10, image_size: 32, path: /nowhere}\n")
     assert main(["check", str(overlay), "--config", "experiment=other", f"dataset={{path: {tmp_path}}}"]) == 0
     assert "experiment 'other'" in capsys.readouterr().out
     assert main(["check", "--config", "nonsense"]) == 1

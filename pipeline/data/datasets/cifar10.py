@@ -23,6 +23,8 @@ from pipeline.data.datasets.sources import ArraySplit, Dataset
 NAME = "cifar10"
 CHANNELS = 3
 CLASSES = 10
+#: Train images of each class, and test images if they are apart.
+COUNTS = ((5000,) * CLASSES, (1000,) * CLASSES)
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 ARCHIVE = "cifar-10-python.tar.gz"

@@ -9,6 +9,8 @@ from pipeline.data.datasets.sources import ArraySplit, Dataset
 NAME = "digits"
 CHANNELS = 1
 CLASSES = 10
+#: Train images of each class, and test images if they are apart.
+COUNTS = ((178, 182, 177, 183, 181, 182, 181, 179, 174, 180), None)
 #: The brightest value of a pixel in scikit-learn's copy.
 _BRIGHTEST = 16
 

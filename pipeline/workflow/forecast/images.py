@@ -2,18 +2,20 @@
 
 import argparse
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pipeline.common.text import counted
 
 if TYPE_CHECKING:
     from pipeline.data.datasets.sources import Picture, Split
     from pipeline.networks.spec import NetworkSpec
     from pipeline.workflow.forecast.jobs import Images
 
-#: Images of CIFAR-10, which need not be here to be counted.
-_CIFAR10 = (50_000, 10_000)
 #: Images of the data set that are read to time it.
 _SAMPLE = 64
+#: Classes that a message names.
+_NAMED = 5
 #: A photograph of ImageNet's usual size, where none is at hand.
 _PHOTOGRAPH = (500, 375)
 
@@ -27,6 +29,7 @@ def look_at_images(
 
     from PIL import Image
 
+    from pipeline.common.errors import UserError
     from pipeline.common.settings import from_mapping
     from pipeline.data.datasets import expect_images, resolve_storage
     from pipeline.data.datasets.sources import Picture
@@ -34,16 +37,17 @@ def look_at_images(
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.training.settings import TrainingSettings
     from pipeline.workflow.forecast.calibrate import time_decoding
-    from pipeline.workflow.forecast.jobs import Images
 
-    dataset, split, network = config["dataset"], config["split"], config["network"]
+    dataset, network = config["dataset"], config["network"]
     size, storage = dataset["image_size"], resolve_storage(dataset.get("storage", "auto"), dataset["image_size"])
     channels = expect_images(dataset).channels
-    counts = _given_counts(config, arguments)
-    if counts is None:
-        train, test, classes, sample = _open(config)
+    given = Given(arguments.train_images, arguments.test_images, arguments.classes)
+    found = count_images(config, given, to_read=True)
+    check_enough(config, found)
+    if found.images is not None:
+        count = len(found.images.labels)
+        sample = _read(found.images, range(0, count, max(1, count // _SAMPLE)))
     else:
-        train, test, classes = counts
         shape = (size, size) if storage == "pixels" else _PHOTOGRAPH
         noise = Image.effect_noise(shape, 40).convert("L" if channels == 1 else "RGB")
         sample = (Picture(noise.copy()) for _ in range(_SAMPLE))
@@ -52,6 +56,8 @@ def look_at_images(
     for picture in sample:
         picture.image.resize((size, size))
         pictures.append(picture)
+    if not pictures:
+        raise UserError("none of the images that were tried can be read", "look at them, or name another dataset.path")
     read = (time.perf_counter() - started) / len(pictures)
     spec = NetworkSpec(
         network["name"],
@@ -59,7 +65,7 @@ def look_at_images(
         network["base_width"],
         channels=channels,
         size=size,
-        classes=classes,
+        classes=len(found.train),
         binariser=network.get("binariser", BINARISER),
     )
     pixels = float(size * size * channels)
@@ -76,44 +82,131 @@ def look_at_images(
         jpegs = [encoded(picture) for picture in pictures]
         disk, memory = sum(map(len, jpegs)) / len(jpegs), 0.0
         decode = time_decoding(spec, jpegs, from_mapping(TrainingSettings, config["candidate"]))
+    return shares(config, found, disk, memory), spec, read, decode
+
+
+def shares(config: Mapping[str, Any], found: "Available", disk: float, memory: float) -> "Images":
+    """Returns how many images take part in what; ``disk`` and ``memory`` are bytes of one."""
+    from pipeline.workflow.forecast.jobs import Images
+
+    split, classes, train = config["split"], len(found.train), sum(found.train)
     validation = min(train, split["validation_per_class"] * classes)
     wanted = split["subset_per_class"]
     subset = train - validation if wanted is None else min(train - validation, wanted * classes)
-    return Images(train, test, max(1, subset), validation, disk, memory), spec, read, decode
+    return Images(train, found.test, max(1, subset), validation, disk, memory)
 
 
-def _given_counts(config: Mapping[str, Any], arguments: argparse.Namespace) -> tuple[int, int, int] | None:
-    """Train images, test images and classes where they are known without the data set."""
+class Given(NamedTuple):
+    """Numbers that the user gives of images that are not here."""
+
+    train: int | None = None
+    test: int | None = None
+    classes: int | None = None
+
+
+@dataclass(frozen=True)
+class Available:
+    """The images that there are.
+
+    Attributes:
+        train: how many of each class can be learned from; those that are set aside for the test are not among them.
+        test: how many to test on.
+        classes: their names; empty if they are not known.
+        aside: how many of each class are set aside for the test; empty if there is a test set.
+        images: to read some of; None if they are not here or need not be read.
+    """
+
+    train: tuple[int, ...]
+    test: int
+    classes: tuple[str, ...] = ()
+    aside: tuple[int, ...] = ()
+    images: "Split | None" = None
+
+
+def count_images(config: Mapping[str, Any], given: Given | None = None, *, to_read: bool = False) -> Available:
+    """Counts the images of a configuration. What is downloaded, or comes with a library, need not be here for that.
+
+    Args:
+        config: checked.
+        given: numbers of images that are not here.
+        to_read: open the data set, in order to read some of its images, if that needs no download.
+
+    Raises:
+        UserError: the images are neither here nor known, a folder is not laid out as it should be, or a class has too
+            few images to set some aside for the test.
+    """
+    import numpy as np
+
     from pipeline.common.errors import UserError
-    from pipeline.data.datasets import expect_images
+    from pipeline.data.datasets import find_dataset, locate, open_dataset
 
-    dataset = config["dataset"]
-    known = _CIFAR10 if dataset["name"] == "cifar10" else None
-    if arguments.train_images is None and known is None:
-        return None
-    train, test = known or (0, 0)
-    train, test = arguments.train_images or train, arguments.test_images or test or 1
-    classes = arguments.classes or expect_images(dataset).classes
-    if classes is None:
-        raise UserError("how many classes the images have is not known", "say it with --classes")
-    if train < classes or test < 1:
-        raise UserError(f"{train} train and {test} test images are too few for {classes} classes", "give more")
-    return train, test, classes
-
-
-def _open(config: Mapping[str, Any]) -> tuple[int, int, int, "Iterator[Picture]"]:
-    """Train images, test images and classes of a data set that is here, and some of its images as they are read."""
-    from pipeline.data.datasets import open_dataset
-
+    given = given or Given()
     section = config["dataset"]
-    path = section.get("path")
-    dataset = open_dataset(section["name"], Path(path) if path else None)
-    count = len(dataset.train.labels)
-    sample = _read(dataset.train, range(0, count, max(1, count // _SAMPLE)))
+    module, path = find_dataset(section["name"]), section.get("path")
+    known: tuple[tuple[int, ...], tuple[int, ...] | None] | None = getattr(module, "COUNTS", None)
+    fraction = section.get("test_fraction", 0.2)
+    if given.train is not None:
+        classes = given.classes or module.CLASSES
+        if classes is None:
+            raise UserError("how many classes the images have is not known", "say it with --classes")
+        test = given.test or (sum(known[1]) if known is not None and known[1] is not None else 1)
+        if given.train < classes:
+            raise UserError(f"{given.train} train images are too few for {classes} classes", "give more")
+        each, rest = divmod(given.train, classes)
+        return Available((each + 1,) * rest + (each,) * (classes - rest), test)
+    if known is not None and (known[1] is not None or not to_read):
+        train, held = known
+        return _set_aside(train, (), fraction) if held is None else Available(train, sum(held))
+    dataset = open_dataset(section["name"], None if path is None else locate(section["name"], path))
+    counts = tuple(np.bincount(dataset.train.labels, minlength=len(dataset.classes)).tolist())
+    images = dataset.train if to_read else None
     if dataset.test is not None:
-        return count, len(dataset.test.labels), len(dataset.classes), sample
-    test = round(count * section.get("test_fraction", 0.2))
-    return count - test, test, len(dataset.classes), sample
+        return Available(counts, len(dataset.test.labels), dataset.classes, images=images)
+    return replace(_set_aside(counts, dataset.classes, fraction), images=images)
+
+
+def _set_aside(counts: tuple[int, ...], classes: tuple[str, ...], fraction: float) -> Available:
+    """Sets images of each class aside for the test, as the preparation will."""
+    from pipeline.common.errors import UserError
+
+    aside = tuple(max(1, round(fraction * count)) for count in counts)
+    for label, (count, taken) in enumerate(zip(counts, aside, strict=True)):
+        if taken >= count:
+            raise UserError(
+                f"class '{classes[label] if classes else label}' has {counted(count, 'image')}, and "
+                f"dataset.test_fraction {fraction:g} takes {taken} for the test",
+                "add images or lower dataset.test_fraction",
+            )
+    train = tuple(count - taken for count, taken in zip(counts, aside, strict=True))
+    return Available(train, sum(aside), classes, aside)
+
+
+def check_enough(config: Mapping[str, Any], found: Available) -> None:
+    """Compares the images that there are with what the configuration needs.
+
+    Raises:
+        UserError: a class has too few.
+    """
+    from pipeline.common.errors import UserError
+
+    split = config["split"]
+    validation, subset = split["validation_per_class"], split["subset_per_class"]
+    needed = validation + (subset or 1)
+    short = [label for label, count in enumerate(found.train) if count < needed]
+    if not short:
+        return
+    names = [f"'{found.classes[label]}'" if found.classes else str(label) for label in short]
+    fewest = min(found.train[label] for label in short)
+    who = f"class {names[0]} has only" if len(short) == 1 else f"{len(short)} classes have too few train images, "
+    if len(short) > 1:
+        who += f"{', '.join(names[:_NAMED])}{' and others' * (len(names) > _NAMED)}; the smallest has"
+    rest = f"{subset} for the subset" if subset else "at least 1 to learn from"
+    aside = " after those for the test are set aside" if found.aside else ""
+    raise UserError(
+        f"{who} {counted(fewest, 'train image')}{aside}, but the configuration needs {needed} of each class: "
+        f"{validation} for validation and {rest}",
+        "add images, or lower split.validation_per_class or split.subset_per_class",
+    )
 
 
 def _read(split: "Split", indices: Iterable[int]) -> "Iterator[Picture]":

@@ -1,7 +1,7 @@
 """How long a step of training takes, from what a few timed ones took."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -88,3 +88,21 @@ class Calibration:
     decode: float
     process_bytes: int
     gpus: int = 0
+
+
+#: What a core of 2020 or so takes with compiled kernels, for a guess without timing. It comes within a third of what the
+#: default experiment and configs/cifar10-mini.yaml took (docs/performance.md); another machine may differ threefold.
+ORDINARY = Calibration(
+    step=StepTime(step=2e-3, element=1e-9, mac=3e-11),
+    scoring=StepTime(step=2e-3, element=3e-10, mac=1e-11),
+    setup=0.05,
+    heavy_start=2.5,
+    light_start=0.5,
+    figures_start=1.5,
+    snakemake_start=1.5,
+    read=1e-4,
+    decode=0.0,
+    process_bytes=400_000_000,
+)
+#: Of it, for photographs: seconds to decode one, and to read and convert one.
+ORDINARY_PHOTOGRAPHS = replace(ORDINARY, decode=5e-3, read=1e-2)

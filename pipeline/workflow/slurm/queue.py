@@ -32,6 +32,11 @@ def asked_for(flags: Sequence[str]) -> bool:
     return any(re.search(r"^executor: *[\"']?slurm\b", file.read_text(), re.MULTILINE) for file in files)
 
 
+def is_here() -> bool:
+    """Returns whether this machine can send jobs to SLURM."""
+    return shutil.which("sbatch") is not None
+
+
 def check_here(looking: bool) -> None:
     """Whether jobs can be sent to SLURM from here.
 

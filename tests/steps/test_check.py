@@ -1,0 +1,147 @@
+"""The step ``check``: what will be done, and what cannot start, before anything does."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pipeline.__main__ import main
+from tests.support.workflow import ROOT, TINY
+
+
+def images(folder: Path, **counts: int) -> Path:
+    for name, count in counts.items():
+        for number in range(count):
+            path = folder / name / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), "red").save(path)
+    return folder
+
+
+def check(*words: object, step: str = "check") -> int:
+    return main([step, *map(str, words)])
+
+
+def of_folder(path: Path, validation: int, subset: int | None, fraction: float = 0.2) -> list[str]:
+    dataset = f"dataset={{name: image_folder, path: {path}, image_size: 8, test_fraction: {fraction}}}"
+    split = f"split={{validation_per_class: {validation}, subset_per_class: {'null' if subset is None else subset}}}"
+    return ["--config", dataset, split]
+
+
+def test_what_the_default_experiment_will_do(capsys):
+    assert check("--cores", 2) == 0
+    text = capsys.readouterr().out
+    assert "experiment 'digits'\n" in text
+    assert "10 classes, 1,078 train images and 719 test images (set aside), brought to 8×8 pixels" in text
+    assert (
+        "3 searches of 8 generations of 12 candidates: 288 candidates, each trained on 500 images and scored on 500 "
+        "images" in text
+    )
+    assert "10 rows of 3 seeds: 30 trainings in full" in text
+    assert " jobs, about " in text and "on 2 cores of an ordinary machine; plan times this one" in text
+
+
+def test_numbers_and_nouns_agree(capsys, tmp_path):
+    overlay = tmp_path / "one.yaml"
+    dropped = (
+        "full-precision",
+        "uniform-0.5x",
+        "uniform-2x",
+        "uniform-3x",
+        "uniform-4x",
+        "found-B",
+        "random",
+        "found-A",
+    )
+    models = "".join(f"  {name}: null\n" for name in (*dropped, "uniform-0.25x"))
+    overlay.write_text(
+        f"models:\n{models}searches: {{B: null, random: null}}\nretrain: {{seeds: 1}}\n"
+        "search: {generations: 1, population: 1}\nexecution: {device: cpu}\n"
+    )
+    assert check(overlay, "--cores", 1) == 0
+    text = capsys.readouterr().out
+    assert "1 search of 1 generation of 1 candidate: 1 candidate, " in text
+    assert "1 row of 1 seed: 1 training in full" in text
+    assert "on 1 core of" in text
+
+
+def test_the_jobs_are_those_that_snakemake_counts(capsys):
+    from tests.support.workflow import planned
+
+    assert check(TINY, "--cores", 2) == 0
+    counted = int(capsys.readouterr().out.split("jobs      ")[1].split(" job")[0])
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        assert counted == sum(planned(Path(folder)).values()) + 1
+
+
+def test_a_data_set_that_is_downloaded_is_known(capsys):
+    assert check(ROOT / "configs" / "cifar10.yaml") == 0
+    assert "10 classes, 50,000 train images and 10,000 test images, brought to 32×32" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("step", ["check", "plan"])
+def test_too_few_images_of_a_class(tmp_path, capsys, step):
+    folder = images(tmp_path / "images", cat=20, dog=10)
+    assert check(*of_folder(folder, 5, 4), step=step) == 1
+    assert capsys.readouterr().err.strip().splitlines()[-1] == (
+        "error: class 'dog' has only 8 train images after those for the test are set aside, but the configuration "
+        "needs 9 of each class: 5 for validation and 4 for the subset: add images, or lower split.validation_per_class or "
+        "split.subset_per_class"
+    )
+
+
+def test_as_many_images_as_are_needed_are_enough(tmp_path, capsys):
+    folder = images(tmp_path / "images", cat=20, dog=10)
+    assert check(*of_folder(folder, 4, 4)) == 0
+    assert check(*of_folder(folder, 7, None)) == 0
+    assert check(*of_folder(folder, 8, None)) == 1
+    assert "8 for validation and at least 1 to learn from" in capsys.readouterr().err
+
+
+def test_a_subset_larger_than_the_data(capsys):
+    assert check("--config", "split={subset_per_class: 5000}") == 1
+    message = capsys.readouterr().err
+    assert (
+        "error: 10 classes have too few train images, 0, 1, 2, 3, 4 and others; the smallest has 104 train images"
+        in message
+    )
+    assert "needs 5050 of each class: 50 for validation and 5000 for the subset" in message
+
+
+def test_a_class_without_images_to_set_aside(tmp_path, capsys):
+    folder = images(tmp_path / "images", cat=20, dog=1)
+    assert check(*of_folder(folder, 1, 1)) == 1
+    assert "class 'dog' has 1 image, and dataset.test_fraction 0.2 takes 1 for the test" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", ["check", "plan"])
+def test_folders_that_will_not_do(tmp_path, monkeypatch, capsys, step):
+    monkeypatch.chdir(tmp_path)
+    assert check(*of_folder(images(tmp_path / "flat" / "0.png", cat=0).parent, 1, 1), step=step) == 1
+    assert "there is no folder" in capsys.readouterr().err
+    assert check(*of_folder(images(tmp_path, a=3) / "a", 1, 1), step=step) == 1
+    assert "a has no class folders: put the images of each class into a folder" in capsys.readouterr().err
+    assert check("--config", "dataset={name: image_folder, image_size: 8}", step=step) == 1
+    assert "there is no folder resources/image_folder: name the folder of the images in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", ["check", "plan"])
+def test_a_gpu_where_there_is_none(monkeypatch, capsys, step):
+    monkeypatch.setattr("pipeline.training.execution._has_gpu_driver", lambda: False)
+    monkeypatch.setattr("pipeline.workflow.slurm.queue.is_here", lambda: False)
+    assert check("--config", "execution={device: cuda}", step=step) == 1
+    assert "execution.device is 'cuda', but there is no GPU here: set it to 'auto' or 'cpu'" in capsys.readouterr().err
+
+
+def test_a_cluster_may_have_the_gpu_that_this_machine_lacks(monkeypatch, capsys):
+    monkeypatch.setattr("pipeline.training.execution._has_gpu_driver", lambda: False)
+    monkeypatch.setattr("pipeline.workflow.slurm.queue.is_here", lambda: True)
+    assert check("--config", "execution={device: cuda}") == 0
+    assert "how long they take on a GPU, plan finds out" in capsys.readouterr().out
+
+
+def test_no_cores(capsys):
+    assert check("--cores", 0) == 1
+    assert "it must be at least 1" in capsys.readouterr().err
