@@ -4,6 +4,7 @@ Times are a guess for an ordinary machine; the step 'plan' times this one.
 """
 
 import argparse
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
     check_enough(config, found)
     print(f"experiment '{config['experiment']}'")
     for title, text in _lines(config, found, cores):
-        print(f"  {title:<9} {text}")
+        print(textwrap.fill(text, 80, initial_indent=f"  {title:<9} ", subsequent_indent=" " * 12))
 
 
 def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tuple[str, str]]:
@@ -60,9 +61,9 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
     expected = forecast(config, spec, images, ORDINARY_PHOTOGRAPHS if photographs else ORDINARY, cores)
     seeds, rows, searches = config["retrain"]["seeds"], len(config["models"]), len(config["searches"])
     budget = search["generations"] * search["population"]
-    guess = (
-        f"about {duration(expected.seconds)} on {counted(cores, 'core')} of an ordinary machine; plan times this one"
-    )
+    days = round(expected.seconds / 86400)
+    time = counted(days, "day") if days > 2 else duration(expected.seconds)
+    guess = f"about {time} on {counted(cores, 'core')} of an ordinary machine; plan times this one"
     if gpu_is_used(config["execution"]["device"]):
         guess = "how long they take on a GPU, plan finds out"
     apart = " (set aside)" if found.aside else ""

@@ -137,9 +137,10 @@ def advice(found: "Forecast", cores: int, device: str) -> str:
     more = "a machine with a GPU, or several machines" if device == "cpu" else "more GPUs"
     return textwrap.fill(
         f"{found.seconds / 86400:.0f} days are long for {counted(cores, 'core')}: "
-        f"'{longest.name}' is {share:.0%} of the work. Lower {less}; a network of half the network.base_width takes a quarter of the time or less; or take "
-        f"{more} (docs/cluster.md). The run can be interrupted and goes on where it was.",
-        width=100,
+        f"'{longest.name}' is {share:.0%} of the work. Lower {less}; "
+        "a network of half the network.base_width takes a quarter of the time or less; "
+        f"or take {more} (docs/cluster.md). The run can be interrupted and goes on where it was.",
+        width=80,
     )
 
 
