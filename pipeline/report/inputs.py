@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipeline.common.errors import UserError, made_again
 from pipeline.common.files import read_csv, read_json
+from pipeline.data.census import Census
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.answers import unpack_right
 from pipeline.report.results import Measurement
@@ -23,7 +24,8 @@ def read_measurement(model: str, seed: int, path: Path) -> Measurement:
         top5 = record["top5"]
         accuracies = float(record["top1"]), None if top5 is None else float(top5)
         images = int(record.get("images", 0))
-        return Measurement(model, seed, *accuracies, spec, unpack_right(record), images)
+        census = None if record.get("census") is None else Census.from_record(record["census"])
+        return Measurement(model, seed, *accuracies, spec, unpack_right(record), images, census)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path} is no evaluation", made_again()) from None
 

@@ -19,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from pipeline.common.errors import UserError
+from pipeline.data.census import Census
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import Cost, network_cost, speedup
 from pipeline.networks.genome import format_genome
@@ -62,6 +63,7 @@ class Measurement:
         spec: the network.
         right: which images were answered rightly, bool (images,); None where the record is too old to say so.
         images: how many there are; 0 where it is not known.
+        census: what was wrong with train and test images; None where the record is too old to say so.
     """
 
     model: str
@@ -71,6 +73,7 @@ class Measurement:
     spec: NetworkSpec
     right: np.ndarray | None = field(default=None, compare=False)
     images: int = 0
+    census: Census | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ class Row:
         control_of: the row of the same cost that it is a control of; None for any other row.
         sample: all that was measured, for comparisons.
         cost_width: base width at which its cost is counted.
+        census: what was wrong with the images; None where it is not known.
     """
 
     model: str
@@ -132,6 +136,7 @@ class Row:
     control_of: ControlOf | None = None
     sample: Sample = Sample(())
     cost_width: float = PUBLISHED_WIDTH
+    census: Census | None = None
 
     @cached_property
     def cost(self) -> Cost:
@@ -226,6 +231,7 @@ def _row(
         origin if isinstance(origin, ControlOf) else None,
         _sample(measured),
         cost_width,
+        measured[0].census,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.common.log import duration
+from pipeline.common.text import counted
 from pipeline.report.fronts import COSTS
 from pipeline.report.proxy import ProxyPoint, proxy_sentence
 from pipeline.report.published import LATER, find_table
@@ -45,11 +46,21 @@ _TIMING_NOTE = (
 def results_markdown(rows: Sequence[Row], points: Sequence[ProxyPoint], published: str | None) -> str:
     """The table of results and, below it, what follows from it in sentences."""
     parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE + _width_note(rows))]
+    parts += _images_note(rows)
     parts += _verdict_section(rows)
     parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows))]
     parts += ["## Proxy", wrap(proxy_sentence(points))]
     parts += _published_section(rows, published) if published else []
     return "\n\n".join(parts) + "\n"
+
+
+def _images_note(rows: Sequence[Row]) -> list[str]:
+    """How many images the table is about, and what was wrong with some of them; nothing where that is not known."""
+    census = next((row.census for row in rows if row.census is not None), None)
+    if census is None:
+        return []
+    counts = f"{counted(census.train, 'train image')} and {counted(census.test, 'test image')}."
+    return [wrap(" ".join([f"Images: {counts}", *census.sentences()]))]
 
 
 def _width_note(rows: Sequence[Row]) -> str:

@@ -46,7 +46,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
     from pipeline.common.log import duration
     from pipeline.common.text import counted
     from pipeline.data.datasets import expect_images, resolve_storage
-    from pipeline.networks.spec import NetworkSpec, uniform_genome
+    from pipeline.networks.spec import BINARISER, NetworkSpec, uniform_genome
     from pipeline.training.execution import gpu_is_used
     from pipeline.workflow.forecast.images import shares
     from pipeline.workflow.forecast.jobs import forecast
@@ -57,7 +57,15 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
     photographs = resolve_storage(dataset.get("storage", "auto"), size) == "jpeg"
     images = shares(config, found, 0.0, 0.0)
     genome = uniform_genome(network["name"], 1)
-    spec = NetworkSpec(network["name"], genome, network["base_width"], channels, size, classes)
+    spec = NetworkSpec(
+        network["name"],
+        genome,
+        network["base_width"],
+        channels=channels,
+        size=size,
+        classes=classes,
+        binariser=network.get("binariser", BINARISER),
+    )
     expected = forecast(config, spec, images, ORDINARY_PHOTOGRAPHS if photographs else ORDINARY, cores)
     seeds, rows, searches = config["retrain"]["seeds"], len(config["models"]), len(config["searches"])
     budget = search["generations"] * search["population"]

@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", execution: "Execution", output: Path) -> None:
+    import json
 
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_json
@@ -62,4 +63,6 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
         "loss": round(result.loss, 4),
         "images": result.images,
     }
-    write_json(output, {**accuracies, **pack_answers(result.answers, result.right), "network": spec.record()})
+    answers = pack_answers(result.answers, result.right)
+    # What was wrong with the images belongs to whatever is said about the accuracy on them.
+    write_json(output, {**accuracies, **answers, "network": spec.record(), "census": json.loads(info.census)})

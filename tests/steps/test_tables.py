@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.common.files import write_csv, write_json
+from pipeline.data.census import Census
 from pipeline.networks.genome import format_genome
 from pipeline.search.tables import Best, write_best
 from pipeline.workflow.layout import TableFiles
@@ -51,6 +52,21 @@ def test_results_for_a_reader(tmp_path):
     assert "- over FLOPs: found-A" in plain
     assert "only 2 genomes have both" in plain
     assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 110
+
+
+def test_damaged_images_stand_in_the_table(tmp_path):
+    arguments = write_experiment(tmp_path)["tables"]
+    tables = ["tables", *arguments, "--output-folder", str(tmp_path / "tables")]
+    assert main(tables) == 0
+    assert "Images:" not in (tmp_path / "tables" / "results.md").read_text(), "an earlier version's record has none"
+    for path in tmp_path.glob("evaluation/*/*.json"):
+        replace_json(path, census=Census(1000, 450, (3, 0), (0, 1)).record)
+    assert main(tables) == 0
+    text = " ".join((tmp_path / "tables" / "results.md").read_text().split())
+    assert (
+        "Images: 1,000 train images and 450 test images. 3 damaged train images were left out. "
+        "1 test image is of one brightness or nearly so." in text
+    )
 
 
 def test_a_score_from_micro_batches_is_told(tmp_path):
@@ -163,6 +179,7 @@ def replace_json(path, **values):
         (lambda f: (f / "evaluation/found-A/seed_0.json").unlink(), "there is no file"),
         (lambda f: replace_json(f / "evaluation/found-A/seed_0.json", top1="?"), "is no evaluation"),
         (lambda f: replace_json(f / "evaluation/found-A/seed_0.json", network={}), "is no evaluation"),
+        (lambda f: replace_json(f / "evaluation/found-A/seed_0.json", census={"train": 1}), "is no evaluation"),
         (lambda f: replace_json(f / "retrain/found-A/seed_0/timing.json", seconds=None), "what a training took"),
         (lambda f: (f / "search/A/timing.csv").write_text("slot\n"), "has no column 'genome'"),
         (lambda f: (f / "search/A/history.csv").write_text("slot\n"), "has no column 'generation'"),
