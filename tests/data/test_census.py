@@ -16,7 +16,7 @@ def histogram(*values: int, channels: int = 1) -> np.ndarray:
         ([200] * 64, True),
         (list(range(16)) * 4, True),
         (list(range(17)) * 4, False),
-        ([255] * 4000 + [0], True),
+        ([255] * 40_000 + [0], True),
         ([255] * 784 + [0] * 8, False),
         ([0, 255], False),
     ],
