@@ -46,7 +46,8 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
     from pipeline.common.log import duration
     from pipeline.common.text import counted
     from pipeline.data.datasets import expect_images, resolve_storage
-    from pipeline.networks.spec import BINARISER, NetworkSpec, uniform_genome
+    from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
+    from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.training.execution import gpu_is_used
     from pipeline.workflow.forecast.images import shares
     from pipeline.workflow.forecast.jobs import forecast
