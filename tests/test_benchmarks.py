@@ -7,7 +7,17 @@ import pytest
 
 from tests.support.workflow import ROOT
 
-PROGRAMS = ("training", "ablation", "overhead", "products", "generation", "growth", "exactness", "gpu --device cpu")
+PROGRAMS = (
+    "training",
+    "ablation",
+    "overhead",
+    "products",
+    "generation",
+    "growth",
+    "exactness",
+    "inference",
+    "gpu --device cpu",
+)
 
 
 @pytest.mark.slow

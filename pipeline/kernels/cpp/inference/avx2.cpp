@@ -31,6 +31,7 @@ struct Isa {
     static void store8(float *to, F8 values) { _mm256_storeu_ps(to, values); }
     static F8 broadcast8(float value) { return _mm256_set1_ps(value); }
     static F8 add8(F8 a, F8 b) { return _mm256_add_ps(a, b); }
+    static F8 max8(F8 a, F8 b) { return _mm256_max_ps(a, b); }
     static F8 multiply8(F8 a, F8 b) { return _mm256_mul_ps(a, b); }
     static F8 multiply_add8(F8 a, F8 b, F8 c) { return _mm256_fmadd_ps(a, b, c); }
     static F8 fma8(F8 a, F8 b, F8 c) { return _mm256_fmadd_ps(a, b, c); }
@@ -180,41 +181,70 @@ inline __m256i look_up(__m256i table, const uint8_t *weights) {
     return _mm256_shuffle_epi8(table, _mm256_loadu_si256(reinterpret_cast<const __m256i *>(weights)));
 }
 
+// Counts of two outputs in bytes, for GROUPS groups of channels: those of both modulo 256, and those of the second.
+template <int GROUPS> struct Counts {
+    __m256i both[GROUPS], second[GROUPS];
+};
+
+inline void add_counts(__m256i counts, __m256i &both, __m256i &second, __m256i sixteenth, __m256i halves) {
+    both = _mm256_add_epi8(both, counts);
+    // The high half of a product by 2^12 is a shift by 4. Shifts wait for the units that look up, products do not.
+    second = _mm256_add_epi8(second, _mm256_and_si256(_mm256_mulhi_epu16(counts, sixteenth), halves));
+}
+
+inline __m256i sixteenths() {
+    __m256i factor = _mm256_set1_epi16(4096);
+    asm("" : "+x"(factor)); // or compilers make the product a shift again
+    return factor;
+}
+
+// Three look-ups at a time, whose counts fit in half a byte.
+template <int GROUPS>
+__attribute__((noinline)) void count_threes(const uint8_t *weights, const uint16_t *offset, const uint16_t *end,
+                                            Counts<GROUPS> &counts) {
+    constexpr int row = GROUPS * group;
+    const __m256i halves = _mm256_set1_epi8(15), sixteenth = sixteenths();
+    __m256i both[GROUPS], second[GROUPS];
+#pragma GCC unroll 4
+    for (int g = 0; g < GROUPS; ++g) both[g] = counts.both[g], second[g] = counts.second[g];
+    for (; offset < end; offset += 3, weights += 3 * row) {
+        const __m256i a = table(offset[0]), b = table(offset[1]), c = table(offset[2]);
+#pragma GCC unroll 4
+        for (int g = 0; g < GROUPS; ++g) {
+            const uint8_t *at = weights + g * group;
+            const __m256i two = _mm256_add_epi8(look_up(a, at), look_up(b, at + row));
+            add_counts(_mm256_add_epi8(two, look_up(c, at + 2 * row)), both[g], second[g], sixteenth, halves);
+            // Keeps compilers from taking the groups' work apart, for which there are not enough registers.
+        }
+    }
+#pragma GCC unroll 4
+    for (int g = 0; g < GROUPS; ++g) counts.both[g] = both[g], counts.second[g] = second[g];
+}
+
 // A chunk's sums for two outputs and GROUPS groups of channels, added to those of the chunks before.
 template <int GROUPS>
 inline void chunk_sums(const Chunk &chunk, const uint8_t *weights, const uint16_t *activations, bool first, int16_t *sums) {
     constexpr int row = GROUPS * group;
     const __m256i halves = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
-    __m256i both[GROUPS], second[GROUPS]; // both outputs' counts modulo 256, the second one's
-    for (int g = 0; g < GROUPS; ++g) both[g] = second[g] = zero;
-    const auto spill = [&](int g, __m256i counts) {
-        both[g] = _mm256_add_epi8(both[g], counts);
-        second[g] = _mm256_add_epi8(second[g], _mm256_and_si256(_mm256_srli_epi16(counts, 4), halves));
-        // Keeps compilers from taking the groups' work apart, for which there are not enough registers.
-        asm volatile("" : "+x"(both[g]), "+x"(second[g]));
-    };
+    Counts<GROUPS> counts;
+    for (int g = 0; g < GROUPS; ++g) counts.both[g] = counts.second[g] = zero;
     weights += static_cast<size_t>(chunk.weights) * row;
     for (int k = 0; k < chunk.parts; ++k) {
-        const uint16_t *offset = activations + chunk.part[k].activations, *end = offset + chunk.part[k].count;
-        for (; end - offset >= 3; offset += 3, weights += 3 * row) {
-            const __m256i a = table(offset[0]), b = table(offset[1]), c = table(offset[2]);
-#pragma GCC unroll 4
-            for (int g = 0; g < GROUPS; ++g) {
-                const uint8_t *at = weights + g * group;
-                spill(g, _mm256_add_epi8(_mm256_add_epi8(look_up(a, at), look_up(b, at + row)), look_up(c, at + 2 * row)));
-            }
-        }
-        for (; offset < end; ++offset, weights += row) {
-            const __m256i a = table(*offset);
-            for (int g = 0; g < GROUPS; ++g) spill(g, look_up(a, weights + g * group));
-        }
+        const uint16_t *offset = activations + chunk.part[k].activations;
+        const int number = chunk.part[k].count, threes = number / 3 * 3;
+        count_threes<GROUPS>(weights, offset, offset + threes, counts);
+        weights += static_cast<size_t>(number) * row;
+        for (int i = threes; i < number; ++i)
+            for (int g = 0; g < GROUPS; ++g)
+                add_counts(look_up(table(offset[i]), weights + (i - number) * row + g * group), counts.both[g],
+                           counts.second[g], sixteenths(), halves);
     }
     for (int g = 0; g < GROUPS; ++g) {
-        const __m256i times16 = _mm256_andnot_si256(halves, _mm256_slli_epi16(second[g], 4));
-        const __m256i counts[2] = {_mm256_sub_epi8(both[g], times16), second[g]};
+        const __m256i times16 = _mm256_andnot_si256(halves, _mm256_slli_epi16(counts.second[g], 4));
+        const __m256i each[2] = {_mm256_sub_epi8(counts.both[g], times16), counts.second[g]};
         for (int output = 0; output < 2; ++output) {
             auto *to = reinterpret_cast<__m256i *>(sums + output * row + g * group);
-            __m256i low = _mm256_unpacklo_epi8(counts[output], zero), high = _mm256_unpackhi_epi8(counts[output], zero);
+            __m256i low = _mm256_unpacklo_epi8(each[output], zero), high = _mm256_unpackhi_epi8(each[output], zero);
             if (!first) {
                 low = _mm256_add_epi16(low, _mm256_loadu_si256(to));
                 high = _mm256_add_epi16(high, _mm256_loadu_si256(to + 1));

@@ -32,6 +32,7 @@ struct Isa {
     static void store8(float *to, F8 values) { _mm256_storeu_ps(to, values); }
     static F8 broadcast8(float value) { return _mm256_set1_ps(value); }
     static F8 add8(F8 a, F8 b) { return _mm256_add_ps(a, b); }
+    static F8 max8(F8 a, F8 b) { return _mm256_max_ps(a, b); }
     static F8 multiply8(F8 a, F8 b) { return _mm256_mul_ps(a, b); }
     static F8 multiply_add8(F8 a, F8 b, F8 c) { return _mm256_fmadd_ps(a, b, c); }
     static F8 fma8(F8 a, F8 b, F8 c) { return _mm256_fmadd_ps(a, b, c); }

@@ -83,7 +83,8 @@ BNN_API int bnn_step_node(const bnn_network *network, int step);         /* the 
 BNN_API const char *bnn_step_name(const bnn_network *network, int step); /* such as "binary convolution, threshold" */
 BNN_API double bnn_step_macs(const bnn_network *network, int step);      /* multiply-accumulates for one image */
 
-/* Computes one image `rounds` times on one thread and adds to seconds[bnn_steps] the least time of each step. */
+/* Computes one image `rounds` times on one thread and adds to seconds[bnn_steps] the least time of each step, without the
+   time in which the processor did other things. */
 BNN_API bnn_status bnn_profile(bnn_network *network, const uint8_t *pixels, int rounds, double *seconds);
 
 /* The bits that a node gives for one normalised image: bytes (channels, side, side) of 0 and 1.

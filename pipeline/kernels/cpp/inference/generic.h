@@ -326,52 +326,55 @@ inline void real_sums(const RealLayer &layer, const float *input, const float *w
         for (int v = 0; v < VECTORS; ++v) Isa::store(sums + (p * VECTORS + v) * Isa::width, total[p][v]);
 }
 
-// The same for any number of outputs, in parts of PIXELS, of half as many, and so on.
-template <int PIXELS, int VECTORS>
-inline void some_sums(const RealLayer &layer, int count, const float *input, const float *weights, float *sums) {
-    for (; count >= PIXELS; count -= PIXELS) {
-        real_sums<PIXELS, VECTORS>(layer, input, weights, sums);
-        input += PIXELS * layer.stride * layer.pixel, sums += PIXELS * VECTORS * Isa::width;
-    }
-    if constexpr (PIXELS > 1) {
-        if (count) some_sums<PIXELS / 2, VECTORS>(layer, count, input, weights, sums);
-    }
+// How many of the outputs that are left in a row are computed at once: `most`, two thirds or one third of it, or one. Few at
+// once wait for each other's sums, so the last ones are shared out.
+constexpr int at_once(int left, int most) {
+    if (left >= most && left != most + most / 3) return most;
+    return left >= 2 * most / 3 ? 2 * most / 3 : left >= most / 3 ? most / 3 : 1;
 }
 
 template <int VECTORS>
 void real_rows(const RealLayer &layer, const float *padded, float *reals, uint32_t *bits, int first, int last) {
     using F8 = Isa::F8;
-    constexpr int block = VECTORS * Isa::width, pixels = Isa::pixels * (3 - VECTORS);
+    constexpr int block = VECTORS * Isa::width, most = Isa::pixels * (3 - VECTORS);
     const int stride = real_stride(layer.outputs), all = words(layer.outputs);
     const size_t block_weights = static_cast<size_t>(layer.kernel) * layer.kernel * layer.pixel * block;
-    alignas(64) float sums[pixels * block];
-    for (int y = first; y < last; ++y)
-        for (int x = 0; x < layer.out_side; x += pixels) {
-            const int count = at_most(pixels, layer.out_side - x);
-            const float *input = padded + static_cast<size_t>(y) * layer.stride * layer.row +
-                                 static_cast<size_t>(x) * layer.stride * layer.pixel;
-            const float *weights = layer.weights;
-            for (int c = 0; c < layer.outputs; c += block, weights += block_weights) {
-                some_sums<pixels, VECTORS>(layer, count, input, weights, sums);
+    alignas(64) float sums[most * block];
+    for (int y = first; y < last; ++y) {
+        const float *weights = layer.weights, *row = padded + static_cast<size_t>(y) * layer.stride * layer.row;
+        // A block's weights stay in the first cache for a whole row.
+        for (int c = 0; c < layer.outputs; c += block, weights += block_weights)
+            for (int x = 0, count; x < layer.out_side; x += count) {
+                count = at_once(layer.out_side - x, most);
+                const float *input = row + static_cast<size_t>(x) * layer.stride * layer.pixel;
+                if (count == most) {
+                    real_sums<most, VECTORS>(layer, input, weights, sums);
+                } else if (count == 2 * most / 3) {
+                    real_sums<2 * most / 3, VECTORS>(layer, input, weights, sums);
+                } else if (count == most / 3) {
+                    real_sums<most / 3, VECTORS>(layer, input, weights, sums);
+                } else {
+                    real_sums<1, VECTORS>(layer, input, weights, sums);
+                }
                 for (int p = 0; p < count; ++p) {
                     const size_t place = static_cast<size_t>(y) * layer.out_side + x + p;
                     uint8_t *out = reinterpret_cast<uint8_t *>(bits + place * all);
                     for (int part = 0; part < block && c + part < stride; part += 8) {
                         F8 value = Isa::load8(sums + p * block + part);
-                        if (layer.factor)
-                            value = Isa::fma8(value, Isa::load8(layer.factor + c + part), Isa::load8(layer.term + c + part));
                         if (layer.threshold) {
                             const unsigned found = Isa::at_least8(value, Isa::load8(layer.threshold + c + part));
                             out[(c + part) / 8] = static_cast<uint8_t>(found);
-                        } else {
-                            Isa::store8(reals + place * stride + c + part, value);
+                            continue;
                         }
+                        if (layer.factor)
+                            value = Isa::fma8(value, Isa::load8(layer.factor + c + part), Isa::load8(layer.term + c + part));
+                        Isa::store8(reals + place * stride + c + part, value);
                     }
-                    if (layer.threshold) // what the last word has beyond the last channel
+                    if (layer.threshold && c + block >= layer.outputs) // what the last word has beyond the last channel
                         for (int part = stride / 8; part < 4 * all; ++part) out[part] = 0;
                 }
             }
-        }
+    }
 }
 
 void real_convolve(const RealLayer &layer, const float *padded, float *reals, uint32_t *bits, int first, int last) {
@@ -415,10 +418,16 @@ void threshold(const float *from, const float *limit, const uint8_t *at_most_fla
     for (size_t i = 0; i < count; ++i, from += stride, to += all)
         for (int w = 0; w < all; ++w) {
             uint32_t bits = 0;
-            for (int k = 0; k < 32 && w * 32 + k < channels; ++k) {
-                const int c = w * 32 + k;
-                const bool one = !limit ? from[c] > 0.5f : at_most_flags[c] ? from[c] <= limit[c] : from[c] >= limit[c];
-                bits |= static_cast<uint32_t>(one) << k;
+            for (int c = w * 32; c < at_most(w * 32 + 32, stride); c += 8) {
+                const Isa::F8 values = Isa::load8(from + c);
+                if (!limit) {
+                    bits |= Isa::greater8(values, Isa::broadcast8(0.5f)) << c % 32;
+                    continue;
+                }
+                for (int k = c; k < at_most(c + 8, channels); ++k) {
+                    const bool one = at_most_flags[k] ? from[k] <= limit[k] : from[k] >= limit[k];
+                    bits |= static_cast<uint32_t>(one) << k % 32;
+                }
             }
             to[w] = bits;
         }
@@ -438,42 +447,51 @@ void threshold_integers(const int16_t *from, const int16_t *limit, const uint32_
         }
 }
 
-template <typename Number>
-inline void pool_rows(const Number *from, Number *to, int side, int numbers, int kernel, int stride, int padding,
-                      int out_side, int first, int last) {
-    for (int y = first; y < last; ++y)
-        for (int x = 0; x < out_side; ++x) {
-            Number *out = to + (static_cast<size_t>(y) * out_side + x) * numbers;
-            bool any = false;
-            for (int i = at_least(0, padding - y * stride); i < kernel && y * stride + i - padding < side; ++i)
-                for (int j = at_least(0, padding - x * stride); j < kernel && x * stride + j - padding < side; ++j) {
-                    const size_t place = static_cast<size_t>(y * stride + i - padding) * side + x * stride + j - padding;
-                    const Number *in = from + place * numbers;
-                    if (any) {
-                        for (int c = 0; c < numbers; ++c) out[c] = out[c] < in[c] ? in[c] : out[c];
-                    } else {
-                        copy(out, in, sizeof(Number) * numbers);
-                    }
-                    any = true;
-                }
-        }
-}
+// The part of a window that lies inside of a map, from its place's first row or column.
+struct Span {
+    int begin, end;
+    Span(int place, int kernel, int stride, int padding, int side)
+        : begin(at_least(0, place * stride - padding)), end(at_most(side, place * stride - padding + kernel)) {}
+};
 
 void max_pool(const float *from, float *to, int side, int numbers, int kernel, int stride, int padding, int out_side,
               int first, int last) {
-    pool_rows(from, to, side, numbers, kernel, stride, padding, out_side, first, last);
+    for (int y = first; y < last; ++y)
+        for (int x = 0; x < out_side; ++x) {
+            const Span rows(y, kernel, stride, padding, side), columns(x, kernel, stride, padding, side);
+            float *out = to + (static_cast<size_t>(y) * out_side + x) * numbers;
+            for (int c = 0; c < numbers; c += 8) {
+                const float *in = from + c;
+                Isa::F8 most = Isa::load8(in + (static_cast<size_t>(rows.begin) * side + columns.begin) * numbers);
+                for (int i = rows.begin; i < rows.end; ++i)
+                    for (int j = columns.begin; j < columns.end; ++j)
+                        most = Isa::max8(most, Isa::load8(in + (static_cast<size_t>(i) * side + j) * numbers));
+                Isa::store8(out + c, most);
+            }
+        }
 }
 
 void max_pool_integers(const int16_t *from, int16_t *to, int side, int numbers, int kernel, int stride, int padding,
                        int out_side, int first, int last) {
-    pool_rows(from, to, side, numbers, kernel, stride, padding, out_side, first, last);
+    for (int y = first; y < last; ++y)
+        for (int x = 0; x < out_side; ++x) {
+            const Span rows(y, kernel, stride, padding, side), columns(x, kernel, stride, padding, side);
+            int16_t *out = to + (static_cast<size_t>(y) * out_side + x) * numbers;
+            copy(out, from + (static_cast<size_t>(rows.begin) * side + columns.begin) * numbers, sizeof *out * numbers);
+            for (int i = rows.begin; i < rows.end; ++i)
+                for (int j = columns.begin; j < columns.end; ++j) {
+                    const int16_t *in = from + (static_cast<size_t>(i) * side + j) * numbers;
+                    for (int c = 0; c < numbers; ++c) out[c] = out[c] < in[c] ? in[c] : out[c];
+                }
+        }
 }
 
 void average(const float *from, float *to, int pixels, int stride) {
-    for (int c = 0; c < stride; ++c) {
-        double total = 0;
-        for (int i = 0; i < pixels; ++i) total += from[static_cast<size_t>(i) * stride + c];
-        to[c] = static_cast<float>(total / pixels);
+    for (int c = 0; c < stride; c += 8) {
+        double total[8] = {};
+        for (int i = 0; i < pixels; ++i)
+            for (int k = 0; k < 8; ++k) total[k] += from[static_cast<size_t>(i) * stride + c + k];
+        for (int k = 0; k < 8; ++k) to[c + k] = static_cast<float>(total[k] / pixels);
     }
 }
 

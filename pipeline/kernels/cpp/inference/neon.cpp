@@ -22,6 +22,7 @@ struct Isa {
     static void store8(float *to, F8 values) { vst1q_f32(to, values.low), vst1q_f32(to + 4, values.high); }
     static F8 broadcast8(float value) { return {vdupq_n_f32(value), vdupq_n_f32(value)}; }
     static F8 add8(F8 a, F8 b) { return {vaddq_f32(a.low, b.low), vaddq_f32(a.high, b.high)}; }
+    static F8 max8(F8 a, F8 b) { return {vmaxq_f32(a.low, b.low), vmaxq_f32(a.high, b.high)}; }
     static F8 multiply8(F8 a, F8 b) { return {vmulq_f32(a.low, b.low), vmulq_f32(a.high, b.high)}; }
     static F8 fma8(F8 a, F8 b, F8 c) { return {vfmaq_f32(c.low, a.low, b.low), vfmaq_f32(c.high, a.high, b.high)}; }
     static F8 multiply_add8(F8 a, F8 b, F8 c) { return fma8(a, b, c); }

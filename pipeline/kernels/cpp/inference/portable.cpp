@@ -34,6 +34,9 @@ struct Isa {
     static F8 add8(const F8 &a, const F8 &b) {
         return made([&](int i) { return a.at[i] + b.at[i]; });
     }
+    static F8 max8(const F8 &a, const F8 &b) {
+        return made([&](int i) { return a.at[i] < b.at[i] ? b.at[i] : a.at[i]; });
+    }
     static F8 multiply8(const F8 &a, const F8 &b) {
         return made([&](int i) { return a.at[i] * b.at[i]; });
     }
