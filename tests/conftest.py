@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pipeline.data.batches import ImagesInMemory, Normalisation
+from tests.support import examples  # noqa: F401  # how many examples properties are tried on
 from tests.support.execution import CPU
 
 # Tests in this process train as a step does, in compiled kernels where they can be had, in whatever order they run.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,6 +15,7 @@ from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import RATIOS, format_genome, parse_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, architecture, uniform_genome
+from tests.support.examples import tried
 
 VGG_A = (0.5, 2, 1, 1, 1, 0.5)
 RES_A, RES_B = (2, 4, 2, 2, 2, 4, 4, 4, 4, 4, 4, 4), (3, 4, 4, 3, 1, 4, 4, 4, 3, 3, 3, 3)
@@ -163,7 +164,7 @@ def genomes(network):
 
 
 @pytest.mark.parametrize("network", ARCHITECTURES)
-@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@tried(10)
 @given(data=st.data())
 def test_macs_and_weights_agree_with_torch(network, data):
     size = data.draw(st.integers(SMALLEST[network], 48), "size")
@@ -240,7 +241,7 @@ def test_errors_name_the_mistake(spec, message):
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=12).map(tuple))
-@settings(derandomize=True, database=None)
+@tried()
 def test_a_genome_survives_its_text(genome):
     assert parse_genome(format_genome(genome)) == genome
 

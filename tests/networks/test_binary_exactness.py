@@ -8,7 +8,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
@@ -19,6 +19,7 @@ from pipeline.networks.binary.binarisers.dorefa import binarise_activation, bina
 from pipeline.networks.binary.convolution import BinaryConvolution
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
+from tests.support.examples import tried
 
 #: Of sums of float64 numbers in another order, through all layers and back, relative to the whole tensor.
 BOUND = 1e-9
@@ -38,7 +39,7 @@ def distance(ours: torch.Tensor, plain: torch.Tensor) -> float:
 numbers = st.floats(-3, 3, width=32, allow_subnormal=False)
 
 
-@settings(deadline=None)
+@tried()
 @given(st.lists(st.one_of(numbers, st.sampled_from([0.0, -0.0, 0.5, 1.0, 0.5 + 2**-24, 1 + 2**-23])), min_size=1))
 def test_binarisation_has_the_bits_and_gradients_of_the_written_out_formula(values):
     for fast, plain in ((binarise_activation, RoundActivation.apply), (binarise_weight, SignWeight.apply)):

@@ -3,7 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
@@ -13,6 +13,7 @@ from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured
 from pipeline.search.objectives.fitness import fitness
 from pipeline.search.space import SearchSpace
+from tests.support.examples import tried
 
 algorithms = st.sampled_from(["evolution", "random"])
 EQUATION_4 = configured({"lambda": 4.0})
@@ -30,7 +31,7 @@ def play(
 
 
 @given(algorithms, st.integers(0, 99), st.integers(1, 6), st.integers(1, 12), st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@tried(40)
 def test_no_genome_twice_while_unseen_ones_are_left(algorithm, seed, genes, population, generations):
     space = SearchSpace(genes, (0.5, 1.0, 2.0))
     history = play(algorithm, space, seed, generations, population=population)
@@ -43,7 +44,7 @@ def test_no_genome_twice_while_unseen_ones_are_left(algorithm, seed, genes, popu
 
 
 @given(algorithms, st.integers(0, 99))
-@settings(max_examples=20, deadline=None)
+@tried(20)
 def test_a_longer_search_extends_a_shorter_one(algorithm, seed):
     space = SearchSpace(6)
     assert play(algorithm, space, seed, 5, population=8)[:3] == play(algorithm, space, seed, 3, population=8)
@@ -63,7 +64,7 @@ def test_different_seeds_and_slots_differ():
 
 
 @given(algorithms, st.integers(0, 20), st.floats(1.1, 11.9))
-@settings(max_examples=30, deadline=None)
+@tried(30)
 def test_budget_is_kept(algorithm, seed, budget):
     space = SearchSpace(4, (0.25, 0.5, 1.0, 3.0), lambda genome: sum(genome) <= budget)
     allowed = set(space.enumerate())
@@ -120,7 +121,7 @@ def test_rank_prefers_the_cheaper_of_equals():
 
 
 @given(algorithms, st.integers(0, 9), st.integers(1, 4))
-@settings(max_examples=10, deadline=None)
+@tried(10)
 def test_proposals_depend_on_nothing_but_their_arguments(algorithm, seed, generation):
     space, how = SearchSpace(6), ALGORITHMS[algorithm].Settings(population=6)
     history = play(algorithm, space, seed, generation, population=6)
