@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from pipeline.networks.cost import network_cost
+from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.spec import NetworkSpec
 from pipeline.search.space import SearchSpace, search_space
 
@@ -33,7 +33,8 @@ def test_genes_are_lowered_one_step_at_a_time_until_the_genome_fits():
     fitted = {space.fit((2.0, 2.0, 2.0), Random(seed)) for seed in range(50)}
     assert fitted == {(1.0, 2.0, 2.0), (2.0, 1.0, 2.0), (2.0, 2.0, 1.0)}
     # A gene at the smallest ratio has no lower step.
-    assert {space.fit((0.5, 4.0 / 2, 2.0), Random(seed)) for seed in range(9)} == {(0.5, 2.0, 2.0)}
+    small = SearchSpace(3, RATIOS, lambda genome: sum(genome) <= 4)
+    assert {small.fit((0.5, 2.0, 2.0), Random(seed)) for seed in range(20)} == {(0.5, 1.0, 2.0), (0.5, 2.0, 1.0)}
     tight = SearchSpace(3, RATIOS, lambda genome: sum(genome) <= 1.5)
     assert {tight.fit((0.5, 2.0, 0.5), Random(seed)) for seed in range(9)} == {(0.5, 0.5, 0.5)}
 
@@ -76,3 +77,12 @@ def test_both_budgets_hold_at_once_and_none_means_none():
     for flops, memory in ((cost.flops - 1, cost.bytes), (cost.flops, cost.bytes - 1)):
         assert not search_space(spec, (1, 2), flops, memory).within_budget((1.0,) * 6)
     assert search_space(spec, (1, 2), None, None).within_budget((2.0,) * 6)
+
+
+def test_costs_are_those_of_equation_4():
+    spec = NetworkSpec("vgg_small", (1.0,) * 6)
+    genomes = [(1.0,) * 6, (0.5,) * 6, (2.0, 0.5, 1.0, 2.0, 1.0, 0.5)]
+    costs = search_space(spec, (0.5, 1, 2), None, None).costs(genomes)
+    assert costs.tolist() == pytest.approx([relative_flops(spec.with_genome(genome)) for genome in genomes])
+    assert costs[0] == 1.0 and costs[1] < 1.0 < costs[2]
+    assert SearchSpace(2, RATIOS).costs([(0.5, 0.5)]).tolist() == [1.0]
