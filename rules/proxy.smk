@@ -15,13 +15,12 @@ rule gather_rows:
     params:
         genomes=flags.row_genomes(),
         best=lambda wildcards, input: optional_flag("--best", input.best),
-        network=flags.network(),
+        network=flags.counted_network(),
         ratios=flags.ratios(),
-        cost=flags.cost_width(),
         method=flags.counting_method,
     shell:
         "python -m pipeline gather-rows --images {input.images:q} {params.genomes} {params.best}"
-        " {params.ratios} {params.network} {params.cost} --output {output:q} > {log:q} 2>&1"
+        " {params.ratios} {params.network} --output {output:q} > {log:q} 2>&1"
 
 
 use rule evaluate_generation as evaluate_rows with:

@@ -16,12 +16,11 @@ rule choose_control:
         "../envs/pipeline.yaml"
     params:
         control=lambda wildcards: flags.control(wildcards.model),
-        network=flags.network(),
-        cost=flags.cost_width(),
+        network=flags.counted_network(),
         method=flags.method,
     shell:
         "python -m pipeline choose-control --images {input.images:q} --found {input.found:q} {params.control}"
-        " {params.network} {params.cost} --output {output:q} > {log:q} 2>&1"
+        " {params.network} --output {output:q} > {log:q} 2>&1"
 
 
 rule retrain:

@@ -18,15 +18,14 @@ rule propose_generation:
     conda:
         "../envs/pipeline.yaml"
     params:
-        network=flags.network(),
+        network=flags.counted_network(),
         ratios=flags.ratios(),
-        cost=flags.cost_width(),
         evolution=lambda wildcards: flags.proposal(wildcards.search),
         number=lambda wildcards: int(wildcards.generation),
         method=lambda wildcards: flags.proposal_method(wildcards.search),
     shell:
         "python -m pipeline propose-generation --images {input.images:q} --earlier {input.earlier:q}"
-        " --generation {params.number} {params.ratios} {params.network} {params.cost} {params.evolution}"
+        " --generation {params.number} {params.ratios} {params.network} {params.evolution}"
         " --output {output:q} > {log:q} 2>&1"
 
 

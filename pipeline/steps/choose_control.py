@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.steps.options import add_cost_width, add_network, network_for, output, path
+from pipeline.steps.options import add_cost_width, add_network, counted, network_for, output, path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the uniform network, or the one with the found first layer and uniform others",
     )
     add_network(parser)
-    add_cost_width(parser)
+    add_cost_width(parser, default=None)
     output(parser, "--output", "the control's genome to write (JSON)")
 
 
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.tables import read_genome
 
     def cost(spec: NetworkSpec) -> float:
-        return network_cost(spec.at_width(arguments.cost_width)).flops
+        return network_cost(counted(spec, arguments)).flops
 
     found = network_for(arguments, read_info(arguments.images, "train"), read_genome(arguments.found))
     choose = uniform_control if arguments.control == "uniform" else first_layer_control

@@ -3,7 +3,7 @@
 import argparse
 
 from pipeline.networks.genome import RATIOS
-from pipeline.steps.options import add_cost_width, add_network, genome, network_for, output, path
+from pipeline.steps.options import add_cost_width, add_network, counted, genome, network_for, output, path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--best", "what the searches found (JSON)", nargs="*", required=False, default=[])
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
     add_network(parser)
-    add_cost_width(parser)
+    add_cost_width(parser, default=None)
     output(parser, "--output", "the population to write (CSV)")
 
 
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.tables import POPULATION, population_row, read_best
 
     uniform = uniform_genome(arguments.network, 1)
-    spec = network_for(arguments, read_info(arguments.images, "train"), uniform).at_width(arguments.cost_width)
+    spec = counted(network_for(arguments, read_info(arguments.images, "train"), uniform), arguments)
     genomes = [*arguments.genomes, *(read_best(path).genome for path in arguments.best)]
     known = [genome for genome in dict.fromkeys(genomes) if set(genome) <= set(arguments.ratios)]
     rows = [population_row(slot, spec.with_genome(genome), "row") for slot, genome in enumerate(known)]

@@ -157,14 +157,19 @@ def add_network(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--binariser", default=BINARISER, help=", ".join(BINARISERS))
 
 
-def add_cost_width(parser: "argparse._ActionsContainer") -> None:
-    """Declares the width at which a genome's cost is counted."""
+def add_cost_width(parser: "argparse._ActionsContainer", default: float | None = PUBLISHED_WIDTH) -> None:
+    """Declares the width at which a genome's cost is counted; with ``default`` None that of the network itself."""
     parser.add_argument(
         "--cost-width",
         type=float,
-        default=PUBLISHED_WIDTH,
+        default=default,
         help="fraction of the published base widths at which costs are counted, whatever width is trained",
     )
+
+
+def counted(spec: NetworkSpec, arguments: argparse.Namespace) -> NetworkSpec:
+    """Returns the network at the width at which its cost is counted."""
+    return spec if arguments.cost_width is None else spec.at_width(arguments.cost_width)
 
 
 def network_for(arguments: argparse.Namespace, info: Any, genome: Genome, *, binary: bool = True) -> NetworkSpec:

@@ -10,6 +10,7 @@ from pipeline.steps.options import (
     add_network,
     add_objective,
     add_settings,
+    counted,
     network_for,
     output,
     path,
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the search")
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
     add_network(parser)
-    add_cost_width(parser)
+    add_cost_width(parser, default=None)
     add_settings(parser, Budget)
     add_algorithm(parser)
     add_objective(parser)
@@ -62,8 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
     )
     uniform = uniform_genome(arguments.network, 1)
     spec = network_for(arguments, read_info(arguments.images, "train"), uniform)
-    counted = spec.at_width(arguments.cost_width)
-    space = search_space(counted, arguments.ratios, read_settings(arguments, Budget))
+    of_cost = counted(spec, arguments)
+    space = search_space(of_cost, arguments.ratios, read_settings(arguments, Budget))
     history = [read_individuals(path) for path in arguments.earlier]
     for scores, individuals in zip(arguments.earlier, history, strict=True):
         for individual in individuals:
@@ -78,6 +79,6 @@ def run(arguments: argparse.Namespace) -> None:
         Objective(arguments.objective, weights),
     )
     rows = [
-        population_row(slot, counted.with_genome(child.genome), child.origin) for slot, child in enumerate(children)
+        population_row(slot, of_cost.with_genome(child.genome), child.origin) for slot, child in enumerate(children)
     ]
     write_csv(arguments.output, POPULATION, rows)

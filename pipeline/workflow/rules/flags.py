@@ -131,6 +131,12 @@ class Flags:
         binariser = network.get("binariser", BINARISER)
         return shlex.join(words + (["--binariser", binariser] if binariser != BINARISER else []))
 
+    def counted_network(self) -> str:
+        """The network, and the width at which its cost is counted if that is another one."""
+        base_width = self._config["network"]["base_width"]
+        same = self._config["search"].get("cost_width", PUBLISHED_WIDTH) == base_width
+        return self.network() if same else f"{self.network()} {self.cost_width()}"
+
     def cost_width(self) -> str:
         """The width at which a genome's cost is counted."""
         return f"--cost-width {self._config['search'].get('cost_width', PUBLISHED_WIDTH):g}"
