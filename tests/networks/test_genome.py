@@ -3,8 +3,9 @@
 import pytest
 
 from pipeline.common.errors import UserError
+from pipeline.networks.cost import layer_cost
 from pipeline.networks.genome import RATIOS, check_ratios, format_genome, parse_genome
-from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec, architecture, uniform_genome
 
 
 def test_the_papers_ratios():
@@ -59,3 +60,21 @@ def test_a_spec_is_the_published_network_unless_told_otherwise():
     spec = NetworkSpec("vgg_small", (1.0,) * 6)
     assert (spec.base_width, spec.channels, spec.size, spec.classes, spec.binary) == (1.0, 3, 32, 10, True)
     assert spec.with_genome((2.0,) * 6).at_width(0.5) == NetworkSpec("vgg_small", (2.0,) * 6, 0.5)
+
+
+@pytest.mark.parametrize(("network", "digest"), [("vgg_small", "ff46ebb289f14d98"), ("resnet18", "420d671f432bd606")])
+def test_the_digests_of_the_networks_layers(network, digest):
+    """Every archived score is stored under it: another digest of the same layers would make all of them unknown."""
+    assert architecture(network) == digest
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_convolutions_and_the_classifier_have_multiplications_and_weights_and_nothing_else(binary):
+    for layer in NetworkSpec("vgg_small", (1.0,) * 6, binary=binary).layers:
+        cost = layer_cost(layer)
+        if layer.kind in ("convolution", "linear"):
+            macs = (0, layer.macs) if layer.binary else (layer.macs, 0)
+            assert (cost.real_macs, cost.binary_macs, cost.other_operations) == (*macs, 0)
+            assert cost.bits == layer.weights * (1 if layer.binary else 32)
+        else:
+            assert (cost.real_macs, cost.binary_macs, cost.bits) == (0, 0, 0) and cost.other_operations > 0

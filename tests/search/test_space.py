@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.spec import NetworkSpec
-from pipeline.search.space import SearchSpace, search_space
+from pipeline.search.space import Budget, SearchSpace, search_space
 
 RATIOS = (2.0, 0.5, 1.0)  # in no order
 
@@ -63,7 +63,7 @@ def test_a_network_that_costs_just_the_budget_is_allowed(limit):
     cost = network_cost(spec.with_genome(genome))
     budget = cost.flops if limit == "flops" else cost.bytes
     flops, memory = (budget, None) if limit == "flops" else (None, budget)
-    space = search_space(spec, (0.5, 1, 2), flops, memory)
+    space = search_space(spec, (0.5, 1, 2), Budget(flops, memory))
     assert space.within_budget(genome)
     assert not space.within_budget((1.0, 2.0, 2.0, 1.0, 0.5, 1.0))
     assert (space.genes, space.ratios) == (6, (0.5, 1.0, 2.0))
@@ -73,16 +73,16 @@ def test_both_budgets_hold_at_once_and_none_means_none():
     spec = NetworkSpec("vgg_small", (1.0,) * 6)
     cost = network_cost(spec)
     for flops, memory in ((cost.flops, cost.bytes), (cost.flops, None), (None, cost.bytes), (None, None)):
-        assert search_space(spec, (1, 2), flops, memory).within_budget((1.0,) * 6)
+        assert search_space(spec, (1, 2), Budget(flops, memory)).within_budget((1.0,) * 6)
     for flops, memory in ((cost.flops - 1, cost.bytes), (cost.flops, cost.bytes - 1)):
-        assert not search_space(spec, (1, 2), flops, memory).within_budget((1.0,) * 6)
-    assert search_space(spec, (1, 2), None, None).within_budget((2.0,) * 6)
+        assert not search_space(spec, (1, 2), Budget(flops, memory)).within_budget((1.0,) * 6)
+    assert search_space(spec, (1, 2), Budget(None, None)).within_budget((2.0,) * 6)
 
 
 def test_costs_are_those_of_equation_4():
     spec = NetworkSpec("vgg_small", (1.0,) * 6)
     genomes = [(1.0,) * 6, (0.5,) * 6, (2.0, 0.5, 1.0, 2.0, 1.0, 0.5)]
-    costs = search_space(spec, (0.5, 1, 2), None, None).costs(genomes)
+    costs = search_space(spec, (0.5, 1, 2), Budget(None, None)).costs(genomes)
     assert costs.tolist() == pytest.approx([relative_flops(spec.with_genome(genome)) for genome in genomes])
     assert costs[0] == 1.0 and costs[1] < 1.0 < costs[2]
     assert SearchSpace(2, RATIOS).costs([(0.5, 0.5)]).tolist() == [1.0]
