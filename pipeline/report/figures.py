@@ -75,7 +75,9 @@ def _style() -> Iterator[None]:
         yield
 
 
-def _styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
+    """Draws a figure in the common style, whatever a user has set."""
+
     @wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> Figure:
         with _style():
@@ -92,7 +94,8 @@ def render(figure: Figure, form: Literal["png", "svg"]) -> bytes:
     return buffer.getvalue()
 
 
-def _new_figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Returns an empty figure of so many inches."""
     figure = Figure((width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -100,7 +103,7 @@ def _new_figure(width: float, height: float) -> Figure:
 
 def _empty_figure(text: str) -> Figure:
     """For what an experiment does not have: the figure says so."""
-    figure = _new_figure(7, 2)
+    figure = new_figure(7, 2)
     figure.text(0.5, 0.5, text, ha="center", va="center")
     return figure
 
@@ -109,7 +112,7 @@ def _panels(count: int, columns: int, width: float, height: float, **how: Any) -
     """A grid of ``count`` panels, each ``width`` × ``height`` inches; what is left of the last line stays blank."""
     columns = min(columns, count)
     lines = math.ceil(count / columns)
-    figure = _new_figure(columns * width, lines * height)
+    figure = new_figure(columns * width, lines * height)
     axes = list(figure.subplots(lines, columns, squeeze=False, **how).flat)
     for blank in axes[count:]:
         blank.remove()
@@ -121,7 +124,7 @@ def _panels(count: int, columns: int, width: float, height: float, **how: Any) -
 # --- fitness over generations ---
 
 
-@_styled
+@styled
 def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequence[Sequence[Individual]]]) -> Figure:
     """Fitness (Eq. 4, or what another objective says) over generations, the best so far and the median.
 
@@ -175,10 +178,10 @@ def _pick(colours: Sequence[str], number: int) -> str:
 # --- accuracy against FLOPs ---
 
 
-@_styled
+@styled
 def accuracy_figure(rows: Sequence[Row]) -> Figure:
     """Top-1 on the test set against FLOPs (logarithmic): every row, the uniform networks' line, the Pareto front."""
-    figure = _new_figure(8, 5.4)
+    figure = new_figure(8, 5.4)
     axes = figure.subplots()
     front = pareto_front(rows)
     uniform = sorted((row for row in rows if row.kind == "uniform"), key=lambda row: row.cost.flops)
@@ -194,7 +197,7 @@ def accuracy_figure(rows: Sequence[Row]) -> Figure:
             dashes: Any = "--" if kind == "uniform" else ""
             handles.append(Line2D([], [], color=colour, marker=marker, linestyle=dashes, linewidth=1.2, label=name))
     axes.set_xscale("log")
-    _plain_log_ticks(axes, [_millions(row) for row in rows])
+    plain_log_ticks(axes, [_millions(row) for row in rows])
     axes.set_xlabel("FLOPs for one image (millions, a binary multiply-accumulate counted as 1/64)")
     axes.set_ylabel("top-1 on the test set (%)")
     axes.margins(x=0.12, y=0.12)
@@ -217,7 +220,7 @@ def _draw_points(axes: "Axes", points: Sequence[tuple[float, float, float | None
         axes.errorbar(x, y, yerr=spread or None, fmt=marker, color=colour, markersize=6.5, capsize=3, elinewidth=1)
 
 
-def _plain_log_ticks(axes: "Axes", values: Sequence[float]) -> None:
+def plain_log_ticks(axes: "Axes", values: Sequence[float]) -> None:
     """Ticks as 0.5, 1, 2 instead of powers of ten."""
     decades = math.log10(max(values) / min(values)) if values else 1.0
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3 else (1.0,), numticks=20))
@@ -228,7 +231,7 @@ def _plain_log_ticks(axes: "Axes", values: Sequence[float]) -> None:
 # --- output channels ---
 
 
-@_styled
+@styled
 def channels_figure(rows: Sequence[Row]) -> Figure:
     """Figure 2 of the paper: output channels of every layer of a found network, beside a uniform one of similar FLOPs.
 
@@ -278,7 +281,7 @@ def _draw_channels(axes: "Axes", rows: Sequence[Row]) -> None:
 # --- training curves ---
 
 
-@_styled
+@styled
 def curves_figure(curves: Sequence[Curve]) -> Figure:
     """Top-1 on the training images by epoch, a panel for each network: mean over seeds, and from lowest to highest.
 
@@ -311,12 +314,12 @@ def _over_seeds(curve: Curve, reduce: Callable[[Sequence[float]], float]) -> lis
 # --- the proxy ---
 
 
-@_styled
+@styled
 def proxy_figure(points: Sequence[ProxyPoint]) -> Figure:
     """Accuracy when trained in full against the score as a candidate, with Kendall's tau where there is one."""
     if not points:
         return _empty_figure("No genome has both a candidate's score and an accuracy when trained in full.")
-    figure = _new_figure(6.4, 4.8)
+    figure = new_figure(6.4, 4.8)
     axes = figure.subplots()
     _draw_points(axes, [(point.score, point.top1.mean, point.top1.std) for point in points], BLUE, "o")
     tau = kendall_tau(points)
@@ -340,7 +343,7 @@ class _Bar(NamedTuple):
     published: bool
 
 
-@_styled
+@styled
 def methods_figure(rows: Sequence[Row], published: str | None = None) -> Figure:
     """Figure 1 of the paper: top-1 of every row, and published values in hatched bars beside them.
 
@@ -352,7 +355,7 @@ def methods_figure(rows: Sequence[Row], published: str | None = None) -> Figure:
     bars += [_published_bar(line.model, line.top1) for line in published_only(rows, published) if not line.quoted]
     if published and find_table(published).network == "resnet18":
         bars += [_published_bar(method.method, method.top1) for method in FIGURE_1]
-    figure = _new_figure(7.5, 0.9 + 0.27 * len(bars))
+    figure = new_figure(7.5, 0.9 + 0.27 * len(bars))
     axes = figure.subplots()
     for place, bar in enumerate(bars):
         look = {"color": "white", "edgecolor": bar.colour, "hatch": "////"} if bar.published else {"color": bar.colour}

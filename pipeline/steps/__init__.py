@@ -25,6 +25,7 @@ STEPS = {
     "bench": "bench",
     "tables": "tables",
     "figures": "figures",
+    "report": "report",
     "cost": "cost",
     "check": "check",
     "plan": "plan",

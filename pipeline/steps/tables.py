@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows_as_candidates = [OfSearch(_ROWS, arguments.row_timing)] if arguments.row_timing else []
     candidates = read_candidate_times([*arguments.candidate_timings, *rows_as_candidates])
     trainings = {row.model: read_training_times(arguments.timings, row.model) for row in rows}
-    supernet = _read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
+    supernet = read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
     times = timing_table(trainings, candidates, supernet)
     mixture = mixed_arithmetic([*trainings.values(), [supernet] if supernet else []], candidates)
     written = TableFiles(arguments.output_folder)
@@ -67,10 +67,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def read_training_times(files: Sequence[OfTraining], model: str) -> "list[TrainingTime]":
     """Reads what the seeds of a model took."""
-    return [_read_training_time(file.path) for file in files if file.model == model]
+    return [read_training_time(file.path) for file in files if file.model == model]
 
 
-def _read_training_time(path: Path) -> "TrainingTime":
+def read_training_time(path: Path) -> "TrainingTime":
+    """Reads what one training took. Raises UserError where the file does not say that."""
     from pipeline.common.errors import UserError, made_again
     from pipeline.common.files import read_json
     from pipeline.report.timing import TrainingTime

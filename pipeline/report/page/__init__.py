@@ -1,0 +1,1 @@
+"""The report: one page that tells an experiment."""

@@ -1,0 +1,339 @@
+"""The report of an experiment: one page that needs no network, made from what was measured.
+
+It tells what was asked and found first, then the table, then what each of its sentences rests on, and at last how it
+was made and how to use what was found.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
+from markupsafe import Markup
+
+import pipeline
+from pipeline.networks.architectures import find_architecture
+from pipeline.networks.genome import format_genome
+from pipeline.report.figures import Curve, accuracy_figure, channels_figure, curves_figure, fitness_figure, proxy_figure
+from pipeline.report.page.cloud import cloud_figure
+from pipeline.report.page.grid import Cell, Heading, Line, PageGrid, grid, interval_cell, millions_cell, seconds_cell
+from pipeline.report.page.inline import inline_svg
+from pipeline.report.proxy import ProxyPoint, proxy_sentence
+from pipeline.report.results import Row, Search
+from pipeline.report.verdicts import verdicts
+from pipeline.search.fitness import Individual
+
+
+class Part(NamedTuple):
+    """A part of the page: its anchor, its heading, its body in HTML."""
+
+    id: str
+    title: str
+    body: Markup
+
+
+class Confusion(NamedTuple):
+    """How the answers of a row's networks, all seeds together, fall on the classes; ``counts`` (true, answered)."""
+
+    model: str
+    classes: Sequence[str]
+    counts: Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that a page is made from.
+
+    Attributes:
+        config: the configuration of the experiment.
+        config_text: the same as YAML.
+        rows: of the table; none while nothing has been trained in full.
+        searches: by name.
+        generations: scored candidates of each search, by generation.
+        points: scores of candidates beside what became of them.
+        curves: of every training.
+        times: lines of the account of time, with the columns ``TIMING``.
+        confusions: of some rows.
+        commands: what it is for → command.
+        versions: of the software.
+        note: what the page lacks, while a run is in progress; else nothing.
+    """
+
+    config: Mapping[str, Any]
+    config_text: str
+    rows: Sequence[Row]
+    searches: Mapping[str, Search]
+    generations: Mapping[str, Sequence[Sequence[Individual]]]
+    points: Sequence[ProxyPoint] = ()
+    curves: Sequence[Curve] = ()
+    times: Sequence[Mapping[str, Any]] = ()
+    confusions: Sequence[Confusion] = ()
+    commands: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    note: str = ""
+
+
+def build_page(findings: Findings, refresh: int | None = None) -> str:
+    """Returns the page as HTML.
+
+    Args:
+        findings: what it tells.
+        refresh: seconds after which a browser loads it again, of a run in progress.
+    """
+    parts = [part for make in _PARTS for part in make(findings)]
+    return _template("template.html.j2").render(
+        name=findings.config["experiment"],
+        subtitle=_subtitle(findings),
+        parts=parts,
+        version=pipeline.__version__,
+        refresh=refresh,
+    )
+
+
+def _template(name: str) -> Template:
+    loader = PackageLoader("pipeline.report.page", "")
+    environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=select_autoescape(["j2", "html"]))
+    return environment.get_template(name)
+
+
+def _table(table: PageGrid, caption: str = "", *, sortable: bool = True) -> Markup:
+    return Markup(_template("macros.html.j2").module.table(table, caption, sortable))  # type: ignore[attr-defined]
+
+
+def _figure(svg: Markup, caption: str) -> Markup:
+    return Markup(_template("macros.html.j2").module.figure(svg, caption))  # type: ignore[attr-defined]
+
+
+def _paragraph(text: str, kind: str = "") -> Markup:
+    return Markup('<p class="{}">{}</p>' if kind else "{}<p>{}</p>").format(kind, text)
+
+
+def _paragraphs(*texts: str) -> Markup:
+    return Markup("\n").join(_paragraph(text) for text in texts)
+
+
+def _subtitle(findings: Findings) -> str:
+    network, dataset = findings.config["network"], findings.config["dataset"]
+    width = "" if network["base_width"] == 1 else f" at {network['base_width']:g} of its published width"
+    title = find_architecture(network["name"]).TITLE
+    return f"Binary {title}{width} on {dataset['name']}, {dataset['image_size']} × {dataset['image_size']} pixels"
+
+
+# --- the parts, in their order ---
+
+
+def _summary(findings: Findings) -> list[Part]:
+    search, searches = findings.config["search"], findings.searches
+    title = find_architecture(findings.config["network"]["name"]).TITLE
+    asked = (
+        f"Asked: which width of every layer gives the most accurate binary {title} for its cost? "
+        if searches
+        else f"Asked: how accurate are these binary networks of the form {title}? "
+    )
+    if searches:
+        names = ", ".join(f"{one.name} ({one.title}, λ = {one.penalty:g})" for one in searches.values())
+        asked += (
+            f"{_count(len(searches), 'search', 'es')} looked at {search['generations']} generations of "
+            f"{search['population']} candidates each: {names}."
+        )
+    body = _paragraph(asked, "lead")
+    found = verdicts(findings.rows)
+    for verdict in found:
+        body += Markup("<h3>{}</h3>").format(f"Found: {verdict.model}")
+        body += _paragraph(verdict.sentences[0], "lead")
+        body += _paragraphs(*verdict.sentences[1:])
+        body += _paragraph(verdict.headline, "muted")
+    if findings.note:
+        body += _paragraph(findings.note, "lead")
+    elif not found:
+        body += _paragraph("No row of the table comes from a search.")
+    return [Part("summary", "What was asked, what was found", body)]
+
+
+def _count(number: int, thing: str, ending: str = "s") -> str:
+    return f"{number} {thing}{ending if number != 1 else ''}"
+
+
+def _results(findings: Findings) -> list[Part]:
+    if not findings.rows:
+        return []
+    genes = find_architecture(findings.config["network"]["name"]).GENES
+    headers = [
+        *("network", "top-1 %", "top-5 %", "FLOPs (M)", "speedup (theoretical)", "weights (Mbit)", "binary MACs (M)"),
+        *("FLOPs as trained (M)", "seeds", *genes),
+    ]
+    lines = [
+        Line(
+            [
+                Cell(row.model),
+                interval_cell(row.top1),
+                interval_cell(row.top5),
+                millions_cell(row.cost.flops),
+                Cell(f"{row.speedup:.1f}×", row.speedup),
+                millions_cell(row.cost.bits),
+                millions_cell(row.cost.binary_macs),
+                millions_cell(row.trained_cost.flops),
+                Cell(str(row.top1.seeds), row.top1.seeds),
+                *(Cell(f"{ratio:g}", ratio) for ratio in row.spec.genome),
+            ],
+            row.kind,
+        )
+        for row in findings.rows
+    ]
+    width = f"{findings.rows[0].cost_width:g}"
+    note = (
+        "Press a heading to sort by it. Accuracy: on the test images, mean ± standard deviation over trainings from "
+        f"different seeds. Cost: for one image, counted at base width {width}; a binary multiply-accumulate counts as "
+        "1/64. 'As trained' is the cost of the network that was trained. The last columns are the width ratios of the "
+        "genes. The speedup is counted from operations, not measured."
+    )
+    return [Part("table", "The networks", _table(grid(headers, lines), "Results") + _paragraph(note, "muted"))]
+
+
+def _accuracy(findings: Findings) -> list[Part]:
+    body = Markup()
+    if any(findings.generations.values()):
+        description = "Points: candidates, by cost relative to uniform-1x and score. A line joins those on the front."
+        svg = inline_svg(cloud_figure(findings.generations), "Every evaluated candidate against its cost", description)
+        body += _figure(
+            svg,
+            "Every candidate that was evaluated: its score on validation images after its short training, against its "
+            "cost. Darker: later generations. The line is the front, which no candidate beats in both. Scores are of "
+            "one short training each, so the highest are partly luck.",
+        )
+    if findings.rows:
+        svg = inline_svg(
+            accuracy_figure(findings.rows),
+            "Accuracy on the test images against cost",
+            "; ".join(f"{row.model}: {row.cost.flops / 1e6:.4g}M FLOPs, {row.top1} %" for row in findings.rows),
+        )
+        body += _figure(
+            svg, "The networks of the table, trained in full. Bars: one standard deviation over seeds to each side."
+        )
+    return [Part("cost", "Accuracy against cost", body)] if body else []
+
+
+def _channels(findings: Findings) -> list[Part]:
+    if not any(row.search for row in findings.rows):
+        return []
+    found = [row for row in findings.rows if row.search]
+    svg = inline_svg(
+        channels_figure(findings.rows),
+        "Output channels of every layer",
+        "; ".join(f"{row.model}: ratios {format_genome(row.spec.genome)}" for row in found),
+    )
+    caption = "Output channels of every convolution of a found network, beside a uniform network of similar cost."
+    return [Part("channels", "What the found networks look like", _figure(svg, caption))]
+
+
+def _course(findings: Findings) -> list[Part]:
+    searches = [search for search in findings.searches.values() if findings.generations.get(search.name)]
+    if not searches:
+        return []
+    description = "; ".join(
+        f"{search.name} found fitness {search.best.fitness:.2f} in {search.best.evaluations} candidates"
+        for search in searches
+        if search.best
+    )
+    svg = inline_svg(fitness_figure(searches, findings.generations), "Fitness over generations", description)
+    caption = (
+        "Fitness (accuracy on validation images in percent, less λ times the relative cost) by generation. Solid: the "
+        "best so far. Dashed: the median of the generation. Grey: the baseline with the same number of candidates."
+    )
+    return [Part("search", "How the searches went", _figure(svg, caption))]
+
+
+def _proxy(findings: Findings) -> list[Part]:
+    if not findings.points:
+        return []
+    svg = inline_svg(
+        proxy_figure(findings.points),
+        "Score as a candidate against accuracy when trained in full",
+        "; ".join(f"{point.model}: score {point.score:.1f} %, trained {point.top1} %" for point in findings.points),
+    )
+    body = _paragraphs(proxy_sentence(findings.points)) + _figure(
+        svg, "Each point is a genome: what its short training scored, and what its full training gave."
+    )
+    return [Part("proxy", "What a candidate's score is worth", body)]
+
+
+def _curves(findings: Findings) -> list[Part]:
+    if not findings.curves:
+        return []
+    svg = inline_svg(
+        curves_figure(findings.curves),
+        "Training curves",
+        "; ".join(f"{curve.name} ends at {curve.seeds[0][-1]:.1f} %" for curve in findings.curves if curve.seeds),
+    )
+    caption = "Top-1 on the training images by epoch: the mean over seeds, and from the lowest seed to the highest."
+    return [Part("curves", "Training", _figure(svg, caption))]
+
+
+def _confusions(findings: Findings) -> list[Part]:
+    body = Markup()
+    for confusion in findings.confusions:
+        body += Markup("<h3>{}</h3>").format(confusion.model)
+        lines = [
+            Line(
+                [
+                    Cell(name),
+                    *(Cell(str(count) if count else "·", count) for count in counts),
+                    Cell(f"{100 * counts[true] / max(sum(counts), 1):.1f}"),
+                ]
+            )
+            for true, (name, counts) in enumerate(zip(confusion.classes, confusion.counts, strict=True))
+        ]
+        headers = [Heading("true class"), *map(Heading, confusion.classes), Heading("right, %")]
+        body += _table(PageGrid(headers, lines), f"Answers of {confusion.model} by class, all seeds together")
+    return [Part("mistakes", "Right and wrong, by class", body)] if body else []
+
+
+def _times(findings: Findings) -> list[Part]:
+    if not findings.times:
+        return []
+    headers = ["what", "kind", "trainings", "wall time of one", "device-hours", "reused", "saved device-hours"]
+    lines = [
+        Line(
+            [
+                Cell(str(time["name"])),
+                Cell(str(time["kind"]), text=True),
+                Cell(str(time["trainings"]), float(time["trainings"])),
+                seconds_cell(_number(time["seconds_per_training"])),
+                _decimal(time["device_hours"]),
+                Cell("" if time["reused"] is None else str(time["reused"])),
+                _decimal(time["saved_device_hours"]),
+            ]
+        )
+        for time in findings.times
+    ]
+    machines = sorted({str(time["machine"]) for time in findings.times if time["machine"]})
+    note = (
+        f"On {', '.join(machines) or 'an unknown machine'}. A device-hour is an hour in which one process has a GPU, "
+        "or its threads of a CPU. 'Reused': candidates whose score was in the archive already, and what training them "
+        "again would have taken."
+    )
+    return [Part("time", "What it took", _table(grid(headers, lines), "Time") + _paragraph(note, "muted"))]
+
+
+def _number(value: Any) -> float | None:
+    return None if value in (None, "") else float(value)
+
+
+def _decimal(value: Any) -> Cell:
+    number = _number(value)
+    return Cell("") if number is None else Cell(f"{number:.4f}", number)
+
+
+def _made(findings: Findings) -> list[Part]:
+    body = Markup()
+    for title, command in findings.commands.items():
+        body += Markup("<h3>{}</h3><pre><code>{}</code></pre>").format(title, command)
+    facts = Markup().join(Markup("<dt>{}</dt><dd>{}</dd>").format(*item) for item in findings.versions.items())
+    body += Markup('<h3>Versions</h3><dl class="facts">{}</dl>').format(facts)
+    body += Markup("<details><summary>The whole configuration</summary><pre><code>{}</code></pre></details>").format(
+        findings.config_text
+    )
+    return [Part("made", "How to use it, how it was made", body)]
+
+
+_PARTS = (_summary, _results, _accuracy, _channels, _course, _proxy, _curves, _confusions, _times, _made)

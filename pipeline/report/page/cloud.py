@@ -1,0 +1,47 @@
+"""Every candidate that the searches evaluated, against its cost."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from pipeline.report.figures import BLUE, ORANGE, new_figure, plain_log_ticks, styled
+from pipeline.report.fronts import front
+from pipeline.search.fitness import Individual
+
+#: From the first generation to the last: told apart in grey as well.
+_GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#b9d9ec", BLUE, "#03263d"])
+
+
+@styled
+def cloud_figure(generations: Mapping[str, Sequence[Sequence[Individual]]]) -> Figure:
+    """Returns scores against cost relative to uniform-1x, coloured by generation, with the front over all of them.
+
+    Args:
+        generations: scored candidates of each search, by its name and generation.
+    """
+    found = [
+        (number, individual)
+        for search in generations.values()
+        for number, generation in enumerate(search)
+        for individual in generation
+        if individual.top1 is not None
+    ]
+    figure = new_figure(8, 4.8)
+    axes = figure.subplots()
+    costs = [individual.relative_flops for _, individual in found]
+    scores = [individual.top1 or 0.0 for _, individual in found]
+    numbers = [number for number, _ in found]
+    best = front(list(zip(costs, scores, strict=True)), lambda point: point[0], lambda point: point[1])
+    axes.step(*zip(*best, strict=True), where="post", color=ORANGE, linewidth=1.8, zorder=1, label="front")
+    points = axes.scatter(costs, scores, c=numbers, cmap=_GENERATIONS, s=16, linewidths=0, alpha=0.9, zorder=2)
+    if len(set(numbers)) > 1:
+        figure.colorbar(points, ax=axes, label="generation", ticks=MaxNLocator(6, integer=True))
+    axes.set_xscale("log")
+    plain_log_ticks(axes, costs)
+    axes.set_ylim(top=min(100.0, axes.get_ylim()[1]))
+    axes.set_xlabel("cost relative to uniform-1x (FLOPs)")
+    axes.set_ylabel("score on the validation images, top-1 %")
+    axes.legend(loc="lower right", fontsize=9)
+    return figure

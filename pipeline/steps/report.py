@@ -1,0 +1,181 @@
+"""Writes the report of an experiment: one page for a browser, also of a run in progress.
+
+It takes what the results folder holds: while a run is in progress, what is there so far.
+"""
+
+import argparse
+import shlex
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline.steps.measurements import (
+    OfSearch,
+    add_measurements,
+    of_searches,
+    of_trainings,
+    read_generations,
+    read_rows,
+    read_scores,
+    read_searches,
+)
+from pipeline.steps.options import path
+
+if TYPE_CHECKING:
+    from pipeline.report.page.build import Findings
+    from pipeline.workflow.layout import Layout
+
+#: How the rows that were scored as candidates are called among the searches.
+_ROWS = "rows"
+#: What a page of a finished experiment is used for: title → command, of which {row} is a row's folder.
+_COMMANDS = {
+    "Use a network": "python -m pipeline predict {folder}/{row} photo.jpg\n"
+    "python -m pipeline export {folder}/{row} --format packed --output network.bnn",
+    "Go on, or make it again": "python -m pipeline run --configfile {config}",
+    "Every evaluated candidate": "python -m pipeline archive {name}",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("experiment", nargs="?", help="its name or folder; by default the only one, or the newest")
+    path(parser, "--output", "the page to write; by default report.html in the experiment's folder", required=False)
+    parser.add_argument(
+        "--watch",
+        type=_seconds,
+        nargs="?",
+        const=30.0,
+        metavar="SECONDS",
+        help="make it anew every so often, until Ctrl-C; the browser follows",
+    )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds >= 1:
+        raise argparse.ArgumentTypeError("at least one second")
+    return seconds
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the page, once or every so often."""
+    from pipeline.common.files import write_text
+    from pipeline.report.page.build import build_page
+    from pipeline.workflow.status.experiment import find_experiments
+
+    layout = find_experiments(arguments.experiment)[0]
+    output = arguments.output or layout.report
+    while True:
+        refresh = None if arguments.watch is None else round(arguments.watch)
+        write_text(output, build_page(read_findings(layout), refresh))
+        if arguments.watch is None:
+            return
+        print(f"{output} (made anew every {arguments.watch:g} s; Ctrl-C ends)", flush=True)
+        time.sleep(arguments.watch)
+
+
+def read_findings(layout: "Layout") -> "Findings":
+    """Reads what there is of an experiment.
+
+    Raises:
+        UserError: there is no configuration, or a file is damaged.
+    """
+    from pipeline.common.errors import UserError
+    from pipeline.common.provenance import versions
+    from pipeline.report.page.build import Findings
+    from pipeline.report.proxy import proxy_points
+    from pipeline.workflow.saved_config import read_saved_config
+
+    saved = read_saved_config(layout)
+    if saved is None:
+        raise UserError(f"{layout.folder} has no configuration", "run the experiment first")
+    arguments = _measured(layout, saved.config)
+    rows = read_rows(arguments) if arguments.evaluations else []
+    missing = [model for model in saved.models if model not in {row.model for row in rows}]
+    found = next((row.model for row in rows if row.search), rows[0].model if rows else None)
+    folder = layout.retrainings
+    return Findings(
+        config=saved.config,
+        config_text=layout.config.read_text(encoding="utf-8"),
+        rows=rows,
+        searches=read_searches(arguments),
+        generations=read_generations(arguments.scores),
+        points=proxy_points(rows, read_scores(arguments)),
+        curves=_read_curves(rows, arguments),
+        times=_read_times(rows, arguments),
+        commands={
+            title: command.format(folder=folder, row=found, config=layout.config, name=layout.experiment)
+            for title, command in _COMMANDS.items()
+            if found or "{row}" not in command
+        },
+        versions=versions(),
+        note=f"The run is not finished: {', '.join(missing)} have no accuracy yet." if missing else "",
+    )
+
+
+def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
+    """Returns the flags that the workflow would give to tables and figures, of the files that are there."""
+    from pipeline.workflow.rules import Files, Flags
+
+    files, flags = Files(config), Flags(config)
+    trainings = [name.split(":") for name in files.trainings]
+    evaluated = {model for model, seed in trainings if layout.measurement(model, seed).exists()}
+    parser = argparse.ArgumentParser()
+    add_measurements(parser)
+    of_trainings(parser, "--histories", "")
+    of_trainings(parser, "--timings", "")
+    path(parser, "--supernet-history", "", required=False)
+    path(parser, "--supernet-timing", "", required=False)
+    of_searches(parser, "--candidate-timings", "")
+    path(parser, "--row-timing", "", required=False)
+
+    def of_every_training(flag: str, place: str) -> list[str]:
+        named = [(f"{model}:{seed}", getattr(layout.training(model, seed), place)) for model, seed in trainings]
+        return _given(flag, ((f"{name}={file}", file) for name, file in named if name.split(":")[0] in evaluated))
+
+    def of_every_search(flag: str, place: str) -> list[str]:
+        named = ((search, getattr(layout.search(search), place)) for search in config["searches"])
+        return _given(flag, ((f"{search}={file}", file) for search, file in named))
+
+    words = shlex.split(flags.measurements())
+    first, last = words.index("--models") + 1, words.index("--searches")
+    words[first:last] = [word for word in words[first:last] if word.partition("=")[0] in evaluated] or ["none"]
+    words += _given(
+        "--evaluations",
+        ((f"{m}:{s}={layout.measurement(m, s)}", layout.measurement(m, s)) for m, s in trainings),
+    ) or ["--evaluations"]
+    words += of_every_training("--histories", "history") + of_every_training("--timings", "timing")
+    words += of_every_search("--scores", "history") + of_every_search("--candidate-timings", "timing")
+    words += _given("--best", ((str(f), f) for f in (layout.search(search).best for search in config["searches"])))
+    for flag, file in (
+        ("--supernet-history", layout.supernet.history),
+        ("--supernet-timing", layout.supernet.timing),
+        ("--row-scores", layout.rows.evaluations),
+        ("--row-timing", layout.rows.timing),
+    ):
+        words += _given(flag, [(str(file), file)])
+    return parser.parse_args(words)
+
+
+def _given(flag: str, named: Iterable[tuple[str, Path]]) -> list[str]:
+    """Returns a flag with the words of the files that exist; nothing where there are none."""
+    words = [word for word, file in named if file.exists()]
+    return [flag, *words] if words else []
+
+
+def _read_curves(rows: Any, arguments: argparse.Namespace) -> Any:
+    from pipeline.steps.figures import read_curves
+
+    return read_curves([row.model for row in rows], arguments.histories or [], arguments.supernet_history)
+
+
+def _read_times(rows: Any, arguments: argparse.Namespace) -> Any:
+    from pipeline.report.timing import timing_table
+    from pipeline.steps.tables import read_candidate_times, read_training_time, read_training_times
+
+    of_rows = [OfSearch(_ROWS, arguments.row_timing)] if arguments.row_timing else []
+    candidates = read_candidate_times([*(arguments.candidate_timings or []), *of_rows])
+    supernet = read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
+    trainings = {row.model: read_training_times(arguments.timings or [], row.model) for row in rows}
+    return timing_table(trainings, candidates, supernet) if rows else []

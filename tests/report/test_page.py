@@ -1,0 +1,218 @@
+"""The page that tells an experiment: what stands in it, that it needs nothing else, that a browser shows all of it."""
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.common.files import write_csv
+from pipeline.report.page.build import Confusion, Findings, build_page
+from pipeline.report.page.inline import inline_svg
+from pipeline.report.results import Interval, Row
+from pipeline.search.fitness import Individual
+from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.saved_config import save_config
+from tests.support.measured import SPEC, write_experiment
+
+CHROMIUM = shutil.which("chromium")
+CONFIG = read_config([ROOT / "config.yaml"])
+
+
+class Reader(HTMLParser):
+    """Collects elements, and checks that they are closed in the order in which they are opened."""
+
+    VOID = frozenset({"meta", "br", "img", "input", "hr", "link"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.ids += [values["id"]] if "id" in values else []
+        self.links += [values["href"]] if tag == "a" else []
+        self.sources += [values[name] for name in ("src", "xlink:href") if name in values]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory) -> str:
+    """A page of made-up measurements, with names that HTML would take for its own."""
+    rows = [
+        Row("uniform <1x> & co", SPEC, Interval(90.0, 0.5, 3)),
+        Row("full-precision", SPEC.with_genome(SPEC.genome), Interval(97.0, None, 1)),
+    ]
+    generation = [Individual((1.0, 2.0, 1.0, 1.0, 1.0, float(g)), 60.0 + g, 1.0 + g / 5) for g in range(5)]
+    return build_page(
+        Findings(
+            config={**CONFIG, "experiment": "<script>alert(1)</script>"},
+            config_text="experiment: <b>bold</b>\n",
+            rows=rows,
+            searches={},
+            generations={"A": [generation, generation[::-1]]},
+            confusions=[Confusion("uniform", ("cat", "dog"), ((5, 1), (2, 8)))],
+            commands={"Use it": "python -m pipeline predict 'a b'"},
+            versions={"torch": "2"},
+        )
+    )
+
+
+def test_it_is_whole_and_needs_nothing_from_elsewhere(page):
+    reader = Reader(page)
+    assert reader.open == []
+    assert [name for name, count in Counter(reader.ids).items() if count > 1] == []
+    assert all(link.startswith("#") and link[1:] in reader.ids for link in reader.links)
+    assert all(source.startswith(("#", "data:")) for source in reader.sources)
+    without_namespaces = re.sub(r'xmlns(:\w+)?="[^"]*"', "", page)
+    assert not re.search(r"https?://|@import|url\((?!#)", without_namespaces)
+
+
+def test_names_are_text_and_nothing_else(page):
+    assert "<script>alert" not in page and "&lt;script&gt;alert" in page
+    assert "uniform &lt;1x&gt; &amp; co" in page
+    assert "<b>bold" not in page
+
+
+def test_every_figure_says_what_it_shows_and_has_real_text(page):
+    figures = re.findall(r"<svg class=\"figure\".*?</svg>", page, re.DOTALL)
+    assert len(figures) == 2
+    for figure in figures:
+        assert re.search(r"<title [^>]*>[^<]+</title>", figure) and re.search(r"<desc [^>]*>[^<]+</desc>", figure)
+        assert figure.count("<text") > 5
+        assert "var(--" in figure and 'fill="currentColor"' in figure
+
+
+def test_right_and_wrong_by_class(page):
+    part = page[page.index('id="mistakes"') :]
+    assert re.search(r"cat</td><td[^>]*>5</td><td[^>]*>1</td><td[^>]*>83\.3<", part)
+    assert re.search(r"dog</td><td[^>]*>2</td><td[^>]*>8</td><td[^>]*>80\.0<", part)
+
+
+def test_a_part_that_has_nothing_to_tell_is_left_out(page):
+    assert 'id="time"' not in page and 'id="proxy"' not in page
+    empty = build_page(Findings(CONFIG, "", [], {}, {}, note="The run is not finished."), refresh=5)
+    assert 'http-equiv="refresh" content="5"' in empty and "not finished" in empty
+    assert 'id="table"' not in empty
+
+
+def test_two_figures_of_one_page_do_not_share_names():
+    from pipeline.report.page.cloud import cloud_figure
+
+    generation = [Individual((1.0,), 50.0, 1.0), Individual((2.0,), 60.0, 2.0)]
+    first, second = (str(inline_svg(cloud_figure({"A": [generation]}), "t", "d")) for _ in range(2))
+    names = [set(re.findall(r'id="([^"]+)"', svg)) for svg in (first, second)]
+    assert names[0].isdisjoint(names[1])
+    assert all(set(re.findall(r"url\(#([^)]+)\)", svg)) <= ids for svg, ids in zip((first, second), names, strict=True))
+
+
+# --- from the files of an experiment ---
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch) -> Layout:
+    """Measured files of an experiment whose configuration names just those rows."""
+    monkeypatch.chdir(tmp_path)
+    layout = Layout.of("measured")
+    write_experiment(layout.folder)
+    config = {
+        **CONFIG,
+        "experiment": "measured",
+        "searches": {
+            "A": {"algorithm": "evolution", "lambda": 4, "seed": 0},
+            "random-A": {"algorithm": "random", "lambda": 4, "seed": 0},
+        },
+        "models": {
+            "full-precision": {"genome": 1, "binary": False},
+            "uniform-1x": {"genome": 1},
+            "uniform_2x": {"genome": 2},
+            "found-A": {"search": "A"},
+            "random-A": {"search": "random-A"},
+        },
+        "retrain": {**CONFIG["retrain"], "seeds": 2},
+    }
+    save_config(config, layout)
+    return layout
+
+
+def test_the_command_writes_the_page_of_an_experiment(experiment):
+    assert main(["report", "measured"]) == 0
+    page = experiment.report.read_text()
+    for part in ("summary", "table", "cost", "channels", "search", "curves", "time", "made"):
+        assert f'<section id="{part}"' in page, part
+    assert "Found: found-A" in page and "pipeline predict results/measured/retrain/found-A" in page
+    assert len(page) < 2_000_000
+    assert main(["report", "measured"]) == 0
+    assert re.sub(r"\bf\d+-", "", experiment.report.read_text()) == re.sub(r"\bf\d+-", "", page)
+
+
+def test_a_run_in_progress_shows_what_is_there(experiment):
+    shutil.rmtree(experiment.measurements / "found-A")
+    assert main(["report", "measured"]) == 0
+    page = experiment.report.read_text()
+    assert "The run is not finished: found-A have no accuracy yet." in page
+    shutil.rmtree(experiment.measurements)
+    shutil.rmtree(experiment.retrainings)
+    assert main(["report", "measured"]) == 0
+    assert 'id="search"' in experiment.report.read_text() and 'id="table"' not in experiment.report.read_text()
+
+
+def test_a_damaged_file_is_named(experiment, capsys):
+    write_csv(experiment.search("A").history, ("slot",), [{"slot": 1}])
+    assert main(["report", "measured"]) == 1
+    assert "history.csv" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
+@pytest.mark.parametrize("width", [360, 1400])
+def test_a_browser_shows_all_of_it(experiment, tmp_path, width):
+    """No error in its console, nothing wider than the window, and no text of a figure over another."""
+    assert main(["report", "measured"]) == 0
+    probe = """<script>addEventListener("load", () => {
+      const wide = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, svg")
+        && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName);
+      const over = [];
+      for (const svg of document.querySelectorAll("svg.figure")) {
+        const boxes = [...svg.querySelectorAll("text")].filter((t) => t.textContent.trim())
+          .map((t) => [t.textContent.trim(), t.getBoundingClientRect()]);
+        boxes.forEach(([a, p], i) => boxes.slice(i + 1).forEach(([b, q]) => {
+          const x = Math.min(p.right, q.right) - Math.max(p.left, q.left);
+          const y = Math.min(p.bottom, q.bottom) - Math.max(p.top, q.top);
+          if (x > 0.3 * Math.min(p.width, q.width) && y > 0.5 * Math.min(p.height, q.height)) over.push(a + " / " + b);
+        }));
+      }
+      const scroll = document.documentElement.scrollWidth <= innerWidth;
+      document.body.dataset.probe = JSON.stringify({wide, over, scroll});
+    });</script>"""
+    copy = tmp_path / "probed.html"
+    copy.write_text(experiment.report.read_text().replace("</body>", probe + "</body>"))
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--dump-dom"]
+    flags += [
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--enable-logging=stderr",
+    ]
+    flags += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},900", "--virtual-time-budget=3000"]
+    done = subprocess.run([CHROMIUM, *flags, copy.as_uri()], capture_output=True, text=True, timeout=120)
+    assert ":CONSOLE" not in done.stderr, done.stderr
+    found = re.search(r'data-probe="([^"]*)"', done.stdout)[1].replace("&quot;", '"')
+    assert '"wide":[]' in found and '"over":[]' in found and '"scroll":true' in found, found
