@@ -31,6 +31,7 @@ rule all:
     input:
         rules.tables.output,
         rules.figures.output,
+        rules.write_report.output,
         rules.measure_inference.output if config["inference"]["measure"] else [],
 
 

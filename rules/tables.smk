@@ -78,3 +78,21 @@ rule figures:
         "python -m pipeline figures {params.measurements} {params.evaluations} {params.scores}"
         " --best {input.best:q} {params.curves} {params.supernet} {params.rows}"
         " --output-folder {params.folder:q} > {log:q} 2>&1"
+
+
+# The page that tells it all, of whatever the tables and figures were made from.
+rule write_report:
+    input:
+        rules.tables.output,
+        rules.figures.output,
+    output:
+        layout.report,
+    log:
+        layout.log("report"),
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        experiment=config["experiment"],
+    shell:
+        "python -m pipeline report {params.experiment} --output {output:q} > {log:q} 2>&1"

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.steps.options import add_cost_width, path, read_chosen
 
@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from pipeline.search.individual import Individual
 
 
-def add_measurements(parser: argparse.ArgumentParser) -> None:
-    """The flags that tables and figures share: the rows, the searches, and what was measured of them."""
+def add_measurements(parser: argparse.ArgumentParser, *, complete: bool = True) -> None:
+    """Declares the flags that tables and figures share: the rows, the searches, and what was measured of them.
+
+    Args:
+        parser: gets them.
+        complete: whether there must be an evaluation.
+    """
     models = "rows in their order: MODEL, or MODEL=SEARCH for the genome that a search found"
     parser.add_argument("--models", nargs="+", type=_model, required=True, metavar="MODEL[=SEARCH]", help=models)
     parser.add_argument(
@@ -36,7 +41,8 @@ def add_measurements(parser: argparse.ArgumentParser) -> None:
         metavar="SEARCH=ALGORITHM:LAMBDA",
         help=searches,
     )
-    of_trainings(parser, "--evaluations", "accuracy of every training of every row on the test set (JSON)")
+    evaluations = "accuracy of every training of every row on the test set (JSON)"
+    of_trainings(parser, "--evaluations", evaluations, complete=complete)
     of_searches(parser, "--scores", "scored candidates of every search (CSV)")
     path(parser, "--row-scores", "rows scored as candidates (CSV)", required=False)
     path(parser, "--best", "what the searches found (JSON)", required=False, nargs="*", default=[])
@@ -44,9 +50,10 @@ def add_measurements(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--published", help="put a published table beside it: table1 or table2")
 
 
-def of_trainings(parser: argparse.ArgumentParser, flag: str, help: str) -> None:
-    """Declares a flag that takes a file of every training of every row."""
-    parser.add_argument(flag, nargs="+", required=True, type=_of_training, metavar="MODEL:SEED=FILE", help=help)
+def of_trainings(parser: argparse.ArgumentParser, flag: str, help: str, *, complete: bool = True) -> None:
+    """Declares a flag that takes a file of every training of every row; of some or none if not ``complete``."""
+    how: dict[str, Any] = {"nargs": "+", "required": True} if complete else {"nargs": "*", "default": []}
+    parser.add_argument(flag, **how, type=_of_training, metavar="MODEL:SEED=FILE", help=help)
 
 
 def of_searches(parser: argparse.ArgumentParser, flag: str, help: str) -> None:

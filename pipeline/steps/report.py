@@ -122,9 +122,9 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     trainings = [name.split(":") for name in files.trainings]
     evaluated = {model for model, seed in trainings if layout.measurement(model, seed).exists()}
     parser = argparse.ArgumentParser()
-    add_measurements(parser)
-    of_trainings(parser, "--histories", "")
-    of_trainings(parser, "--timings", "")
+    add_measurements(parser, complete=False)
+    of_trainings(parser, "--histories", "", complete=False)
+    of_trainings(parser, "--timings", "", complete=False)
     path(parser, "--supernet-history", "", required=False)
     path(parser, "--supernet-timing", "", required=False)
     of_searches(parser, "--candidate-timings", "")
@@ -138,13 +138,19 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
         named = ((search, getattr(layout.search(search), place)) for search in config["searches"])
         return _given(flag, ((f"{search}={file}", file) for search, file in named))
 
-    words = shlex.split(flags.measurements())
-    first, last = words.index("--models") + 1, words.index("--searches")
-    words[first:last] = [word for word in words[first:last] if word.partition("=")[0] in evaluated] or ["none"]
+    missing = set(config["models"]) - evaluated
+    words = []
+    about = ""
+    for word in shlex.split(flags.measurements()):
+        about = word if word.startswith("--") else about
+        if about not in ("--models", "--controls") or word.partition("=")[0] not in missing:
+            words.append(word)
+    if not evaluated:
+        words.insert(words.index("--models") + 1, "none")
     words += _given(
         "--evaluations",
         ((f"{m}:{s}={layout.measurement(m, s)}", layout.measurement(m, s)) for m, s in trainings),
-    ) or ["--evaluations"]
+    )
     words += of_every_training("--histories", "history") + of_every_training("--timings", "timing")
     words += of_every_search("--scores", "history") + of_every_search("--candidate-timings", "timing")
     words += _given("--best", ((str(f), f) for f in (layout.search(search).best for search in config["searches"])))

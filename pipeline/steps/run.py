@@ -10,7 +10,6 @@ all that Snakemake says); its full output is kept under .snakemake/log/.
 import argparse
 import os
 import signal
-import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs Snakemake, then its report, then prints the table. Returns Snakemake's exit code."""
+    """Runs Snakemake, then prints the table. Returns Snakemake's exit code."""
     words = sort_words(arguments.others)
     take_words(arguments, words.configs, words.settings)
     arguments.configfile = [path.absolute() for path in arguments.configfile]
@@ -71,7 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     layout = Layout.of(config["experiment"])
     if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not layout.tables.results.exists():
         return code
-    _report(command, layout)
     print(f"\n{layout.tables.results.read_text(encoding='utf-8')}\nFigures: {layout.figures}\nReport: {layout.report}")
     return 0
 
@@ -106,15 +104,3 @@ def _enter(folder: str | None) -> None:
         os.chdir(folder)
     except OSError as error:
         raise UserError(f"--directory {folder} cannot be used", error.strerror or str(error)) from None
-
-
-def _report(command: list[str], layout: Layout) -> None:
-    """Makes Snakemake's report unless it is as new as the table."""
-    report, table = layout.report, layout.tables.results
-    if report.exists() and report.stat().st_mtime >= table.stat().st_mtime:
-        return
-    done = subprocess.run([*command, "--report", str(report), "--quiet", "all"], capture_output=True, text=True)
-    if done.returncode != 0:
-        # One that was killed has said nothing.
-        reason = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
-        raise UserError("the tables are made, but the report is not", f"{reason}; call again")

@@ -187,7 +187,7 @@ def test_a_browser_shows_all_of_it(experiment, tmp_path, width):
     """No error in its console, nothing wider than the window, and no text of a figure over another."""
     assert main(["report", "measured"]) == 0
     probe = """<script>addEventListener("load", () => {
-      const wide = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, svg")
+      const wide = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, svg, pre > *")
         && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName);
       const over = [];
       for (const svg of document.querySelectorAll("svg.figure")) {
