@@ -163,9 +163,12 @@ class _Jobs:
         best = {name: self._search(name, prepared, tuple(first)) for name in self._config["searches"]}
         evaluations = [self._row(model, prepared, best) for model in self._config["models"]]
         done = (*evaluations, *best.values(), *self._score_rows(prepared, tuple(first), best))
-        self._add("tables", here.light_start, needs=done)
-        # Drawing takes about as long as its imports; the report of a finished run starts Snakemake once more.
-        self._add("tables", 2 * here.figures_start + here.snakemake_start, needs=done)
+        # Drawing takes about as long as its imports.
+        drawn = (
+            self._add("tables", here.light_start, needs=done),
+            self._add("tables", 2 * here.figures_start, needs=done),
+        )
+        self._add("tables", 2 * here.figures_start, needs=drawn)  # the page
         return self._jobs
 
     def _add(
