@@ -169,6 +169,8 @@ class _Jobs:
             self._add("tables", 2 * here.figures_start, needs=done),
         )
         self._add("tables", 2 * here.figures_start, needs=drawn)  # the page
+        if self._config["inference"]["measure"]:
+            self._add("tables", here.heavy_start, needs=done)
         return self._jobs
 
     def _add(
