@@ -13,7 +13,7 @@ from pipeline.common.files import write_csv
 from pipeline.report.page.build import Confusion, Findings, build_page
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.results import Interval, Row
-from pipeline.search.fitness import Individual
+from pipeline.search.individual import Individual
 from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.saved_config import save_config

@@ -21,7 +21,7 @@ from pipeline.report.page.inline import inline_svg
 from pipeline.report.proxy import ProxyPoint, proxy_sentence
 from pipeline.report.results import Row, Search
 from pipeline.report.verdicts import verdicts
-from pipeline.search.fitness import Individual
+from pipeline.search.individual import Individual
 
 
 class Part(NamedTuple):
@@ -131,7 +131,7 @@ def _summary(findings: Findings) -> list[Part]:
         else f"Asked: how accurate are these binary networks of the form {title}? "
     )
     if searches:
-        names = ", ".join(f"{one.name} ({one.title}, λ = {one.penalty:g})" for one in searches.values())
+        names = ", ".join(f"{one.name} ({one.title}, {one.objective.title})" for one in searches.values())
         asked += (
             f"{_count(len(searches), 'search', 'es')} looked at {search['generations']} generations of "
             f"{search['population']} candidates each: {names}."

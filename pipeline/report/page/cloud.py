@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.report.figures import BLUE, ORANGE, new_figure, plain_log_ticks, styled
 from pipeline.report.fronts import front
-from pipeline.search.fitness import Individual
+from pipeline.search.individual import Individual
 
 #: From the first generation to the last: told apart in grey as well.
 _GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#b9d9ec", BLUE, "#03263d"])
