@@ -1,9 +1,9 @@
 """A whole run in one line: how much of the workflow is done, and what it is doing.
 
 Snakemake tells of every job in a dozen lines. Here they become a bar, or in a log a line now and then; the log of a
-step that failed is shown as it is, and so are the warnings of one that did not. What happens is told by a logger plugin of
-Snakemake's, event by event (see :mod:`pipeline.workflow.plugins.snakemake_logger_plugin_binary_nas`); of its text, only
-the last lines are shown if a run fails without an event that says why.
+step that failed is shown as it is, and so are the warnings of one that did not. What happens is told by a logger plugin
+of Snakemake's, event by event (see :mod:`pipeline.workflow.plugins.snakemake_logger_plugin_binary_nas`); of its text,
+only the last lines are shown if a run fails without an event that says why.
 """
 
 import json
