@@ -57,9 +57,11 @@ def test_what_is_expected_is_what_there_is():
 
 
 def test_unknown_data_set_is_named():
-    with pytest.raises(UserError, match="unknown data set 'mnist': choose one of cifar10, digits, image_folder"):
+    with pytest.raises(
+        UserError, match="unknown data set 'mnist': choose one of cifar10, digits, fashion_mnist, image_folder"
+    ):
         open_dataset("mnist")
-    assert list(DATASETS) == ["cifar10", "digits", "image_folder"]
+    assert list(DATASETS) == ["cifar10", "digits", "fashion_mnist", "image_folder"]
 
 
 # CIFAR-10
