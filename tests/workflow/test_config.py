@@ -66,7 +66,7 @@ MISTAKES = [
     ({"network.base_width": 0.01}, "conv1 of VGG-small would have no channels"),
     ({"network.base_width": 0.02}, "conv1 of VGG-small would have no channels"),
     ({"network.name": "vgg"}, "unknown network 'vgg': choose one of resnet18, vgg_small"),
-    ({"dataset.name": "mnist"}, "dataset.name is 'mnist': choose one of cifar10, digits, image_folder"),
+    ({"dataset.name": "mnist"}, "dataset.name is 'mnist': choose one of cifar10, digits, fashion_mnist, image_folder"),
     ({"dataset.path": "/no/such/folder"}, "dataset.path: there is no folder /no/such/folder"),
     ({"dataset.image_size": 4}, "images are too small"),
     ({"retrain.schedule": "milestones", "retrain.milestones": [10, 30]}, "retrain.milestones has 30, but the training"),
