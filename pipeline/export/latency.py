@@ -1,8 +1,10 @@
 """Measuring a table of latencies: every layer at every pair of widths, by the compiled runtime on this machine."""
 
+import statistics
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, product
 from random import Random
 
@@ -41,13 +43,16 @@ def measure_latency(spec: NetworkSpec, ratios: Sequence[float], rounds: int, mac
     networks = [spec.with_genome(genome) for genome in covering_genomes(spec, ratios)]
     runtimes: list[tuple[PackedNetwork, Runtime]] = []
     found: dict[str, dict[str, float]] = defaultdict(dict)
+    whole = [float("inf")] * len(networks)
+    pixels = np.zeros((1, spec.size, spec.size, spec.channels), np.uint8)
     with progress("measuring latencies", (1 + TURNS) * len(networks), "networks") as bar:
         for network in networks:
             form = stand_in(network)
             runtimes.append((form, Runtime(form.to_bytes())))
             bar.advance()
         for _ in range(TURNS):
-            for network, (form, runtime) in zip(networks, runtimes, strict=True):
+            for i, (network, (form, runtime)) in enumerate(zip(networks, runtimes, strict=True)):
+                whole[i] = min(whole[i], whole_time(runtime, pixels, rounds))
                 layers = {layer.name: layer for layer in network.layers}
                 for name, seconds in _profile(form, runtime, rounds).items():
                     widths = widths_of(layers[name])
@@ -58,7 +63,10 @@ def measure_latency(spec: NetworkSpec, ratios: Sequence[float], rounds: int, mac
     }
     shape = (spec.network, spec.base_width, spec.channels, spec.size, spec.classes)
     made_with = {"machine": machine, "kernels": runtimes[0][1].kernels, "threads": 1, "rounds": rounds * TURNS}
-    return LatencyTable(*shape, entries, made_with)
+    table = LatencyTable(*shape, entries, made_with=made_with)
+    # What a call takes beside its layers.
+    starts = [seconds - table.seconds(network) for seconds, network in zip(whole, networks, strict=True)]
+    return replace(table, start=max(0.0, float(f"{statistics.median(starts):.6g}")))
 
 
 def stand_in(spec: NetworkSpec) -> PackedNetwork:

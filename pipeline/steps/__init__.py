@@ -23,6 +23,7 @@ STEPS = {
     "export": "export",
     "measure-inference": "measure_inference",
     "bench": "bench",
+    "measure-latency": "measure_latency",
     "tables": "tables",
     "figures": "figures",
     "report": "report",
