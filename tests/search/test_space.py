@@ -86,3 +86,19 @@ def test_costs_are_those_of_equation_4():
     assert costs.tolist() == pytest.approx([relative_flops(spec.with_genome(genome)) for genome in genomes])
     assert costs[0] == 1.0 and costs[1] < 1.0 < costs[2]
     assert SearchSpace(2, RATIOS).costs([(0.5, 0.5)]).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("genome", "inside"),
+    [
+        ((0.5, 1.0), True),
+        ((0.5, 0.5), True),
+        ((2.0, 2.0), False),  # over budget
+        ((0.5,), False),
+        ((0.5, 1.0, 0.5), False),
+        ((0.5, 0.7), False),
+        ([0.5, 1.0], False),
+    ],
+)
+def test_what_is_in_the_space(genome, inside):
+    assert (genome in SearchSpace(2, RATIOS, lambda genome: sum(genome) <= 3)) is inside
