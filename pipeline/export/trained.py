@@ -93,9 +93,7 @@ def read_trained(weights: Path, images: Path | None = None) -> TrainedNetwork:
     return TrainedNetwork(network, classes, preprocessing, attributes.get("precision", "float32"), provenance)
 
 
-def _from_images(weights: Path, digest: str | None, given: Path | None) -> tuple[tuple[str, ...], Preprocessing]:
-    beside = (folder / "data" / "train.h5" for folder in weights.resolve().parents)
-    images = given or next((path for path in beside if path.is_file()), None)
+def _from_images(weights: Path, digest: str | None, images: Path | None) -> tuple[tuple[str, ...], Preprocessing]:
     missing = f"{weights} is of an older version: it does not hold its classes and preprocessing"
     if images is None:
         raise UserError(

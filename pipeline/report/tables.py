@@ -220,7 +220,7 @@ def _balance_sentence(balance: Sequence[Mapping[str, Any]]) -> str:
     values = [line["longest_over_mean"] for line in balance]
     return (
         f"Shards: the longest trained {statistics.median(values):.2f} times as long as the mean of its generation "
-        f"(median over {len(values)} generations; {max(values):.2f} in the worst); balance.csv has them all."
+        f"(median over {len(values)} generations; {max(values):.2f} in the worst); the table of balance has them all."
     )
 
 

@@ -34,8 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="float32",
         help="how the real layers' weights are stored by 'packed', 'onnx' and 'c'; what shorter ones cost is printed",
     )
-    path(parser, "--test-images", "to measure that cost on: by default data/test.h5 of the experiment", required=False)
-    path(parser, "--train-images", "for weights of an older version: data/train.h5 of the experiment", required=False)
+    path(parser, "--test-images", "to measure that cost on: by default those of the experiment", required=False)
+    path(parser, "--train-images", "for weights of an older version, by default the experiment's", required=False)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.export.c_sources import c_sources
     from pipeline.export.formats import FORMATS, read_exported
     from pipeline.export.packed import Storage
-    from pipeline.workflow.rows import find_network
+    from pipeline.workflow.rows import find_network, train_images_of
 
     storage = Storage[arguments.real_weights.upper()]
     if storage != Storage.FLOAT32 and arguments.format not in ("packed", "onnx", "c"):
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     elif arguments.output.is_dir():
         raise UserError(f"{arguments.output} is a folder", "name a file in it")
     file = find_network(arguments.network)
-    network = read_exported(file, storage, arguments.train_images)
+    network = read_exported(file, storage, arguments.train_images or train_images_of(file))
     if storage != Storage.FLOAT32:
         _print_cost(network, file, arguments)
     files = {"": FORMATS[arguments.format](network)} if arguments.format != "c" else c_sources(network.packed)
@@ -72,10 +72,11 @@ def _print_cost(network: "Exported", file: Path, arguments: argparse.Namespace) 
     from pipeline.common.log import log
     from pipeline.export.accuracy import top1
     from pipeline.export.packing import packed_network
+    from pipeline.workflow.layout import layout_around
 
-    beside = (folder / "data" / "test.h5" for folder in file.resolve().parents)
-    images = arguments.test_images or next((found for found in beside if found.is_file()), None)
-    if images is None or network.trained is None:
+    around = layout_around(file)
+    images = arguments.test_images or (around.test if around else None)
+    if images is None or not images.is_file() or network.trained is None:
         log(f"note: what {arguments.real_weights} costs was not measured: name test images (--test-images)")
         return
     whole = packed_network(network.trained.network, network.trained.about)

@@ -70,8 +70,9 @@ def pack_row(weights: Path) -> bytes:
     """The packed network of a file of weights."""
     from pipeline.export.packing import pack
     from pipeline.export.trained import read_trained
+    from pipeline.workflow.rows import train_images_of
 
-    trained = read_trained(weights)
+    trained = read_trained(weights, train_images_of(weights))
     return pack(trained.network, trained.about)
 
 

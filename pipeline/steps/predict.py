@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what computes: torch as the experiment's evaluation did, the compiled runtime, or plain numpy",
     )
     parser.add_argument("--threads", type=int, default=1, help="of the computation")
-    path(parser, "--train-images", "for weights of an older version: data/train.h5 of the experiment", required=False)
+    path(parser, "--train-images", "for weights of an older version, by default the experiment's", required=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,14 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
     from pipeline.common.files import replacing
     from pipeline.common.log import log, progress
     from pipeline.export.classifier import load_classifier
-    from pipeline.workflow.rows import find_network
+    from pipeline.workflow.rows import find_network, train_images_of
 
     if arguments.top < 1 or arguments.threads < 1:
         raise UserError("--top and --threads are counts", "give at least 1")
     files = find_images(arguments.images)
-    classify = load_classifier(
-        find_network(arguments.network), arguments.engine, images=arguments.train_images, threads=arguments.threads
-    )
+    network = find_network(arguments.network)
+    images = arguments.train_images or train_images_of(network)
+    classify = load_classifier(network, arguments.engine, images=images, threads=arguments.threads)
     answers: list[Answer] = []
     with progress("predicting", len(files), "images") as bar:
         for answer in classify.answers(files, threads=os.cpu_count() or 1):

@@ -368,6 +368,12 @@ def layout_of_archive(folder: Path) -> Layout | None:
     return layout if layout.archive == folder.resolve() else None
 
 
+def layout_around(file: Path) -> Layout | None:
+    """Returns the experiment that a file lies in; None if it lies in none that has its train images still."""
+    layouts = map(Layout, file.resolve().parents)
+    return next((layout for layout in layouts if layout.train.is_file()), None)
+
+
 def _names(folder: Path) -> Iterator[str]:
     with suppress(OSError):
         yield from (path.name for path in folder.iterdir())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pipeline.common.errors import UserError
 from pipeline.common.log import log
-from pipeline.workflow.layout import Layout, TrainingFiles, trained_seeds
+from pipeline.workflow.layout import Layout, TrainingFiles, layout_around, trained_seeds
 
 
 def find_network(path: Path) -> Path:
@@ -48,3 +48,9 @@ def trained_rows(layout: Layout) -> list[str]:
     home = layout.retrainings
     folders = sorted(home.iterdir()) if home.is_dir() else []
     return [folder.name for folder in folders if trained_seeds(folder)]
+
+
+def train_images_of(network: Path) -> Path | None:
+    """Returns the images that a network was trained on, if it lies in an experiment that has them."""
+    layout = layout_around(network)
+    return layout.train if layout else None

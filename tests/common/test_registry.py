@@ -1,0 +1,116 @@
+"""What can be chosen by name: one file for each, known by its registry alone, and part of what depends on it."""
+
+import importlib
+import sys
+
+import pytest
+
+from pipeline.common import registry
+from pipeline.common.errors import UserError
+from pipeline.common.registry import Registry
+from pipeline.data.datasets import DATASETS
+from pipeline.networks.architectures import ARCHITECTURES
+from pipeline.networks.binary.binarisers import BINARISERS
+from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.objectives import OBJECTIVES
+
+REGISTRIES = {"algorithms": ALGORITHMS, "objectives": OBJECTIVES, "architectures": ARCHITECTURES}
+REGISTRIES |= {"binarisers": BINARISERS, "datasets": DATASETS}
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A package of entries, of which one imports a helper beside it and one from elsewhere."""
+    package = tmp_path / "shelf"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "helper.py").write_text("STEP = 1\n")
+    (package / "first.py").write_text(
+        'NAME = "one"\nfrom shelf.helper import STEP\n\n\ndef work(x):\n    return x + STEP\n'
+    )
+    (package / "second.py").write_text('NAME = "two"\n\n\ndef work(x):\n    return 2 * x\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def opened(**founding):
+        """The registry as a new process would see it."""
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("shelf", "mine")]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        for cached in ("_offered", "_named_modules", "_file", "_tree", "_digest"):
+            getattr(registry, cached).cache_clear()
+        return Registry("thing", "shelf", "shelf.things", ("work",), founding)
+
+    yield package, opened
+    opened()
+
+
+def test_a_file_is_an_entry_and_nothing_else_names_it(shelf):
+    package, opened = shelf
+    assert list(opened()) == ["one", "two"] and opened()["two"].work(3) == 6
+    (package / "third.py").write_text('NAME = "three"\n\n\ndef work(x):\n    return 3 * x\n')
+    assert list(opened()) == ["one", "two", "three"] and opened()["three"].work(3) == 9
+
+
+def test_entries_from_elsewhere(shelf, tmp_path):
+    package, opened = shelf
+    (tmp_path / "mine.py").write_text("class Own:\n    @staticmethod\n    def work(x):\n        return -x\n")
+    offered = tmp_path / "mine-1.0.dist-info"
+    offered.mkdir()
+    (offered / "METADATA").write_text("Name: mine\nVersion: 1.0\n")
+    (offered / "entry_points.txt").write_text("[shelf.things]\nown = mine:Own\n")
+    assert list(opened()) == ["one", "two", "own"]
+    assert opened()["own"].work(3) == opened()["mine:Own"].work(3) == -3
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("three", "unknown thing 'three': choose one of one, two"),
+        ("nowhere:thing", "thing 'nowhere:thing': there is no module nowhere"),
+        ("json:dumps", "'json:dumps' is no thing: it has no 'work'"),
+        ("json:nothing", "'json:nothing' is no thing"),
+    ],
+)
+def test_what_is_none_is_told(shelf, name, sentence):
+    with pytest.raises(UserError) as caught:
+        _ = shelf[1]()[name]
+    assert str(caught.value).startswith(sentence)
+
+
+def test_an_entry_has_changed_when_its_code_has(shelf):
+    package, opened = shelf
+    first, second = package / "first.py", package / "second.py"
+    founding = {name: opened().digest(name) for name in ("one", "two")}
+    assert [opened(**founding).changed(name) for name in ("one", "two")] == ["", ""]
+    second.write_text(
+        '"""Twice."""\n\nNAME = "two"  # a name\n\n\ndef work(x):\n    "Doubles."\n    return (2 *\n        x)\n'
+    )
+    assert opened(**founding).changed("two") == ""
+    second.write_text(second.read_text().replace("2 *", "3 *"))
+    assert opened(**founding).changed("two") and not opened(**founding).changed("one")
+    (package / "helper.py").write_text("STEP = 2\n")
+    assert opened(**founding).changed("one"), "it is made of what it imports beside it"
+    first.write_text(first.read_text().replace("x + STEP", "x"))
+    assert opened().changed("one"), "what was not there at first is always named"
+
+
+def test_help_texts_do_not_count(shelf):
+    package, opened = shelf
+    digests = set()
+    for text in ("once", "twice"):
+        (package / "second.py").write_text(f'NAME = "two"\nx: int = setting("{text}", default=1)\n')
+        digests.add(opened().digest("two"))
+    (package / "second.py").write_text('NAME = "two"\nx: int = setting("once", default=2)\n')
+    assert len(digests) == 1 and opened().digest("two") not in digests
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_founding_entries_are_what_they_were(kind):
+    """Results of earlier versions are found as long as this holds.
+
+    If you have changed what an entry does, remove it from ``founding`` in its registry: what depends on it is then made
+    again, and never mixed with what was. If you have not, such as by renaming a variable, write down the new digest.
+    """
+    chosen = REGISTRIES[kind]
+    digests = {name: chosen.digest(name) for name in chosen.founding}
+    assert digests == dict(chosen.founding)
