@@ -1,10 +1,12 @@
-"""Makes the page of every configuration key when the pages are built, from config.yaml and the schema alone."""
+"""Makes the page of every configuration key when the pages are built, from config.yaml and the schema."""
 
 import re
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from pipeline.workflow.schema import schema_for
 
 ROOT = Path(__file__).resolve().parents[2]
 _KEY = re.compile(r"^( *)([\w-]+):(?: (.*))?$")
@@ -23,7 +25,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def keys() -> str:
     """Returns a table of each section: key, values that it takes, default, meaning."""
-    schema = yaml.safe_load((ROOT / "schemas" / "config.schema.yaml").read_text(encoding="utf-8"))
+    schema = schema_for(yaml.safe_load((ROOT / "config.yaml").read_text(encoding="utf-8")))
     lines: list[str] = []
     for path, default, meaning in _commented((ROOT / "config.yaml").read_text(encoding="utf-8")):
         if len(path) == 1 and default is None:
