@@ -58,6 +58,10 @@ class Runtime:
         self._check(status)
         self._handle = handle
         self._release = weakref.finalize(self, self._library.bnn_free, handle)
+        # Asked once: for a small network each call of a function is felt.
+        self._channels = int(self._library.bnn_channels(handle))
+        self._size = int(self._library.bnn_size(handle))
+        self._outputs = int(self._library.bnn_classes(handle))
 
     def _check(self, status: int) -> None:
         if status:
@@ -66,18 +70,17 @@ class Runtime:
     @property
     def channels(self) -> int:
         """Of the images."""
-        return int(self._library.bnn_channels(self._handle))
+        return self._channels
 
     @property
     def size(self) -> int:
         """Side of the images, in pixels."""
-        return int(self._library.bnn_size(self._handle))
+        return self._size
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names, in the order of the logits."""
-        count = self._library.bnn_classes(self._handle)
-        return tuple(self._library.bnn_class_name(self._handle, i).decode() for i in range(count))
+        return tuple(self._library.bnn_class_name(self._handle, i).decode() for i in range(self._outputs))
 
     @property
     def threads(self) -> int:
@@ -125,7 +128,7 @@ class Runtime:
                 f"images of type {images.dtype} and shape {images.shape} do not fit this network",
                 f"give it {(len(images) if images.ndim else 1, *shape)} as {'uint8' if pixels else 'float32'}",
             )
-        logits = np.empty((len(images), self._library.bnn_classes(self._handle)), np.float32)
+        logits = np.empty((len(images), self._outputs), np.float32)
         run = self._library.bnn_run_pixels if pixels else self._library.bnn_run
         self._check(run(self._handle, images.ctypes.data, len(images), logits.ctypes.data))
         return logits
