@@ -1,11 +1,20 @@
 """Binarisation against Eq. 1: a table of input -> output -> gradient, and the convolution against explicit tensors."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
 
+from pipeline.networks.binary import fused
+from pipeline.networks.binary.binarisers import BINARISERS
 from pipeline.networks.binary.binarisers.dorefa import binarise_activation, binarise_weight
 from pipeline.networks.binary.convolution import BinaryConvolution
+from pipeline.networks.module import Network, initialise
+from pipeline.networks.spec import NetworkSpec
+from pipeline.training.execution import resolve
+from pipeline.training.settings import ExecutionSettings
+from tests.support.workflow import ROOT
 
 UPSTREAM = 3.0
 
@@ -77,3 +86,28 @@ def test_autocast_computes_in_bfloat16_and_keeps_gradients_in_float32():
     for gradient in (x.grad, convolution.weight.grad):
         assert gradient.dtype == torch.float32
         assert gradient.isfinite().all() and gradient.abs().sum() > 0
+
+
+def test_a_binariser_that_kernels_do_not_compute_is_used_all_the_same(monkeypatch):
+    """With kernels compiled, too: alone, and inside a network, where a chain of layers could be fused."""
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "plugins"))
+    resolve(ExecutionSettings("cpu", "float32", 1, "auto")).apply()
+    spec = NetworkSpec("vgg_small", (1,) * 6, 0.125, 1, 8, binariser="own_parts.bits:signs")
+    network = Network(spec).to(memory_format=torch.channels_last).eval()
+    initialise(network, torch.Generator().manual_seed(0))
+    convolution = network.conv2
+    assert isinstance(convolution, BinaryConvolution) and not convolution.compiled
+    x = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(1))
+    signs = F.conv2d(torch.where(x >= 0, 1.0, -1.0), torch.where(convolution.weight >= 0, 1.0, -1.0), padding=1)
+    assert torch.equal(convolution(x), signs)
+    assert torch.equal(fused.binarise_and_convolve([convolution], [x]), signs)
+    paper = Network(replace(spec, binariser="dorefa")).eval()
+    paper.load_state_dict(network.state_dict())
+    images = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(2))
+    assert not torch.allclose(network(images), paper(images))
+
+
+def test_the_compiled_kernels_are_those_of_the_source_that_they_were_written_for(monkeypatch):
+    assert BinaryConvolution(4, 4, 3).compiled
+    monkeypatch.setattr(BINARISERS, "founding", {"dorefa": "another source"})
+    assert not BinaryConvolution(4, 4, 3).compiled
