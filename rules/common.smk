@@ -19,3 +19,4 @@ wildcard_constraints:
     generation=r"\d{3}",
     shard=r"\d+",
     seed=r"\d+",
+    repetition=r"\d+",

@@ -17,9 +17,9 @@ rule prepare_dataset:
     resources:
         mem_mb=machine.memory(4000),
     params:
+        **flags.dataset_source(),
         # A function, since Snakemake takes braces in a text, such as a folder's name, for wildcards.
         flags=lambda wildcards: flags.dataset(),
-        **flags.dataset_source(),
     shell:
         "python -m pipeline prepare-dataset {params.flags} --threads {threads} --train {output.train:q} --test {output.test:q} > {log:q} 2>&1"
 
@@ -41,3 +41,23 @@ rule sample_subset:
     shell:
         "python -m pipeline sample-subset --images {input.images:q} {params.flags}"
         " --subset {output.subset:q} --validation {output.validation:q} > {log:q} 2>&1"
+
+
+# The images on which finalists and the proxy are judged; the search's own stay what they are without them.
+rule hold_out:
+    input:
+        images=rules.prepare_dataset.output.train,
+    output:
+        held_out=layout.held_out,
+        others=layout.not_held_out,
+    log:
+        layout.log("hold_out"),
+    priority: 100
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        flags=flags.split(with_held_out=True),
+    shell:
+        "python -m pipeline hold-out --images {input.images:q} {params.flags}"
+        " --held-out {output.held_out:q} --not-held-out {output.others:q} > {log:q} 2>&1"

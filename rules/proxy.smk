@@ -1,42 +1,69 @@
-# What the proxy is worth: every row of the table scored as a candidate, beside its accuracy when trained in full.
+# What the proxy is worth: a random sample of genomes, scored as candidates and trained in full, both several times. Trained
+# networks are scored on images that no candidate saw, so that whoever chooses by this does not choose by the test set.
 
 
-rule gather_rows:
+rule sample_genomes:
     input:
         images=rules.prepare_dataset.output.train,
-        best=files.genomes_of_rows(),
     output:
-        layout.rows.population,
+        layout.sample.population,
     log:
-        layout.log("proxy", "gather_rows"),
+        layout.log("proxy", "sample_genomes"),
     localrule: True
     conda:
         "../envs/pipeline.yaml"
     params:
-        genomes=flags.row_genomes(),
-        best=lambda wildcards, input: optional_flag("--best", input.best),
+        sample=flags.sample(),
         network=flags.counted_network(),
         ratios=flags.ratios(),
+        budget=flags.budget(),
         method=flags.counting_method,
     shell:
-        "python -m pipeline gather-rows --images {input.images:q} {params.genomes} {params.best}"
-        " {params.ratios} {params.network} --output {output:q} > {log:q} 2>&1"
+        "python -m pipeline sample-genomes --images {input.images:q} {params.sample} {params.ratios} {params.network}"
+        " {params.budget} --output {output:q} > {log:q} 2>&1"
 
 
-use rule evaluate_generation as evaluate_rows with:
+use rule evaluate_generation as score_sample with:
     input:
-        population=rules.gather_rows.output[0],
+        population=rules.sample_genomes.output[0],
         images=rules.prepare_dataset.output.train,
         subset=rules.sample_subset.output.subset,
         validation=rules.sample_subset.output.validation,
         supernet=files.supernet(),
     output:
-        evaluations=layout.rows.evaluations,
-        timing=layout.rows.timing,
+        evaluations=layout.sample.scores("{repetition}"),
+        timing=layout.sample.scores_timing("{repetition}"),
     log:
-        layout.log("proxy", "evaluate_rows"),
+        layout.log("proxy", "score_{repetition}"),
     benchmark:
-        layout.benchmark("proxy", "evaluate_rows")
+        layout.benchmark("proxy", "score_{repetition}")
+    wildcard_constraints:
+        search=".*",
+    priority: 60
     params:
-        shard="",
-        title=lambda wildcards, output: "--title rows",
+        title="--title sample",
+        shard=lambda wildcards: f"--repetition {wildcards.repetition}",
+
+
+use rule evaluate_generation as train_sample with:
+    input:
+        population=rules.sample_genomes.output[0],
+        images=rules.prepare_dataset.output.train,
+        subset=rules.hold_out.output.others,
+        validation=rules.hold_out.output.held_out,
+    output:
+        evaluations=layout.sample.trained("{repetition}"),
+        timing=layout.sample.trained_timing("{repetition}"),
+    log:
+        layout.log("proxy", "train_{repetition}"),
+    benchmark:
+        layout.benchmark("proxy", "train_{repetition}")
+    wildcard_constraints:
+        search=".*",
+    priority: 60
+    params:
+        supernet="",
+        training=flags.training("retrain"),
+        recalibrate="",
+        title="--title 'sample, in full'",
+        shard=lambda wildcards: f"--repetition {wildcards.repetition}",

@@ -124,3 +124,77 @@ rule select_best:
         "python -m pipeline select-best --search {wildcards.search} --scores {input.scores:q}"
         " --timings {input.timings:q} {params.objective}"
         " --output {output.best:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"
+
+
+# What the search that a row comes from has found: the finalists of all its runs, trained from other seeds and scored on
+# images on which none of them was selected.
+finalists = layout.finalists("{model}")
+
+
+rule choose_finalists:
+    input:
+        images=rules.prepare_dataset.output.train,
+        histories=files.histories,
+    output:
+        finalists.population,
+    log:
+        layout.log("finalists", "{model}", "choose"),
+    priority: 90
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        histories=lambda wildcards, input: labelled("--histories", files.runs(wildcards.model), input.histories),
+        finalists=flags.finalists(),
+        identity=lambda wildcards: flags.objective_identity(files.judge(wildcards.model)),
+        objective=lambda wildcards, output: flags.objective(files.judge(wildcards.model)),
+        network=flags.counted_network(),
+        method=flags.counting_method,
+    shell:
+        "python -m pipeline choose-finalists --images {input.images:q} {params.histories} {params.finalists}"
+        " {params.objective} {params.network} --output {output:q} > {log:q} 2>&1"
+
+
+use rule evaluate_generation as evaluate_finalists with:
+    input:
+        population=rules.choose_finalists.output[0],
+        images=rules.prepare_dataset.output.train,
+        subset=rules.sample_subset.output.subset,
+        validation=rules.hold_out.output.held_out,
+        supernet=files.supernet(),
+    output:
+        evaluations=finalists.repeated("{repetition}"),
+        timing=finalists.repeated_timing("{repetition}"),
+    log:
+        layout.log("finalists", "{model}", "evaluate_{repetition}"),
+    benchmark:
+        layout.benchmark("finalists", "{model}_{repetition}")
+    wildcard_constraints:
+        search=".*",
+    priority: 90
+    params:
+        title=lambda wildcards: f"--title 'finalists of {wildcards.model}'",
+        shard=lambda wildcards: f"--repetition {wildcards.repetition}",
+
+
+rule select_found:
+    input:
+        histories=files.histories,
+        rescored=files.rescored,
+    output:
+        finalists.found,
+    log:
+        layout.log("finalists", "{model}", "select"),
+    priority: 90
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    params:
+        histories=lambda wildcards, input: labelled("--histories", files.runs(wildcards.model), input.histories),
+        rescored=lambda wildcards, input: optional_flag("--rescored", input.rescored),
+        identity=lambda wildcards: flags.objective_identity(files.judge(wildcards.model)),
+        objective=lambda wildcards, output: flags.objective(files.judge(wildcards.model)),
+        search=lambda wildcards: config["models"][wildcards.model]["search"],
+    shell:
+        "python -m pipeline select-found --search {params.search} {params.histories} {params.rescored} {params.objective}"
+        " --output {output:q} > {log:q} 2>&1"

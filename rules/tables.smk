@@ -3,8 +3,9 @@
 MEASUREMENTS = {
     "measurements": files.of_every_training(layout.measurement("{model}", "{seed}")),
     "histories": files.of_every_search(of_search.history),
-    "best": files.of_every_search(of_search.best),
-    "rows": [layout.rows.evaluations] if files.scores_rows else [],
+    "found": files.found,
+    "sample_scores": files.sample_scores,
+    "sample_trained": files.sample_trained,
 }
 
 
@@ -14,7 +15,7 @@ rule tables:
         timings=files.of_every_training(layout.training("{model}", "{seed}").timing),
         supernet=[layout.supernet.timing] if files.trains_supernet else [],
         candidates=files.of_every_search(of_search.timing),
-        row_timing=[layout.rows.timing] if files.scores_rows else [],
+        sample_timings=files.sample_timings,
     output:
         report(layout.tables.results, caption="report/results.rst", category="Results", labels={"what": "results"}),
         layout.tables.results_csv,
@@ -24,6 +25,7 @@ rule tables:
         layout.tables.balance,
         report(layout.tables.proxy, caption="report/proxy_table.rst", category="Proxy", labels={"what": "proxy"}),
         layout.tables.proxy_csv,
+        layout.tables.candidates,
     log:
         layout.log("tables"),
     localrule: True
@@ -35,14 +37,16 @@ rule tables:
         scores=lambda wildcards, input: labelled("--scores", config["searches"], input.histories),
         timings=lambda wildcards, input: labelled("--timings", files.trainings, input.timings),
         supernet=lambda wildcards, input: optional_flag("--supernet-timing", input.supernet),
-        rows=lambda wildcards, input: optional_flag("--row-scores", input.rows),
+        found=lambda wildcards, input: labelled("--found", files.searched, input.found),
+        sample=lambda wildcards, input: optional_flag("--sample-scores", input.sample_scores),
+        trained=lambda wildcards, input: optional_flag("--sample-trained", input.sample_trained),
         candidates=lambda wildcards, input: labelled("--candidate-timings", config["searches"], input.candidates),
-        row_timing=lambda wildcards, input: optional_flag("--row-timing", input.row_timing),
+        sample_timings=lambda wildcards, input: optional_flag("--sample-timings", input.sample_timings),
         folder=subpath(output[0], parent=True),
     shell:
         "python -m pipeline tables {params.measurements} {params.evaluations} {params.scores}"
-        " --best {input.best:q} {params.timings} {params.supernet} {params.rows}"
-        " {params.candidates} {params.row_timing} --output-folder {params.folder:q} > {log:q} 2>&1"
+        " {params.found} {params.timings} {params.supernet} {params.sample} {params.trained}"
+        " {params.candidates} {params.sample_timings} --output-folder {params.folder:q} > {log:q} 2>&1"
 
 
 rule figures:
@@ -72,11 +76,13 @@ rule figures:
         scores=lambda wildcards, input: labelled("--scores", config["searches"], input.histories),
         curves=lambda wildcards, input: labelled("--histories", files.trainings, input.curves),
         supernet=lambda wildcards, input: optional_flag("--supernet-history", input.supernet),
-        rows=lambda wildcards, input: optional_flag("--row-scores", input.rows),
+        found=lambda wildcards, input: labelled("--found", files.searched, input.found),
+        sample=lambda wildcards, input: optional_flag("--sample-scores", input.sample_scores),
+        trained=lambda wildcards, input: optional_flag("--sample-trained", input.sample_trained),
         folder=subpath(output[0], parent=True),
     shell:
         "python -m pipeline figures {params.measurements} {params.evaluations} {params.scores}"
-        " --best {input.best:q} {params.curves} {params.supernet} {params.rows}"
+        " {params.found} {params.curves} {params.supernet} {params.sample} {params.trained}"
         " --output-folder {params.folder:q} > {log:q} 2>&1"
 
 

@@ -3,7 +3,8 @@
 Every class is drawn from on its own and by address, so asking for a larger subset adds images to the smaller one, and
 what is drawn for validation does not depend on the size of the subset.
 
->>> validation, subset = draw(np.array([0, 0, 0, 1, 1, 1]), ("cat", "dog"), validation_per_class=1, subset_per_class=1)
+>>> labels = np.array([0, 0, 0, 1, 1, 1])
+>>> validation, subset, _ = draw(labels, ("cat", "dog"), validation_per_class=1, subset_per_class=1)
 >>> len(validation), len(subset), set(validation) & set(subset)
 (2, 2, set())
 """
@@ -22,10 +23,11 @@ COLUMNS = ("index", "label", "class")
 
 
 class Draw(NamedTuple):
-    """Indices of images, ascending; no image is in both."""
+    """Indices of images, ascending; no image is in two of them."""
 
     validation: list[int]
     subset: list[int]
+    held_out: list[int]
 
 
 class _Images(Protocol):
@@ -44,8 +46,12 @@ def draw(
     validation_per_class: int,
     subset_per_class: int | None = None,
     seed: int = 0,
+    held_out_per_class: int = 0,
 ) -> Draw:
     """Draws validation images from every class, then the subset from what remains.
+
+    The held-out images are the last of each class, so that what is drawn before them does not depend on their number,
+    unless it is all that remains.
 
     Args:
         labels: (N,) class numbers.
@@ -53,6 +59,7 @@ def draw(
         validation_per_class: images of each class to score candidates on; 0 for none.
         subset_per_class: images of each class to learn from; None for all that remain.
         seed: equal seeds give equal draws.
+        held_out_per_class: images of each class that are kept out of both.
 
     Raises:
         UserError: a class has too few images.
@@ -62,22 +69,24 @@ def draw(
             f"validation_per_class is {validation_per_class} and subset_per_class {subset_per_class}",
             "they must be at least 0 and 1",
         )
-    drawn = Draw([], [])
-    needed = validation_per_class + (subset_per_class or 1)
+    drawn = Draw([], [], [])
+    needed = validation_per_class + (subset_per_class or 1) + held_out_per_class
     for label, name in enumerate(classes):
         order = _shuffled(labels, label, "split", seed)
         if len(order) < needed:
             wanted = "at least 1" if subset_per_class is None else str(subset_per_class)
             raise UserError(
                 f"class '{name}' has {len(order)} train images, but {validation_per_class} are asked for validation "
-                f"and {wanted} for the subset",
+                f"and {wanted} for the subset"
+                + (f", and {held_out_per_class} are held out" if held_out_per_class else ""),
                 "lower split.validation_per_class or split.subset_per_class (where the images have no test folder, "
                 "dataset.test_fraction of each class is set aside for the test)",
             )
-        end = None if subset_per_class is None else needed
+        end = len(order) - held_out_per_class if subset_per_class is None else validation_per_class + subset_per_class
         drawn.validation.extend(order[:validation_per_class])
+        drawn.held_out.extend(order[len(order) - held_out_per_class :])
         drawn.subset.extend(order[validation_per_class:end])
-    return Draw(sorted(drawn.validation), sorted(drawn.subset))
+    return Draw(*map(sorted, drawn))
 
 
 def split_off(labels: np.ndarray, classes: Sequence[str], fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -67,9 +67,9 @@ class NetworkSpec:
         """The same network with other ratios."""
         return replace(self, genome=genome)
 
-    def at_width(self, base_width: float) -> "NetworkSpec":
-        """Returns the same network at another base width."""
-        return replace(self, base_width=base_width)
+    def at_width(self, base_width: float | None) -> "NetworkSpec":
+        """Returns the same network at another base width; for None as it is."""
+        return self if base_width is None else replace(self, base_width=base_width)
 
     @cached_property
     def widths(self) -> tuple[int, ...]:

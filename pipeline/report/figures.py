@@ -8,6 +8,7 @@ import io
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import wraps
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, ParamSpec
@@ -19,7 +20,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from pipeline.report.label_placement import Point, place_labels
-from pipeline.report.proxy import ProxyPoint, kendall_tau
+from pipeline.report.proxy import ProxyPoint, proxy_worth
 from pipeline.report.published import FIGURE_1, find_table
 from pipeline.report.results import Row, Search, pareto_front, published_only
 from pipeline.search.individual import Individual
@@ -128,7 +129,7 @@ def _panels(count: int, columns: int, width: float, height: float, **how: Any) -
 def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequence[Sequence[Individual]]]) -> Figure:
     """Fitness (Eq. 4, or what another objective says) over generations, the best so far and the median.
 
-    There is one panel for each objective, such as each λ.
+    There is one panel for each objective, such as each λ. Baselines look at none, and are drawn in every panel.
 
     Args:
         searches: of the experiment; those without generations are left out.
@@ -137,11 +138,13 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
     searches = [search for search in searches if generations.get(search.name)]
     if not searches:
         return _empty_figure("There is no search.")
-    objectives = list(dict.fromkeys(search.objective for search in searches))
+    judged = [search for search in searches if not search.baseline] or searches
+    objectives = list(dict.fromkeys(search.objective for search in judged))
     figure, panels = _panels(len(objectives), 2, 5.2, 3.9)
     for axes, objective in zip(panels, objectives, strict=True):
         # Baselines first: the others are drawn over them.
-        here = sorted((s for s in searches if s.objective == objective), key=lambda s: not s.baseline)
+        here = [replace(s, objective=objective) for s in searches if s.baseline or s.objective == objective]
+        here.sort(key=lambda search: not search.baseline)
         evolutions = [search for search in here if not search.baseline]
         for search in here:
             shade = GREY if search not in evolutions else _pick(_SEARCH_COLOURS, evolutions.index(search))
@@ -316,19 +319,23 @@ def _over_seeds(curve: Curve, reduce: Callable[[Sequence[float]], float]) -> lis
 
 @styled
 def proxy_figure(points: Sequence[ProxyPoint]) -> Figure:
-    """Accuracy when trained in full against the score as a candidate, with Kendall's tau where there is one."""
+    """Accuracy when trained in full against one score as a candidate, shaded by cost, with Kendall's tau."""
     if not points:
-        return _empty_figure("No genome has both a candidate's score and an accuracy when trained in full.")
+        return _empty_figure("No genomes were sampled to judge the proxy on.")
     figure = new_figure(6.4, 4.8)
     axes = figure.subplots()
-    _draw_points(axes, [(point.score, point.top1.mean, point.top1.std) for point in points], BLUE, "o")
-    tau = kendall_tau(points)
-    count = f"{len(points)} genome{'s' * (len(points) != 1)}"
-    axes.set_title(f"Kendall's τ = {tau:.2f} over {count}" if tau is not None else f"{count}: no rank correlation")
+    accuracies, costs = [fmean(point.trained) for point in points], [point.cost for point in points]
+    shades = axes.scatter([point.scores[0] for point in points], accuracies, c=costs, norm="log", cmap="viridis", s=36)
+    figure.colorbar(shades, ax=axes, label="FLOPs / FLOPs of uniform-1x")
+    worth = proxy_worth(points)
+    count = f"{len(points)} random genome{'s' * (len(points) != 1)}"
+    if worth is None:
+        axes.set_title(f"{count}: no rank correlation")
+    else:
+        axes.set_title(f"{count}: τ = {worth.score.value:.2f}, given cost {worth.partial.value:.2f}")
     axes.set_xlabel("score as a candidate, top-1 on the validation images (%)")
-    axes.set_ylabel("trained in full, top-1 on the test set (%)")
-    axes.margins(0.15)
-    place_labels(axes, [Point(p.score, p.top1.mean, p.top1.std or 0.0, p.model) for p in points])
+    axes.set_ylabel("trained in full, top-1 on held-out images (%)")
+    axes.margins(0.1)
     return figure
 
 

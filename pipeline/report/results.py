@@ -11,7 +11,7 @@ Interval(mean=92.0, std=1.0, seeds=3)
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean, stdev
 from typing import Any, Literal, NamedTuple
@@ -154,6 +154,11 @@ class Row:
         return speedup(self.spec.at_width(self.cost_width))
 
     @property
+    def counted_spec(self) -> NetworkSpec:
+        """The binary network at the width at which costs are counted."""
+        return replace(self.spec, base_width=self.cost_width, binary=True)
+
+    @property
     def kind(self) -> Kind:
         """What the line stands for in a comparison."""
         if self.control_of is not None:
@@ -169,7 +174,7 @@ def collect_rows(
     models: Mapping[str, Search | ControlOf | None],
     measurements: Iterable[Measurement],
     published: str | None = None,
-    cost_width: float = PUBLISHED_WIDTH,
+    cost_width: float | None = None,
 ) -> list[Row]:
     """One row for each model, in the order of ``models``.
 
@@ -177,7 +182,7 @@ def collect_rows(
         models: name of each row, and the search that it came from or the row that it is a control of.
         measurements: of all seeds of all models, in any order.
         published: ``table1`` or ``table2`` to put beside, or None.
-        cost_width: base width at which costs are counted.
+        cost_width: base width at which costs are counted; None for that at which a row was trained.
 
     Raises:
         UserError: a model has no measurement or is not in ``models``, its seeds are of different networks, or the
@@ -197,7 +202,7 @@ def _row(
     origin: Search | ControlOf | None,
     measured: list[Measurement],
     table: PublishedTable | None,
-    cost_width: float,
+    cost_width: float | None,
 ) -> Row:
     if not measured:
         raise UserError(f"row '{model}' has no evaluation", "evaluate it with at least one seed")
@@ -230,7 +235,7 @@ def _row(
         published,
         origin if isinstance(origin, ControlOf) else None,
         _sample(measured),
-        cost_width,
+        spec.base_width if cost_width is None else cost_width,
         measured[0].census,
     )
 

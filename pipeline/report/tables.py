@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.common.log import duration
 from pipeline.common.text import counted
 from pipeline.report.fronts import COSTS
-from pipeline.report.proxy import ProxyPoint, proxy_sentence
+from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import LATER, find_table
 from pipeline.report.results import Row, pareto_front, results_table
 from pipeline.report.text import Grid, latex, markdown, wrap
@@ -49,7 +49,7 @@ def results_markdown(rows: Sequence[Row], points: Sequence[ProxyPoint], publishe
     parts += _images_note(rows)
     parts += _verdict_section(rows)
     parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows))]
-    parts += ["## Proxy", wrap(proxy_sentence(points))]
+    parts += ["## Proxy", *map(wrap, proxy_sentences(points))]
     parts += _published_section(rows, published) if published else []
     return "\n\n".join(parts) + "\n"
 
@@ -124,7 +124,7 @@ def _published_section(rows: Sequence[Row], published: str) -> list[str]:
 
 def proxy_markdown(points: Sequence[ProxyPoint]) -> str:
     """The scores of candidates beside what became of them, and what that says."""
-    return _document("Proxy", _proxy_grid(points), proxy_sentence(points))
+    return _document("Proxy", _proxy_grid(points), *proxy_sentences(points))
 
 
 def timing_markdown(times: Iterable[Mapping[str, Any]], balance: Sequence[Mapping[str, Any]]) -> str:
@@ -192,9 +192,17 @@ def _published_grid(rows: Sequence[Row], published: str) -> Grid:
 
 
 def _proxy_grid(points: Sequence[ProxyPoint]) -> Grid:
-    headers = ["model", "genome", "score as a candidate, %", "trained in full, top-1 %"]
-    lines = [[point.model, _short_genome(point.genome), f"{point.score:.2f}", str(point.top1)] for point in points]
-    return Grid(headers, lines, words=2)
+    headers = ["genome", "FLOPs / 1x", "scores as a candidate, %", "trained in full, top-1 %"]
+    lines = [
+        [
+            _short_genome(point.genome),
+            f"{point.cost:.3f}",
+            ", ".join(f"{score:.2f}" for score in point.scores),
+            ", ".join(f"{accuracy:.2f}" for accuracy in point.trained),
+        ]
+        for point in points
+    ]
+    return Grid(headers, lines)
 
 
 def _timing_grid(times: Iterable[Mapping[str, Any]]) -> Grid:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 from pipeline.common.errors import UserError, made_again
 from pipeline.common.files import read_csv, read_json, write_csv, write_json
@@ -19,8 +19,8 @@ EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason", "micro_batc
 SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitness", "reason", "micro_batch")
 #: Columns that tables from before there were any may lack.
 _ADDED = ("micro_batch", "arithmetic")
-#: How a candidate came about: as a search proposed it, or as a row of the table.
-ORIGINS = (*get_args(Origin), "row")
+#: How a candidate came about: by a search, as one of its best, or drawn to judge the proxy.
+ORIGINS = (*get_args(Origin), "finalist", "sample")
 TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine", "arithmetic")
 
 
@@ -141,6 +141,47 @@ def read_individuals(path: Path) -> list[Individual]:
             raise UserError(f"{where}: {error}", made_again()) from None
         individuals.append(Individual(genome, top1, _number(row, "relative_flops", where)))
     return individuals
+
+
+class Scored(NamedTuple):
+    """A candidate of a run that has a score, and where it was trained."""
+
+    individual: Individual
+    generation: int
+    slot: int
+    micro_batch: int | None = None
+
+
+def read_scored(path: Path) -> list[Scored]:
+    """Reads the candidates of a run that have a score, from its history.
+
+    Raises:
+        UserError: the file is missing, or it is no search's history.
+    """
+    scored = []
+    rows = read_csv(path, ("generation", "slot"))
+    for line, (row, individual) in enumerate(zip(rows, read_individuals(path), strict=True), start=2):
+        if individual.top1 is None:
+            continue
+        where = f"line {line} of {path}"
+        generation, slot = (int(_number(row, column, where)) for column in ("generation", "slot"))
+        batch = int(_number(row, "micro_batch", where)) if row.get("micro_batch") else None
+        scored.append(Scored(individual, generation, slot, batch))
+    return scored
+
+
+def read_new_scores(path: Path) -> dict[Genome, float | None]:
+    """Reads the top-1 of each candidate in a table of evaluations, in percent; None for one that diverged.
+
+    Raises:
+        UserError: the file holds no such table, or a candidate failed for a reason of the machine.
+    """
+    scores: dict[Genome, float | None] = {}
+    for row in read_evaluations([path]).values():
+        if row["status"] == "failed":
+            raise UserError(f"{path}: candidate {row['genome']} failed ({row['reason']})", made_again())
+        scores[parse_genome(row["genome"])] = float(row["top1"]) if row["top1"] else None
+    return scores
 
 
 def read_micro_batch(path: Path, slot: int) -> int | None:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.networks.spec import PUBLISHED_WIDTH
 from pipeline.steps.options import add_cost_width, genome
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only those made with these settings: 'current', 'all', or the start of a digest that the list names",
     )
     group = parser.add_argument_group("How they are shown")
-    add_cost_width(group)
+    add_cost_width(group, PUBLISHED_WIDTH)
     group.add_argument("--lambda", dest="penalty", type=amount, default=4.0, help="weight of the cost, for the fitness")
     group.add_argument("--sort", choices=tuple(_SORTS), default="top1", help="highest first; lowest first for flops")
     group.add_argument(

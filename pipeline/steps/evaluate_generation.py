@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", type=int, default=1, help="to train candidates side by side on, --threads for each")
     parser.add_argument("--recalibrate", action="store_true", help="recompute batch-norm moments before scoring")
     parser.add_argument("--seed", type=int, default=0, help="of the experiment")
+    parser.add_argument(
+        "--repetition",
+        type=int,
+        default=0,
+        help="train them from other seeds than in the search, another for each number",
+    )
     parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
     add_network(parser)
     add_settings(parser, TrainingSettings)
@@ -36,6 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
     from pipeline.common.hdf5 import read_attributes
+    from pipeline.common.randomness import seed_for
     from pipeline.data.prepared import read_info
     from pipeline.data.splits import read_split
     from pipeline.networks.spec import uniform_genome
@@ -55,6 +62,9 @@ def run(arguments: argparse.Namespace) -> None:
     supernet: Path | None = arguments.supernet
     if supernet is not None:
         check_supernet(supernet, spec)
+    # The search's own trainings are repetition 0.
+    repetition: int = arguments.repetition
+    seed = seed_for("repetition", arguments.seed, repetition) if repetition else arguments.seed
     settings = read_settings(arguments, TrainingSettings)
     execution = settle(read_settings(arguments, ExecutionSettings), arguments.arithmetic)
     subset, validation = read_split(arguments.subset, info), read_split(arguments.validation, info)
@@ -71,13 +81,13 @@ def run(arguments: argparse.Namespace) -> None:
         validation,
         supernet,
         arguments.recalibrate,
-        arguments.seed,
+        seed,
         arguments.loaders,
     )
     facts = candidate_facts(
         spec,
         settings,
-        seed=arguments.seed,
+        seed=seed,
         images=info.digest,
         subset=digest_of(subset),
         execution=execution.identity,

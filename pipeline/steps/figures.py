@@ -11,7 +11,7 @@ from pipeline.steps.measurements import (
     of_trainings,
     read_generations,
     read_rows,
-    read_scores,
+    read_sample,
     read_searches,
 )
 from pipeline.steps.options import path
@@ -44,7 +44,6 @@ def run(arguments: argparse.Namespace) -> None:
         proxy_figure,
         render,
     )
-    from pipeline.report.proxy import proxy_points
 
     rows = read_rows(arguments)
     generations = read_generations(arguments.scores)
@@ -55,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         "curves": curves_figure(
             read_curves([row.model for row in rows], arguments.histories, arguments.supernet_history)
         ),
-        "proxy": proxy_figure(proxy_points(rows, read_scores(arguments))),
+        "proxy": proxy_figure(read_sample(arguments, rows)),
         "methods": methods_figure(rows, arguments.published),
     }
     for name, figure in figures.items():

@@ -11,6 +11,7 @@ from pipeline.steps.options import add_cost_width, path, read_chosen
 
 if TYPE_CHECKING:
     from pipeline.networks.genome import Genome
+    from pipeline.report.proxy import ProxyPoint
     from pipeline.report.results import Control, Row, Search
     from pipeline.search.individual import Individual
 
@@ -22,8 +23,10 @@ def add_measurements(parser: argparse.ArgumentParser, *, complete: bool = True) 
         parser: gets them.
         complete: whether there must be an evaluation.
     """
-    models = "rows in their order: MODEL, or MODEL=SEARCH for the genome that a search found"
-    parser.add_argument("--models", nargs="+", type=_model, required=True, metavar="MODEL[=SEARCH]", help=models)
+    models = "rows in their order: MODEL, or for what a search found also its algorithm and weight of the cost (Eq. 4)"
+    parser.add_argument(
+        "--models", nargs="+", type=_model, required=True, metavar="MODEL[=ALGORITHM:LAMBDA]", help=models
+    )
     parser.add_argument(
         "--controls",
         nargs="*",
@@ -32,7 +35,7 @@ def add_measurements(parser: argparse.ArgumentParser, *, complete: bool = True) 
         metavar="MODEL=CONTROL:FOUND",
         help="rows of equal cost: uniform or first-layer, and the row that they control",
     )
-    searches = "algorithm of every search and its λ of Eq. 4, or (ALGORITHM|OBJECTIVE|FLAGS) another objective"
+    searches = "algorithm of every run and its λ of Eq. 4, or (ALGORITHM|OBJECTIVE|FLAGS) another objective"
     parser.add_argument(
         "--searches",
         nargs="*",
@@ -44,9 +47,10 @@ def add_measurements(parser: argparse.ArgumentParser, *, complete: bool = True) 
     evaluations = "accuracy of every training of every row on the test set (JSON)"
     of_trainings(parser, "--evaluations", evaluations, complete=complete)
     of_searches(parser, "--scores", "scored candidates of every search (CSV)")
-    path(parser, "--row-scores", "rows scored as candidates (CSV)", required=False)
-    path(parser, "--best", "what the searches found (JSON)", required=False, nargs="*", default=[])
-    add_cost_width(parser)
+    of_searches(parser, "--found", "what was found for every such row (JSON)", metavar="MODEL=FILE")
+    several(parser, "--sample-scores", "random genomes scored as candidates, a file for each repetition (CSV)")
+    several(parser, "--sample-trained", "the same genomes trained in full, a file for each repetition (CSV)")
+    add_cost_width(parser, default=None)
     parser.add_argument("--published", help="put a published table beside it: table1 or table2")
 
 
@@ -56,9 +60,14 @@ def of_trainings(parser: argparse.ArgumentParser, flag: str, help: str, *, compl
     parser.add_argument(flag, **how, type=_of_training, metavar="MODEL:SEED=FILE", help=help)
 
 
-def of_searches(parser: argparse.ArgumentParser, flag: str, help: str) -> None:
+def of_searches(parser: argparse.ArgumentParser, flag: str, help: str, metavar: str = "SEARCH=FILE") -> None:
     """Declares a flag that takes a file of every search, of which there may be none."""
-    parser.add_argument(flag, nargs="*", default=[], type=_of_search, metavar="SEARCH=FILE", help=help)
+    parser.add_argument(flag, nargs="*", default=[], type=_of_search, metavar=metavar, help=help)
+
+
+def several(parser: argparse.ArgumentParser, flag: str, help: str) -> None:
+    """Declares a flag that takes any number of files, none included."""
+    path(parser, flag, help, required=False, nargs="*", default=[])
 
 
 class OfTraining(NamedTuple):
@@ -91,17 +100,16 @@ def _of_search(text: str) -> OfSearch:
     return OfSearch(search, Path(file))
 
 
-def _model(text: str) -> tuple[str, str | None]:
-    name, _, search = text.partition("=")
-    return name, search or None
+def _model(text: str) -> "tuple[str, Search | None]":
+    return (text.partition("=")[0], _search(text)) if "=" in text else (text, None)
 
 
 def _control(text: str) -> "tuple[str, Control, str]":
     model, _, what = text.partition("=")
     control, _, found = what.partition(":")
-    if control == "uniform":
+    if found and control == "uniform":
         return model, "uniform", found
-    if control == "first-layer":
+    if found and control == "first-layer":
         return model, "first-layer", found
     raise argparse.ArgumentTypeError(f"'{text}' is not MODEL=CONTROL:FOUND, such as uniform-iso-A=uniform:found-A")
 
@@ -131,29 +139,25 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     """The rows of the table, from the flags of ``add_measurements``.
 
     Raises:
-        UserError: a file is missing or damaged, a row has no evaluation, or a row names an unknown search.
+        UserError: a file is missing or damaged, or a row has no evaluation.
     """
-    from pipeline.common.errors import UserError
     from pipeline.report.inputs import read_measurement
     from pipeline.report.results import ControlOf, Search, collect_rows
+    from pipeline.search.tables import read_best
 
-    searches = read_searches(arguments)
-    unknown = next((search for _, search in arguments.models if search and search not in searches), None)
-    if unknown:
-        raise UserError(f"there is no search '{unknown}' for a row to come from", "name it with --searches")
-    models: dict[str, Search | ControlOf | None]
-    models = {model: searches[search] if search else None for model, search in arguments.models}
+    found = {model: read_best(path) for model, path in arguments.found}
+    models: dict[str, Search | ControlOf | None] = {
+        model: search and replace(search, name=getattr(found.get(model), "search", model), best=found.get(model))
+        for model, search in arguments.models
+    }
     models.update({model: ControlOf(found, control) for model, control, found in arguments.controls})
     measurements = (read_measurement(*file) for file in arguments.evaluations)
     return collect_rows(models, measurements, arguments.published, arguments.cost_width)
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":
-    """The searches by name, with what they found where ``--best`` says so."""
-    from pipeline.search.tables import read_best
-
-    found = {best.search: best for best in map(read_best, arguments.best)}
-    return {search.name: replace(search, best=found.get(search.name)) for search in arguments.searches}
+    """Returns the runs of searches by name."""
+    return {search.name: search for search in arguments.searches}
 
 
 def read_generations(files: Sequence[OfSearch]) -> "dict[str, list[list[Individual]]]":
@@ -168,12 +172,30 @@ def read_generations(files: Sequence[OfSearch]) -> "dict[str, list[list[Individu
 
 
 def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
-    """What genomes scored as candidates, in a search or as rows of the table."""
-    from pipeline.networks.genome import parse_genome
-    from pipeline.search.tables import read_evaluations
-
+    """Reads what every candidate of every search scored."""
     generations = read_generations(arguments.scores)
     individuals = [individual for search in generations.values() for generation in search for individual in generation]
-    scores = [(individual.genome, individual.top1) for individual in individuals if individual.top1 is not None]
-    rows = read_evaluations([arguments.row_scores] if arguments.row_scores else []).values()
-    return scores + [(parse_genome(row["genome"]), float(row["top1"])) for row in rows if row["top1"]]
+    return [(individual.genome, individual.top1) for individual in individuals if individual.top1 is not None]
+
+
+def read_sample(arguments: argparse.Namespace, rows: "Sequence[Row]") -> "list[ProxyPoint]":
+    """Reads the random genomes on which the proxy is judged; those that diverged anywhere are left out.
+
+    Args:
+        arguments: with the flags of ``add_measurements``.
+        rows: of the table, which know how costs are counted.
+    """
+    from pipeline.networks.cost import relative_flops
+    from pipeline.report.proxy import ProxyPoint
+    from pipeline.search.tables import read_new_scores
+
+    scores, trained = (
+        [read_new_scores(path) for path in paths] for paths in (arguments.sample_scores, arguments.sample_trained)
+    )
+    points = []
+    for genome in scores[0] if scores and trained else ():
+        values = [tuple(one.get(genome) for one in tables) for tables in (scores, trained)]
+        known = [tuple(value for value in part if value is not None) for part in values]
+        if [len(part) for part in known] == [len(part) for part in values]:
+            points.append(ProxyPoint(genome, relative_flops(rows[0].counted_spec.with_genome(genome)), *known))
+    return points

@@ -15,6 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subset-per-class", type=int, help="images of each class to learn from; all others if not given"
     )
+    parser.add_argument(
+        "--held-out-per-class", type=int, default=0, help="images of each class to keep out of both, the last ones"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     output(parser, "--subset", "images to learn from, to write (CSV)")
     output(parser, "--validation", "images to score on, to write (CSV)")
@@ -26,6 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.data.splits import draw, write_split
 
     classes, labels = read_info(arguments.images, "train").classes, read_labels(arguments.images)
-    drawn = draw(labels, classes, arguments.validation_per_class, arguments.subset_per_class, arguments.seed)
+    per_class = arguments.validation_per_class, arguments.subset_per_class
+    drawn = draw(labels, classes, *per_class, arguments.seed, arguments.held_out_per_class)
     write_split(arguments.validation, drawn.validation, labels, classes)
     write_split(arguments.subset, drawn.subset, labels, classes)

@@ -12,7 +12,9 @@ from pipeline.steps.measurements import (
     of_searches,
     of_trainings,
     read_rows,
+    read_sample,
     read_scores,
+    several,
 )
 from pipeline.steps.options import path
 from pipeline.workflow.layout import TableFiles
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
     from pipeline.report.timing import CandidateTime, TrainingTime
 
 
-#: What the rows that are scored as candidates are called among the searches.
-_ROWS = "proxy"
+#: What the random genomes on which the proxy is judged are called among the searches.
+_SAMPLE = "proxy"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     of_trainings(parser, "--timings", "what every training of every row took (JSON)")
     path(parser, "--supernet-timing", "what the supernet took (JSON); none without a supernet", required=False)
     of_searches(parser, "--candidate-timings", "what the candidates of every search took (CSV)")
-    path(parser, "--row-timing", "what the rows took that were scored as candidates (CSV)", required=False)
+    several(parser, "--sample-timings", "what the random genomes took on which the proxy is judged (CSV)")
     names = ", ".join(table.name for table in TableFiles(Path()).all)
     path(parser, "--output-folder", f"where to write {names}")
 
@@ -39,16 +41,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the tables. All but those of time hold the same bytes whenever they are made from the same inputs."""
     from pipeline.common.files import write_csv, write_text
+    from pipeline.report.fronts import CANDIDATES, candidate_table
     from pipeline.report.mixture import mixed_arithmetic
-    from pipeline.report.proxy import PROXY, proxy_points, proxy_table
+    from pipeline.report.proxy import PROXY, proxy_table
     from pipeline.report.results import RESULTS, results_table
     from pipeline.report.tables import proxy_markdown, results_latex, results_markdown, timing_markdown
     from pipeline.report.timing import BALANCE, TIMING, balance_table, timing_table
 
     rows = read_rows(arguments)
-    points = proxy_points(rows, read_scores(arguments))
-    rows_as_candidates = [OfSearch(_ROWS, arguments.row_timing)] if arguments.row_timing else []
-    candidates = read_candidate_times([*arguments.candidate_timings, *rows_as_candidates])
+    points = read_sample(arguments, rows)
+    sample = [OfSearch(_SAMPLE, path) for path in arguments.sample_timings]
+    candidates = read_candidate_times([*arguments.candidate_timings, *sample])
     trainings = {row.model: read_training_times(arguments.timings, row.model) for row in rows}
     supernet = read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
     times = timing_table(trainings, candidates, supernet)
@@ -57,6 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     write_csv(written.results_csv, RESULTS, results_table(rows, arguments.published))
     write_text(written.results, results_markdown(rows, points, arguments.published) + mixture)
     write_text(written.results_tex, results_latex(rows, arguments.published))
+    write_csv(written.candidates, CANDIDATES, candidate_table(rows[0].counted_spec, read_scores(arguments)))
     write_csv(written.proxy_csv, PROXY, proxy_table(points))
     write_text(written.proxy, proxy_markdown(points))
     write_csv(written.timing_csv, TIMING, times)

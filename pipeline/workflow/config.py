@@ -33,8 +33,8 @@ from pipeline.report.published import find_table
 from pipeline.search.algorithms import own_keys
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured
-from pipeline.workflow.models import with_controls
-from pipeline.workflow.proxy import trains_supernet
+from pipeline.workflow.models import is_baseline, runs_of, with_controls, with_runs
+from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.schema import ROOT as ROOT
 from pipeline.workflow.schema import schema_for
 
@@ -63,6 +63,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_schema(cleaned)
     for section in ("searches", "models"):
         cleaned[section] = _in_order(cleaned[section], section)
+    cleaned["searches"] = with_runs(cleaned["searches"], cleaned["seed"])
     cleaned["models"] = with_controls(cleaned)
     _check_dataset(cleaned)
     _check_trainings(cleaned)
@@ -333,12 +334,10 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
         if ("genome" in row) == ("search" in row):
             raise UserError(f"models.{model} needs either a genome or a search", "give exactly one of the two")
         if "search" in row:
-            if row["search"] not in config["searches"]:
-                raise UserError(
-                    f"models.{model}.search is '{row['search']}'",
-                    f"searches of this experiment: {', '.join(config['searches']) or 'none'}",
-                )
+            _check_found(config, model)
             continue
+        if "by" in row:
+            raise UserError(f"models.{model} has a genome and by", "leave out by, which is for what a search found")
         genome = genome_of(config, model)
         try:
             check_ratios(genome, config["search"]["ratios"])
@@ -353,6 +352,22 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
     _ = spec.with_genome(smallest).layers
 
 
+def _check_found(config: Mapping[str, Any], model: str) -> None:
+    """A searched row names a search; that of a baseline, which looks for nothing, also whose objective chooses."""
+    row = config["models"][model]
+    for key in ("search", "by"):
+        if key in row and not runs_of(config, row[key]):
+            named = dict.fromkeys(run.get("run_of", name) for name, run in config["searches"].items())
+            raise UserError(
+                f"models.{model}.{key} is '{row[key]}'", f"searches of this experiment: {', '.join(named) or 'none'}"
+            )
+    if "by" in row and not is_baseline(config, row["search"]):
+        raise UserError(
+            f"models.{model} is chosen by what {row['by']} looks for, but {row['search']} looked for something itself",
+            "leave out by",
+        )
+
+
 def _check_control(config: Mapping[str, Any], model: str) -> None:
     row, models = config["models"][model], config["models"]
     if set(row) != {"control", "of"}:
@@ -365,7 +380,7 @@ def _check_control(config: Mapping[str, Any], model: str) -> None:
 def _check_own_settings(config: Mapping[str, Any]) -> None:
     """A search sets what its own algorithm and objective know, and no other's."""
     for name, section in config["searches"].items():
-        known = {"algorithm", "objective", "seed", *own_keys(section["algorithm"])}
+        known = {"algorithm", "objective", "seed", "run_of", *own_keys(section["algorithm"])}
         known |= {key_of(f) for f in fields(OBJECTIVES[section.get("objective", OBJECTIVE)].Settings)}
         strange = next((key for key in section if key not in known), None)
         if strange:
@@ -392,6 +407,16 @@ def _check_searches(config: Mapping[str, Any]) -> None:
                 f"needs {least:g} {unit}",
                 "raise it or set it to null",
             )
+    if samples(config) and not config["split"].get("held_out_per_class", 0):
+        raise UserError(
+            f"proxy.sample is {samples(config)}, but split.held_out_per_class holds out no images to judge it on",
+            "hold out some, or set proxy.sample to 0",
+        )
+    if search.get("finalists", 0) and not config["split"].get("held_out_per_class", 0):
+        raise UserError(
+            f"search.finalists is {search['finalists']}, but split.held_out_per_class holds out no images for them",
+            "hold out some, or set search.finalists to 0",
+        )
     space = len(search["ratios"]) ** len(spec.genome)
     if search["population"] > space:
         raise UserError(f"search.population is {search['population']}, but there are only {space} genomes", "lower it")

@@ -86,6 +86,45 @@ class GenerationFiles(CandidateFiles):
 
 
 @dataclass(frozen=True)
+class SampleFiles(CandidateFiles):
+    """Random genomes, each scored as a candidate and trained in full, by several trainings."""
+
+    def scores(self, repetition: int | str) -> Path:
+        """Returns what each of them scored as a candidate in one repetition."""
+        return self.folder / f"scores_{repetition}.csv"
+
+    def scores_timing(self, repetition: int | str) -> Path:
+        """Returns what that took."""
+        return self.folder / f"scores_timing_{repetition}.csv"
+
+    def trained(self, repetition: int | str) -> Path:
+        """Returns what each of them reached when trained in full in one repetition."""
+        return self.folder / f"trained_{repetition}.csv"
+
+    def trained_timing(self, repetition: int | str) -> Path:
+        """Returns what that took."""
+        return self.folder / f"trained_timing_{repetition}.csv"
+
+
+@dataclass(frozen=True)
+class FinalistFiles(CandidateFiles):
+    """The best candidates of a search, scored anew by several trainings of each."""
+
+    def repeated(self, repetition: int | str) -> Path:
+        """Returns what each of them scored in one repetition."""
+        return self.folder / f"evaluations_{repetition}.csv"
+
+    def repeated_timing(self, repetition: int | str) -> Path:
+        """Returns what each of them took in one repetition."""
+        return self.folder / f"timing_{repetition}.csv"
+
+    @property
+    def found(self) -> Path:
+        """The genome that won."""
+        return self.folder / "found.json"
+
+
+@dataclass(frozen=True)
 class SearchFiles:
     """What a search as a whole found."""
 
@@ -154,6 +193,11 @@ class TableFiles:
         return self.folder / "proxy.csv"
 
     @property
+    def candidates(self) -> Path:
+        """Every evaluated candidate, and which fronts it is on."""
+        return self.folder / "candidates.csv"
+
+    @property
     def inference(self) -> Path:
         """What the packed networks take on the machine that measured them, to read; made by a step of its own."""
         return self.folder / "inference.md"
@@ -167,7 +211,7 @@ class TableFiles:
     def all(self) -> tuple[Path, ...]:
         """Every table of what was found."""
         results = (self.results_csv, self.results, self.results_tex)
-        return (*results, self.timing_csv, self.timing, self.balance, self.proxy_csv, self.proxy)
+        return (*results, self.timing_csv, self.timing, self.balance, self.proxy_csv, self.proxy, self.candidates)
 
 
 def figure_file(folder: Path, name: str, form: str) -> Path:
@@ -232,6 +276,16 @@ class Layout:
         """Which train images candidates are scored on."""
         return self.folder / "splits" / "validation.csv"
 
+    @property
+    def held_out(self) -> Path:
+        """Which train images finalists and the proxy are judged on."""
+        return self.folder / "splits" / "held_out.csv"
+
+    @property
+    def not_held_out(self) -> Path:
+        """Which train images are all the others."""
+        return self.folder / "splits" / "not_held_out.csv"
+
     # --- search ---
 
     @property
@@ -259,10 +313,14 @@ class Layout:
         digits = number if isinstance(number, str) else f"{number:03d}"
         return GenerationFiles(self.searches / search / f"generation_{digits}")
 
+    def finalists(self, model: str) -> FinalistFiles:
+        """Returns the files of the finalists of the search that a row comes from."""
+        return FinalistFiles(self.folder / "finalists" / model)
+
     @property
-    def rows(self) -> CandidateFiles:
-        """The rows of the table, scored as candidates."""
-        return CandidateFiles(self.folder / "proxy")
+    def sample(self) -> SampleFiles:
+        """The random genomes that the proxy is judged on."""
+        return SampleFiles(self.folder / "proxy")
 
     # --- rows of the table ---
 

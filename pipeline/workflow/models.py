@@ -28,8 +28,7 @@ def with_controls(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_baseline(config: Mapping[str, Any], search: str) -> bool:
     """Returns whether a search is one that others are measured against; False for one that is not known."""
-    algorithm = config["searches"].get(search, {}).get("algorithm")
-    return algorithm in ALGORITHMS and bool(ALGORITHMS[algorithm].BASELINE)
+    return any(ALGORITHMS[config["searches"][run]["algorithm"]].BASELINE for run in runs_of(config, search))
 
 
 def search_of(config: Mapping[str, Any], model: str) -> str | None:
@@ -37,3 +36,45 @@ def search_of(config: Mapping[str, Any], model: str) -> str | None:
     row = config["models"][model]
     search: str | None = config["models"][row["of"]].get("search") if "control" in row else row.get("search")
     return search
+
+
+def runs_of(config: Mapping[str, Any], search: str) -> list[str]:
+    """Returns the names of a search's runs, one for each of its seeds; the first has the name of the search."""
+    return [name for name, run in config["searches"].items() if run.get("run_of", name) == search]
+
+
+def with_runs(searches: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
+    """Returns the runs of all searches: one of several seeds is a run for each of them, the first under its own name.
+
+    Args:
+        searches: as a person writes them, or runs already.
+        seed: of the experiment, the first one of a search that names none.
+
+    >>> with_runs({"A": {"algorithm": "evolution", "lambda": 4, "seed": 5, "seeds": 2}})["A-1"]
+    {'algorithm': 'evolution', 'lambda': 4, 'seed': 6, 'run_of': 'A'}
+    """
+    runs: dict[str, Any] = {}
+    for name, search in searches.items():
+        section = dict(search)
+        seeds, first = section.pop("seeds", 1), section.get("seed", seed)
+        runs[name] = section
+        for number in range(1, seeds):
+            runs[f"{name}-{number}"] = {**section, "seed": first + number, "run_of": name}
+    return runs
+
+
+def judge_of(config: Mapping[str, Any], model: str) -> str:
+    """Returns the run by whose objective the genome of a searched row is chosen: of ``by``, or of its own search."""
+    row = config["models"][model]
+    return runs_of(config, row.get("by", row["search"]))[0]
+
+
+def chosen_anew(config: Mapping[str, Any], model: str) -> bool:
+    """Returns whether what was found is more than the best of one run: of several, anew, or by another's objective."""
+    row = config["models"][model]
+    return bool(config["search"].get("finalists", 0)) or "by" in row or len(runs_of(config, row["search"])) > 1
+
+
+def searched(config: Mapping[str, Any]) -> list[str]:
+    """Returns the rows whose genome a search found."""
+    return [model for model, row in config["models"].items() if "search" in row]

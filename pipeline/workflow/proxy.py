@@ -1,15 +1,14 @@
-"""Whether rows are scored as candidates, to know what the proxy is worth, and whether there is a supernet for them."""
+"""On how many random genomes the proxy is judged, and whether there is a supernet for them and for other candidates."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
-def scores_rows(config: Mapping[str, Any]) -> bool:
-    """Returns whether the rows of the table are scored as candidates too: with a search, unless said otherwise."""
-    wanted = config.get("proxy", "auto")
-    return bool(config["searches"]) if wanted == "auto" else bool(wanted)
+def samples(config: Mapping[str, Any]) -> int:
+    """Returns how many random genomes are scored as candidates and trained in full, to know what scores are worth."""
+    return int(config.get("proxy", {}).get("sample", 0))
 
 
 def trains_supernet(config: Mapping[str, Any]) -> bool:
     """Returns whether a supernet is trained: if it is enabled and there are candidates that would inherit from it."""
-    return bool(config["supernet"]["enabled"]) and (bool(config["searches"]) or scores_rows(config))
+    return bool(config["supernet"]["enabled"]) and (bool(config["searches"]) or samples(config) > 0)

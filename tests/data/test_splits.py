@@ -20,7 +20,7 @@ many_labels = st.lists(st.integers(0, 2), max_size=30).map(lambda more: np.array
 
 @given(many_labels, st.integers(0, 3), st.integers(1, 2), st.integers(0, 5))
 def test_every_class_gives_as_many_as_asked_for(labels, validation_per_class, subset_per_class, seed):
-    validation, subset = draw(labels, CLASSES, validation_per_class, subset_per_class, seed)
+    validation, subset, _ = draw(labels, CLASSES, validation_per_class, subset_per_class, seed)
     assert np.bincount(labels[validation], minlength=3).tolist() == [validation_per_class] * 3
     assert np.bincount(labels[subset], minlength=3).tolist() == [subset_per_class] * 3
     assert not set(validation) & set(subset)
@@ -29,7 +29,7 @@ def test_every_class_gives_as_many_as_asked_for(labels, validation_per_class, su
 
 @given(many_labels, st.integers(0, 4), st.integers(0, 5))
 def test_subset_without_a_number_is_all_that_remains(labels, validation_per_class, seed):
-    validation, subset = draw(labels, CLASSES, validation_per_class, None, seed)
+    validation, subset, _ = draw(labels, CLASSES, validation_per_class, None, seed)
     assert sorted(validation + subset) == list(range(len(labels)))
 
 
@@ -109,3 +109,23 @@ def test_table_that_will_not_do(tmp_path, rows, sentence):
     with pytest.raises(UserError) as caught:
         read_split(path, IMAGES)
     assert str(caught.value) == f"{sentence.format(path)}: {made_again()}"
+
+
+def test_held_out_images_are_in_no_other_part_and_move_nothing():
+    without, some = draw(LABELS, CLASSES, 3, 4, seed=2), draw(LABELS, CLASSES, 3, 4, seed=2, held_out_per_class=2)
+    assert (some.validation, some.subset) == (without.validation, without.subset)
+    assert without.held_out == []
+    assert len(some.held_out) == 2 * len(CLASSES)
+    assert not set(some.held_out) & {*some.validation, *some.subset}
+
+
+def test_what_is_held_out_is_missing_where_the_subset_is_all_that_remains():
+    validation, subset, held_out = draw(LABELS, CLASSES, 3, None, seed=2, held_out_per_class=2)
+    assert sorted([*validation, *subset, *held_out]) == list(range(len(LABELS)))
+    assert len(held_out) == 2 * len(CLASSES)
+
+
+def test_too_few_images_to_hold_any_out():
+    fewest = min(LABELS.tolist().count(label) for label in range(len(CLASSES)))
+    with pytest.raises(UserError, match="and 1 are held out"):
+        draw(LABELS, CLASSES, fewest - 1, 1, held_out_per_class=1)

@@ -49,7 +49,7 @@ ROWS = [
     row("random-A", VGG_A, 92.0, 92.1, 92.2, search=RANDOM),
     row("random-B", VGG_B, 93.8, 94.0, 94.2, search=RANDOM),
 ]
-POINTS = [ProxyPoint(f"model-{i}", (1.0,) * 6, 80 + i % 3, Interval.of([90 + i % 3, 91])) for i in range(6)]
+POINTS = [ProxyPoint((1.0,) * 6, 1.0 + i, (80.0 + i % 3, 81.0), (90.0 + i % 3, 91.0)) for i in range(6)]
 GENERATIONS = {
     name: [[Individual(VGG_A, 80.0 + g + s, 1.0), Individual(VGG_B, None, 4.0)] for g in range(3)]
     for s, name in enumerate(("A", "random-A"))
@@ -103,13 +103,13 @@ def test_every_figure_is_drawn_and_is_the_same_again(draw):
     assert render(draw(), "svg") == svg
 
 
-@pytest.mark.parametrize("draw", [lambda: accuracy_figure(ROWS), lambda: proxy_figure(POINTS)])
+@pytest.mark.parametrize("draw", [lambda: accuracy_figure(ROWS)])
 def test_names_beside_points_do_not_overlap(draw):
     figure = draw()
     renderer = figure.canvas.get_renderer()
     (axes,) = figure.axes
     boxes = [text.get_window_extent(renderer) for text in axes.texts if text.get_text()]
-    assert len(boxes) in (len(ROWS), len(POINTS))
+    assert len(boxes) == len(ROWS)
     assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
     inside = axes.get_window_extent(renderer)
     assert all(inside.x0 <= box.x0 and box.x1 <= inside.x1 for box in boxes)
@@ -127,9 +127,11 @@ def test_published_methods_stand_beside_table_2():
     assert not any("published" in name for name in texts(methods_figure(unpublished)))
 
 
-@pytest.mark.parametrize(("count", "title"), [(2, "2 genomes: no rank correlation"), (6, "Kendall's τ = ")])
+@pytest.mark.parametrize(
+    ("count", "title"), [(2, "2 random genomes: no rank correlation"), (6, "6 random genomes: τ = ")]
+)
 def test_proxy_says_tau_or_that_there_is_none(count, title):
-    (axes,) = proxy_figure(POINTS[:count]).axes
+    axes, _ = proxy_figure(POINTS[:count]).axes
     assert axes.get_title().startswith(title)
 
 

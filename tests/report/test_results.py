@@ -5,7 +5,6 @@ import pytest
 
 from pipeline.common.errors import UserError
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.report.proxy import PROXY, kendall_tau, proxy_points, proxy_sentence, proxy_table
 from pipeline.report.results import (
     RESULTS,
     ControlOf,
@@ -106,7 +105,7 @@ def test_a_control_is_none_of_the_uniform_rows():
 
 def test_costs_are_counted_at_the_width_that_is_meant():
     narrow = measured("a", VGG_A, 90.0, base_width=0.125)
-    (published,), (own,) = collect_rows({"a": None}, narrow), collect_rows({"a": None}, narrow, cost_width=0.125)
+    (own,), (published,) = collect_rows({"a": None}, narrow), collect_rows({"a": None}, narrow, cost_width=1)
     assert published.cost == row("b", VGG_A, 90.0).cost
     assert published.speedup == pytest.approx(53.719, abs=1e-3)
     assert own.cost == published.trained_cost
@@ -194,63 +193,6 @@ def test_quoted_methods_are_marked():
     sources = {line["model"]: line["source"] for line in results_table(rows, "table2")}
     assert [model for model, source in sources.items() if source == "quoted"] == ["PCNN", "ABC {5/3}", "ABC {5/5}"]
     assert sources["Res18-Auto-A"] == "published only"
-
-
-# --- the proxy ---
-
-
-def points_of(scores, accuracies):
-    genomes = [(float(i + 1),) * 6 for i in range(len(scores))]
-    rows = [
-        row(f"m{i}", genome, accuracy) for i, (genome, accuracy) in enumerate(zip(genomes, accuracies, strict=True))
-    ]
-    return proxy_points(rows, zip(genomes, scores, strict=True))
-
-
-@pytest.mark.parametrize(
-    ("scores", "accuracies", "tau"),
-    [
-        ((80, 81, 82), (90, 91, 92), 1.0),
-        ((80, 81, 82), (92, 91, 90), -1.0),
-        ((80, 81, 82, 83), (90, 92, 91, 93), 2 / 3),
-        ((80, 80, 82), (90, 91, 92), 2 / 6**0.5),  # tau-b: 2 concordant pairs over sqrt(2 · 3) untied ones
-        ((80, 81), (90, 91), None),
-        ((), (), None),
-        ((80, 80, 80), (90, 91, 92), None),
-        ((80, 81, 82), (90, 90, 90), None),
-    ],
-)
-def test_kendall_tau(scores, accuracies, tau):
-    assert kendall_tau(points_of(scores, accuracies)) == (tau if tau is None else pytest.approx(tau))
-
-
-@pytest.mark.parametrize(
-    ("scores", "accuracies", "sentence"),
-    [
-        ((), (), "not given: no genome has both"),
-        ((80,), (90,), "not given: only one genome has both"),
-        ((80, 81), (90, 91), "not given: only 2 genomes have both"),
-        ((80, 80, 80), (90, 91, 92), "not defined: all 3 genomes have the same"),
-        ((80, 81, 82), (90, 91, 92), "1.00, over 3 genomes"),
-    ],
-)
-def test_missing_tau_is_said(scores, accuracies, sentence):
-    assert sentence in proxy_sentence(points_of(scores, accuracies))
-
-
-def test_proxy_points_are_binary_rows_with_a_score_each_genome_once():
-    rows = [
-        row("full", 1, 99.0, binary=False),
-        row("uniform-1x", 1, 90.0),
-        row("found", VGG_A, 92.0, search=EVOLUTION),
-        row("again", VGG_A, 92.0, search=RANDOM),
-        row("diverged", VGG_B, 10.0),
-        row("never scored", 4, 93.0),
-    ]
-    one = uniform_genome("vgg_small", 1)
-    points = proxy_points(rows, [(one, 80.0), (VGG_A, 84.0), (VGG_A, 86.0)])
-    assert [(point.model, point.score) for point in points] == [("uniform-1x", 80.0), ("found", 85.0)]
-    assert [tuple(line) for line in proxy_table(points)] == [PROXY, PROXY]
 
 
 # --- the time ---

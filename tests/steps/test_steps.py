@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 
 import h5py
 import pytest
@@ -35,12 +37,44 @@ def folder(prepared: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_rows_are_gathered_once_each_and_within_the_search_space(folder):
-    rows = ["--genomes", "1,1,1,1,1,1", "2,2,2,2,2,2", "1.5,1,1,1,1,1", "1,1,1,1,1,1"]
-    assert call("gather-rows", *rows, "--output", folder / "p.csv", at=folder) == 0
-    assert [row["genome"] for row in csv.DictReader((folder / "p.csv").open())] == ["1,1,1,1,1,1", "2,2,2,2,2,2"]
+def test_a_sample_is_spread_over_cost_and_within_the_budget(folder):
+    assert call("sample-genomes", "--genomes", 8, "--output", folder / "p.csv", at=folder) == 0
+    costs = [float(row["relative_flops"]) for row in csv.DictReader((folder / "p.csv").open())]
+    assert len(costs) == 8 and costs == sorted(costs)
+    assert all(1 < b / a < 4 for a, b in pairwise(costs)), "even steps of the logarithm"
+    budget = ["--max-flops", "1e6"]
+    assert call("sample-genomes", "--genomes", 2, *budget, "--output", folder / "p.csv", at=folder) == 0
+    assert all(float(row["flops"]) <= 1e6 for row in csv.DictReader((folder / "p.csv").open()))
     assert evaluate(folder) == 0
     assert len(list(csv.DictReader((folder / "e.csv").open()))) == 2
+
+
+def test_finalists_are_trained_from_other_seeds_on_other_images(folder):
+    per_class = ["--validation-per-class", 20, "--subset-per-class", 20, "--held-out-per-class", 5]
+    held_out = ["--held-out", folder / "held_out.csv", "--not-held-out", folder / "others.csv"]
+    assert call("hold-out", "--images", folder / "train.h5", *per_class, *held_out, at=folder) == 0
+    assert evaluate(folder) == 0
+    assert select(folder) == 0
+    histories = ["--histories", f"A={folder / 'sh.csv'}", "--lambda", 4]
+    assert call("choose-finalists", *histories, "--finalists", 2, "--output", folder / "p.csv", at=folder) == 0
+    searched = {path.name for path in folder.glob("archive/*/*.json")}
+    evaluations = []
+    for repetition in (1, 2):
+        more = ["--repetition", repetition, "--validation", folder / "held_out.csv"]
+        assert evaluate(folder, *more, "--output", folder / f"f{repetition}.csv") == 0
+        evaluations.append((folder / f"f{repetition}.csv").read_text())
+    assert len(list(folder.glob("archive/*/*.json"))) == len(searched) + 4, "each is another training"
+    assert evaluations[0] != evaluations[1]
+    rescored = ["--rescored", folder / "f1.csv", folder / "f2.csv"]
+    assert call("select-found", "--search", "A", *histories, *rescored, "--output", folder / "b.json", at=folder) == 0
+    found = json.loads((folder / "b.json").read_text())
+    means = [
+        fmean(float(row["top1"]) for row in rows)
+        for rows in zip(*(csv.DictReader((folder / f"f{n}.csv").open()) for n in (1, 2)), strict=True)
+    ]
+    assert (found["rescorings"], found["finalists"], found["evaluations"]) == (2, 2, 3)
+    assert found["top1"] in [pytest.approx(mean, abs=1e-4) for mean in means]
+    assert retrain(folder, "--best", folder / "b.json") == 0
 
 
 def sentence(capsys) -> str:

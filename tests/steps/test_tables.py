@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.common.files import write_csv, write_json
+from pipeline.common.files import write_json
 from pipeline.data.census import Census
-from pipeline.networks.genome import format_genome
 from pipeline.search.tables import Best, write_best
-from pipeline.workflow.layout import TableFiles
+from pipeline.workflow.layout import Layout, TableFiles
 from tests.support.measured import FOUND, ROWS, SEARCHES, timing, write_experiment
 
 OUTPUTS = [path.name for path in TableFiles(Path()).all]
@@ -46,11 +45,11 @@ def test_results_for_a_reader(tmp_path):
     assert "92.00 ± 0.14" in text
     plain = " ".join(text.split())
     assert "**found-A** (evolution, λ = 4, 4 candidates;" in plain
-    assert "as trained: FLOPs (M)" in header, "costs are counted at the published width"
+    assert "as trained: FLOPs (M)" not in header, "costs are counted at the width that is trained"
     assert "There is no uniform network of equal or lower cost to compare with." in plain
     assert "Against random-A, found by random search for the same λ" in plain
     assert "- over FLOPs: found-A" in plain
-    assert "only 2 genomes have both" in plain
+    assert "What a score" not in plain, "the sample is large enough"
     assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 110
 
 
@@ -69,9 +68,16 @@ def test_damaged_images_stand_in_the_table(tmp_path):
     )
 
 
+def test_costs_at_another_width_stand_beside_those_of_the_trained_network(tmp_path):
+    written = make_tables(tmp_path, tmp_path / "tables", "--cost-width", "1")
+    assert "as trained: FLOPs (M)" in written["results.md"]
+    line = next(csv.DictReader(written["results.csv"].splitlines()))
+    assert float(line["flops_m"]) > 50 * float(line["trained_flops_m"])
+
+
 def test_a_score_from_micro_batches_is_told(tmp_path):
     arguments = write_experiment(tmp_path)["tables"]
-    write_best(tmp_path / "search/A/best.json", Best("A", FOUND, 86.0, 0.7, 83.2, 1, 0, 4, micro_batch=13))
+    write_best(Layout(tmp_path).finalists("found-A").found, Best("A", FOUND, 86.0, 0.7, 83.2, 1, 0, 4, micro_batch=13))
     assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
     text = " ".join((tmp_path / "tables/results.md").read_text().split())
     assert text.count("In the search it was trained in micro-batches of 13 images") == 1
@@ -84,18 +90,47 @@ def test_table_columns_are_aligned(tmp_path):
     assert len({len(line) for line in table}) == 1
 
 
-def test_rows_scored_as_candidates_count_for_the_proxy(tmp_path):
-    table = tmp_path / "evaluations.csv"
-    scored = [("uniform-1x", "ok", 71.0), ("uniform_2x", "ok", 82.5), ("found-A", "diverged", None)]
-    rows = [
-        {"slot": i, "genome": format_genome(ROWS[name][0]), "status": status, "top1": top1, "loss": top1, "reason": ""}
-        for i, (name, status, top1) in enumerate(scored)
-    ]
-    write_csv(table, tuple(rows[0]), rows)
-    written = make_tables(tmp_path, tmp_path / "tables", "--row-scores", str(table))
-    points = {line["model"]: line["proxy_top1"] for line in csv.DictReader(written["proxy.csv"].splitlines())}
-    assert points == {"uniform-1x": "71.0", "uniform_2x": "82.5", "found-A": "85.5", "random-A": "85.5"}
-    assert "over 4 genomes" in written["proxy.md"]
+def test_the_proxy_is_judged_on_the_sample(tmp_path):
+    written = make_tables(tmp_path, tmp_path / "tables")
+    lines = list(csv.DictReader(written["proxy.csv"].splitlines()))
+    assert [line["score"] for line in lines] == ["60.0", "63.0", "66.0", "69.0", "72.0", "75.0"]
+    assert lines[0]["trained_mean"] == "80.5"
+    assert "Over 6 random genomes" in written["proxy.md"]
+    assert "is 1.00 (1.00 to 1.00)" in " ".join(written["results.md"].split())
+
+
+def test_a_genome_that_diverged_is_left_out_of_the_sample(tmp_path):
+    arguments = write_experiment(tmp_path)["tables"]
+    path = Layout(tmp_path).sample.trained(1)
+    path.write_text(path.read_text().replace(",ok,81.0,1.0,", ",diverged,,,the loss"))
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    lines = list(csv.DictReader((tmp_path / "tables/proxy.csv").open()))
+    assert len(lines) == 5 and lines[0]["score"] == "63.0"
+
+
+def test_every_candidate_is_on_its_fronts(tmp_path):
+    written = make_tables(tmp_path, tmp_path / "tables")
+    lines = list(csv.DictReader(written["candidates.csv"].splitlines()))
+    assert len(lines) == len({line["genome"] for line in lines}) == 6
+    assert {line["on_front_flops"] for line in lines} == {"0", "1"}
+
+
+def test_controls_of_equal_cost_come_first_in_the_verdict(tmp_path):
+    iso = (0.8, *(0.9,) * 5)
+    rows = {**ROWS, "uniform-iso-A": (iso, True, (88.0, 88.2))}
+    arguments = write_experiment(tmp_path, rows=rows)["tables"]
+    controls = ["--controls", "uniform-iso-A=uniform:found-A"]
+    assert main(["tables", *arguments, *controls, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = " ".join((tmp_path / "tables/results.md").read_text().split())
+    assert "Against uniform-iso-A, the uniform network of equal cost (" in text
+
+
+@pytest.mark.parametrize("control", ["x", "x=same:y", "x=uniform"])
+def test_malformed_control(tmp_path, control, capsys):
+    arguments = write_experiment(tmp_path)["tables"]
+    with pytest.raises(SystemExit):
+        main(["tables", *arguments, "--controls", control, "--output-folder", str(tmp_path / "tables")])
+    assert "--controls" in capsys.readouterr().err
 
 
 def test_second_run_gives_the_same_bytes_and_times_are_kept_apart(tmp_path):
@@ -135,7 +170,7 @@ def test_without_searches_and_supernet(tmp_path):
     assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
     text = (tmp_path / "tables/results.md").read_text()
     assert "## Verdict" not in text
-    assert "no genome has both" in " ".join(text.split())
+    assert "no genome was sampled" in " ".join(text.split())
     assert "| reused" not in (tmp_path / "tables/timing.md").read_text()
 
 
@@ -201,13 +236,6 @@ def test_damaged_files_are_named_in_one_sentence(tmp_path, capsys, damage, messa
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "tables").exists()
-
-
-def test_unknown_search(tmp_path, capsys):
-    arguments = write_experiment(tmp_path)["tables"]
-    arguments[arguments.index("found-A=A")] = "found-A=C"
-    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 1
-    assert "there is no search 'C' for a row to come from" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("search", ["A", "A=annealing:4", "A=evolution", "A=evolution:much"])

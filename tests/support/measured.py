@@ -52,7 +52,13 @@ def write_experiment(folder, rows=ROWS, searches=SEARCHES, spec=SPEC, seconds=10
             times += [{**number, **time_line(i, one[0], seconds)} for i, one in enumerate(individuals)]
         write_csv(folder / f"search/{search}/history.csv", ("generation", *SCORES), scores)
         write_csv(folder / f"search/{search}/timing.csv", ("generation", *TIMINGS), times)
-        write_best(folder / f"search/{search}/best.json", Best(search, best, 86.0, 0.7, 83.2, 1, 0, 4))
+        found = Best(search, best, 86.0, 0.7, 83.2, 1, 0, 4)
+        write_best(Layout(folder).finalists(row_of(search)).found, found)
+    for kind, start in (("scores", 60.0), ("trained", 80.0)):
+        for repetition in range(2):
+            genomes = [(float(ratio), *RANDOM[1:]) for ratio in (0.25, 0.5, 1, 2, 3, 4)]
+            lines = [sample_line(i, genome, start + 3 * i + repetition) for i, genome in enumerate(genomes)]
+            write_csv(getattr(Layout(folder).sample, kind)(repetition), tuple(lines[0]), lines)
     write_json(folder / "supernet/timing.json", timing(seconds))
     write_csv(folder / "supernet/history.csv", ("epoch", "top1"), [{"epoch": 1, "top1": 50}, {"epoch": 2, "top1": 60}])
     return flags(folder, rows, searches)
@@ -73,9 +79,20 @@ def time_line(slot, genome, seconds):
     return {**line, "machine": "EPYC"}
 
 
+def row_of(search):
+    """The row of what a search found."""
+    return search if search.startswith("random") else f"found-{search}"
+
+
+def sample_line(slot, genome, top1):
+    line = {"slot": slot, "genome": format_genome(genome), "status": "ok", "top1": top1, "loss": 1.0, "reason": ""}
+    return {**line, "micro_batch": ""}
+
+
 def flags(folder, rows=ROWS, searches=SEARCHES):
     layout = Layout(folder)
-    models = [f"{model}={search}" if (search := model.removeprefix("found-")) in searches else model for model in rows]
+    found = {row_of(search): (search, algorithm) for search, (algorithm, _) in searches.items()}
+    models = [f"{model}={found[model][1]}:4" if model in found else model for model in rows]
     seeds = [(model, seed) for model, (*_, accuracies) in rows.items() for seed in range(len(accuracies))]
 
     def of_trainings(path):
@@ -86,7 +103,11 @@ def flags(folder, rows=ROWS, searches=SEARCHES):
 
     shared = ["--models", *models, "--evaluations", *of_trainings(layout.measurement)]
     shared += ["--searches", *(f"{name}={algorithm}:4" for name, (algorithm, _) in searches.items())]
-    shared += ["--scores", *of_searches("history"), "--best", *(str(layout.search(s).best) for s in searches)]
+    shared += ["--scores", *of_searches("history")]
+    shared += ["--found", *(f"{model}={layout.finalists(model).found}" for model in found)]
+    if searches:
+        shared += ["--sample-scores", *(str(layout.sample.scores(number)) for number in range(2))]
+        shared += ["--sample-trained", *(str(layout.sample.trained(number)) for number in range(2))]
     times = ["--timings", *of_trainings(lambda model, seed: layout.training(model, seed).timing)]
     times += ["--supernet-timing", str(layout.supernet.timing), "--candidate-timings", *of_searches("timing")]
     curves = ["--histories", *of_trainings(lambda model, seed: layout.training(model, seed).history)]

@@ -21,7 +21,8 @@ def call(step: str, *words: object, at: Path) -> int:
         "pretrain-supernet": ["images", "subset"],
         "evaluate-generation": ["images", "subset", "validation"],
         "retrain": ["images"],
-        "gather-rows": ["images"],
+        "sample-genomes": ["images"],
+        "choose-finalists": ["images"],
         "choose-control": ["images"],
     }.get(step, [])
     files = [word for name in wanted for word in (f"--{name}", common[name])]

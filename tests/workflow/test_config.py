@@ -17,7 +17,7 @@ from pipeline.search.space import Budget
 from pipeline.training.settings import ExecutionSettings, RunSettings, TrainingSettings
 from pipeline.workflow.config import TRAININGS, check_config, genome_of, read_config
 from pipeline.workflow.models import search_of
-from pipeline.workflow.proxy import scores_rows, trains_supernet
+from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.schema import ROOT, schema_for
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -200,18 +200,23 @@ def test_every_key_of_the_default_configuration_is_explained():
 
 def test_overlays_drop_entries_with_null(tmp_path):
     overlay = tmp_path / "overlay.yaml"
-    overlay.write_text("models: {uniform-3x: null}\nsearches: {random: null}\n")
-    with pytest.raises(UserError, match="models.random.search is 'random'"):
+    overlay.write_text("models: {uniform-4x: null}\nsearches: {random: null}\n")
+    with pytest.raises(UserError, match="models.random-A.search is 'random'"):
         read_config([ROOT / "config.yaml", overlay])
-    overlay.write_text("models: {uniform-3x: null, random: null}\nsearches: {random: null}\n")
+    overlay.write_text("models: {uniform-4x: null, random-A: null, random-B: null}\nsearches: {random: null}\n")
     config = read_config([ROOT / "config.yaml", overlay])
-    assert "uniform-3x" not in config["models"] and "random" not in config["searches"]
+    assert "uniform-4x" not in config["models"] and "random" not in config["searches"]
 
 
 def test_what_snakemake_makes_text_of_within_braces():
-    models = {"random": "null", "mine": {"genome": ["0.5", "2", "1", "1", "1", "0.5"]}, "uniform-3x": {"genome": "2"}}
+    models = {
+        "random-A": "null",
+        "random-B": "null",
+        "mine": {"genome": ["0.5", "2", "1", "1", "1", "0.5"]},
+        "uniform-3x": {"genome": "2"},
+    }
     config = read_config([ROOT / "config.yaml"], {"searches": {"random": "null"}, "models": models})
-    assert "random" not in config["models"] and "random" not in config["searches"]
+    assert "random-A" not in config["models"] and "random" not in config["searches"]
     assert config["models"]["mine"]["genome"] == [0.5, 2, 1, 1, 1, 0.5]
     assert config["models"]["uniform-3x"]["genome"] == 2
 
@@ -279,10 +284,15 @@ def test_rows_keep_their_order_whatever_snakemake_does_with_overlays():
 
 
 def test_a_found_row_has_its_controls_behind_it():
-    models = {"found-A": {"search": "A"}, "mine": {"search": "A"}, "random": {"search": "random"}, "one": {"genome": 1}}
+    models = {
+        "found-A": {"search": "A"},
+        "mine": {"search": "A"},
+        "random": {"search": "random", "by": "A"},
+        "one": {"genome": 1},
+    }
     checked = check_config({**DEFAULT, "models": models, "controls": ["uniform", "first-layer"]})
     found = ["found-A", "uniform-iso-A", "first-iso-A"]
-    assert list(checked["models"]) == [*found, "random", "mine", "uniform-iso-mine", "first-iso-mine", "one"]
+    assert list(checked["models"]) == [*found, "mine", "uniform-iso-mine", "first-iso-mine", "one", "random"]
     assert checked["models"]["first-iso-A"] == {"control": "first-layer", "of": "found-A"}
     assert check_config(checked) == checked, "a saved configuration says the same"
     assert search_of(checked, "uniform-iso-A") == search_of(checked, "found-A") == "A"
@@ -325,19 +335,20 @@ def test_settings_of_the_command_line_are_laid_over_the_files(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("enabled", "searches", "proxy", "rows", "supernet"),
+    ("enabled", "searches", "sample", "supernet"),
     [
-        (True, True, "auto", True, True),
-        (True, True, False, False, True),
-        (True, False, "auto", False, False),
-        (True, False, True, True, True),
-        (False, True, "auto", True, False),
-        (False, False, True, True, False),
+        (True, True, 5, True),
+        (True, True, 0, True),
+        (True, False, 0, False),
+        (True, False, 5, True),
+        (False, True, 0, False),
+        (False, False, 5, False),
     ],
 )
-def test_when_a_supernet_is_trained(enabled, searches, proxy, rows, supernet):
-    config = {"supernet": {"enabled": enabled}, "searches": {"A": {}} if searches else {}, "proxy": proxy}
-    assert (scores_rows(config), trains_supernet(config)) == (rows, supernet)
-    if proxy == "auto":  # as configurations have it that were saved before there was such a key
+def test_when_a_supernet_is_trained(enabled, searches, sample, supernet):
+    searched = {"A": {}} if searches else {}
+    config = {"supernet": {"enabled": enabled}, "searches": searched, "proxy": {"sample": sample}}
+    assert (samples(config), trains_supernet(config)) == (sample, supernet)
+    if sample == 0:  # as configurations have it that were saved before there was such a key
         del config["proxy"]
-        assert (scores_rows(config), trains_supernet(config)) == (rows, supernet)
+        assert (samples(config), trains_supernet(config)) == (0, supernet)

@@ -45,8 +45,11 @@ def config(folder: Path) -> Path:
     defaults = yaml.safe_load((ROOT / "config.yaml").read_text())
     for section in ("models", "searches"):
         saved[section] = dict.fromkeys(defaults[section]) | saved[section]
-    saved |= {"controls": [], "inference": {"measure": False}}
-    saved["search"]["cost_width"] = saved["network"]["base_width"]  # as costs were counted then
+    saved |= {"controls": [], "inference": {"measure": False}, "proxy": {"sample": 0}}
+    saved["search"] |= {"finalists": 0, "cost_width": saved["network"]["base_width"]}  # as costs were counted then
+    for section in saved["searches"].values():
+        if section is not None:
+            section["seeds"] = 1
     (folder / "experiment.yaml").write_text(yaml.safe_dump(saved))
     return folder / "experiment.yaml"
 

@@ -92,7 +92,8 @@ def shares(config: Mapping[str, Any], found: "Available", disk: float, memory: f
     split, classes, train = config["split"], len(found.train), sum(found.train)
     validation = min(train, split["validation_per_class"] * classes)
     wanted = split["subset_per_class"]
-    subset = train - validation if wanted is None else min(train - validation, wanted * classes)
+    held_out = split.get("held_out_per_class", 0) * classes
+    subset = train - validation - held_out if wanted is None else min(train - validation, wanted * classes)
     return Images(train, found.test, max(1, subset), validation, disk, memory)
 
 

@@ -9,8 +9,9 @@ and what they wait for to the hours of the whole experiment on so many cores.
 """
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 from typing import Any, NamedTuple
 
 from pipeline.common.settings import from_mapping
@@ -19,13 +20,13 @@ from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
 from pipeline.search.algorithms import ALGORITHMS, propose
 from pipeline.search.individual import Individual
 from pipeline.search.shards import balance, predicted_cost
-from pipeline.search.space import Budget, SearchSpace, search_space
+from pipeline.search.space import Budget, SearchSpace, search_space, spread_over_cost
 from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, workload
-from pipeline.workflow.models import search_of
-from pipeline.workflow.proxy import scores_rows, trains_supernet
+from pipeline.workflow.models import chosen_anew, runs_of, search_of, searched
+from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.workers import workers
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
@@ -161,8 +162,12 @@ class _Jobs:
             seconds = here.heavy_start + self.training("supernet", self._spec.with_genome(genome), images.subset)
             first.append(self._add_shared("supernet", seconds, (split,), 100))
         best = {name: self._search(name, prepared, tuple(first)) for name in self._config["searches"]}
-        evaluations = [self._row(model, prepared, best) for model in self._config["models"]]
-        done = (*evaluations, *best.values(), *self._score_rows(prepared, tuple(first), best))
+        held_out: tuple[int, ...] = ()
+        if samples(self._config) or (self._config["search"].get("finalists", 0) and searched(self._config)):
+            held_out = (self._add("prepare", here.light_start, needs=(prepared,), priority=100),)
+        found = {model: self._find(model, tuple(first), held_out, best) for model in searched(self._config)}
+        evaluations = [self._row(model, prepared, found) for model in self._config["models"]]
+        done = (*evaluations, *best.values(), *self._judge_proxy(prepared, tuple(first), held_out))
         # Drawing takes about as long as its imports.
         drawn = (
             self._add("tables", here.light_start, needs=done),
@@ -235,31 +240,71 @@ class _Jobs:
         self._genomes[name] = [individual.genome for individuals in history for individual in individuals]
         return self._add(stage, self._here.light_start, needs=tuple(scored), priority=90)
 
-    def _add_candidates(self, stage: str, genomes: Sequence[Genome], needs: tuple[int, ...], priority: int = 80) -> int:
+    def _add_candidates(
+        self,
+        stage: str,
+        genomes: Sequence[Genome],
+        needs: tuple[int, ...],
+        priority: int = 80,
+        seconds: Callable[[Genome], float] | None = None,
+    ) -> int:
         """Adds a job that evaluates candidates, the longest first, by its workers."""
+        seconds = seconds or self.candidate
         loads = [0.0] * max(1, min(self._workers, len(genomes)))
         for genome in genomes:
-            heapq.heapreplace(loads, loads[0] + self.candidate(genome))
+            heapq.heapreplace(loads, loads[0] + seconds(genome))
         starts = self._here.heavy_start + (self._here.light_start if len(loads) > 1 else 0.0)
         return self._add(stage, starts + max(loads), self._workers * self._threads, needs, priority, gpus=1)
 
-    def _score_rows(self, prepared: int, first: tuple[int, ...], best: Mapping[str, int]) -> tuple[int, ...]:
-        """Adds the jobs that score every binary row as a candidate. What a search found, the archive has already."""
-        if not scores_rows(self._config):
+    def _judge_proxy(self, prepared: int, first: tuple[int, ...], held_out: tuple[int, ...]) -> tuple[int, ...]:
+        """Adds the jobs that score a sample of genomes as candidates and train it in full."""
+        count, proxy, stage = samples(self._config), self._config.get("proxy", {}), "proxy"
+        if not count:
             return ()
-        rows = self._config["models"].items()
-        found = tuple(best[name] for name in dict.fromkeys(row["search"] for _, row in rows if "search" in row))
-        given = [genome_of(self._config, model) for model, row in rows if "genome" in row and row.get("binary", True)]
-        gathered = self._add("rows as candidates", self._here.light_start, needs=(prepared, *found))
-        return (self._add_candidates("rows as candidates", list(dict.fromkeys(given)), (gathered, *first)),)
+        space = configured_space(self._config, self._spec)
+        genomes = spread_over_cost(space, count, lambda genome: sum(genome), Random(0))
+        sampled = self._add(stage, self._here.light_start, needs=(prepared,))
+        scored = [self._add_candidates(stage, genomes, (sampled, *first), 60) for _ in range(proxy.get("scores", 1))]
+        trained = [
+            self._add_candidates(stage, genomes, (sampled, *held_out), 60, self._trained_in_full)
+            for _ in range(proxy.get("trainings", 1))
+        ]
+        return (*scored, *trained)
 
-    def _row(self, model: str, prepared: int, best: Mapping[str, int]) -> int:
+    def _trained_in_full(self, genome: Genome) -> float:
+        """Seconds to train one genome of the sample in full, and to score it."""
+        spec = self._spec.with_genome(genome)
+        return self.training("retrain", spec, self._images.train) + self.scoring(spec, self._images.validation)
+
+    def _find(self, model: str, first: tuple[int, ...], held_out: tuple[int, ...], best: Mapping[str, int]) -> int:
+        """Adds the jobs that score the finalists of a row's search anew. Returns the job that says what was found."""
+        search, row = self._config["search"], self._config["models"][model]
+        stage, runs = "finalists", runs_of(self._config, row["search"])
+        needs = tuple(best[run] for run in runs)
+        if not chosen_anew(self._config, model):
+            return needs[0]
+        if search.get("finalists", 0):
+            genomes = self._proposed(row["search"])
+            # Genomes as costly as those of the search; each run's best is mostly among the best of all.
+            finalists = genomes[:: max(1, len(genomes) // search["finalists"])][: search["finalists"]]
+            chosen = self._add(stage, self._here.light_start, needs=needs, priority=90)
+            needs = tuple(
+                self._add_candidates(stage, finalists, (chosen, *first, *held_out), 90)
+                for _ in range(search.get("rescorings", 1))
+            )
+        return self._add(stage, self._here.light_start, needs=needs, priority=90)
+
+    def _proposed(self, search: str) -> list[Genome]:
+        """The genomes that all runs of a search are taken to propose."""
+        return [genome for run in runs_of(self._config, search) for genome in self._genomes[run]]
+
+    def _row(self, model: str, prepared: int, found: Mapping[str, int]) -> int:
         """Adds the trainings of a row of the table. Returns the job that evaluates them."""
         row, images = self._config["models"][model], self._images
         search = search_of(self._config, model)
         # A control costs what the found network costs.
-        genomes = [genome_of(self._config, model)] if search is None else self._genomes[search]
-        needs = (prepared,) if search is None else (prepared, best[search])
+        genomes = [genome_of(self._config, model)] if search is None else self._proposed(search)
+        needs = (prepared,) if search is None else (prepared, found[row.get("of", model)])
         if "control" in row:
             needs = (prepared, self._add("retrain", self._here.light_start, needs=needs))
         specs = [self._spec_of(genome, row.get("binary", True)) for genome in genomes]

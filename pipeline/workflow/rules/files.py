@@ -6,7 +6,8 @@ from typing import Any
 
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.proxy import scores_rows, trains_supernet
+from pipeline.workflow.models import chosen_anew, judge_of, runs_of, searched
+from pipeline.workflow.proxy import samples, trains_supernet
 
 
 class Files:
@@ -21,7 +22,7 @@ class Files:
         self.seeds = range(config["retrain"]["seeds"])
         self.shards: int = config["search"].get("shards", 1)
         self.generations = range(config["search"]["generations"])
-        self.scores_rows, self.trains_supernet = scores_rows(config), trains_supernet(config)
+        self.trains_supernet = trains_supernet(config)
 
     def searches(self, *, looking_at_scores: bool) -> str:
         """Returns the searches whose algorithms look at scores, or do not, as a pattern for their names."""
@@ -52,23 +53,73 @@ class Files:
         row = self._config["models"][wildcards.model]
         if "control" in row:
             return [self._layout.control(wildcards.model)]
-        search = row.get("search")
-        return [self._layout.search(search).best] if search else []
+        return [self._found(wildcards.model)] if "search" in row else []
 
     def controlled_genome(self, wildcards: Any) -> Path:
         """Returns the file with the genome that a control is chosen for."""
-        return self._layout.search(self._config["models"][self._config["models"][wildcards.model]["of"]]["search"]).best
+        return self._found(self._config["models"][wildcards.model]["of"])
+
+    def _found(self, model: str) -> Path:
+        if chosen_anew(self._config, model):
+            return self._layout.finalists(model).found
+        return self._layout.search(self._config["models"][model]["search"]).best
+
+    def histories(self, wildcards: Any) -> list[Path]:
+        """Returns the scored candidates of every run of the search that a row comes from."""
+        return [self._layout.search(run).history for run in self.runs(wildcards.model)]
+
+    def runs(self, model: str) -> list[str]:
+        """Returns the runs of the search that a row comes from."""
+        return runs_of(self._config, self._config["models"][model]["search"])
+
+    def judge(self, model: str) -> str:
+        """Returns the run by whose objective a row's genome is chosen."""
+        return judge_of(self._config, model)
+
+    def rescored(self, wildcards: Any) -> list[Path]:
+        """Returns the finalists' new scores; none if there are no finalists."""
+        repeated = self._layout.finalists(wildcards.model).repeated
+        return [repeated(number) for number in range(1, self.rescorings + 1)]
+
+    @property
+    def rescorings(self) -> int:
+        """How often each finalist is trained anew."""
+        search = self._config["search"]
+        return int(search.get("rescorings", 1)) if search.get("finalists", 0) else 0
+
+    @property
+    def searched(self) -> list[str]:
+        """The rows whose genome a search found."""
+        return searched(self._config)
+
+    @property
+    def found(self) -> list[Path]:
+        """What was found for each of them."""
+        return [self._found(model) for model in self.searched]
+
+    @property
+    def sample_scores(self) -> list[Path]:
+        """The scores of the genomes that the proxy is judged on, from each repetition."""
+        return [self._layout.sample.scores(number) for number in range(self._sampled("scores"))]
+
+    @property
+    def sample_trained(self) -> list[Path]:
+        """The accuracies of the same genomes when trained in full, from each repetition."""
+        return [self._layout.sample.trained(number) for number in range(self._sampled("trainings"))]
+
+    @property
+    def sample_timings(self) -> list[Path]:
+        """What all of that took."""
+        scored = [self._layout.sample.scores_timing(number) for number in range(self._sampled("scores"))]
+        return scored + [self._layout.sample.trained_timing(number) for number in range(self._sampled("trainings"))]
+
+    def _sampled(self, what: str) -> int:
+        return int(self._config["proxy"].get(what, 1)) if samples(self._config) else 0
 
     @property
     def controls(self) -> str:
         """The rows that are controls, as a pattern for their names."""
         return "|".join(name for name, row in self._config["models"].items() if "control" in row) or "none"
-
-    def genomes_of_rows(self) -> list[Path]:
-        """Returns the best genomes of the searches that rows come from."""
-        rows = self._config["models"].values()
-        searches = dict.fromkeys(row["search"] for row in rows if "search" in row)
-        return [self._layout.search(search).best for search in searches]
 
     @property
     def trainings(self) -> list[str]:

@@ -24,6 +24,8 @@ from pipeline.search.space import Budget
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.layout import Layout
+from pipeline.workflow.models import judge_of
+from pipeline.workflow.proxy import samples
 from pipeline.workflow.sources import Sources, Words
 
 
@@ -116,12 +118,16 @@ class Flags:
         said, counted = (shlex.join(map(str, [*words, *_path(path), *key])) for path in paths)
         return Words(said, counted)
 
-    def split(self) -> str:
-        """How many images of each class the search uses."""
+    def split(self, *, with_held_out: bool = False) -> str:
+        """How many images of each class the search uses, and how many are held out if that is wanted or concerns it."""
         split = self._config["split"]
         words = ["--validation-per-class", split["validation_per_class"], "--seed", self._config["seed"]]
         if split["subset_per_class"] is not None:
             words += ["--subset-per-class", split["subset_per_class"]]
+        held_out = split.get("held_out_per_class", 0)
+        # A subset of all that remains is smaller by what is held out.
+        if with_held_out or (held_out and split["subset_per_class"] is None):
+            words += ["--held-out-per-class", held_out]
         return shlex.join(map(str, words))
 
     def network(self) -> str:
@@ -204,23 +210,36 @@ class Flags:
         """What a control has in common with the row that it controls."""
         return f"--control {self._config['models'][model]['control']}"
 
-    def row_genomes(self) -> str:
-        """The genomes of the binary rows for which the configuration gives them."""
-        models = self._config["models"].items()
-        given = [model for model, row in models if "genome" in row and row.get("binary", True)]
-        genomes = dict.fromkeys(format_genome(genome_of(self._config, model)) for model in given)
-        return shlex.join(["--genomes", *genomes]) if genomes else ""
+    def finalists(self) -> str:
+        """How many of a search's best are scored anew."""
+        return f"--finalists {self._config['search'].get('finalists', 0)}"
+
+    def budget(self) -> str:
+        """What no genome may exceed."""
+        return flags(Budget, self._config["search"])
+
+    def sample(self) -> str:
+        """How many random genomes the proxy is judged on."""
+        return f"--genomes {samples(self._config)} --seed {self._config['seed']}"
+
+    def _judged(self, model: str, algorithm: str) -> dict[str, Any]:
+        """A searched row's algorithm, with the objective by which its genome is chosen."""
+        return {**self._config["searches"][judge_of(self._config, model)], "algorithm": algorithm}
 
     def measurements(self) -> str:
         """The rows and searches of the tables, in the configuration's order."""
         models, searches = self._config["models"].items(), self._config["searches"].items()
-        rows = (f"{model}={row['search']}" if "search" in row else model for model, row in models)
+        algorithms = {run.get("run_of", name): run["algorithm"] for name, run in searches}
+        rows = [
+            f"{model}={_search_words(self._judged(model, algorithms[row['search']]))}" if "search" in row else model
+            for model, row in models
+        ]
         controls = [f"{model}={row['control']}:{row['of']}" for model, row in models if "control" in row]
         named = (f"{name}={_search_words(section)}" for name, section in searches)
         published = self._config.get("published")
         words = ["--models", *rows, "--searches", *named, *(["--controls", *controls] if controls else [])]
         words += ["--published", published] if published else []
-        return f"{shlex.join(words)} {self.cost_width()}"
+        return f"{shlex.join(words)} {self.cost_width()}".rstrip()
 
 
 def _search_words(section: Mapping[str, Any]) -> str:

@@ -1,0 +1,95 @@
+"""The search's own luck: the best few of all runs are trained once more from other seeds, on other images.
+
+The best of many noisy scores is too high by as much as chance could give it. So a search's finalists are scored anew,
+and what wins there is what the search has found, at the fitness that it has there.
+"""
+
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+
+from pipeline.common.errors import UserError
+from pipeline.networks.genome import Genome
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective
+from pipeline.search.tables import Best, RunBest, Scored
+
+#: The scored candidates of each run of a search, by the run's name.
+Runs = Mapping[str, Sequence[Scored]]
+
+
+def choose_finalists(runs: Runs, objective: Objective, count: int) -> list[Genome]:
+    """Returns the ``count`` best genomes of all runs, then each run's best if it is not among them.
+
+    Raises:
+        UserError: a run has no scored candidate.
+    """
+    everyone = {one.individual.genome: one.individual for scored in runs.values() for one in scored}
+    best = [individual.genome for individual in objective.rank(list(everyone.values()), count)]
+    return list(dict.fromkeys([*best, *(_best(run, scored, objective).genome for run, scored in runs.items())]))
+
+
+def _best(run: str, scored: Sequence[Scored], objective: Objective) -> Individual:
+    if not scored:
+        raise UserError(f"no candidate of search {run} has a score", "the reasons stand in its scores.csv")
+    return objective.rank([one.individual for one in scored], 1)[0]
+
+
+def select_found(
+    search: str,
+    runs: Runs,
+    objective: Objective,
+    evaluations: int,
+    rescored: Sequence[Mapping[Genome, float | None]] = (),
+) -> Best:
+    """Returns what a search found: the finalist that is best by its mean new score, the cheaper one of equals.
+
+    Args:
+        search: its name.
+        runs: its scored candidates.
+        objective: what was looked for.
+        evaluations: distinct candidates of each run, summed.
+        rescored: for each repetition, the new top-1 of each finalist in percent, None where it diverged; empty if
+            finalists are not scored anew, when the candidate of highest fitness in the search is taken.
+
+    Raises:
+        UserError: a run has no scored candidate, or every finalist diverged.
+    """
+    everyone = {one.individual.genome: one for scored in reversed(list(runs.values())) for one in reversed(scored)}
+    anew = {genome: _mean([scores[genome] for scores in rescored]) for genome in (rescored[0] if rescored else ())}
+
+    def individual(genome: Genome) -> Individual:
+        return Individual(genome, anew[genome], everyone[genome].individual.relative_flops)
+
+    def value(one: Individual) -> float:
+        return round(objective.value(one), 6)
+
+    if rescored and not any(top1 is not None for top1 in anew.values()):
+        raise UserError(f"every finalist of search {search} diverged", "lower candidate.learning_rate")
+    candidates = [individual(genome) for genome in anew] or [one.individual for one in everyone.values()]
+    winner = objective.rank([one for one in candidates if one.top1 is not None], 1)[0]
+    found = everyone[winner.genome]
+    assert winner.top1 is not None
+    bests = {run: _best(run, scored, objective) for run, scored in runs.items()}
+    return Best(
+        search,
+        winner.genome,
+        round(winner.top1, 4),
+        winner.relative_flops,
+        value(winner),
+        found.generation,
+        found.slot,
+        evaluations,
+        found.micro_batch,
+        len(rescored),
+        len(anew),
+        value(found.individual) if rescored else None,
+        tuple(
+            RunBest(run, best.genome, value(best), value(individual(best.genome)) if rescored else None)
+            for run, best in bests.items()
+        ),
+    )
+
+
+def _mean(scores: Sequence[float | None]) -> float | None:
+    known = [score for score in scores if score is not None]
+    return fmean(known) if len(known) == len(scores) else None

@@ -1,0 +1,40 @@
+"""Draws random genomes, spread over their cost, on which the worth of a candidate's score is judged."""
+
+import argparse
+
+from pipeline.networks.genome import RATIOS
+from pipeline.search.space import Budget
+from pipeline.steps.options import add_cost_width, add_network, add_settings, network_for, output, path, read_settings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    path(parser, "--images", "prepared train set (HDF5)")
+    parser.add_argument("--genomes", type=int, required=True, help="how many; fewer if there are fewer")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw")
+    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
+    add_settings(parser, Budget)
+    add_network(parser)
+    add_cost_width(parser, default=None)
+    output(parser, "--output", "the population to write (CSV)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes each genome once, the cheapest first."""
+    from pipeline.common.files import write_csv
+    from pipeline.common.randomness import random_for
+    from pipeline.data.prepared import read_info
+    from pipeline.networks.cost import network_cost
+    from pipeline.networks.spec import uniform_genome
+    from pipeline.search.space import search_space, spread_over_cost
+    from pipeline.search.tables import POPULATION, population_row
+
+    uniform = uniform_genome(arguments.network, 1)
+    spec = network_for(arguments, read_info(arguments.images, "train"), uniform).at_width(arguments.cost_width)
+    space = search_space(spec, arguments.ratios, read_settings(arguments, Budget))
+    random = random_for("proxy", arguments.seed)
+    genomes = spread_over_cost(
+        space, arguments.genomes, lambda genome: network_cost(spec.with_genome(genome)).flops, random
+    )
+    rows = [population_row(slot, spec.with_genome(genome), "sample") for slot, genome in enumerate(genomes)]
+    write_csv(arguments.output, POPULATION, rows)

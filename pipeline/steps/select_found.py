@@ -1,0 +1,36 @@
+"""Says what a search found: of its finalists the one of highest fitness when they were scored anew."""
+
+import argparse
+
+from pipeline.steps.measurements import of_searches
+from pipeline.steps.options import add_objective, output, path, read_chosen
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--search", required=True, help="its name")
+    of_searches(parser, "--histories", "scored candidates of every run of the search (CSV)")
+    add_objective(parser)
+    path(
+        parser,
+        "--rescored",
+        "the finalists' new scores, a file for each repetition (CSV); without any, the best of the search is taken",
+        nargs="*",
+        required=False,
+        default=[],
+    )
+    output(parser, "--output", "what was found, to write (JSON)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes what was found; of equals the cheaper one."""
+    from pipeline.common.files import read_csv
+    from pipeline.search.finalists import select_found
+    from pipeline.search.objectives import OBJECTIVES, Objective
+    from pipeline.search.tables import read_new_scores, read_scored, write_best
+
+    objective = Objective(arguments.objective, *read_chosen(arguments.others, OBJECTIVES[arguments.objective].Settings))
+    runs = {run: read_scored(path) for run, path in arguments.histories}
+    evaluations = sum(len({row["genome"] for row in read_csv(path, ("genome",))}) for _, path in arguments.histories)
+    anew = [read_new_scores(path) for path in arguments.rescored]
+    write_best(arguments.output, select_found(arguments.search, runs, objective, evaluations, anew))

@@ -1,0 +1,81 @@
+"""Finalists: who they are, who wins, and that the reported fitness is free of the luck of having been selected."""
+
+import random
+from statistics import fmean
+
+import pytest
+
+from pipeline.common.errors import UserError
+from pipeline.search.finalists import choose_finalists, select_found
+from pipeline.search.individual import Individual
+from pipeline.search.objectives import configured
+from pipeline.search.tables import Scored
+
+
+def run_of(*scores, cost=1.0, start=0):
+    """A run whose candidates are genomes (start + 1,), (start + 2,) …"""
+    return [Scored(Individual((float(start + i + 1),), top1, cost), i // 2, i % 2) for i, top1 in enumerate(scores)]
+
+
+EQ4, PLAIN = configured({"lambda": 4}), configured({"lambda": 0})
+RUNS = {"A-0": run_of(80.0, 85.0, 70.0), "A-1": run_of(60.0, 62.0, start=10)}
+
+
+def test_the_best_of_all_runs_and_each_runs_best():
+    assert choose_finalists(RUNS, EQ4, 2) == [(2.0,), (1.0,), (12.0,)]
+    assert choose_finalists(RUNS, EQ4, 4) == [(2.0,), (1.0,), (3.0,), (12.0,)]
+
+
+def test_a_genome_of_several_runs_is_one_finalist():
+    assert choose_finalists({"A-0": run_of(80.0, 85.0), "A-1": run_of(80.0, 85.0)}, EQ4, 5) == [(2.0,), (1.0,)]
+
+
+def test_the_winner_is_that_of_the_new_scores():
+    anew = [{(2.0,): 80.0, (1.0,): 83.0, (12.0,): 61.0}, {(2.0,): 82.0, (1.0,): 84.0, (12.0,): 63.0}]
+    best = select_found("A", RUNS, EQ4, 5, anew)
+    assert (best.genome, best.top1, best.fitness, best.selected) == ((1.0,), 83.5, 79.5, 76.0)
+    assert (best.generation, best.slot, best.evaluations, best.rescorings, best.finalists) == (0, 0, 5, 2, 3)
+    assert [(run.run, run.genome, run.selected, run.rescored) for run in best.runs] == [
+        ("A-0", (2.0,), 81.0, 77.0),
+        ("A-1", (12.0,), 58.0, 58.0),
+    ]
+
+
+def test_without_new_scores_the_best_of_the_search():
+    best = select_found("A", RUNS, EQ4, 5)
+    assert (best.genome, best.top1, best.fitness, best.selected, best.rescorings) == ((2.0,), 85.0, 81.0, None, 0)
+    assert [run.rescored for run in best.runs] == [None, None]
+
+
+def test_a_finalist_that_diverged_once_cannot_win():
+    best = select_found("A", RUNS, EQ4, 5, [{(2.0,): None, (1.0,): 83.0, (12.0,): 61.0}])
+    assert best.genome == (1.0,)
+    assert best.runs[0].rescored == 0
+    with pytest.raises(UserError, match="every finalist of search A diverged"):
+        select_found("A", RUNS, EQ4, 5, [dict.fromkeys([(2.0,), (1.0,), (12.0,)])])
+
+
+def test_a_run_without_scores_is_said():
+    with pytest.raises(UserError, match="no candidate of search A-1 has a score"):
+        choose_finalists({**RUNS, "A-1": []}, EQ4, 2)
+
+
+def test_of_equals_the_cheaper_one():
+    runs = {"A": [Scored(Individual((1.0,), 80.0, 2.0), 0, 0), Scored(Individual((2.0,), 80.0, 1.0), 0, 1)]}
+    assert select_found("A", runs, PLAIN, 2).genome == (2.0,)
+
+
+def test_reported_fitness_is_not_raised_by_selection():
+    """Of equal candidates the best score is too high by more than a deviation; the new score is right in the mean."""
+    draw = random.Random(0)
+    selected, reported = [], []
+    for _ in range(200):
+        runs = {"A": run_of(*(draw.gauss(80, 2) for _ in range(30)))}
+        finalists = choose_finalists(runs, PLAIN, 4)
+        best = select_found(
+            "A", runs, PLAIN, 30, [{genome: draw.gauss(80, 2) for genome in finalists} for _ in range(3)]
+        )
+        selected.append(best.runs[0].selected - 80)
+        reported.append(best.runs[0].rescored - 80)
+    assert fmean(selected) > 3
+    assert abs(fmean(reported)) < 0.3
