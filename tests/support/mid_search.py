@@ -18,13 +18,12 @@ CHANGES = {
     "network": {"base_width": 0.0625},
     "supernet": {"epochs": 1, "batch_size": 25, "augmentation": "none", "schedule": "cosine", "weight_decay": 0.0},
     "candidate": {"epochs": 1, "batch_size": 25, "learning_rate": 0.1, "augmentation": "none", "weight_decay": 0.0},
-    "search": {"generations": 2, "population": 3},
+    "search": {"generations": 2, "population": 3, "finalists": 0},
+    "proxy": {"sample": 0},
     "retrain": {"seeds": 2, "epochs": 1, "batch_size": 25, "augmentation": "none", "weight_decay": 0.0},
-    "searches": {"B": None, "random": None},
-    "models": {
-        **dict.fromkeys(["full-precision", "uniform-0.25x", "uniform-0.5x", "uniform-2x", "uniform-3x"]),
-        **dict.fromkeys(["uniform-4x", "found-B", "random"]),
-    },
+    "searches": {"A": {"seeds": 1}, "B": None, "random": None},
+    "models": dict.fromkeys(["full-precision", "uniform-4x", "random-A", "found-B", "random-B"]),
+    "controls": [],
     "execution": {"device": "cpu"},
 }
 

@@ -171,13 +171,13 @@ def test_a_copy_of_one_folder_goes_on_elsewhere(finished, tmp_path):
 
 RERUNS = [
     ({"experiment": "tiny"}, set()),
-    ({"retrain": {"epochs": 3, "seeds": 2}}, {"retrain", "evaluate", "tables", "figures"}),
+    ({"retrain": {"epochs": 3, "seeds": 2}}, {"retrain", "evaluate", "tables", "figures", "train_sample"}),
     ({"retrain": {"epochs": 2, "seeds": 3}}, {"retrain", "evaluate", "tables", "figures"}),
     ({"execution": {"device": "cpu", "precision": "float32", "save_minutes": 9}}, set()),
     ({"search": {"generations": 2, "population": 4, "workers": 1}}, set()),
     (
         {"models": {"uniform-2x": {"genome": 2}}},
-        {"gather_rows", "evaluate_rows", "retrain", "evaluate", "tables", "figures"},
+        {"retrain", "evaluate", "tables", "figures"},
     ),
 ]
 
