@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.report.tables import proxy_markdown, results_latex, results_markdown, timing_markdown
     from pipeline.report.timing import BALANCE, TIMING, balance_table, timing_table
 
-    rows = read_rows(arguments)
+    rows, scores = read_rows(arguments), read_scores(arguments)
     points = read_sample(arguments, rows)
     sample = [OfSearch(_SAMPLE, path) for path in arguments.sample_timings]
     candidates = read_candidate_times([*arguments.candidate_timings, *sample])
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> None:
     write_csv(written.results_csv, RESULTS, results_table(rows, arguments.published))
     write_text(written.results, results_markdown(rows, points, arguments.published) + mixture)
     write_text(written.results_tex, results_latex(rows, arguments.published))
-    write_csv(written.candidates, CANDIDATES, candidate_table(rows[0].counted_spec, read_scores(arguments)))
+    write_csv(written.candidates, CANDIDATES, candidate_table(rows[0].counted_spec, scores))
     write_csv(written.proxy_csv, PROXY, proxy_table(points))
     write_text(written.proxy, proxy_markdown(points))
     write_csv(written.timing_csv, TIMING, times)

@@ -74,7 +74,7 @@ MISTAKES = [
     ({"retrain.schedule": "milestones"}, "retrain.schedule is 'milestones', but retrain.milestones is empty"),
     ({"search.max_flops": 10}, "search.max_flops is 10, but the smallest genome 0.25,0.25,0.25,0.25,0.25,0.25 needs"),
     ({"search.max_memory": 1}, "search.max_memory is 1, but the smallest genome"),
-    ({"search.ratios": [1], "models": {"x": {"genome": 1}}}, "search.population is 12, but there are only 1 genomes"),
+    ({"search.ratios": [1], "models": {"x": {"genome": 1}}}, "search.population is 16, but there are only 1 genomes"),
     ({"candidate.augmentation": "resized-crop-flip"}, "candidate.augmentation is 'resized-crop-flip', which images"),
     (
         {"dataset.storage": "jpeg"},
@@ -130,13 +130,16 @@ def test_shipped_configurations_are_good(overlay):
 
 def test_default_experiment_has_the_method_at_an_honest_scale():
     search = DEFAULT["search"]
-    assert DEFAULT["split"]["subset_per_class"] == 50
+    assert DEFAULT["split"]["subset_per_class"] >= 40 and DEFAULT["split"]["held_out_per_class"] >= 20
+    assert DEFAULT["network"]["base_width"] < search["cost_width"] == 1
+    assert search["finalists"] > 1 and DEFAULT["controls"] and DEFAULT["proxy"]["sample"] >= 20
     assert search["ratios"] == [0.25, 0.5, 1, 2, 3, 4]
-    assert search["generations"] >= 8 and search["population"] >= 12
+    assert search["generations"] * search["population"] >= 80
     assert DEFAULT["candidate"]["epochs"] == 10
     assert DEFAULT["retrain"]["seeds"] >= 3
     evolutions = [s["lambda"] for s in DEFAULT["searches"].values() if s["algorithm"] == "evolution"]
     assert 4 in evolutions and len(evolutions) == 2
+    assert all(s["seeds"] >= 3 for s in DEFAULT["searches"].values())
     assert any(s["algorithm"] == "random" for s in DEFAULT["searches"].values())
 
 
@@ -272,7 +275,7 @@ def test_files_that_are_no_configuration(tmp_path, text, sentence):
 
 
 def test_one_number_stands_for_a_uniform_genome():
-    assert genome_of(DEFAULT, "uniform-0.5x") == (0.5,) * 6
+    assert genome_of(DEFAULT, "uniform-4x") == (4.0,) * 6
     assert genome_of({**DEFAULT, "models": {"x": {"genome": [1, 2, 3, 4, 1, 1]}}}, "x") == (1, 2, 3, 4, 1, 1)
 
 
@@ -292,7 +295,7 @@ def test_a_found_row_has_its_controls_behind_it():
     }
     checked = check_config({**DEFAULT, "models": models, "controls": ["uniform", "first-layer"]})
     found = ["found-A", "uniform-iso-A", "first-iso-A"]
-    assert list(checked["models"]) == [*found, "mine", "uniform-iso-mine", "first-iso-mine", "one", "random"]
+    assert list(checked["models"]) == [*found, "mine", "uniform-iso-mine", "first-iso-mine", "random", "one"]
     assert checked["models"]["first-iso-A"] == {"control": "first-layer", "of": "found-A"}
     assert check_config(checked) == checked, "a saved configuration says the same"
     assert search_of(checked, "uniform-iso-A") == search_of(checked, "found-A") == "A"

@@ -82,21 +82,26 @@ def test_every_job_of_the_workflow_is_planned(tmp_path):
 
 def test_hours_of_the_default_experiment_by_hand(tmp_path):
     """One core, so that nothing overlaps: starts, steps of a hundredth of a second, scores of a tenth."""
-    with_controls = forecast(default(tmp_path), DIGITS, IMAGES, HERE, cores=1)
-    found = forecast(default(tmp_path, controls="[]"), DIGITS, IMAGES, HERE, cores=1)
+    plain = {
+        "searches": "{A: {seeds: 1}, B: {seeds: 1}, random: {seeds: 1}}",
+        "search": "{generations: 8, population: 12, finalists: 0}",
+        "proxy": "{sample: 0}",
+        "retrain": "{seeds: 3, epochs: 20}",
+    }
+    with_controls = forecast(default(tmp_path, **plain), DIGITS, IMAGES, HERE, cores=1)
+    found = forecast(default(tmp_path, **plain, controls="[]"), DIGITS, IMAGES, HERE, cores=1)
     by_name = {stage.name: stage for stage in found.stages}
     overhead = 0.03
     assert by_name["supernet"].core_seconds == pytest.approx(1 + 40 * 10 * 0.01 + overhead)
     candidates = 8 * (1 + 12 * (10 * 7 * 0.01 + 0.1))
     assert by_name["search A"].core_seconds == pytest.approx(candidates + 8 * 2 + 1 + 25 * overhead)
-    assert by_name["retrain"].core_seconds == pytest.approx(30 * (1 + 20 * 16 * 0.01 + overhead))
-    assert by_name["evaluate"].core_seconds == pytest.approx(10 * (1 + 3 * 0.1 + overhead))
-    # Six rows that are binary and given in the configuration are scored as candidates.
-    rows = 1 + 6 * (10 * 7 * 0.01 + 0.1) + 1 + 2 * overhead
-    assert by_name["rows as candidates"].core_seconds == pytest.approx(rows)
-    assert found.jobs == 125
-    # Two controls of two found rows: to choose each, to train it three times and to evaluate it.
-    assert with_controls.jobs == 125 + 4 * (1 + 3 + 1)
+    assert by_name["retrain"].core_seconds == pytest.approx(21 * (1 + 20 * 16 * 0.01 + overhead))
+    assert by_name["evaluate"].core_seconds == pytest.approx(7 * (1 + 3 * 0.1 + overhead))
+    # By what A and B look for, the best of the random search is said for two rows.
+    assert by_name["finalists"].core_seconds == pytest.approx(2 * (1 + overhead))
+    assert found.jobs == 113
+    # A control for each of two found rows: to choose it, to train it three times and to evaluate it.
+    assert with_controls.jobs == 113 + 2 * (1 + 3 + 1)
     work = sum(stage.core_seconds for stage in found.stages)
     assert found.seconds == pytest.approx(work + HERE.snakemake_start)
 
@@ -104,7 +109,7 @@ def test_hours_of_the_default_experiment_by_hand(tmp_path):
 def test_more_cores_shards_and_generations(tmp_path):
     one, two = (forecast(default(tmp_path), DIGITS, IMAGES, HERE, cores=cores) for cores in (1, 2))
     assert one.seconds / 2 <= two.seconds < one.seconds
-    longer = forecast(default(tmp_path, search="{generations: 16}"), DIGITS, IMAGES, HERE, cores=2)
+    longer = forecast(default(tmp_path, search="{generations: 10}"), DIGITS, IMAGES, HERE, cores=2)
     search = [next(s for s in p.stages if s.name == "search A").core_seconds for p in (two, longer)]
     assert search[1] == pytest.approx(2 * search[0], rel=0.05)
 
