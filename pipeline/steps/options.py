@@ -15,7 +15,7 @@ from pipeline.networks.architectures import ARCHITECTURES
 from pipeline.networks.binary.binarisers import BINARISERS
 from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.genome import Genome, parse_genome
-from pipeline.networks.spec import NetworkSpec
+from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
 from pipeline.training.settings import ExecutionSettings, RunSettings
 
 #: The default of a parser that names the flags declared by ``output``.
