@@ -17,8 +17,9 @@ from pipeline.steps.measurements import (
     of_trainings,
     read_generations,
     read_rows,
-    read_scores,
+    read_sample,
     read_searches,
+    several,
 )
 from pipeline.steps.options import path
 
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from pipeline.report.page.build import Findings
     from pipeline.workflow.layout import Layout
 
-#: How the rows that were scored as candidates are called among the searches.
-_ROWS = "rows"
+#: How the genomes on which the proxy is judged are called among the searches.
+_SAMPLE = "proxy"
 #: What a page of a finished experiment is used for: title → command, of which {row} is a row's folder.
 _COMMANDS = {
     "Use a network": "python -m pipeline predict {folder}/{row} photo.jpg\n"
@@ -84,7 +85,6 @@ def read_findings(layout: "Layout") -> "Findings":
     from pipeline.common.errors import UserError
     from pipeline.common.provenance import versions
     from pipeline.report.page.build import Findings
-    from pipeline.report.proxy import proxy_points
     from pipeline.workflow.saved_config import read_saved_config
 
     saved = read_saved_config(layout)
@@ -101,7 +101,7 @@ def read_findings(layout: "Layout") -> "Findings":
         rows=rows,
         searches=read_searches(arguments),
         generations=read_generations(arguments.scores),
-        points=proxy_points(rows, read_scores(arguments)),
+        points=read_sample(arguments, rows) if rows else [],
         curves=_read_curves(rows, arguments),
         times=_read_times(rows, arguments),
         commands={
@@ -128,7 +128,7 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     path(parser, "--supernet-history", "", required=False)
     path(parser, "--supernet-timing", "", required=False)
     of_searches(parser, "--candidate-timings", "")
-    path(parser, "--row-timing", "", required=False)
+    several(parser, "--sample-timings", "")
 
     def of_every_training(flag: str, place: str) -> list[str]:
         named = [(f"{model}:{seed}", getattr(layout.training(model, seed), place)) for model, seed in trainings]
@@ -153,12 +153,17 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     )
     words += of_every_training("--histories", "history") + of_every_training("--timings", "timing")
     words += of_every_search("--scores", "history") + of_every_search("--candidate-timings", "timing")
-    words += _given("--best", ((str(f), f) for f in (layout.search(search).best for search in config["searches"])))
+    found = zip(files.searched, files.found, strict=True)
+    words += _given("--found", ((f"{model}={file}", file) for model, file in found if model in evaluated))
+    for flag, several_files in (
+        ("--sample-scores", files.sample_scores),
+        ("--sample-trained", files.sample_trained),
+        ("--sample-timings", files.sample_timings),
+    ):
+        words += _given(flag, ((str(file), file) for file in several_files))
     for flag, file in (
         ("--supernet-history", layout.supernet.history),
         ("--supernet-timing", layout.supernet.timing),
-        ("--row-scores", layout.rows.evaluations),
-        ("--row-timing", layout.rows.timing),
     ):
         words += _given(flag, [(str(file), file)])
     return parser.parse_args(words)
@@ -180,8 +185,8 @@ def _read_times(rows: Any, arguments: argparse.Namespace) -> Any:
     from pipeline.report.timing import timing_table
     from pipeline.steps.tables import read_candidate_times, read_training_time, read_training_times
 
-    of_rows = [OfSearch(_ROWS, arguments.row_timing)] if arguments.row_timing else []
-    candidates = read_candidate_times([*(arguments.candidate_timings or []), *of_rows])
+    sample = [OfSearch(_SAMPLE, path) for path in arguments.sample_timings]
+    candidates = read_candidate_times([*(arguments.candidate_timings or []), *sample])
     supernet = read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
     trainings = {row.model: read_training_times(arguments.timings or [], row.model) for row in rows}
     return timing_table(trainings, candidates, supernet) if rows else []

@@ -285,18 +285,16 @@ def test_the_plan_of_the_papers_search(tmp_path):
 
 
 def test_no_supernet_is_trained_that_nobody_inherits_from(tmp_path):
-    """Without a search there is none, unless the rows' scores as candidates are asked for."""
+    """Without a search there is none, unless random genomes are scored as candidates to judge the proxy."""
     alone = {"searches": {"A": None, "B": None, "random": None}, "models": {"found-A": None}}
-    for proxy, rules in ("auto", set()), (True, {"pretrain_supernet", "gather_rows", "evaluate_rows"}):
+    judging = {"pretrain_supernet", "sample_subset", "sample_genomes", "score_sample", "hold_out", "train_sample"}
+    for sample, rules in (0, set()), (5, judging):
+        proxy = {"sample": sample, "scores": 1, "trainings": 1}
         jobs = set(planned(tmp_path, config=overlay(tmp_path, {**alone, "proxy": proxy})))
-        assert (
-            jobs
-            == {"prepare_dataset", "sample_subset", "retrain", "evaluate", "tables", "figures"}
-            - (set() if rules else {"sample_subset"})
-            | rules
-        )
-    jobs = planned(tmp_path, config=overlay(tmp_path, {"proxy": False}))
-    assert "evaluate_rows" not in jobs and jobs["pretrain_supernet"] == 1
+        assert jobs - judging == {"prepare_dataset", "retrain", "evaluate", "tables", "figures"}
+        assert jobs & judging == rules
+    jobs = planned(tmp_path, config=overlay(tmp_path, {"proxy": {"sample": 0}}))
+    assert "score_sample" not in jobs and jobs["pretrain_supernet"] == 1
 
 
 @pytest.mark.parametrize(

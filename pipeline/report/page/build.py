@@ -6,6 +6,7 @@ was made and how to use what was found.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
@@ -18,7 +19,7 @@ from pipeline.report.figures import Curve, accuracy_figure, channels_figure, cur
 from pipeline.report.page.cloud import cloud_figure
 from pipeline.report.page.grid import Cell, Heading, Line, PageGrid, grid, interval_cell, millions_cell, seconds_cell
 from pipeline.report.page.inline import inline_svg
-from pipeline.report.proxy import ProxyPoint, proxy_sentence
+from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.results import Row, Search
 from pipeline.report.verdicts import verdicts
 from pipeline.search.individual import Individual
@@ -50,7 +51,7 @@ class Findings:
         rows: of the table; none while nothing has been trained in full.
         searches: by name.
         generations: scored candidates of each search, by generation.
-        points: scores of candidates beside what became of them.
+        points: random genomes, scored as candidates and trained in full.
         curves: of every training.
         times: lines of the account of time, with the columns ``TIMING``.
         confusions: of some rows.
@@ -249,9 +250,12 @@ def _proxy(findings: Findings) -> list[Part]:
     svg = inline_svg(
         proxy_figure(findings.points),
         "Score as a candidate against accuracy when trained in full",
-        "; ".join(f"{point.model}: score {point.score:.1f} %, trained {point.top1} %" for point in findings.points),
+        "; ".join(
+            f"{format_genome(point.genome)}: score {point.scores[0]:.1f} %, trained {fmean(point.trained):.1f} %"
+            for point in findings.points
+        ),
     )
-    body = _paragraphs(proxy_sentence(findings.points)) + _figure(
+    body = _paragraphs(*proxy_sentences(findings.points)) + _figure(
         svg, "Each point is a genome: what its short training scored, and what its full training gave."
     )
     return [Part("proxy", "What a candidate's score is worth", body)]
