@@ -250,7 +250,7 @@ def test_interrupted_preparation_goes_on(folder, tmp_path, reads, monkeypatch):
     assert main(["prepare-dataset", *words]) == 0
     assert not set(first[:8]) & set(reads)  # two finished parts of four images
     assert len(reads) == 24 - 8
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["test.h5", "train.h5"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["sources.h5", "test.h5", "train.h5"]
     whole = prepare(tmp_path / "b", *words[:6])
     assert [path.read_bytes() for path in whole] == [(tmp_path / "a" / path.name).read_bytes() for path in whole]
 
@@ -284,7 +284,7 @@ def test_parts_of_something_else_are_not_used(folder, tmp_path, reads, monkeypat
         words[-1] = "9"
     assert main(["prepare-dataset", *words, *files]) == 0
     assert len(reads) == 24
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["test.h5", "train.h5"]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["sources.h5", "test.h5", "train.h5"]
     whole = prepare(tmp_path / "b", *words)
     assert [path.read_bytes() for path in whole] == [(tmp_path / "a" / path.name).read_bytes() for path in whole]
 
