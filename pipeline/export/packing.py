@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from pipeline.common.errors import UserError
 from pipeline.export import thresholds
 from pipeline.export.packed import IMAGE, Kind, Node, PackedNetwork, Storage
+from pipeline.networks.binary.binarisers import is_compiled
 
 if TYPE_CHECKING:
     from pipeline.networks.graph import Layer
@@ -58,10 +59,15 @@ def packed_network(network: "Network", about: About, storage: Storage = Storage.
         storage: of the real layers' weights.
 
     Raises:
-        UserError: the network has a layer that the format does not know or a number that is not finite, or ``about``
-            belongs to another network.
+        UserError: the network has a binariser or a layer that the format does not know or a number that is not
+            finite, or ``about`` belongs to another network.
     """
     spec = network.spec
+    if spec.binary and not is_compiled(spec.binariser):
+        raise UserError(
+            f"packed networks compute the paper's binarisation alone, and {spec.title} has '{spec.binariser}'",
+            "use its file of weights",
+        )
     if (len(about.classes), len(about.mean), len(about.std)) != (spec.classes, spec.channels, spec.channels):
         raise UserError(
             f"{len(about.classes)} classes and {len(about.mean)} channels do not fit {spec.title}",

@@ -325,7 +325,12 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
     binariser = config["network"].get("binariser", BINARISER)
     if binariser not in BINARISERS:
         raise UserError(f"network.binariser is '{binariser}'", f"choose one of {', '.join(BINARISERS)}")
-    BINARISERS.digest(binariser)  # it is there; importing it would need torch
+    changed = BINARISERS.changed(binariser)  # it is there; importing it would need torch
+    if changed and config.get("inference", {}).get("measure"):
+        raise UserError(
+            f"inference.measure is true, but packed networks do not know the binariser '{binariser}'",
+            "set it to false",
+        )
     spec = _spec(config)
     for model, row in config["models"].items():
         if "control" in row:

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from pipeline.common.errors import UserError
+from pipeline.export.packing import About, pack
 from pipeline.networks.binary import fused
 from pipeline.networks.binary.binarisers import BINARISERS
 from pipeline.networks.binary.binarisers.dorefa import binarise_activation, binarise_weight
@@ -105,6 +107,9 @@ def test_a_binariser_that_kernels_do_not_compute_is_used_all_the_same(monkeypatc
     paper.load_state_dict(network.state_dict())
     images = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(2))
     assert not torch.allclose(network(images), paper(images))
+    about = About(tuple("0123456789"), (0.5,), (0.5,), {}, {})
+    with pytest.raises(UserError, match="packed networks compute the paper's binarisation alone"):
+        pack(network, about)
 
 
 def test_the_compiled_kernels_are_those_of_the_source_that_they_were_written_for(monkeypatch):
