@@ -9,6 +9,8 @@ complete first stays, since a newer time on the same content would rerun all tha
 """
 
 import csv
+import hashlib
+import io
 import json
 import os
 import tempfile
@@ -47,10 +49,14 @@ def check_writable(folder: Path, use: str = "results go there") -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, sealed: bool = False) -> Iterator[Path]:
     """Gives a temporary path to write to; on leaving it without an error, that file becomes ``path``.
 
     An output of this step that another process has completed in the meantime is left as it is.
+
+    Args:
+        path: the file to write.
+        sealed: whether to leave its digest beside it, by which ``read_csv`` notices when it is changed or cut.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
@@ -63,6 +69,8 @@ def replacing(path: Path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         if not taken(path):
+            if sealed:
+                _seal(path, temporary.read_bytes())
             temporary.replace(path)
             written(path)
     except OSError as error:
@@ -70,6 +78,35 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _seal(path: Path, content: bytes) -> None:
+    """Notes a content that a file is about to get.
+
+    In a file of its own, .NAME.sha256, since a table has no place for it. Lines are only added: another job may write
+    the same table at the same time, and whichever content stays has its line.
+    """
+    digest = hashlib.sha256(content).hexdigest()
+    with open(_seals(path), "a+", encoding="ascii") as file:
+        file.seek(0)
+        known = file.read()
+        if digest not in known.split():
+            file.write("\n" * (not known.endswith("\n") and bool(known)) + digest + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _unsealed(path: Path, content: bytes) -> bool:
+    """Whether a file holds something else than what was written. One without seals (of an older version) passes."""
+    try:
+        known = _seals(path).read_text(encoding="ascii", errors="replace").split()
+    except OSError:
+        return False
+    return bool(known) and hashlib.sha256(content).hexdigest() not in known
+
+
+def _seals(path: Path) -> Path:
+    return path.with_name(f".{path.name}.sha256")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -119,8 +156,8 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Writes a table; None becomes an empty cell, and text that a spreadsheet would run begins with an apostrophe."""
-    with replacing(path) as temporary, open(temporary, "w", newline="", **_TEXT) as file:
+    """Writes a table and seals it; None becomes an empty cell, text that a spreadsheet would run gets an apostrophe."""
+    with replacing(path, sealed=True) as temporary, open(temporary, "w", newline="", **_TEXT) as file:
         writer, quoting = (csv.DictWriter(file, columns, lineterminator="\n", quoting=q) for q in _QUOTING)
         writer.writeheader()
         for row in rows:
@@ -156,10 +193,12 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Reads a table as ``write_csv`` writes it, which must have at least ``columns``.
 
     Raises:
-        UserError: the file is missing, a column is missing, or a row has too few or too many cells.
+        UserError: the file is missing, was changed after it was written, a column is missing, or a row has too few or
+            too many cells.
     """
     try:
-        with open(path, newline="", **_TEXT) as file:
+        content = path.read_bytes()
+        with io.TextIOWrapper(io.BytesIO(content), newline="", **_TEXT) as file:
             reader = csv.DictReader(file)
             rows = list(reader)
             found = reader.fieldnames or []
@@ -175,6 +214,8 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     for line, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise UserError(f"line {line} of {path} does not have {len(found)} cells", made_again())
+    if _unsealed(path, content):
+        raise UserError(f"{path} was changed after it was written", made_again())
     return [{column: _without_apostrophe(cell) for column, cell in row.items()} for row in rows]
 
 

@@ -78,14 +78,38 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
         return tensors
 
 
+def verify_tensors(path: Path) -> None:
+    """Compares all tensors with the digest that was written beside them, one tensor in memory at a time.
+
+    Raises:
+        UserError: like ``read_tensors``; or they are others than those that were written, or some are not finite.
+    """
+    again = made_again()
+    with open_hdf5(path, _FORMAT) as file:
+        names: list[str] = []
+        file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        total = hashlib.sha256()
+        for name in sorted(names):
+            tensor = np.asarray(file[name][()])
+            _add(total, name, tensor)
+            if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+                raise UserError(f"{path} is damaged: {name} holds numbers that no training leaves", again)
+        if total.hexdigest() != _text(file, "digest"):
+            raise UserError(f"{path} is damaged: its tensors are not those that were written", again)
+
+
 def digest(tensors: Mapping[str, np.ndarray]) -> str:
     """SHA-256 over names, types, shapes and values, independent of the file that holds them."""
     total = hashlib.sha256()
     for name in sorted(tensors):
-        tensor = np.ascontiguousarray(tensors[name])
-        total.update(f"{name} {tensor.dtype.str} {tensor.shape}\n".encode())
-        total.update(tensor.data)
+        _add(total, name, tensors[name])
     return total.hexdigest()
+
+
+def _add(total: "hashlib._Hash", name: str, tensor: np.ndarray) -> None:
+    contiguous = np.ascontiguousarray(tensor)
+    total.update(f"{name} {contiguous.dtype.str} {contiguous.shape}\n".encode())
+    total.update(contiguous.data)
 
 
 class _Disk(io.FileIO):

@@ -17,13 +17,17 @@ from typing import Any, Literal
 import h5py
 import numpy as np
 
-from pipeline.common.errors import UserError
+from pipeline.common.errors import UserError, made_again
 from pipeline.common.files import replacing
 from pipeline.common.hdf5 import Arrays, create_hdf5, open_hdf5, read_json
 
 FORMAT = "binary-nas images 1"
 
 Storage = Literal["pixels", "jpeg"]
+
+#: Bytes that are read at once, and of encoded images that are verified.
+_PART = 1 << 24
+_MOST_ENCODED = 1 << 31
 
 
 @dataclass(frozen=True)
@@ -144,6 +148,39 @@ def offsets_of(file: h5py.File) -> np.ndarray:
     return offsets
 
 
+def verify_images(path: Path) -> None:
+    """Compares the images with the digest that was written beside them, a part in memory at a time.
+
+    Not of encoded images of more than ``_MOST_ENCODED`` bytes, which would take minutes: one of these that is damaged
+    does not decode.
+
+    Raises:
+        UserError: like ``read_labels``; or they are others than those that were written.
+    """
+    with open_hdf5(path, FORMAT) as file:
+        info = _info(file)
+        _check_shapes(file, info)
+        images = file["pixels" if info.storage == "pixels" else "encoded"]
+        numbers = [labels_of(file, len(info.classes))]
+        if info.storage == "jpeg":
+            numbers.append(offsets_of(file))
+            if images.size > _MOST_ENCODED:
+                return
+        digest = _digest_of_attributes(_attributes(info))
+        step = max(1, _PART // math.prod(images.shape[1:]))
+        for start in range(0, len(images), step):
+            digest.update(np.ascontiguousarray(images[start : start + step]).data)
+        for values in numbers:
+            digest.update(values.data)
+        if digest.hexdigest() != info.digest:
+            raise UserError(f"{path} is damaged: its images are not those that were written", made_again())
+
+
+def _digest_of_attributes(attributes: dict[str, Any]) -> "hashlib._Hash":
+    seen = {key: attributes[key] for key in ("storage", "classes", "channels", "size", "count", "mean", "std")}
+    return hashlib.sha256(json.dumps(seen).encode())
+
+
 def write_images(path: Path, info: ImagesInfo, length: int, parts: Iterable[Arrays]) -> None:
     """Writes a file of prepared images, whole or not at all; equal input gives equal bytes.
 
@@ -158,8 +195,7 @@ def write_images(path: Path, info: ImagesInfo, length: int, parts: Iterable[Arra
         UserError: the folder cannot be written, or the disk is full.
     """
     attributes = _attributes(info)
-    seen = {key: attributes[key] for key in ("storage", "classes", "channels", "size", "count", "mean", "std")}
-    digest = hashlib.sha256(json.dumps(seen).encode())
+    digest = _digest_of_attributes(attributes)
     name = "pixels" if info.storage == "pixels" else "encoded"
     shape = (info.count, info.size, info.size, info.channels) if info.storage == "pixels" else (length,)
     labels, lengths = [], []

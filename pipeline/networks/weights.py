@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from pipeline.common.errors import UserError, made_again
-from pipeline.common.hdf5 import read_attributes, read_tensors
+from pipeline.common.hdf5 import read_attributes, read_tensors, verify_tensors
 from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.module import Network
 from pipeline.networks.spec import NetworkSpec
@@ -37,17 +37,17 @@ def load_network(weights: Path) -> Network:
         spec = NetworkSpec.from_record(read_attributes(weights)["network"])
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{weights} does not say which network it holds", made_again("it is trained again")) from None
+    verify_tensors(weights)
     network = Network(spec)
     inherit(network, weights)
-    if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
-        raise UserError(
-            f"{weights} is damaged: it holds numbers that no training leaves", made_again("it is trained again")
-        )
     return network
 
 
 def check_supernet(supernet: Path, spec: NetworkSpec) -> None:
-    """Raises UserError where ``supernet`` is of another experiment than the candidates of ``spec``."""
+    """Raises UserError if ``supernet`` is of another experiment than the candidates of ``spec``, or is damaged.
+
+    Once in a job, since it reads all of it. Each candidate then reads its part.
+    """
     theirs = {"binariser": BINARISER, **read_attributes(supernet).get("network", {})}
     for key in ("network", "base_width", "channels", "size", "classes", "binariser"):
         ours = getattr(spec, key)
@@ -56,3 +56,4 @@ def check_supernet(supernet: Path, spec: NetworkSpec) -> None:
                 f"the supernet {supernet} has {key.replace('_', ' ')} {theirs.get(key)}, these candidates have {ours}",
                 f"it belongs to another experiment: name the right one, or {made_again('it is trained again')}",
             )
+    verify_tensors(supernet)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.common.errors import UserError, made_again
-from pipeline.common.files import read_csv, read_json
+from pipeline.common.files import read_csv, read_record
 from pipeline.data.census import Census
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.answers import unpack_right
@@ -18,7 +18,7 @@ def read_measurement(model: str, seed: int, path: Path) -> Measurement:
     Raises:
         UserError: the file is missing, or it is not what the step 'evaluate' writes.
     """
-    record = read_json(path)
+    record = read_record(path)
     try:
         spec = NetworkSpec.from_record(record["network"])
         top5 = record["top5"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from pipeline.common.errors import UserError, made_again
-from pipeline.common.files import read_csv, read_json, write_csv, write_json
+from pipeline.common.files import read_csv, read_record, write_csv, write_record
 from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.genome import Genome, check_ratios, format_genome, parse_genome
 from pipeline.networks.spec import NetworkSpec
@@ -249,12 +249,12 @@ def join_generations(tables: Sequence[Path], columns: Sequence[str], joined: Pat
 def write_best(path: Path, best: Best) -> None:
     """Writes what a search found."""
     runs = [{**asdict(run), "genome": format_genome(run.genome)} for run in best.runs]
-    write_json(path, {**asdict(best), "genome": format_genome(best.genome), "runs": runs})
+    write_record(path, {**asdict(best), "genome": format_genome(best.genome), "runs": runs})
 
 
 def read_best(path: Path) -> Best:
-    """Reads what a search found. Raises UserError for what is no such record."""
-    record = read_json(path)
+    """Reads what a search found. Raises UserError for what is no such record, or was changed after it was written."""
+    record = read_record(path)
     try:
         runs = tuple(RunBest(**{**run, "genome": parse_genome(run["genome"])}) for run in record.get("runs", ()))
         return Best(**{**record, "genome": parse_genome(record["genome"]), "runs": runs})
@@ -264,7 +264,7 @@ def read_best(path: Path) -> Best:
 
 def read_genome(path: Path) -> Genome:
     """Reads the genome that a search found, or that was chosen as a control. Raises UserError for no such record."""
-    record = read_json(path)
+    record = read_record(path)
     try:
         return parse_genome(record["genome"])
     except (KeyError, TypeError, AttributeError):

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the genome of the widest such network that costs no more than the found one."""
-    from pipeline.common.files import write_json
+    from pipeline.common.files import write_record
     from pipeline.common.log import log
     from pipeline.data.prepared import read_info
     from pipeline.networks.cost import network_cost
@@ -39,4 +39,4 @@ def run(arguments: argparse.Namespace) -> None:
     control = choose(found, cost)
     share = cost(control) / cost(found)
     log(f"{format_genome(control.genome)} has {share:.3f} times the FLOPs of {format_genome(found.genome)}")
-    write_json(arguments.output, {"genome": format_genome(control.genome), "cost_of_found": round(share, 6)})
+    write_record(arguments.output, {"genome": format_genome(control.genome), "cost_of_found": round(share, 6)})

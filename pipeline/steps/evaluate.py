@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes top-1, top-5, loss, the answer to each image and the network's shape for each."""
     from pipeline.common.errors import UserError
     from pipeline.data.loading import load_images
-    from pipeline.data.prepared import read_info
+    from pipeline.data.prepared import read_info, verify_images
     from pipeline.training.arithmetic import settle
 
     if len(arguments.weights) != len(arguments.output):
@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
             "name one file for each network",
         )
     info = read_info(arguments.images, "test")
+    verify_images(arguments.images)
     execution = settle(read_settings(arguments, ExecutionSettings), arguments.arithmetic)
     execution.apply()
     images = load_images(arguments.images, execution.device, workers=arguments.loaders)
@@ -45,7 +46,7 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
     import json
 
     from pipeline.common.errors import UserError
-    from pipeline.common.files import write_json
+    from pipeline.common.files import write_record
     from pipeline.networks.weights import load_network
     from pipeline.report.answers import pack_answers
     from pipeline.training.memory import enough_memory
@@ -65,4 +66,4 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
     }
     answers = pack_answers(result.answers, result.right)
     # What was wrong with the images belongs to whatever is said about the accuracy on them.
-    write_json(output, {**accuracies, **answers, "network": spec.record(), "census": json.loads(info.census)})
+    write_record(output, {**accuracies, **answers, "network": spec.record(), "census": json.loads(info.census)})

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.files import write_csv
     from pipeline.common.hdf5 import read_attributes
     from pipeline.common.randomness import seed_for
-    from pipeline.data.prepared import read_info
+    from pipeline.data.prepared import read_info, verify_images
     from pipeline.data.splits import read_split
     from pipeline.networks.spec import uniform_genome
     from pipeline.networks.weights import check_supernet
@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.workflow.slurm.time_limit import stop_requests
 
     info = read_info(arguments.images, "train")
+    verify_images(arguments.images)
     spec = network_for(arguments, info, uniform_genome(arguments.network, 1))
     population = read_population(arguments.population, len(spec.genome), arguments.ratios)
     supernet: Path | None = arguments.supernet

@@ -77,10 +77,10 @@ def read_training_times(files: Sequence[OfTraining], model: str) -> "list[Traini
 def read_training_time(path: Path) -> "TrainingTime":
     """Reads what one training took. Raises UserError where the file does not say that."""
     from pipeline.common.errors import UserError, made_again
-    from pipeline.common.files import read_json
+    from pipeline.common.files import read_record
     from pipeline.report.timing import TrainingTime
 
-    record = read_json(path)
+    record = read_record(path)
     try:
         return TrainingTime(
             float(record["seconds"]),

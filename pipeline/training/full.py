@@ -9,14 +9,14 @@ import torch
 
 from pipeline.common.digests import digest_of
 from pipeline.common.errors import StoppedError, UserError
-from pipeline.common.files import write_csv, write_json
+from pipeline.common.files import write_csv, write_record
 from pipeline.common.hdf5 import write_tensors
 from pipeline.common.log import log
 from pipeline.common.provenance import provenance, versions
 from pipeline.common.randomness import seed_for
 from pipeline.common.stopping import NO_LIMIT, StopRequests
 from pipeline.data.loading import load_images
-from pipeline.data.prepared import read_info
+from pipeline.data.prepared import read_info, verify_images
 from pipeline.data.preprocessing import Preprocessing
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
@@ -133,6 +133,7 @@ def _train_in(
         log(f"{recipe.task}: it was trained before, and is taken from {recipe.finished}")
         saved.remove()
         return
+    verify_images(images)
     source = load_images(images, execution.device, indices, recipe.loaders)
     network = Network(recipe.spec)
     initialise(network, torch.Generator().manual_seed(seed_for("weights", recipe.seed)))
@@ -153,7 +154,7 @@ def _write(
     write_csv(outputs.history, HISTORY, rows)
     record = {"seconds": round(saved.seconds(), 2), "device": execution.device_type, "threads": execution.threads}
     processes = {} if world.alone else {"processes": world.size}
-    write_json(
+    write_record(
         outputs.timing, {**record, **processes, "machine": machine, "arithmetic": saved.arithmetic, **provenance()}
     )
     tensors = {name: tensor.cpu().contiguous().numpy() for name, tensor in training.network.state_dict().items()}

@@ -50,7 +50,7 @@ class FinishedTraining:
         for output in reversed(outputs):
             kept = self._folder / output.name
             # A copy, with a time of its own: another row's output may be the same file as what is kept.
-            with replacing(output) as temporary:
+            with replacing(output, sealed=output.suffix == ".csv") as temporary:
                 shutil.copyfile(kept, temporary)
             with suppress(UserError):  # then both take room
                 _link(output, kept)

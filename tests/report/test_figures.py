@@ -27,6 +27,7 @@ from pipeline.steps.measurements import OfTraining
 from pipeline.workflow.layout import FIGURE_FORMS, Layout
 from pipeline.workflow.layout import FIGURES as NAMES
 from tests.support.measured import SPEC, write_experiment
+from tests.support.tables import forget_seals
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
 EQUATION_4 = configured({"lambda": 4})
@@ -176,5 +177,6 @@ def test_curves_are_read_in_the_rows_order(tmp_path):
 def test_damaged_history_is_named(tmp_path, capsys):
     arguments = write_experiment(tmp_path)["figures"]
     (tmp_path / "retrain/found-A/seed_0/history.csv").write_text("epoch,top1\n1,?\n")
+    forget_seals(tmp_path)
     assert main(["figures", *arguments, "--output-folder", str(tmp_path / "figures")]) == 1
     assert "history.csv is no training's history" in capsys.readouterr().err

@@ -21,6 +21,7 @@ from pipeline.report.answers import unpack_answers, unpack_right
 from pipeline.steps import STEPS
 from pipeline.training.loop import Training
 from tests.support.steps import CPU, call, evaluate, retrain, supernet
+from tests.support.tables import forget_seals
 
 
 @pytest.fixture
@@ -101,6 +102,7 @@ def test_micro_batches_reach_what_was_found_and_older_tables_have_none(folder):
         rows = [line.rsplit(",", 1)[0] for line in lines]
         rows = rows if cells is None else [f"{row},{cell}" for row, cell in zip(rows, cells, strict=False)]
         (folder / "e.csv").write_text("\n".join(rows) + "\n")
+        forget_seals(folder)
         assert select(folder) == 0
         assert json.loads((folder / "b.json").read_text())["micro_batch"] == found
         assert {row["micro_batch"] for row in csv.DictReader((folder / "sh.csv").open())} == {str(found or "")}
@@ -179,6 +181,7 @@ def test_a_population_edited_into_nonsense(folder, capsys, old, new, complaint):
     if complaint == "is '":
         first = first.rsplit(",", 2)[0] + ",minus one," + first.rsplit(",", 1)[1]
     path.write_text("\n".join([header, first, *rest]) + "\n")
+    forget_seals(folder)
     assert evaluate(folder) == 1
     assert complaint in sentence(capsys)
     assert "p.csv" in sentence_again(folder, capsys)
@@ -193,6 +196,7 @@ def sentence_again(folder, capsys) -> str:
 def test_a_genome_twice_in_a_population(folder, capsys):
     header, first, second, third = (folder / "p.csv").read_text().splitlines()
     (folder / "p.csv").write_text("\n".join([header, first, "1" + first[1:], third]) + "\n")
+    forget_seals(folder)
     assert evaluate(folder) == 1
     assert "stands there twice" in sentence(capsys)
 
@@ -202,6 +206,7 @@ def test_evaluations_of_another_population(folder, capsys):
     text = (folder / "p.csv").read_text().splitlines()
     other = text[1].split('"')[1]
     (folder / "e.csv").write_text((folder / "e.csv").read_text().replace(other, "4,4,4,4,4,4"))
+    forget_seals(folder)
     score = ["--population", folder / "p.csv", "--evaluations", folder / "e.csv", "--timings", folder / "et.csv"]
     outputs = ["--output", folder / "s.csv", "--timing", folder / "st.csv"]
     assert call("score-generation", *score, *outputs, at=folder) == 1
@@ -310,6 +315,7 @@ def test_train_images_are_no_test_images(folder, capsys):
 
 def test_subset_and_validation_do_not_share_images(folder, capsys):
     shutil.copy(folder / "subset.csv", folder / "validation.csv")
+    forget_seals(folder)
     assert evaluate(folder) == 1
     assert "share images" in sentence(capsys)
 
@@ -328,6 +334,7 @@ def test_a_saved_state_is_taken_up_for_the_same_images_only(folder, monkeypatch,
         assert supernet(folder) == 128 + signal.SIGTERM
     assert (folder / "supernet.state.h5").exists()
     (folder / "subset.csv").write_text((folder / f"{subset}.csv").read_text())
+    forget_seals(folder)
     assert supernet(folder) == 0
     assert sentence in capsys.readouterr().err
 

@@ -13,6 +13,7 @@ from pipeline.data.census import Census
 from pipeline.search.tables import Best, write_best
 from pipeline.workflow.layout import Layout, TableFiles
 from tests.support.measured import FOUND, ROWS, SEARCHES, timing, write_experiment
+from tests.support.tables import forget_seals
 
 OUTPUTS = [path.name for path in TableFiles(Path()).all]
 
@@ -230,6 +231,7 @@ def replace_json(path, **values):
 def test_damaged_files_are_named_in_one_sentence(tmp_path, capsys, damage, message):
     arguments = write_experiment(tmp_path)["tables"]
     damage(tmp_path)
+    forget_seals(tmp_path)
     assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 1
     error = capsys.readouterr().err
     assert message in error

@@ -1,0 +1,72 @@
+"""A table that was changed or cut after it was written is noticed; writing it again is no damage."""
+
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.common.errors import UserError
+from pipeline.common.files import read_csv, read_record, write_csv, write_record
+from tests.support.tables import forget_seals
+
+ROWS = [{"slot": i, "top1": 90.0 + i} for i in range(3)]
+
+
+@pytest.fixture
+def table(tmp_path):
+    path = tmp_path / "scores.csv"
+    write_csv(path, ("slot", "top1"), ROWS)
+    return path
+
+
+def test_what_was_written_is_read(table):
+    assert [row["top1"] for row in read_csv(table, ("slot",))] == ["90.0", "91.0", "92.0"]
+
+
+@pytest.mark.parametrize("change", [lambda text: text[: text.rindex("2,")], lambda text: text.replace("90.0", "99.0")])
+def test_a_change_is_noticed_unless_the_version_left_no_digest(table, change):
+    table.write_text(change(table.read_text()))
+    with pytest.raises(UserError, match=r"scores.csv was changed after it was written: delete it"):
+        read_csv(table, ("slot",))
+    forget_seals(table.parent)
+    assert read_csv(table, ("slot",))
+
+
+def test_writing_again_is_no_damage_whatever_stays(table):
+    before = table.read_text()
+    write_csv(table, ("slot", "top1"), ROWS[:1])
+    assert len(read_csv(table, ())) == 1
+    write_csv(table, ("slot", "top1"), ROWS[:1])
+    table.write_text(before)  # as if another job's file had stayed
+    assert len(read_csv(table, ())) == 3
+    [seals] = table.parent.glob(".*.sha256")
+    assert len(seals.read_text().split()) == 2
+
+
+def test_a_line_that_was_cut_spoils_no_other(table):
+    [seals] = table.parent.glob(".*.sha256")
+    seals.write_text(seals.read_text() + "0123")
+    write_csv(table, ("slot", "top1"), ROWS[:2])
+    assert len(read_csv(table, ())) == 2
+
+
+def test_jobs_that_write_the_same_table_at_once_leave_a_good_one(tmp_path):
+    program = (
+        "import sys; from pathlib import Path; from pipeline.common.files import write_csv\n"
+        "for i in range(100): write_csv(Path(sys.argv[1]), ('a',), [{'a': f'{sys.argv[2]} {i}'}])"
+    )
+    path = tmp_path / "t.csv"
+    jobs = [subprocess.Popen([sys.executable, "-c", program, str(path), str(job)]) for job in range(2)]
+    assert [job.wait() for job in jobs] == [0, 0]
+    assert read_csv(path, ("a",))[0]["a"].endswith(" 99")
+
+
+def test_a_record_that_was_edited_is_noticed(tmp_path):
+    path = tmp_path / "best.json"
+    write_record(path, {"top1": 91.5, "genome": "1,1"})
+    assert read_record(path) == {"top1": 91.5, "genome": "1,1"}
+    path.write_text(path.read_text().replace("91.5", "100.0"))
+    with pytest.raises(UserError, match="changed after it was written"):
+        read_record(path)
+    path.write_text('{"top1": 91.5}')
+    assert read_record(path) == {"top1": 91.5}, "of an older version"
