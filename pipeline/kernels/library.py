@@ -7,25 +7,10 @@ from torch import Tensor
 
 from pipeline.kernels import build
 from pipeline.kernels.build import SOURCES
+from pipeline.kernels.signatures import signatures, statuses
 
 #: Types of numbers for which there are functions, and how these are called.
 TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
-
-_pointer, _size, _real, _float, _int = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double, ctypes.c_float, ctypes.c_int
-_OF_EACH_TYPE = {
-    "forward": (*[_pointer] * 3, *[_size] * 4, *[_pointer] * 4, _real, _real, _int, *[_pointer] * 3, _int),
-    "backward": (*[_pointer] * 3, *[_size] * 4, *[_pointer] * 4, _int),
-    "binarise": (_pointer, *[_size] * 2, *[_pointer] * 2, _int),
-    "pass": (*[_pointer] * 2, *[_size] * 2, _pointer, _int),
-    "binarise_weight": (_pointer, _size, *[_pointer] * 3, _int),
-    "winograd_forward": (_pointer, *[_size] * 5, _pointer, _float, _pointer, _int),
-    "winograd_input_gradient": (_pointer, *[_size] * 5, _pointer, _float, _pointer, _int),
-    "winograd_filter_gradient": (*[_pointer] * 2, *[_size] * 5, _pointer, _int),
-}
-_ARGUMENTS = {
-    **{f"{name}_{kind}": types for name, types in _OF_EACH_TYPE.items() for kind in TYPES.values()},
-    "crop_images": (_pointer, *[_size] * 4, _pointer, _size, *[_pointer] * 4, _int),
-}
 
 _library: ctypes.CDLL | None = None
 
@@ -38,9 +23,9 @@ def load() -> None:
     """
     global _library
     if _library is None:
-        loading = build.open_library(SOURCES, _ARGUMENTS)
-        for name, arguments in _ARGUMENTS.items():
-            getattr(loading, name).argtypes = arguments
+        loading = build.open_library(SOURCES, signatures())
+        for name, parameters in signatures().items():
+            getattr(loading, name).argtypes = [parameter.type for parameter in parameters]
         _library = loading
 
 
@@ -55,14 +40,29 @@ def loaded() -> bool:
     return _library is not None
 
 
-def call(name: str, *arguments: object) -> int:
-    """What a function returns, 0 where all is well; it runs on as many threads as torch.
+def call(name: str, *arguments: object) -> None:
+    """Calls a function, which runs on as many threads as torch.
 
     Args:
         name: of the function. Those for a type of numbers end with its name.
         arguments: of the function but for the last, its number of threads.
+
+    Raises:
+        MemoryError: there is not enough.
+        IndexError: an image is asked for that is not there.
+        ValueError: an array is missing, or sizes do not fit each other.
     """
-    return int(getattr(_library, name)(*arguments, torch.get_num_threads()))
+    status = getattr(_library, name)(*arguments, torch.get_num_threads())
+    if status:
+        raise _ERRORS[statuses()[status]](f"{name}: {statuses()[status].lower().replace('_', ' ')}")
+
+
+_ERRORS: dict[str, type[Exception]] = {
+    "OUT_OF_MEMORY": MemoryError,
+    "NO_ARRAY": ValueError,
+    "BAD_SIZE": ValueError,
+    "BAD_INDEX": IndexError,
+}
 
 
 def address(tensor: Tensor | None) -> int | None:

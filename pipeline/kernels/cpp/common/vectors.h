@@ -59,9 +59,10 @@ template <int W> void store(Half *to, Vector<float, W> values) {
     std::memcpy(to, &halves, sizeof halves);
 }
 
-// Calls visit<W>(c) for parts of W channels, from c on, that cover them all: as many as can be of the widest, the rest in
-// parts that are narrower by a factor each time.
-template <int WIDEST = 16, int FACTOR = 2, typename Visit> void each_part(int64_t channels, Visit visit, int64_t c = 0) {
+// Calls visit<W>(c) for parts of W channels, from c on, that cover them all: as many as can be of the widest, the rest
+// in parts that are narrower by a factor each time.
+template <int WIDEST = 16, int FACTOR = 2, typename Visit>
+void each_part(int64_t channels, Visit visit, int64_t c = 0) {
     for (; c + WIDEST <= channels; c += WIDEST) visit.template operator()<WIDEST>(c);
     if constexpr (WIDEST > 1)
         if (c < channels) each_part<WIDEST / FACTOR, FACTOR>(channels, visit, c);

@@ -1,10 +1,11 @@
-// What a step does besides convolutions, in as few passes over memory as there can be: max-pooling, batch norm and Eq. 1
-// of the paper between two convolutions, forward and backward, for float32 and bfloat16.
+// What a step does besides convolutions, in as few passes over memory as there can be: max-pooling, batch norm and Eq.
+// 1 of the paper between two convolutions, forward and backward, for float32 and bfloat16.
 //
 // Feature maps lie as torch's channels_last: (N, H, W, C), C without gaps. Sums are float32 inside a block of rows and
 // double beyond.
 
 #include "../common/vectors.h"
+#include "boundary.h"
 
 #include <algorithm>
 #include <cmath>
@@ -61,10 +62,10 @@ private:
 };
 
 // What is known of each channel, four rows of (C): y = scale · x + shift.
-struct Moments {
-    float *mean, *inverse_deviation, *scale, *shift;
+template <typename Number> struct Moments {
+    Number *mean, *inverse_deviation, *scale, *shift;
 
-    Moments(float *rows, int64_t channels)
+    Moments(Number *rows, int64_t channels)
         : mean(rows), inverse_deviation(rows + channels), scale(rows + 2 * channels), shift(rows + 3 * channels) {}
 };
 
@@ -136,8 +137,8 @@ template <int W> void store_truth(Half *to, Vector<std::int32_t, W> mask) {
 
 // 1 where scale · x + shift > 1/2, else 0: as bytes, as numbers, or as both.
 template <typename T>
-void binarise(const T *x, int64_t rows, int64_t channels, int threads, const Moments &moments, std::uint8_t *bytes,
-              T *numbers) {
+void binarise(const T *x, int64_t rows, int64_t channels, int threads, const Moments<float> &moments,
+              std::uint8_t *bytes, T *numbers) {
     each_block(rows, threads, [&](int64_t from, int64_t to, int) {
         each_part(channels, [&]<int W>(int64_t c) {
             auto scale = load<W>(moments.scale + c), shift = load<W>(moments.shift + c);
@@ -158,8 +159,8 @@ Vector<float, W> passed(const T *gradient, Vector<float, W> x, Vector<float, W> 
     return ((y >= 0.0f) & (y <= 1.0f)) ? load<W>(gradient) : Vector<float, W>{};
 }
 
-// Pools where `pooled` is given, normalises, binarises. `winners`, `bytes` and `numbers` may be null, where they are not
-// wanted; `moment_rows`, (4, C), is a result too. In training the running moments move.
+// Pools where `pooled` is given, normalises, binarises. `winners`, `bytes` and `numbers` may be null, where they are
+// not wanted; `moment_rows`, (4, C), is a result too. In training the running moments move.
 template <typename T>
 void forward(const T *x, T *pooled, std::uint8_t *winners, int64_t images, int64_t height, int64_t width,
              int64_t channels, const float *gamma, const float *beta, float *running_mean, float *running_variance,
@@ -195,7 +196,7 @@ void forward(const T *x, T *pooled, std::uint8_t *winners, int64_t images, int64
 // gradient itself where nothing was pooled. Height and width are those before the pooling.
 template <typename T>
 void backward(const T *gradient, const T *x, const std::uint8_t *winners, int64_t images, int64_t height, int64_t width,
-              int64_t channels, float *moment_rows, float *of_gamma, float *of_beta, T *out, int threads) {
+              int64_t channels, const float *moment_rows, float *of_gamma, float *of_beta, T *out, int threads) {
     int64_t columns = winners ? width / 2 : width, lines = images * (winners ? height / 2 : height);
     int64_t rows = lines * columns;
     Moments moments(moment_rows, channels);
@@ -227,7 +228,8 @@ void backward(const T *gradient, const T *x, const std::uint8_t *winners, int64_
     auto through = [&]<int W>(int64_t at, int64_t c) {
         auto value = load<W>(x + at), scale = load<W>(moments.scale + c);
         auto flow = passed<T, W>(gradient + at, value, scale, load<W>(moments.shift + c));
-        return scale * flow - load<W>(level.data() + c) - load<W>(slope.data() + c) * (value - load<W>(moments.mean + c));
+        return scale * flow - load<W>(level.data() + c) -
+               load<W>(slope.data() + c) * (value - load<W>(moments.mean + c));
     };
     if (!winners) {
         each_block(rows, threads, [&](int64_t from, int64_t to, int) {
@@ -260,11 +262,10 @@ template <typename T>
 void binarise_alone(const T *x, int64_t rows, int64_t channels, std::uint8_t *bytes, T *numbers, int threads) {
     std::vector<float> unit(4 * channels);
     std::fill_n(unit.begin() + 2 * channels, channels, 1.0f);
-    binarise(x, rows, channels, threads, Moments(unit.data(), channels), bytes, numbers);
+    binarise(x, rows, channels, threads, Moments<float>(unit.data(), channels), bytes, numbers);
 }
 
-template <typename T>
-void pass(const T *gradient, const T *x, int64_t rows, int64_t channels, T *out, int threads) {
+template <typename T> void pass(const T *gradient, const T *x, int64_t rows, int64_t channels, T *out, int threads) {
     each_block(rows, threads, [&](int64_t from, int64_t to, int) {
         each_part((to - from) * channels, [&]<int W>(int64_t i) {
             int64_t at = from * channels + i;
@@ -309,39 +310,54 @@ void binarise_weight(const float *weight, int64_t count, std::int8_t *signs, T *
     }
 }
 
+// Whether a pooling's windows fill the feature map, and there is more than one value for each deviation that is
+// measured.
+bool fits(const void *pooled, const void *winners, int64_t images, int64_t height, int64_t width, bool training) {
+    if (pooled ? height % 2 || width % 2 : winners != nullptr) return false;
+    return !training || images * height * width / (pooled ? 4 : 1) > 1;
+}
+
 } // namespace
 
-// What Python calls. All return 0 but where something is wrong.
-#define FOR_TYPE(name, T)                                                                                              \
-    int forward_##name(const T *x, T *pooled, std::uint8_t *winners, int64_t images, int64_t height, int64_t width,     \
-                       int64_t channels, const float *gamma, const float *beta, float *running_mean,                    \
-                       float *running_variance, double momentum, double epsilon, int training, float *moments,          \
-                       std::uint8_t *bytes, T *numbers, int threads) {                                                  \
-        forward<T>(x, pooled, winners, images, height, width, channels, gamma, beta, running_mean, running_variance,    \
-                   momentum, epsilon, training, moments, bytes, numbers, threads);                                      \
-        return 0;                                                                                                      \
-    }                                                                                                                  \
-    int backward_##name(const T *gradient, const T *x, const std::uint8_t *winners, int64_t images, int64_t height,     \
-                        int64_t width, int64_t channels, float *moments, float *of_gamma, float *of_beta, T *out,       \
-                        int threads) {                                                                                 \
-        backward<T>(gradient, x, winners, images, height, width, channels, moments, of_gamma, of_beta, out, threads);   \
-        return 0;                                                                                                      \
-    }                                                                                                                  \
-    int binarise_##name(const T *x, int64_t rows, int64_t channels, std::uint8_t *bytes, T *numbers, int threads) {     \
-        binarise_alone<T>(x, rows, channels, bytes, numbers, threads);                                                 \
-        return 0;                                                                                                      \
-    }                                                                                                                  \
-    int pass_##name(const T *gradient, const T *x, int64_t rows, int64_t channels, T *out, int threads) {               \
-        pass<T>(gradient, x, rows, channels, out, threads);                                                            \
-        return 0;                                                                                                      \
-    }                                                                                                                  \
-    int binarise_weight_##name(const float *weight, int64_t count, std::int8_t *signs, T *numbers, float *mean,         \
-                               int threads) {                                                                          \
-        binarise_weight<T>(weight, count, signs, numbers, mean, threads);                                              \
-        return 0;                                                                                                      \
+#define DEFINE_KERNELS(name, T)                                                                                     \
+    int forward_##name(const T *x, T *pooled, std::uint8_t *winners, int64_t images, int64_t height, int64_t width, \
+                       int64_t channels, const float *gamma, const float *beta, float *running_mean,                \
+                       float *running_variance, double momentum, double epsilon, int training, float *moments,      \
+                       std::uint8_t *bytes, T *numbers, int threads) {                                              \
+        bool arrays = present(x, gamma, beta, running_mean, running_variance, moments);                             \
+        bool sizes = possible({images, height, width, channels}, threads) &&                                        \
+                     fits(pooled, winners, images, height, width, training);                                        \
+        return checked(arrays, sizes, [&] {                                                                         \
+            forward<T>(x, pooled, winners, images, height, width, channels, gamma, beta, running_mean,              \
+                       running_variance, momentum, epsilon, training, moments, bytes, numbers, threads);            \
+        });                                                                                                         \
+    }                                                                                                               \
+    int backward_##name(const T *gradient, const T *x, const std::uint8_t *winners, int64_t images, int64_t height, \
+                        int64_t width, int64_t channels, const float *moments, float *of_gamma, float *of_beta,     \
+                        T *out, int threads) {                                                                      \
+        bool arrays = present(gradient, x, moments, of_gamma, of_beta, out);                                        \
+        bool sizes = possible({images, height, width, channels}, threads) &&                                        \
+                     fits(winners, winners, images, height, width, false);                                          \
+        return checked(arrays, sizes, [&] {                                                                         \
+            backward<T>(gradient, x, winners, images, height, width, channels, moments, of_gamma, of_beta, out,     \
+                        threads);                                                                                   \
+        });                                                                                                         \
+    }                                                                                                               \
+    int binarise_##name(const T *x, int64_t rows, int64_t channels, std::uint8_t *bytes, T *numbers, int threads) { \
+        return checked(present(x), possible({rows, channels}, threads),                                             \
+                       [&] { binarise_alone<T>(x, rows, channels, bytes, numbers, threads); });                     \
+    }                                                                                                               \
+    int pass_##name(const T *gradient, const T *x, int64_t rows, int64_t channels, T *out, int threads) {           \
+        return checked(present(gradient, x, out), possible({rows, channels}, threads),                              \
+                       [&] { pass<T>(gradient, x, rows, channels, out, threads); });                                \
+    }                                                                                                               \
+    int binarise_weight_##name(const float *weight, int64_t count, std::int8_t *signs, T *numbers, float *mean,     \
+                               int threads) {                                                                       \
+        return checked(present(weight, mean), possible({count}, threads),                                           \
+                       [&] { binarise_weight<T>(weight, count, signs, numbers, mean, threads); });                  \
     }
 
-extern "C" {
-FOR_TYPE(float32, float)
-FOR_TYPE(bfloat16, Half)
+extern "C" { // so that a definition that differs from its declaration is an error
+DEFINE_KERNELS(float32, float)
+DEFINE_KERNELS(bfloat16, Half)
 }

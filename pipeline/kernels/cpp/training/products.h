@@ -22,8 +22,8 @@ constexpr int LANES = 4;
 using Words = Vector<std::int32_t, LANES>; // integer sums, or 32 bits of factors for each
 using SumsF = Vector<float, LANES>;
 
-// A kind multiplies Rows, each factor of which meets all lanes, with Columns; GROUP factors are multiplied and added at once.
-// Values are transformed as Work.
+// A kind multiplies Rows, each factor of which meets all lanes, with Columns; GROUP factors are multiplied and added at
+// once. Values are transformed as Work.
 
 struct Floats {
     using Row = float;
@@ -102,8 +102,8 @@ template <typename T> using BitFactors = Bytes;
 template <typename T> using BitFactors = Factors<T>;
 #endif
 
-// Where the factors of a product lie, in bytes: from one row (or LANES columns) to the next, and from one group of factors
-// to the next.
+// Where the factors of a product lie, in bytes: from one row (or LANES columns) to the next, and from one group of
+// factors to the next.
 struct Layout {
     const char *at;
     int64_t next, step;

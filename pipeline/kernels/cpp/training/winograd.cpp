@@ -1,5 +1,5 @@
-// Binary convolutions of 3×3, stride 1 and padding 1, and their two gradients, by Winograd's minimal filtering F(2×2, 3×3)
-// (Lavin and Gray, 2016): tiles of 2×2 pixels for 16 products of matrices instead of 36.
+// Binary convolutions of 3×3, stride 1 and padding 1, and their two gradients, by Winograd's minimal filtering F(2×2,
+// 3×3) (Lavin and Gray, 2016): tiles of 2×2 pixels for 16 products of matrices instead of 36.
 //
 // For one dimension, with d the four pixels under a tile, g the filter and y the tile's two outputs,
 //
@@ -8,18 +8,19 @@
 //                                      0 -1  1  0        1/2 -1/2  1/2
 //                                      0  1  0 -1        0    0    1
 //
-// in two dimensions once along each. With d of {0, 1} and g of ±1, Bᵀ d B are integers from -2 to 4 and 4 · G g Gᵀ from -9
-// to 9. Both are exact in bytes, bfloat16 and float32, and so are the sums of their products: the forward convolution is
-// rounded only when its sums are multiplied by the scale. The gradient towards the input is the same convolution with mirrored
-// filters, for which sums of four gradients are rounded to the type of the products. The one towards the filter is
-// Gᵀ [(A dy) ⊙ (Bᵀ d)], in which sums of up to four gradients are.
+// in two dimensions once along each. With d of {0, 1} and g of ±1, Bᵀ d B are integers from -2 to 4 and 4 · G g Gᵀ from
+// -9 to 9. Both are exact in bytes, bfloat16 and float32, and so are the sums of their products: the forward
+// convolution is rounded only when its sums are multiplied by the scale. The gradient towards the input is the same
+// convolution with mirrored filters, for which sums of four gradients are rounded to the type of the products. The one
+// towards the filter is Gᵀ [(A dy) ⊙ (Bᵀ d)], in which sums of up to four gradients are.
 //
 // Feature maps lie as (N, H, W, C), filters as (O, 3, 3, C), C without gaps.
 
 #include "../common/memory.h"
+#include "../common/vectors.h"
+#include "boundary.h"
 #include "products.h"
 #include "tiles.h"
-#include "../common/vectors.h"
 
 #include <algorithm>
 #include <omp.h>
@@ -40,8 +41,9 @@ constexpr int64_t AHEAD = 4; // tiles whose pixels are asked for before they are
 
 // Bᵀ d B of the 4×4 pixels under every tile, those outside being zero, as rows [position][tile][channel].
 template <class Kind, int W, typename Source>
-[[gnu::noinline]] void spread_windows(const Source *x, const Source *zeros, const Tiles &tiles, int64_t channels, int64_t first,
-                                      int64_t last, typename Kind::Row *rows, int64_t position, int64_t row) {
+[[gnu::noinline]] void spread_windows(const Source *x, const Source *zeros, const Tiles &tiles, int64_t channels,
+                                      int64_t first, int64_t last, typename Kind::Row *rows, int64_t position,
+                                      int64_t row) {
     using V = Vector<typename Kind::Work, W>;
     const int64_t below = tiles.width * channels;
     Tile tile(tiles, first);
@@ -72,10 +74,12 @@ template <class Kind, int W, typename Source>
     }
 }
 
-// --- The convolution -----------------------------------------------------------------------------------------------------
+// --- The convolution
+// -----------------------------------------------------------------------------------------------------
 
 // 4 · G g Gᵀ of W filters of ±1 whose taps lie `inputs` apart.
-template <int W, bool MIRRORED> void spread_filter(const std::int8_t *taps, int64_t inputs, Vector<std::int8_t, W> *to) {
+template <int W, bool MIRRORED>
+void spread_filter(const std::int8_t *taps, int64_t inputs, Vector<std::int8_t, W> *to) {
     using V = Vector<std::int8_t, W>;
     auto g = [&](int y, int x) {
         V values;
@@ -91,7 +95,8 @@ template <int W, bool MIRRORED> void spread_filter(const std::int8_t *taps, int6
 // Transformed filters, (O, 3, 3, I), as columns of a product, one for each output:
 // [position][LANES outputs][group of inputs][output][input].
 template <class Kind>
-void output_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, typename Kind::Column *columns, int threads) {
+void output_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, typename Kind::Column *columns,
+                    int threads) {
     using Column = typename Kind::Column;
     constexpr int64_t G = Kind::GROUP;
     int64_t panel = up(inputs, G) * LANES, position = up(outputs, LANES) / LANES * panel;
@@ -108,7 +113,8 @@ void output_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, t
                         std::memcpy(row, &values[p], sizeof row);
                     else
                         store<W>(row, __builtin_convertvector(values[p], Vector<float, W>));
-                    for (int k = 0; k < W; k += G) std::memcpy(to + k * LANES, row + k, sizeof(Column) * std::min<int64_t>(W, G));
+                    for (int k = 0; k < W; k += G)
+                        std::memcpy(to + k * LANES, row + k, sizeof(Column) * std::min<int64_t>(W, G));
                 }
             }
         });
@@ -116,7 +122,8 @@ void output_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, t
 
 // Transformed mirrored filters, one column for each input: [position][LANES inputs][group of outputs][input][output].
 template <class Kind>
-void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, typename Kind::Column *columns, int threads) {
+void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, typename Kind::Column *columns,
+                   int threads) {
     using Column = typename Kind::Column;
     constexpr int64_t G = Kind::GROUP;
     int64_t panel = up(outputs, G) * LANES, position = up(inputs, LANES) / LANES * panel;
@@ -142,7 +149,8 @@ void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, ty
 }
 
 // -OFFSET times the sum of each column of output_columns: what rows that are OFFSET too large add to a product.
-[[maybe_unused]] void offsets(const std::int8_t *signs, int64_t outputs, int64_t inputs, int64_t offset, std::int32_t *starts) {
+[[maybe_unused]] void offsets(const std::int8_t *signs, int64_t outputs, int64_t inputs, int64_t offset,
+                              std::int32_t *starts) {
     int64_t columns = up(outputs, LANES);
     for (int64_t o = 0; o < outputs; ++o) {
         std::int32_t g[3][3], vertical[4][3];
@@ -165,8 +173,9 @@ void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, ty
 
 // Aᵀ m A of the sums of every tile, times a scale, into the tiles' pixels.
 template <typename Sum, typename T>
-[[gnu::noinline]] void gather_outputs(const Sum *sums, int64_t stride, int64_t position, const Tiles &tiles, int64_t first,
-                                      int64_t last, float scale, int64_t channels, T *out, int64_t count) {
+[[gnu::noinline]] void gather_outputs(const Sum *sums, int64_t stride, int64_t position, const Tiles &tiles,
+                                      int64_t first, int64_t last, float scale, int64_t channels, T *out,
+                                      int64_t count) {
     each_part<16, 4>(count, [&]<int W>(int64_t c) {
         using V = Vector<float, W>;
         using S = Vector<Sum, W>;
@@ -184,7 +193,8 @@ template <typename Sum, typename T>
             T *to = out + tile.pixel() * channels + c;
             auto pixels = [&](const S *m, T *left) {
                 store<W>(left, __builtin_convertvector(m[0] + m[1] + m[2], V) * scale);
-                if (tile.has_column(1)) store<W>(left + channels, __builtin_convertvector(m[1] - m[2] - m[3], V) * scale);
+                if (tile.has_column(1))
+                    store<W>(left + channels, __builtin_convertvector(m[1] - m[2] - m[3], V) * scale);
             };
             pixels(upper, to);
             if (tile.has_row(1)) pixels(lower, to + tiles.width * channels);
@@ -197,11 +207,13 @@ template <typename T> const char *bytes(const T *at) { return reinterpret_cast<c
 constexpr int64_t IN_CACHE = 384 << 10; // bytes of transformed inputs at once
 
 template <class Kind, typename Source, typename T>
-void convolve(const Source *x, const Tiles &tiles, int64_t inputs, int64_t outputs, const Buffer<typename Kind::Column> &columns,
-              const typename Kind::Sum *starts, float scale, T *out, int threads) {
+void convolve(const Source *x, const Tiles &tiles, int64_t inputs, int64_t outputs,
+              const Buffer<typename Kind::Column> &columns, const typename Kind::Sum *starts, float scale, T *out,
+              int threads) {
     using Row = typename Kind::Row;
     constexpr int64_t FACTOR = sizeof(Row), G = Kind::GROUP;
-    int64_t deep = up(inputs, G), wide = up(outputs, LANES), most = std::min<int64_t>(wide, 4 * LANES), count = tiles.count();
+    int64_t deep = up(inputs, G), wide = up(outputs, LANES), most = std::min<int64_t>(wide, 4 * LANES),
+            count = tiles.count();
     int64_t block = ROWS * std::clamp<int64_t>(IN_CACHE / (POSITIONS * deep * FACTOR * ROWS), 1, 2);
     int64_t row_position = block * deep + 64 / FACTOR, sum_position = block * most + LANES;
     Buffer<Source> zeros(inputs, true);
@@ -221,8 +233,9 @@ void convolve(const Source *x, const Tiles &tiles, int64_t inputs, int64_t outpu
                 int64_t panels = std::min(most, wide - n) / LANES;
                 for (int64_t p = 0; p < POSITIONS; ++p)
                     product<Kind>({bytes(rows + p * row_position), deep * FACTOR, G * FACTOR}, last - first,
-                                  {bytes(columns + (p * wide + n) * deep), deep * LANES * FACTOR, LANES * G * FACTOR}, panels,
-                                  deep / G, sums + p * sum_position, most, starts ? starts + p * wide + n : nullptr);
+                                  {bytes(columns + (p * wide + n) * deep), deep * LANES * FACTOR, LANES * G * FACTOR},
+                                  panels, deep / G, sums + p * sum_position, most,
+                                  starts ? starts + p * wide + n : nullptr);
                 gather_outputs(sums, most, sum_position, tiles, first, last, scale, outputs, out + n,
                                std::min(most, outputs - n));
             }
@@ -249,12 +262,14 @@ template <typename T>
 void input_gradient(const T *gradient, const Tiles &tiles, int64_t inputs, int64_t outputs, const std::int8_t *signs,
                     float scale, T *out, int threads) {
     using Kind = Factors<T>;
-    Buffer<typename Kind::Column> columns(POSITIONS * up(outputs, Kind::GROUP) * up(inputs, LANES), outputs % Kind::GROUP);
+    Buffer<typename Kind::Column> columns(POSITIONS * up(outputs, Kind::GROUP) * up(inputs, LANES),
+                                          outputs % Kind::GROUP);
     input_columns<Kind>(signs, outputs, inputs, columns + 0, threads);
     convolve<Kind>(gradient, tiles, outputs, inputs, columns, nullptr, scale / 4, out, threads);
 }
 
-// --- The gradient towards the filter -----------------------------------------------------------------------------------
+// --- The gradient towards the filter
+// -----------------------------------------------------------------------------------
 
 constexpr int64_t CHUNK = 256; // tiles at once
 constexpr int64_t BLOCK = 128; // channels at once
@@ -276,12 +291,12 @@ template <class Kind, int W> struct Group {
         return group;
     }
     void write(typename Kind::Row *to) const {
-        if constexpr (Kind::GROUP == 1)
-            store<W>(to, of[0]);
+        if constexpr (Kind::GROUP == 1) store<W>(to, of[0]);
 #ifdef HAS_HALVES
         else if constexpr (W == 16) {
-            static constexpr Vector<std::uint16_t, 32> order = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
-                8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+            static constexpr Vector<std::uint16_t, 32> order = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                                21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                                11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
             auto halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)of[1], (__m512)of[0]);
             halves = _mm512_permutexvar_epi16((__m512i)order, halves);
             std::memcpy(to, &halves, sizeof halves);
@@ -303,14 +318,15 @@ template <class Kind, int W> struct BitGroup {
     friend BitGroup operator+(BitGroup a, BitGroup b) { return {a.values + b.values}; }
     friend BitGroup operator-(BitGroup a, BitGroup b) { return {a.values - b.values}; }
     static BitGroup read(const std::uint8_t *const *from) {
-        if constexpr (WIDE)
-            return {Floats::read<W>(from[0])};
+        if constexpr (WIDE) return {Floats::read<W>(from[0])};
 #ifdef HAS_HALVES
         else {
             BitGroup group;
             if constexpr (W == 16) {
-                auto first = _mm_loadu_si128((const __m128i *)from[0]), second = _mm_loadu_si128((const __m128i *)from[1]);
-                group.values = (Values)_mm256_set_m128i(_mm_unpackhi_epi8(first, second), _mm_unpacklo_epi8(first, second));
+                auto first = _mm_loadu_si128((const __m128i *)from[0]),
+                     second = _mm_loadu_si128((const __m128i *)from[1]);
+                group.values =
+                    (Values)_mm256_set_m128i(_mm_unpackhi_epi8(first, second), _mm_unpacklo_epi8(first, second));
             } else
                 for (int i = 0; i < W; ++i) group.values[2 * i] = from[0][i], group.values[2 * i + 1] = from[1][i];
             return group;
@@ -318,8 +334,7 @@ template <class Kind, int W> struct BitGroup {
 #endif
     }
     void write(typename Kind::Row *to) const {
-        if constexpr (WIDE)
-            store<W>(to, values);
+        if constexpr (WIDE) store<W>(to, values);
 #ifdef HAS_HALVES
         else {
             // -2 to 4, in bfloat16.
@@ -348,9 +363,9 @@ template <class Kind, typename Visit> void each_group(const Tiles &tiles, int64_
 
 // Bᵀ d B of bits as columns [position][group][channel][tile of the group].
 template <class Kind>
-[[gnu::noinline]] void spread_bits(const std::uint8_t *bits, const std::uint8_t *zeros, const Tiles &tiles, int64_t channels,
-                                   int64_t first, int64_t last, int64_t count, typename Kind::Column *columns,
-                                   int64_t position, int64_t step) {
+[[gnu::noinline]] void spread_bits(const std::uint8_t *bits, const std::uint8_t *zeros, const Tiles &tiles,
+                                   int64_t channels, int64_t first, int64_t last, int64_t count,
+                                   typename Kind::Column *columns, int64_t position, int64_t step) {
     each_part<16, 4>(count, [&]<int W>(int64_t c) {
         using V = BitGroup<Kind, W>;
         each_group<Kind>(tiles, first, last, [&](int64_t k, const Tile *group, int64_t present) {
@@ -383,12 +398,12 @@ template <class Kind>
     });
 }
 
-// A dy Aᵀ of gradients as rows [position][group][channel][tile of the group], but for the signs of what A takes from the
-// second pixel alone.
+// A dy Aᵀ of gradients as rows [position][group][channel][tile of the group], but for the signs of what A takes from
+// the second pixel alone.
 template <class Kind, typename T>
-[[gnu::noinline]] void spread_gradients(const T *gradient, const T *zeros, const Tiles &tiles, int64_t channels, int64_t first,
-                                        int64_t last, int64_t count, typename Kind::Row *rows, int64_t position,
-                                        int64_t step) {
+[[gnu::noinline]] void spread_gradients(const T *gradient, const T *zeros, const Tiles &tiles, int64_t channels,
+                                        int64_t first, int64_t last, int64_t count, typename Kind::Row *rows,
+                                        int64_t position, int64_t step) {
     each_part<16, 4>(count, [&]<int W>(int64_t c) {
         using V = Group<Kind, W>;
         each_group<Kind>(tiles, first, last, [&](int64_t k, const Tile *group, int64_t present) {
@@ -426,7 +441,8 @@ template <typename V> void gather_taps(const V *m, V *to) {
 }
 
 // Gᵀ m G of the sums of one output, in several parts, into the 3×3 taps of its filter.
-void gather_filter(const float *sums, int64_t parts, int64_t part, int64_t position, int64_t count, float *out, int64_t inputs) {
+void gather_filter(const float *sums, int64_t parts, int64_t part, int64_t position, int64_t count, float *out,
+                   int64_t inputs) {
     each_part<16, 4>(count, [&]<int W>(int64_t c) {
         using V = Vector<float, W>;
         V horizontal[4][3], taps[3];
@@ -469,10 +485,12 @@ void filter_gradient(const T *gradient, const std::uint8_t *bits, const Tiles &t
         int64_t thread = omp_get_thread_num();
         auto *rows = all_rows + thread * POSITIONS * row_position;
         auto *columns = all_columns + thread * POSITIONS * column_position;
-        // What lies beside the channels is multiplied too, to sums that nobody reads: never with numbers that take long.
+        // What lies beside the channels is multiplied too, to sums that nobody reads: never with numbers that take
+        // long.
         for (int64_t p = 0; p < POSITIONS; ++p)
             for (int64_t k = 0; k < groups; ++k) {
-                std::fill(rows + p * row_position + k * row_step + tall * G, rows + p * row_position + (k + 1) * row_step, 0);
+                std::fill(rows + p * row_position + k * row_step + tall * G,
+                          rows + p * row_position + (k + 1) * row_step, 0);
                 if (wide > inputs)
                     std::fill(columns + p * column_position + k * column_step + inputs * G,
                               columns + p * column_position + (k + 1) * column_step, 0);
@@ -487,60 +505,54 @@ void filter_gradient(const T *gradient, const std::uint8_t *bits, const Tiles &t
                 int64_t first = chunk * CHUNK, last = std::min(tiles.count(), first + CHUNK);
                 spread_bits<Kind>(bits + i, no_bits + 0, tiles, inputs, first, last, broad, columns, column_position,
                                   column_step);
-                spread_gradients<Kind>(gradient + o, no_gradient + 0, tiles, outputs, first, last, high, rows, row_position,
-                                       row_step);
+                spread_gradients<Kind>(gradient + o, no_gradient + 0, tiles, outputs, first, last, high, rows,
+                                       row_position, row_step);
                 bool more = chunk > split * chunks / splits;
                 for (int64_t p = 0; p < POSITIONS; ++p)
                     product<Kind>({bytes(rows + p * row_position), G * FACTOR, row_step * FACTOR}, high,
                                   {bytes(columns + p * column_position), LANES * G * FACTOR, column_step * FACTOR},
-                                  up(broad, LANES) / LANES, (last - first + G - 1) / G, sums + p * rows_kept * wide, wide,
-                                  nullptr, more);
+                                  up(broad, LANES) / LANES, (last - first + G - 1) / G, sums + p * rows_kept * wide,
+                                  wide, nullptr, more);
             }
             if (splits == 1)
                 for (int64_t row = 0; row < high; ++row)
-                    gather_filter(sums + row * wide, 1, 0, rows_kept * wide, broad, out + 9 * (o + row) * inputs + i, inputs);
+                    gather_filter(sums + row * wide, 1, 0, rows_kept * wide, broad, out + 9 * (o + row) * inputs + i,
+                                  inputs);
         }
         if (splits > 1) {
 #pragma omp for schedule(static)
             for (int64_t o = 0; o < outputs; ++o)
                 for (int64_t i = 0; i < inputs; i += wide)
-                    gather_filter(parts + ((o / tall * across + i / wide) * splits * size + o % tall * wide), splits, size,
-                                  rows_kept * wide, std::min(wide, inputs - i), out + 9 * o * inputs + i, inputs);
+                    gather_filter(parts + ((o / tall * across + i / wide) * splits * size + o % tall * wide), splits,
+                                  size, rows_kept * wide, std::min(wide, inputs - i), out + 9 * o * inputs + i, inputs);
         }
-    }
-}
-
-// 1 where there is not enough memory.
-template <typename Work> int done(Work work) {
-    try {
-        work();
-        return 0;
-    } catch (const std::bad_alloc &) {
-        return 1;
     }
 }
 
 } // namespace
 
-// What Python calls.
-#define FOR_TYPE(name, T)                                                                                              \
+#define DEFINE_KERNELS(name, T)                                                                                        \
     int winograd_forward_##name(const std::uint8_t *bits, int64_t images, int64_t height, int64_t width,               \
                                 int64_t inputs, int64_t outputs, const std::int8_t *signs, float scale, T *out,        \
                                 int threads) {                                                                         \
-        return done([&] { forward(bits, {images, height, width}, inputs, outputs, signs, scale, out, threads); });     \
+        return checked(present(bits, signs, out), possible({images, height, width, inputs, outputs}, threads),         \
+                       [&] { forward(bits, {images, height, width}, inputs, outputs, signs, scale, out, threads); });  \
     }                                                                                                                  \
     int winograd_input_gradient_##name(const T *gradient, int64_t images, int64_t height, int64_t width,               \
                                        int64_t inputs, int64_t outputs, const std::int8_t *signs, float scale, T *out, \
                                        int threads) {                                                                  \
-        return done(                                                                                                   \
+        return checked(                                                                                                \
+            present(gradient, signs, out), possible({images, height, width, inputs, outputs}, threads),                \
             [&] { input_gradient(gradient, {images, height, width}, inputs, outputs, signs, scale, out, threads); });  \
     }                                                                                                                  \
     int winograd_filter_gradient_##name(const T *gradient, const std::uint8_t *bits, int64_t images, int64_t height,   \
                                         int64_t width, int64_t inputs, int64_t outputs, float *out, int threads) {     \
-        return done([&] { filter_gradient(gradient, bits, {images, height, width}, inputs, outputs, out, threads); }); \
+        return checked(                                                                                                \
+            present(gradient, bits, out), possible({images, height, width, inputs, outputs}, threads),                 \
+            [&] { filter_gradient(gradient, bits, {images, height, width}, inputs, outputs, out, threads); });         \
     }
 
-extern "C" {
-FOR_TYPE(float32, float)
-FOR_TYPE(bfloat16, Half)
+extern "C" { // so that a definition that differs from its declaration is an error
+DEFINE_KERNELS(float32, float)
+DEFINE_KERNELS(bfloat16, Half)
 }
