@@ -26,7 +26,7 @@ def test_what_was_written_is_read(table):
 @pytest.mark.parametrize("change", [lambda text: text[: text.rindex("2,")], lambda text: text.replace("90.0", "99.0")])
 def test_a_change_is_noticed_unless_the_version_left_no_digest(table, change):
     table.write_text(change(table.read_text()))
-    with pytest.raises(UserError, match=r"scores.csv was changed after it was written: delete it"):
+    with pytest.raises(UserError, match=r"scores.csv was changed after it was written: .*delete it"):
         read_csv(table, ("slot",))
     forget_seals(table.parent)
     assert read_csv(table, ("slot",))
