@@ -1,8 +1,11 @@
 """Tables drawn for the width that is there."""
 
+import re
 import shutil
+import textwrap
 from collections.abc import Collection, Sequence
 from io import StringIO
+from itertools import groupby
 
 from pipeline.common.text import printable
 
@@ -23,6 +26,7 @@ def draw(
     left: Collection[str] = (),
     spare: Sequence[str] = (),
     columns: int | None = None,
+    rule_above_last: bool = False,
 ) -> str:
     """Returns a table as lines of text.
 
@@ -33,6 +37,7 @@ def draw(
         spare: columns that are left out where they do not fit, the first named first. If that is not enough, cells
             are broken into lines.
         columns: of the screen; :func:`width` if left out.
+        rule_above_last: draw a line above the last row, such as one of sums.
     """
     from rich import box
     from rich.console import Console
@@ -45,12 +50,13 @@ def draw(
         if _natural(header, cells, shown) <= columns:
             break
         shown = [number for number in shown if header[number] != name]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP, 0, 0), header_style="")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="")
     for number in shown:
         is_text = number == 0 or header[number] in left
         table.add_column(header[number], justify="left" if is_text else "right", overflow="fold")
-    for row in cells:
-        table.add_row(*(row[number] for number in shown))
+    for place, row in enumerate(cells, start=1):
+        ends = rule_above_last and place == len(cells) - 1
+        table.add_row(*(row[number] for number in shown), end_section=ends)
     screen = StringIO()
     console = Console(file=screen, width=columns, color_system=None, markup=False, highlight=False, emoji=False)
     console.print(table)
@@ -60,3 +66,57 @@ def draw(
 def _natural(header: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[int]) -> int:
     """The width in which no cell is broken."""
     return sum(max(len(line[number]) for line in (header, *rows)) + _GAP for number in shown)
+
+
+def draw_markdown(text: str, *, spare: Sequence[str] = (), columns: int | None = None) -> str:
+    """Returns a Markdown text as a terminal can show it: tables drawn, paragraphs and lists in its width.
+
+    Args:
+        text: as this project writes it, with headings, paragraphs, nested lists and tables.
+        spare, columns: as for :func:`draw`.
+    """
+    columns = columns or width()
+    blocks = []
+    for kind, group in groupby(text.splitlines(), key=_kind):
+        lines = list(group)
+        if kind == "table":
+            header, align, *rows = (_cells(line) for line in lines)
+            left = [name for name, rule in zip(header, align, strict=True) if not rule.endswith(":")]
+            blocks.append(draw(header, rows, left=left, spare=spare, columns=columns))
+        elif kind == "text":
+            blocks.append("\n".join(_filled(part, columns) for part in _items(lines)))
+    return "\n\n".join(blocks)
+
+
+def _kind(line: str) -> str:
+    return "table" if line.startswith("|") else "text" if line.strip() else "gap"
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def _items(lines: Sequence[str]) -> list[str]:
+    """Paragraphs, headings and items of lists, each in one line with its indent."""
+    items: list[str] = []
+    for line in lines:
+        if not items or re.match(r"\s*[-*] |#", line) or items[-1].startswith("#"):
+            items.append(line.rstrip())
+        else:
+            items[-1] += " " + line.strip()
+    return items
+
+
+def _filled(item: str, columns: int) -> str:
+    plain = re.sub(r"\*\*(.+?)\*\*", r"\1", item)
+    if plain.startswith("#"):
+        return plain.lstrip("# ").upper()
+    start = re.match(r"\s*([-*] )?", plain)
+    indent = start.end() if start else 0
+    return textwrap.fill(
+        printable(plain[indent:]),
+        columns,
+        initial_indent=plain[:indent],
+        subsequent_indent=" " * indent,
+        break_on_hyphens=False,
+    )

@@ -4,8 +4,9 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from pipeline.common.text import counted, printable
 from pipeline.networks.spec import PUBLISHED_WIDTH
 from pipeline.steps.options import add_cost_width, genome
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 #: Lines of the list, and damaged entries that are named, unless more are asked for.
 _LINES = 40
 _DAMAGED = 10
+#: Columns of text, and those that a narrow terminal leaves out, the least wanted first; --csv has all.
+_TEXTS = ("status", "machine", "settings", "key")
+_SPARE = ("key", "settings", "machine", "seconds", "loss", "memory", "micro-batch", "FLOPs")
 _SORTS = {"top1": False, "fitness": False, "flops": True, "seconds": False}  # by name: whether ascending
 
 
@@ -179,29 +183,39 @@ def _export(rows: "pandas.DataFrame", file: str) -> None:
         return
     with replacing(Path(file)) as temporary:
         rows.to_csv(temporary, index=False, lineterminator="\n")
-    print(f"{len(rows):,} candidates in {file}")
+    print(f"{counted(len(rows), 'candidate')} in {file}")
 
 
 def _show(
     rows: "pandas.DataFrame", listing: "Listing", current: "Settings | None", arguments: argparse.Namespace
 ) -> None:
     """The list, and below it what there is besides."""
+    from pipeline.common.terminal import draw, width
+
     if len(rows):
-        shown = rows[["genome", "status", "top1", "loss", "seconds"]].copy()
-        shown["FLOPs"] = rows["flops"].map(lambda flops: f"{flops / 1e6:.4g}M")
-        shown["FLOPs / 1x"] = rows["relative_flops"].map("{:.3f}".format)
-        shown["memory"] = rows["memory_bytes"].map(lambda size: f"{size / 1024:.1f} KiB")
-        shown["fitness"] = rows["fitness"].map("{:.2f}".format)
+        columns = {
+            "genome": rows["genome"],
+            "status": rows["status"],
+            "top-1 %": rows["top1"].map("{:.2f}".format),
+            "fitness": rows["fitness"].map("{:.2f}".format),
+            "FLOPs": rows["flops"].map(lambda flops: f"{flops / 1e6:.4g}M"),
+            "FLOPs / 1x": rows["relative_flops"].map("{:.3f}".format),
+            "memory": rows["memory_bytes"].map(lambda size: f"{size / 1024:.1f} KiB"),
+            "loss": rows["loss"].map("{:.4f}".format),
+            "seconds": rows["seconds"].map("{:.1f}".format),
+        }
         if rows["micro_batch"].notna().any():
-            shown["micro-batch"] = rows["micro_batch"].astype("string").fillna("-")
-        shown[["machine", "settings", "key"]] = rows[["machine", "settings", "key"]]
-        formats: dict[str, Any] = {"top1": "{:.2f}".format, "loss": "{:.4f}".format, "seconds": "{:.1f}".format}
-        print(shown.to_string(index=False, na_rep="-", formatters=formats), end="\n\n")
-    print(
-        f"{len(rows):,} of {len(listing.rows):,} candidates, by {arguments.sort}; fitness for λ {arguments.penalty:g}"
-    )
+            columns["micro-batch"] = rows["micro_batch"].astype("string").fillna("-")
+        columns |= {name: rows[name] for name in ("machine", "settings", "key")}
+        cells = zip(
+            *(["-" if text == "nan" else str(text) for text in column] for column in columns.values()), strict=True
+        )
+        print(draw(list(columns), list(cells), left=_TEXTS, spare=_SPARE, columns=width()), end="\n\n")
+    fitness = f"fitness for λ {arguments.penalty:g}"
+    found = f"{len(rows):,} of {counted(len(listing.rows), 'candidate')}"
+    print(f"{found}, by {arguments.sort}; {fitness}")
     for shared in listing.settings:
-        print(f"settings {shared.digest}: {shared.entries:,} candidates{_remark(shared, current, listing)}")
+        print(f"settings {shared.digest}: {counted(shared.entries, 'candidate')}{_remark(shared, current, listing)}")
 
 
 def _remark(shared: "Settings", current: "Settings | None", listing: "Listing") -> str:
@@ -217,7 +231,7 @@ def _remark(shared: "Settings", current: "Settings | None", listing: "Listing") 
 def _warn(listing: "Listing") -> None:
     """Names what is damaged, so that nobody takes the list for complete."""
     for sentence in listing.damaged[:_DAMAGED]:
-        print(f"warning: {sentence}", file=sys.stderr)
+        print(f"warning: {printable(sentence)}", file=sys.stderr)
     if len(listing.damaged) > _DAMAGED:
         print(f"warning: and {len(listing.damaged) - _DAMAGED:,} more (--check names them)", file=sys.stderr)
     if listing.set_aside:
@@ -226,9 +240,9 @@ def _warn(listing: "Listing") -> None:
 
 def _check(listing: "Listing", folder: Path) -> int:
     for sentence in listing.damaged:
-        print(f"damaged: {sentence}")
+        print(f"damaged: {printable(sentence)}")
     for path in listing.set_aside:
-        print(f"set aside: {path}")
+        print(f"set aside: {printable(str(path))}")
     total = len(listing.rows) + len(listing.damaged)
     print(
         f"{folder}: {total:,} entries checked, {len(listing.damaged):,} damaged, {len(listing.set_aside):,} set aside "

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the account and the totals."""
+    from pipeline.common.terminal import draw
     from pipeline.networks.architectures import find_architecture
     from pipeline.networks.cost import BINARY_MAC, layer_cost, network_cost, speedup
     from pipeline.networks.spec import NetworkSpec, uniform_genome
@@ -38,22 +39,22 @@ def run(arguments: argparse.Namespace) -> None:
     )
     total = network_cost(spec, arguments.convention)
     print(f"{spec.title}, {spec.channels}x{spec.size}x{spec.size}, {spec.classes} classes\n")
-    header = (
-        f"{'layer':<22} {'kind':<13} {'shape':<32} {'real MACs':>13} {'binary MACs':>13} {'other ops':>11} {'bits':>11}"
-    )
-    print(header)
-    print("-" * len(header))
-    for layer in spec.layers:
-        cost = layer_cost(layer)
-        print(
-            f"{cost.name:<22} {cost.kind:<13} {cost.shape:<32} {cost.real_macs:>13,} {cost.binary_macs:>13,} "
-            f"{cost.other_operations:>11,} {cost.bits:>11,}"
+    header = ("layer", "kind", "shape", "real MACs", "binary MACs", "other ops", "bits")
+    rows: list[tuple[str, ...]] = [
+        (
+            cost.name,
+            cost.kind,
+            cost.shape,
+            f"{cost.real_macs:,}",
+            f"{cost.binary_macs:,}",
+            f"{cost.other_operations:,}",
+            f"{cost.bits:,}",
         )
-    print("-" * len(header))
-    print(
-        f"{'total':<22} {'':<13} {'':<32} {total.real_macs:>13,} {total.binary_macs:>13,} "
-        f"{total.other_operations:>11,} {total.bits:>11,}\n"
-    )
+        for cost in map(layer_cost, spec.layers)
+    ]
+    sums = (f"{number:,}" for number in (total.real_macs, total.binary_macs, total.other_operations, total.bits))
+    rows.append(("total", "", "", *sums))
+    print(draw(header, rows, left={"kind", "shape"}, spare=("kind", "shape", "other ops"), rule_above_last=True) + "\n")
     print(f"FLOPs    {total.flops / 1e6:#.4g}M (convention '{arguments.convention or module.CONVENTION}';")
     print(f"         a binary MAC counts {BINARY_MAC:g})")
     print(f"speedup  {speedup(spec, arguments.convention):.1f}x in theory, over the full-precision 1x network")

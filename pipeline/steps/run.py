@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
+from pipeline.common.terminal import draw_markdown
 from pipeline.steps.options import add_overlays, read_configuration, take_words
 from pipeline.training.execution import say_what_is_missing
 from pipeline.workflow.launch import call, follow
@@ -30,6 +31,8 @@ _LOOKING |= {"--lint", "--unlock", "--report", "--help", "-h", "--list-rules"}
 _WORDY = _LOOKING | {"-p", "--printshellcmds", "--verbose", "--logger"}
 #: Flags after which the tables in this folder may be those of something else.
 _PARTIAL = {"--until", "-U", "--omit-from", "-O"}
+#: Columns of the table that a narrow terminal leaves out, the least wanted first; results.md has all.
+_SPARE = ("Mbit", "top-5 %", "seeds", "speedup (theoretical)", "memory")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     layout = Layout.of(config["experiment"])
     if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not layout.tables.results.exists():
         return code
-    print(f"\n{layout.tables.results.read_text(encoding='utf-8')}\nFigures: {layout.figures}\nReport: {layout.report}")
+    print(f"\n{draw_markdown(layout.tables.results.read_text(encoding='utf-8'), spare=_SPARE)}\n")
+    print(f"Figures: {layout.figures}\nReport: {layout.report}")
     return 0
 
 

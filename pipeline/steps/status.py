@@ -3,11 +3,16 @@
 import argparse
 import json
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipeline.common.errors import UserError
+from pipeline.common.terminal import draw, width
+from pipeline.common.text import counted, printable
 
 if TYPE_CHECKING:
     from pipeline.workflow.layout import Layout
@@ -18,8 +23,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks of --watch.
 EVERY = 5.0
-#: Columns of a screen that is not a terminal.
-_WIDTH = 120
+#: Stands for a space at which no line is broken.
+_SPACE = "_"
 #: Problems that are printed; --json has all.
 _PROBLEMS = 4
 #: Longest time left for which an end is given.
@@ -53,16 +58,20 @@ def run(arguments: argparse.Namespace) -> None:
     """Prints the status once, or again and again."""
     from pipeline.workflow.status.experiment import find_experiments
 
-    layouts = find_experiments(arguments.experiment)
-
     def look() -> str:
-        return _look(layouts, as_json=arguments.json)
+        return _look(find_experiments(arguments.experiment), as_json=arguments.json)
+
+    def look_or_wait() -> str:
+        try:
+            return look()
+        except UserError as error:
+            return _wrapped(f"waiting for a run to begin: {error}")
 
     if arguments.watch is None:
         print(look())
         return
     try:
-        _watch(look, arguments.watch)
+        _watch(look_or_wait, arguments.watch)
     except KeyboardInterrupt:
         return
 
@@ -124,14 +133,16 @@ def as_record(summary: "Summary") -> dict[str, Any]:
 
 def full(summary: "Summary", folder: Path, now: datetime) -> str:
     """One experiment on about a screen."""
-    lines = [f"{summary.name}  ({folder})  {now:%Y-%m-%d %H:%M:%S}", ""]
-    lines += _aligned([*_head(summary, now)])
+    lines = [_wrapped(f"{summary.name}  ({folder})  {now:%Y-%m-%d %H:%M:%S}"), ""]
+    stages, *others = _head(summary, now)
+    lines += [_wrapped(f"{stages[0]:<14}{stages[1]}", 14).replace(_SPACE, " ")]
+    lines += [_wrapped(f"{name:<14}{value}", 14) for name, value in others]
     if summary.searches:
         lines += ["", *_searches(summary)]
     if summary.rows:
         lines += ["", *_rows(summary, now)]
     if summary.problems:
-        lines += ["", *(f"cannot be read: {problem}" for problem in summary.problems[:_PROBLEMS])]
+        lines += ["", *(_wrapped(f"cannot be read: {problem}", 16) for problem in summary.problems[:_PROBLEMS])]
         if len(summary.problems) > _PROBLEMS:
             lines.append(f"                and {len(summary.problems) - _PROBLEMS} more (--json names them)")
     return "\n".join(lines)
@@ -139,7 +150,8 @@ def full(summary: "Summary", folder: Path, now: datetime) -> str:
 
 def several(summaries: Sequence["Summary"], now: datetime) -> str:
     """One line for each experiment."""
-    rows = [("experiment", "stage", "generations", "candidates", "rows", "best top-1 %", "left", "run")]
+    header = ("experiment", "stage", "generations", "candidates", "rows", "best top-1 %", "left", "run")
+    rows = []
     for summary in summaries:
         searches = summary.searches
         scores = [search.best.top1 for search in searches if search.best]
@@ -147,7 +159,7 @@ def several(summaries: Sequence["Summary"], now: datetime) -> str:
             (
                 summary.name,
                 summary.stage,
-                " ".join(_of(s.generations if s.finished else s.generation - 1, s.generations) for s in searches),
+                " ".join(_of(s.generations if s.finished else s.generation, s.generations) for s in searches),
                 _of(sum(s.done for s in searches), _sum([s.total for s in searches])) if searches else "",
                 _of(sum(row.trained == row.seeds == row.scored for row in summary.rows), len(summary.rows)),
                 f"{max(scores):.2f}" if scores else "",
@@ -155,17 +167,18 @@ def several(summaries: Sequence["Summary"], now: datetime) -> str:
                 _alive(summary),
             )
         )
-    return "\n".join(_aligned(rows))
+    text = {"stage", "left", "run"}
+    return draw(header, rows, left=text, spare=("rows", "candidates", "left", "generations"), columns=width() - 1)
 
 
 def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
     from pipeline.workflow.status.summary import STAGES
 
-    marks = {stage: "x" if stage in summary.finished_stages else " " for stage in STAGES}
+    marks = {stage: "x" if stage in summary.finished_stages else _SPACE for stage in STAGES}
     if summary.stage in marks:
         marks[summary.stage] = ">"
     lines: list[Sequence[str]] = [
-        ("stage", "  ".join(f"[{mark}] {stage}" for stage, mark in marks.items())),
+        ("stage", "  ".join(f"[{mark}]{_SPACE}{stage}" for stage, mark in marks.items())),
         ("run", _alive(summary)),
     ]
     if not summary.planned:
@@ -179,7 +192,7 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
         lines.append(("supernet", _training(summary.supernet) + (f", {left}" if left else "")))
     if summary.archived or summary.damaged:
         damaged = f", {summary.damaged:,} set aside as damaged" if summary.damaged else ""
-        lines.append(("archive", f"{summary.archived:,} candidates{damaged}"))
+        lines.append(("archive", f"{counted(summary.archived, 'candidate')}{damaged}"))
     if summary.pace is not None:
         lines.append(("pace", _pace(summary.pace)))
     if summary.stage != "finished":
@@ -208,14 +221,13 @@ def _end(summary: "Summary", now: datetime) -> str:
 
 
 def _searches(summary: "Summary") -> list[str]:
-    # The most wanted columns first: a narrow terminal cuts off what stands on the right.
     header = ("search", "generation", "candidates", "in all", "failed", "left", "diverged", "reused")
-    table = [header]
+    table = []
     for search in summary.searches:
         table.append(
             (
                 _title(search),
-                _of(search.generation, search.generations),
+                _generation(search),
                 _of(search.in_generation, search.of_generation),
                 _of(search.done, search.total),
                 str(search.failed),
@@ -224,11 +236,19 @@ def _searches(summary: "Summary") -> list[str]:
                 str(search.reused),
             )
         )
-    best: list[Sequence[str]] = [
-        ("best so far", "top-1 %", "fitness", "FLOPs / 1x", "genome", "FLOPs", "memory", "found in")
+    named = ("best so far", "top-1 %", "fitness", "FLOPs / 1x", "genome", "FLOPs", "memory", "generation")
+    best = [_best(search.name, search.best) for search in summary.searches]
+    return [
+        draw(header, table, left={"left"}, spare=("reused", "diverged"), columns=width() - 1),
+        "",
+        draw(named, best, left={"genome"}, spare=("memory", "FLOPs", "generation"), columns=width() - 1),
     ]
-    best += [_best(search.name, search.best) for search in summary.searches]
-    return [*_aligned(table), "", *_aligned(best)]
+
+
+def _generation(search: "SearchSummary") -> str:
+    """The generation in work, by the number that its folder has."""
+    last = "" if search.generations is None else f" of 000–{search.generations - 1:03d}"
+    return "finished" if search.finished else f"{search.generation:03d}{last}"
 
 
 def _title(search: "SearchSummary") -> str:
@@ -250,21 +270,22 @@ def _best(name: str, best: "Best | None") -> tuple[str, ...]:
         format_genome(best.genome),
         _millions(best.flops),
         "-" if best.memory_bytes is None else f"{best.memory_bytes / 1024:.1f} KiB",
-        f"generation {best.generation}",
+        f"{best.generation:03d}",
     )
 
 
 def _rows(summary: "Summary", now: datetime) -> list[str]:
-    table = [("row", "trained", "scored", "test top-1 %", "training")]
+    header = ("row", "trained", "scored", "test top-1 %", "training")
+    table = []
     for row in summary.rows:
         table.append(
             (row.model, _of(row.trained, row.seeds), _of(row.scored, row.seeds), _accuracy(row), _current(row))
         )
-    lines = _aligned(table)
+    lines = [draw(header, table, left={"training"}, spare=("scored",), columns=width() - 1)]
     trainings = sum(row.seeds - row.trained for row in summary.rows)
     left = _left(summary.rows_seconds_left, now, summary)
     if trainings and left:
-        lines.append(f"{trainings} training{'s' * (trainings > 1)} left, {left}")
+        lines.append(f"{counted(trainings, 'training')} left, {left}")
     return lines
 
 
@@ -347,7 +368,6 @@ def _millions(operations: float | None) -> str:
     return "-" if operations is None else f"{operations / 1e6:.4g}M"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The cells of a table one below the other, two spaces between columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def _wrapped(text: str, indent: int = 0) -> str:
+    """A paragraph in the width of the terminal, its other lines indented."""
+    return textwrap.fill(printable(text), width() - 1, subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -62,7 +62,7 @@ def test_in_mid_search(folder, capsys):
     assert found.stage == "search" and found.finished_stages == ("data", "supernet")
     (search,) = found.searches
     assert (search.algorithm, search.objective.title) == ("evolution", "λ = 4")
-    assert (search.generation, search.generations) == (2, 2)
+    assert (search.generation, search.generations) == (1, 2)
     assert (search.in_generation, search.of_generation, search.done, search.total) == (1, 3, 4, 6)
     assert (search.reused, search.diverged, search.failed) == (0, 0, 0)
     assert found.archived == 4 and found.damaged == 0
@@ -86,7 +86,7 @@ def test_the_best_is_the_one_that_select_best_finds(folder):
     assert call("select-best", *words, *files, at=folder) == 0
     wanted = json.loads((folder / "search/A/best.json").read_text())
     best_so_far = summary(folder).searches[0].best
-    assert best_so_far.top1 == wanted["top1"] and best_so_far.generation == wanted["generation"] + 1
+    assert best_so_far.top1 == wanted["top1"] and best_so_far.generation == wanted["generation"]
     assert best_so_far.fitness == pytest.approx(wanted["fitness"])
     assert best_so_far.genome == tuple(map(float, wanted["genome"].split(",")))
 
@@ -162,7 +162,7 @@ def test_scores_of_another_penalty_are_not_finished(folder):
     config["searches"]["A"]["lambda"] = 0.5
     (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     (search,) = summary(folder).searches
-    assert search.generation == 1 and search.objective.title == "λ = 0.5"
+    assert search.generation == 0 and search.objective.title == "λ = 0.5"
 
 
 def test_entries_of_other_settings_do_not_count(folder):
@@ -184,7 +184,7 @@ def test_without_a_configuration_it_shows_what_is_there(folder, capsys):
     found = summary(folder)
     (search,) = found.searches
     assert not found.planned and found.problems == ()
-    assert (search.done, search.total, search.generation, search.generations) == (4, None, 2, None)
+    assert (search.done, search.total, search.generation, search.generations) == (4, None, 1, None)
     text = status(capsys, str(folder))
     assert re.search(r"^plan +unknown", text, re.MULTILINE)
     assert re.search(r"^expected end  .*search not known yet$", text, re.MULTILINE)
@@ -429,7 +429,7 @@ def test_an_exhausted_space_ends_a_search():
 
 def test_best_is_by_fitness_and_says_where():
     found = best(search("A", generation(50, 51, 52, 40), generation(None, None, None, None)))
-    assert (found.genome, found.generation, found.top1) == ((0.5, 1.0), 1, 51)
+    assert (found.genome, found.generation, found.top1) == ((0.5, 1.0), 0, 51)
     assert found.fitness == pytest.approx(51 - 4 * 1.5)
     assert best(search("A", generation(None, None))) is None
     (summary_of,), _ = summarise_searches([search("A", generation(None, 1))], [])

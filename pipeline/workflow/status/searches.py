@@ -28,7 +28,7 @@ class SearchSummary:
     """How far a search is.
 
     Attributes:
-        generation: the first one that is not finished, counted from 1; the last one when all are.
+        generation: the first one that is not finished, counted from 0 as in its files' names; the last when all are.
         in_generation, of_generation: its evaluated candidates, of how many.
         done, total: candidates of the whole search that have been evaluated, of how many.
         reused, diverged, failed: among those; a reused one was known to the archive.
@@ -96,7 +96,7 @@ def _count(search: Search) -> SearchSummary:
         algorithm=search.algorithm,
         objective=search.objective,
         finished=finished,
-        generation=at + 1,
+        generation=at,
         generations=generations,
         in_generation=sum(c.status is not None for c in current.candidates) if current else 0,
         of_generation=len(current.candidates) if current else search.population,
@@ -136,7 +136,7 @@ def best(search: Search) -> Best | None:
     for chosen in search.objective.rank(individuals, 1):
         number, candidate = places[chosen.genome]
         value, costs = search.objective.value(chosen), (candidate.flops, candidate.memory_bytes)
-        return Best(chosen.genome, chosen.top1 or 0.0, value, chosen.relative_flops, *costs, number + 1)
+        return Best(chosen.genome, chosen.top1 or 0.0, value, chosen.relative_flops, *costs, number)
     return None
 
 

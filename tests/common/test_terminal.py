@@ -1,0 +1,64 @@
+"""Tables and texts in the width that is there."""
+
+import pytest
+
+from pipeline.common.terminal import draw, draw_markdown, width
+
+HEADER = ("name", "genome", "top-1 %", "memory", "key")
+ROWS = [
+    ("found-A", "1,3,2,4,2,1", "90.68", "11.6 KiB", "0123456789abcdef" * 2),
+    ("b\x1b[2J", "all 1", "7", "1 KiB", "x"),
+]
+
+
+def test_what_fits_is_shown_whole():
+    lines = draw(HEADER, ROWS, left={"genome", "key"}, columns=120).splitlines()
+    assert lines[0].split() == ["name", "genome", "top-1", "%", "memory", "key"]
+    assert set(lines[1]) == {"─"}
+    assert lines[2].split() == ["found-A", "1,3,2,4,2,1", "90.68", "11.6", "KiB", "0123456789abcdef" * 2]
+    assert lines[2].index("90.68") + 4 == lines[3].index("7"), "numbers end below each other"
+    assert "\x1b" not in lines[3] and r"b\x1b[2J" in lines[3]
+
+
+def test_spare_columns_make_room():
+    for columns, shown in (80, 5), (70, 4), (44, 3):
+        lines = draw(HEADER, ROWS, left={"genome"}, spare=("key", "memory"), columns=columns).splitlines()
+        assert max(map(len, lines)) <= columns
+        assert len(lines) == 4 and sum(name in lines[0] for name in HEADER) == shown
+    assert max(map(len, draw(HEADER, ROWS, columns=40).splitlines())) <= 40, "what is left is broken"
+
+
+def test_a_line_above_sums():
+    lines = draw(("a",), [("1",), ("2",), ("3",)], columns=40, rule_above_last=True).splitlines()
+    assert [line.strip("─") for line in lines] == ["a", "", "1", "2", "", "3"]
+
+
+TEXT = """# Results
+
+| model   |  FLOPs | top-5 % |
+| ------- | -----: | ------: |
+| found-A | 0.0169 |   99.91 |
+
+A paragraph that is *longer* than a
+narrow screen, which it has to fit into whatever it says.
+
+- **found-A** (evolution)
+  - An item within an item that is so long that it must go on below.
+"""
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+def test_markdown_is_drawn(columns):
+    text = draw_markdown(TEXT, columns=columns, spare=("top-5 %",))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= columns and lines[0] == "RESULTS"
+    assert "|" not in text and "**" not in text and "found-A" in text
+    at = next(number for number, line in enumerate(lines) if line.startswith("  - An item"))
+    assert columns > 60 or lines[at + 1].startswith("    ")
+
+
+def test_the_width_is_the_terminals(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "73")
+    assert width() == 73
+    monkeypatch.setenv("COLUMNS", "1")
+    assert width() == 40
