@@ -65,6 +65,8 @@ def save_config(config: Mapping[str, Any], layout: Layout) -> None:
     default = default_config()
     # Through JSON: whatever mappings Snakemake uses become plain ones. Keys of Snakemake's own are left out.
     plain = json.loads(json.dumps({key: config[key] for key in default if key in config}))
+    # Every run of a search stands here by itself; the default's number of seeds would make more of them.
+    plain["searches"] = {name: {**search, "seeds": 1} for name, search in plain["searches"].items()}
     for section in ("searches", "models"):
         plain[section] |= dict.fromkeys(name for name in default[section] if name not in plain[section])
     text = _HEADING + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)

@@ -82,7 +82,7 @@ class BinaryConvolution(nn.Conv2d):
         if bias:
             raise ValueError("a binary convolution has no bias")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=False)
-        self.binariser = BINARISERS[binariser]
+        self.binariser = binariser  # by name: a module could be neither copied nor sent to another process
         #: Whether compiled kernels may compute it.
         self.compiled = is_compiled(binariser)
 
@@ -100,7 +100,8 @@ class BinaryConvolution(nn.Conv2d):
             x, stride = picked(x, self), (1, 1)
         if integers:
             return _IntegerConvolution.apply(x, self.weight, stride, self.padding, dtype)  # type: ignore[no-any-return]
-        bits, weight = self.binariser.binarise_activation(x, dtype), self.binariser.binarise_weight(self.weight, dtype)
+        binariser = BINARISERS[self.binariser]
+        bits, weight = binariser.binarise_activation(x, dtype), binariser.binarise_weight(self.weight, dtype)
         return F.conv2d(bits, weight, None, stride, self.padding)
 
 
