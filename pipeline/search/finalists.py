@@ -30,7 +30,7 @@ def choose_finalists(runs: Runs, objective: Objective, count: int) -> list[Genom
 
 def _best(run: str, scored: Sequence[Scored], objective: Objective) -> Individual:
     if not scored:
-        raise UserError(f"no candidate of search {run} has a score", "the reasons stand in its scores.csv")
+        raise UserError(f"no candidate of search {run} has a score", "its table of scores says why")
     return objective.rank([one.individual for one in scored], 1)[0]
 
 

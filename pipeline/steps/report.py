@@ -41,7 +41,7 @@ _COMMANDS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("experiment", nargs="?", help="its name or folder; by default the only one, or the newest")
-    path(parser, "--output", "the page to write; by default report.html in the experiment's folder", required=False)
+    path(parser, "--output", "the page to write; by default in the experiment's folder", required=False)
     parser.add_argument(
         "--watch",
         type=_seconds,
