@@ -49,10 +49,6 @@ def propose(at: Path) -> int:
     return call("propose-generation", "--generation", 1, "--earlier", at / "s.csv", "--output", at / "p1.csv", at=at)
 
 
-def gather(at: Path) -> int:
-    return call("gather-rows", "--best", at / "b.json", "--output", at / "rows.csv", at=at)
-
-
 def train(at: Path) -> int:
     return retrain(at, "--best", at / "b.json")
 
@@ -133,7 +129,6 @@ TENSORS = "its tensors are not those that were written"
         ("s.csv", better, propose, CHANGED),
         ("st.csv", last_row_lost, select, CHANGED),
         ("b.json", better, train, CHANGED),
-        ("b.json", better, gather, CHANGED),
         ("subset.csv", last_row_lost, evaluate, CHANGED),
         ("subset.csv", last_row_lost, supernet, CHANGED),
         ("validation.csv", last_row_lost, evaluate, CHANGED),
@@ -165,7 +160,7 @@ def test_it_is_noticed(folder, capsys, name, damage, step, words):
     assert "delete it, and it is made again" in line
 
 
-@pytest.mark.parametrize("step", [evaluate, score, select, propose, gather, train, test, sample, supernet])
+@pytest.mark.parametrize("step", [evaluate, score, select, propose, train, test, sample, supernet])
 def test_undamaged_files_of_an_older_version_are_read(folder, step):
     """They have no digests where there was no place for one."""
     forget_seals(folder)
