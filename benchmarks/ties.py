@@ -124,6 +124,7 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=10, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--widths", type=float, nargs="+", default=[0.0625, 0.25], help="base widths")
     parser.add_argument("--test-fraction", type=float, default=0.4, help="of the images")
     parser.add_argument("--quick", action="store_true", help="two seeds, one epoch, the first width")
@@ -131,6 +132,7 @@ def main() -> None:
     recipe: TrainingSettings = from_mapping(TrainingSettings, read_config([ROOT / "config.yaml"])["retrain"])
     if arguments.quick:
         arguments.seeds, arguments.widths, recipe = 2, arguments.widths[:1], replace(recipe, epochs=1)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     execution = resolve(ExecutionSettings("cpu", "float32", 1))
     execution.apply()
     with tempfile.TemporaryDirectory() as folder:
@@ -140,7 +142,7 @@ def main() -> None:
         info, images, unseen = read_info(train), load_images(train, "cpu"), load_images(test, "cpu")
     print(
         f"{describe_machine()}, {execution.kernels} kernels, digits ({len(images)} to learn from, {len(unseen)} to "
-        f"score on), {arguments.seeds} seeds, {recipe.epochs} epochs\n"
+        f"score on), seeds {seeds[0]} to {seeds[-1]}, {recipe.epochs} epochs\n"
     )
     rows = []
     total = len(arguments.widths) * arguments.seeds * len(WAYS)
@@ -149,7 +151,7 @@ def main() -> None:
             spec = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), width, info.channels, info.size)
             tops: dict[str, list[float]] = {way: [] for way in WAYS}
             shares: dict[str, list[float]] = {way: [] for way in WAYS}
-            for seed in range(arguments.seeds):
+            for seed in seeds:
                 for way in WAYS:
                     trained = network(spec, way, seed)
                     for _ in Training(trained, images, recipe, seed, execution).steps():

@@ -15,6 +15,7 @@ PROGRAMS = (
     "generation",
     "growth",
     "exactness",
+    "ties",
     "inference",
     "gpu --device cpu",
 )
