@@ -82,7 +82,7 @@ def outcome(folder: Path) -> dict[str, bytes]:
         "tables/proxy.*",
         "figures/*.svg",
     ]
-    found = (path for pattern in patterns for path in results.glob(pattern))
+    found = (path for pattern in patterns for path in results.glob(pattern) if "timing" not in path.name)
     return {str(path.relative_to(results)): path.read_bytes() for path in found}
 
 
