@@ -265,15 +265,35 @@ def test_a_run_on_this_machine(folder, capsys):
     assert re.search(r"^work left +(moments|about [^(]*)$", text, re.MULTILINE) and "until" not in text
 
 
-def test_a_narrow_terminal_shows_what_is_wanted_most(folder, capsys):
-    shown = "\n".join(line[:79] for line in status(capsys).splitlines())
-    header, _, line = shown.split("\n\n")[2].splitlines()
-    assert header.split()[:4] == ["search", "generation", "candidates", "in"] and "failed" in header
-    assert "1 of 3" in line and "4 of 6" in line
-    header, _, line = shown.split("\n\n")[3].splitlines()
-    assert "genome" in header and summary(folder).searches[0].best.genome == tuple(
-        map(float, line.split()[4].split(","))
-    )
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_narrow_terminal_shows_what_is_wanted_most(folder, capsys, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = status(capsys)
+    assert max(map(len, shown.splitlines())) < columns
+    header, _, line = shown.split("\n\n")[2].splitlines()[:3]
+    assert header.split()[:3] == ["search", "generation", "candidates"]
+    if columns == 80:
+        assert "001 of 000–001" in line and "1 of 3" in line and "4 of 6" in line and "failed" in header
+        header, _, line = shown.split("\n\n")[3].splitlines()
+        assert "genome" in header and summary(folder).searches[0].best.genome == tuple(
+            map(float, line.split()[4].split(","))
+        )
+
+
+def test_watching_waits_for_a_run_that_has_not_begun(folder, monkeypatch, capsys):
+    looks = []
+
+    def sleep(seconds: float) -> None:
+        looks.append(capsys.readouterr().out)
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        hidden.rename(folder)
+
+    hidden = folder.rename(folder.parent.parent / "elsewhere")
+    monkeypatch.setattr(time, "sleep", sleep)
+    assert main(["status", "--watch"]) == 0
+    assert looks[0].startswith("waiting for a run to begin: there is no experiment under results/")
+    assert looks[1].startswith("exp  (results/exp)")
 
 
 def test_a_run_on_another_machine(folder, capsys):
