@@ -26,7 +26,8 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.data.prepared import read_info
     from pipeline.networks.cost import network_cost
     from pipeline.networks.spec import uniform_genome
-    from pipeline.search.space import search_space, spread_over_cost
+    from pipeline.search.sample import spread_over_cost
+    from pipeline.search.space import search_space
     from pipeline.search.tables import POPULATION, population_row
 
     uniform = uniform_genome(arguments.network, 1)

@@ -55,7 +55,9 @@ def test_it_is_read_from_wherever_it_lies(files, tmp_path, monkeypatch, place):
     assert expect_images({"name": "fashion_mnist"}) == (1, 10)
 
 
-@pytest.mark.parametrize("data", [b"", b"no gzip", gzip.compress(b"something else", mtime=0), gzip.compress(b"x" * 99, mtime=0)[:-9]])
+@pytest.mark.parametrize(
+    "data", [b"", b"no gzip", gzip.compress(b"something else", mtime=0), gzip.compress(b"x" * 99, mtime=0)[:-9]]
+)
 def test_another_file_is_named(files, data):
     (files / "t10k-labels-idx1-ubyte.gz").write_bytes(data)
     with pytest.raises(UserError, match=r"t10k-labels-idx1-ubyte.gz is not the published file .*: delete it and get"):

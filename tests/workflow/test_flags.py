@@ -14,7 +14,7 @@ from pipeline.workflow.schema import ROOT
 
 def depends() -> dict[str, object]:
     """What the parameters of the default experiment's rules say of the method."""
-    flags = Flags(read_config([ROOT / "config.yaml"]))
+    flags = Flags(read_config([ROOT / "config.yaml"], {"inference": {"measure": False}}))
     return {
         "prepare": flags.dataset_source(),
         "train": flags.training_method,

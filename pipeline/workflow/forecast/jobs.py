@@ -19,8 +19,9 @@ from pipeline.networks.genome import Genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
 from pipeline.search.algorithms import ALGORITHMS, propose
 from pipeline.search.individual import Individual
+from pipeline.search.sample import spread_over_cost
 from pipeline.search.shards import balance, predicted_cost
-from pipeline.search.space import Budget, SearchSpace, search_space, spread_over_cost
+from pipeline.search.space import Budget, SearchSpace, search_space
 from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.forecast.schedule import Job, schedule
