@@ -21,7 +21,7 @@ def test_what_fits_is_shown_whole():
 
 
 def test_spare_columns_make_room():
-    for columns, shown in (80, 5), (70, 4), (44, 3):
+    for columns, shown in (80, 5), (70, 4), (40, 3):
         lines = draw(HEADER, ROWS, left={"genome"}, spare=("key", "memory"), columns=columns).splitlines()
         assert max(map(len, lines)) <= columns
         assert len(lines) == 4 and sum(name in lines[0] for name in HEADER) == shown

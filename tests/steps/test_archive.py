@@ -103,7 +103,7 @@ def test_settings_that_share_a_folder(archive, capsys):
     assert main(["archive", "exp"]) == 0
     printed = capsys.readouterr().out
     assert "8 candidates (current)" in printed
-    assert f"settings {digest}: 1 candidates (other settings.epochs, seed)" in printed
+    assert f"settings {digest}: 1 candidate (other settings.epochs, seed)" in printed
     assert main(["archive", "exp", "--settings", "x"]) == 1
     assert f"no entry has settings 'x': settings in this archive: {digest}, " in capsys.readouterr().err
 
@@ -111,19 +111,20 @@ def test_settings_that_share_a_folder(archive, capsys):
 def test_the_list_is_for_people(archive, capsys):
     assert main(["archive", str(archive), "--limit", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:3] == ["genome", "status", "top1"]
-    assert lines[1].split()[:3] == [GENOMES[2], "ok", "99.00"]
+    assert lines[0].split()[:4] == ["genome", "status", "top-1", "%"]
+    assert lines[2].split()[:3] == [GENOMES[2], "ok", "99.00"]
     assert "2 of 8 candidates, by top1; fitness for λ 4" in lines
 
 
-def test_micro_batches_are_shown(archive, capsys):
+def test_micro_batches_are_shown(archive, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     assert main(["archive", "exp"]) == 0
     assert "micro-batch" not in capsys.readouterr().out
     facts = json.loads(next(archive.glob("*/*.json")).read_text())["facts"]
     small = Evaluation(parse_genome("3,3,3,3,3,3"), "ok", 99.5, 0.5, micro_batch=13)
     Archive(archive, facts).put(small, Timing(1.0, "m"))
     assert main(["archive", "exp", "--limit", "2"]) == 0
-    header, first, second, *_ = capsys.readouterr().out.splitlines()
+    header, _, first, second, *_ = capsys.readouterr().out.splitlines()
     assert header.split()[-4:] == ["micro-batch", "machine", "settings", "key"]
     assert first.split()[-4] == "13" and " - " in second
     assert [row["micro_batch"] for row in listed(capsys, "--limit", 2)] == ["13", ""]
