@@ -68,7 +68,9 @@ def test_the_archive_knows_every_entry(folder, monkeypatch, capsys):
     assert main(["archive", "results/tiny", "--limit", "0"]) == 0
     shown = capsys.readouterr().out
     assert f"{ENTRIES} of {ENTRIES} candidates" in shown and f"{ENTRIES} candidates (current)" in shown
-    assert all(entry.key in shown for entry in entries)
+    assert main(["archive", "results/tiny", "--csv", "-"]) == 0
+    listed = capsys.readouterr().out
+    assert all(entry.key in listed for entry in entries)
 
 
 @pytest.mark.slow
