@@ -35,11 +35,11 @@ def test_what_the_default_experiment_will_do(capsys):
     assert "experiment 'digits' images 10" in text
     assert "10 classes, 1,078 train images and 719 test images (set aside), brought to 8×8 pixels" in text
     assert (
-        "3 searches of 8 generations of 12 candidates: 288 candidates, each trained on 500 images and scored on 500 "
+        "9 searches of 5 generations of 16 candidates: 720 candidates, each trained on 450 images and scored on 300 "
         "images" in text
     )
     rows = len(read_config([ROOT / "config.yaml"])["models"])
-    assert f"{rows} rows of 3 seeds: {3 * rows} trainings in full" in text
+    assert f"{rows} rows of 4 seeds: {4 * rows} trainings in full" in text
     assert " jobs, about " in text and "on 2 cores of an ordinary machine; plan times this one" in text
 
 
@@ -48,7 +48,7 @@ def test_numbers_and_nouns_agree(capsys, tmp_path):
     others = [name for name in read_config([ROOT / "config.yaml"])["models"] if name != "uniform-1x"]
     models = "".join(f"  {name}: null\n" for name in others)
     overlay.write_text(
-        f"models:\n{models}searches: {{B: null, random: null}}\nretrain: {{seeds: 1}}\n"
+        f"models:\n{models}searches: {{A: {{seeds: 1}}, B: null, random: null}}\ncontrols: []\nretrain: {{seeds: 1}}\n"
         "search: {generations: 1, population: 1}\nexecution: {device: cpu}\n"
     )
     assert check(overlay, "--cores", 1) == 0
@@ -98,7 +98,7 @@ def test_a_subset_larger_than_the_data(capsys):
         "error: 10 classes have too few train images, 0, 1, 2, 3, 4 and others; the smallest has 104 train images"
         in message
     )
-    assert "needs 5050 of each class: 50 for validation and 5000 for the subset" in message
+    assert "30 for validation and 5000 for the subset" in message
 
 
 def test_a_class_without_images_to_set_aside(tmp_path, capsys):
