@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.workflow import ROOT, TINY
+from tests.support.workflow import ROOT, TINY, overlay
 
 SUBSET = "results/tiny/splits/subset.csv"
 #: A folder's name with what shells, formats, flags and encodings trip over.
@@ -59,14 +59,12 @@ def test_relative_paths_with_a_directory(nasty, tmp_path):
         (images / name).mkdir(parents=True)
         for number in range(3):
             (images / name / f"{number}.pgm").write_bytes(b"P5 8 8 255\n" + bytes(range(number, 64 + number)))
-    (tmp_path / "mine.yaml").write_text(
-        TINY.read_text().replace("split: {subset_per_class: 10, validation_per_class: 10}", "")
-        + "dataset: {name: image_folder, path: '{my} images'}\nsplit: {subset_per_class: 1, validation_per_class: 1}\n"
-    )
-    done = run("run", "mine.yaml", "--cores", "1", SUBSET, "--directory", nasty, at=tmp_path)
+    split = {"subset_per_class": 1, "validation_per_class": 1}
+    overlay(tmp_path, {"dataset": {"name": "image_folder", "path": "{my} images"}, "split": split})
+    done = run("run", "overlay.yaml", "--cores", "1", SUBSET, "--directory", nasty, at=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (nasty / SUBSET).exists() and not (tmp_path / "results").exists()
-    done = run("run", "mine.yaml", "--directory=" + str(nasty), "-n", "--quiet", "rules", at=tmp_path, **LOCALE)
+    done = run("run", "overlay.yaml", "--directory=" + str(nasty), "-n", "--quiet", "rules", at=tmp_path, **LOCALE)
     assert done.returncode == 0 and "retrain" in done.stdout + done.stderr, done.stderr
 
 

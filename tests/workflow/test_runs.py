@@ -291,7 +291,7 @@ def test_no_supernet_is_trained_that_nobody_inherits_from(tmp_path):
     for sample, rules in (0, set()), (5, judging):
         proxy = {"sample": sample, "scores": 1, "trainings": 1}
         jobs = set(planned(tmp_path, config=overlay(tmp_path, {**alone, "proxy": proxy})))
-        assert jobs - judging == {"prepare_dataset", "retrain", "evaluate", "tables", "figures"}
+        assert jobs - judging == {"prepare_dataset", "retrain", "evaluate", "tables", "figures", "write_report"}
         assert jobs & judging == rules
     jobs = planned(tmp_path, config=overlay(tmp_path, {"proxy": {"sample": 0}}))
     assert "score_sample" not in jobs and jobs["pretrain_supernet"] == 1
