@@ -1,5 +1,6 @@
 """What several tests need: digits small enough to train on in a blink, and a tiny experiment's configuration."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from tests.support.execution import CPU
 
 # Tests in this process train as a step does, in compiled kernels where they can be had, in whatever order they run.
 CPU.apply()
+
+# Tables are drawn for the width that is there, which differs between terminals, logs and pytest's workers.
+os.environ["COLUMNS"] = "100"
 
 # A shell's background job ignores Ctrl-C, and so would all that the tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
