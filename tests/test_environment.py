@@ -37,3 +37,9 @@ def test_constraints_pin_every_dependency():
 
 def test_version_is_in_the_changelog():
     assert f"## {pipeline.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_gate_installs_every_extra():
+    extras = PROJECT["optional-dependencies"]
+    (own,) = [word for word in extras["test"] if word.startswith(f"{PROJECT['name']}[")]
+    assert set(own.partition("[")[2].rstrip("]").split(",")) == set(extras) - {"test"}
