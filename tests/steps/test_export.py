@@ -168,7 +168,7 @@ def test_weights_that_are_no_numbers(row: Path, tmp_path: Path, capsys: pytest.C
         values[0, 0, 0, 0] = np.nan
         file["conv3.weight"][...] = values
     assert main(["export", str(bad), "--output", str(tmp_path / "found.bnn")]) == 1
-    assert f"{bad} is damaged: it holds numbers that no training leaves" in sentence(capsys)
+    assert f"{bad} is damaged: conv3.weight holds numbers that no training leaves" in sentence(capsys)
 
 
 def test_what_is_not_installed_is_said(row: Path, tmp_path: Path, capsys, monkeypatch) -> None:
