@@ -145,9 +145,12 @@ def _run(way: str, folder: Path, common: list[str]) -> tuple[float, list[float]]
             *map(str, words),
         ]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        jobs.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
-    if any(job.wait() for job in jobs):
-        raise SystemExit("error: evaluate-generation failed; run it by hand to see why")
+        with open(folder / f"log{shard}.txt", "w") as log:
+            jobs.append(subprocess.Popen(command, env=environment, stderr=log))
+    codes = [job.wait() for job in jobs]
+    if any(codes):
+        logs = "\n".join(log.read_text() for log in sorted(folder.glob("log*.txt")))
+        raise SystemExit(f"error: evaluate-generation failed:\n{logs}")
     seconds = time.time() - started
     with open(folder / "e0.csv", newline="") as file:
         assert all(row["status"] == "ok" for row in csv.DictReader(file))

@@ -45,6 +45,7 @@ def _prepare(task: Task) -> Evaluator:
     import pipeline.data.prepared
     import pipeline.networks.module
     import pipeline.training.loop
+    import pipeline.training.scoring
 
     # A worker's start is counted from the command too: until then it could do nothing.
     _add("start", time.time() - float(os.environ[_STARTED]))

@@ -13,9 +13,9 @@ LABELS = np.repeat(np.arange(4), 50)
 
 def test_draws_of_classes_differ():
     """Of classes of 50 images each: their images, numbered within the class, and not the same numbers."""
-    validation, subset = draw(LABELS, "abcd", 10, 10)
+    validation, subset, held_out = draw(LABELS, "abcd", 10, 10, held_out_per_class=10)
     train, test = split_off(LABELS, "abcd", 0.2, 0)
-    for drawn in map(np.array, (validation, subset, test)):
+    for drawn in map(np.array, (validation, subset, held_out, test)):
         numbers = {tuple(drawn[LABELS[drawn] == label] - 50 * label) for label in range(4)}
         assert len(numbers) == 4 and all(len(of_class) == 10 for of_class in numbers)
 

@@ -188,7 +188,7 @@ def test_what_reruns(copied, tmp_path, change, rules):
 
 
 def test_a_new_lambda_reruns_its_own_search_and_trains_no_known_candidate(copied, tmp_path):
-    config = overlay(tmp_path, {"searches": {"A": {"algorithm": "evolution", "lambda": 3, "seed": 0}}})
+    config = overlay(tmp_path, {"searches": {"A": {"algorithm": "evolution", "lambda": 3, "seeds": 1}}})
     jobs = planned(copied, config=config)
     assert "prepare_dataset" not in jobs and "pretrain_supernet" not in jobs
     # The first generation does not depend on λ: it is proposed anew and found in the archive.
@@ -206,16 +206,17 @@ def test_a_search_that_finds_the_same_again_has_no_network_trained_again(copied)
 
     before = trained()
     again = command("--cores", 2, "--forcerun", "select_best")
-    assert planned(copied, "--forcerun", "select_best")["retrain"] == 2
+    # found-A and its control, whose width the found network's cost decides; two seeds of each.
+    assert planned(copied, "--forcerun", "select_best")["retrain"] == 4
     complete(again, copied)
-    assert len(before) == 4 and trained() == before
+    assert len(before) == 6 and trained() == before
     assert planned(copied) == {}
 
 
 def test_more_generations_extend_a_search(copied, tmp_path):
     config = overlay(tmp_path, {"search": {"generations": 3, "population": 4}})
     jobs = planned(copied, config=config)
-    assert jobs["evaluate_generation"] + jobs["evaluate_random_generation"] == jobs["propose_generation"] == 3
+    assert jobs["evaluate_generation"] + jobs["evaluate_free_generation"] == jobs["propose_generation"] == 3
     before = outcome(copied)
     complete(command("--cores", 2, config=config), copied)
     after = outcome(copied)
