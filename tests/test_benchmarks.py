@@ -16,6 +16,7 @@ PROGRAMS = (
     "growth",
     "exactness",
     "ties",
+    "seeds",
     "inference",
     "gpu --device cpu",
 )
