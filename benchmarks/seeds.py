@@ -5,12 +5,12 @@
 
 Two questions, answered by trainings of the default experiment's recipe on the embedded digits:
 
-- How often are equal networks told apart? One network is trained from many seeds. The trainings are divided at random into
-  tables: rows of the same network, each with seeds of its own, every found row with two rivals, compared as the
+- How often are equal networks told apart? One network is trained from many seeds. The trainings are divided at random
+  into tables: rows of the same network, each with seeds of its own, every found row with two rivals, compared as the
   product's own tables are (:func:`pipeline.report.statistics.compare`). Any difference that is seen is false. Tables of
   several divisions share trainings: the rate's interval counts those of one division only, and so is too wide.
-- Does pairing by seed help? Random genomes are trained from the same few seeds. Where a seed moved all networks alike, the
-  variance over seeds of the difference of two of them would be below the sum of their variances.
+- Does pairing by seed help? Random genomes are trained from the same few seeds. Where a seed moved all networks alike,
+  the variance over seeds of the difference of two of them would be below the sum of their variances.
 """
 
 import argparse

@@ -7,6 +7,7 @@ without a search. All comparisons of a table share one error rate (:mod:`pipelin
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pipeline.common.text import counted
 from pipeline.networks.genome import format_genome
 from pipeline.report.results import Row
 from pipeline.report.statistics import Difference, Interval95, compare, independent_difference, seeds_to_tell
@@ -115,9 +116,10 @@ def _headline(row: Row) -> str:
         if len(best.runs) > 1:
             parts[0] += f" of {len(best.runs)} seeds"
         if best.rescorings:
+            finalists, trainings = counted(best.finalists, "finalist"), counted(best.rescorings, "training")
             parts.append(
-                f"fitness {best.fitness:.2f} when scored anew ({best.finalists} finalists, {best.rescorings} trainings "
-                f"each), {best.selected or 0:.2f} when it was selected"
+                f"fitness {best.fitness:.2f} when scored anew ({finalists}, {trainings} each), "
+                f"{best.selected or 0:.2f} when it was selected"
             )
     parts.append(f"{row.cost.flops / 1e6:.4g}M FLOPs, top-1 {row.top1} %")
     return "; ".join([*parts, f"genome {format_genome(row.spec.genome)}"])
