@@ -45,7 +45,7 @@ nightly: lint
 lint: docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/clang-format --dry-run --Werror pipeline/kernels/cpp/common/* pipeline/kernels/cpp/training/*
+	$(BIN)/clang-format --dry-run --Werror pipeline/kernels/cpp/*/*.[ch]* tests/kernels/programs/*
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache

@@ -1,6 +1,7 @@
 // fuzz_packed NETWORK SEED ROUNDS
-// Damages a packed network in many ways, half of them with checksums that fit, and loads and runs what comes of it. It ends
-// with 0 unless something crashes or a sanitizer finds fault; prints how many were refused, by status, and how many ran.
+// Damages a packed network in many ways, half of them with checksums that fit, and loads and runs what comes of it. It
+// ends with 0 unless something crashes or a sanitizer finds fault; prints how many were refused, by status, and how
+// many ran.
 #include "bnn.h"
 
 #include <cstdint>
@@ -69,7 +70,8 @@ int main(int count, char **arguments) {
         }
         double work = 0;
         for (int step = 0; step < bnn_steps(network); ++step) work += bnn_step_macs(network, step);
-        const std::size_t side = static_cast<std::size_t>(bnn_size(network)), pixels = side * side * bnn_channels(network);
+        const std::size_t side = static_cast<std::size_t>(bnn_size(network)),
+                          pixels = side * side * bnn_channels(network);
         if (work < 5e6 && pixels < 100000 && bnn_classes(network) < 100000) {
             const std::vector<std::uint8_t> image(pixels, 200);
             std::vector<float> logits(bnn_classes(network));

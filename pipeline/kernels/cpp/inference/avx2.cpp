@@ -1,9 +1,10 @@
 // Kernels for x86 with AVX2: look-ups in place of popcounts.
 //
-// VPSHUFB looks 32 bytes up in a table of 16. With a table of popcount(a AND w) for four activation bits a of one pixel and all
-// 16 patterns w of weights, one look-up by the weights of 32 output channels does 128 multiply-accumulates, AND and popcount
-// included. A sum of three such counts fits in four bits, so that a table holds the counts of two neighbouring outputs in the
-// halves of its bytes: 256 a look-up. A popcount by VPSHUFB takes eight instructions for 256 bits, this nine for 768.
+// VPSHUFB looks 32 bytes up in a table of 16. With a table of popcount(a AND w) for four activation bits a of one pixel
+// and all 16 patterns w of weights, one look-up by the weights of 32 output channels does 128 multiply-accumulates, AND
+// and popcount included. A sum of three such counts fits in four bits, so that a table holds the counts of two
+// neighbouring outputs in the halves of its bytes: 256 a look-up. A popcount by VPSHUFB takes eight instructions for
+// 256 bits, this nine for 768.
 #include "kernels.h"
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -94,8 +95,7 @@ struct Tables {
     constexpr Tables() : counts() {
         for (int pair = 0; pair < 256; ++pair)
             for (int weights = 0; weights < 16; ++weights)
-                counts[pair][weights] =
-                    static_cast<uint8_t>(ones4(pair & weights) | ones4(pair >> 4 & weights) << 4);
+                counts[pair][weights] = static_cast<uint8_t>(ones4(pair & weights) | ones4(pair >> 4 & weights) << 4);
     }
     static constexpr int ones4(int bits) { return (bits & 1) + (bits >> 1 & 1) + (bits >> 2 & 1) + (bits >> 3 & 1); }
 };
@@ -140,7 +140,8 @@ void Isa::pack(const BinaryLayer &layer, const uint8_t *bits, uint8_t *weights) 
 inline __m128i offsets(uint32_t pixel, uint32_t next) {
     const uint32_t low = (pixel & 0x0f0f0f0f) | (next & 0x0f0f0f0f) << 4;
     const uint32_t high = (pixel >> 4 & 0x0f0f0f0f) | (next & 0xf0f0f0f0);
-    const __m128i both = _mm_unpacklo_epi8(_mm_cvtsi32_si128(static_cast<int>(low)), _mm_cvtsi32_si128(static_cast<int>(high)));
+    const __m128i both =
+        _mm_unpacklo_epi8(_mm_cvtsi32_si128(static_cast<int>(low)), _mm_cvtsi32_si128(static_cast<int>(high)));
     return _mm_slli_epi16(_mm_cvtepu8_epi16(both), 4);
 }
 
@@ -157,8 +158,10 @@ void Isa::prepare_row(const BinaryLayer &layer, const uint32_t *pixels, uint8_t 
         for (; w * 32 + 128 <= layer.channels; w += 4, to += 32) {
             const __m128i a = _mm_loadu_si128(reinterpret_cast<const __m128i *>(pixel + w));
             const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i *>(next + w));
-            const __m128i low = _mm_or_si128(_mm_and_si128(a, low_halves), _mm_slli_epi16(_mm_and_si128(b, low_halves), 4));
-            const __m128i high = _mm_or_si128(_mm_and_si128(_mm_srli_epi16(a, 4), low_halves), _mm_andnot_si128(low_halves, b));
+            const __m128i low =
+                _mm_or_si128(_mm_and_si128(a, low_halves), _mm_slli_epi16(_mm_and_si128(b, low_halves), 4));
+            const __m128i high =
+                _mm_or_si128(_mm_and_si128(_mm_srli_epi16(a, 4), low_halves), _mm_andnot_si128(low_halves, b));
             const __m256i first = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(low, high));
             const __m256i second = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(low, high));
             _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), _mm256_slli_epi16(first, 4));
@@ -223,7 +226,8 @@ __attribute__((noinline)) void count_threes(const uint8_t *weights, const uint16
 
 // A chunk's sums for two outputs and GROUPS groups of channels, added to those of the chunks before.
 template <int GROUPS>
-inline void chunk_sums(const Chunk &chunk, const uint8_t *weights, const uint16_t *activations, bool first, int16_t *sums) {
+inline void chunk_sums(const Chunk &chunk, const uint8_t *weights, const uint16_t *activations, bool first,
+                       int16_t *sums) {
     constexpr int row = GROUPS * group;
     const __m256i halves = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
     Counts<GROUPS> counts;
@@ -255,7 +259,8 @@ inline void chunk_sums(const Chunk &chunk, const uint8_t *weights, const uint16_
 }
 
 template <int GROUPS>
-void tile_sums(const BinaryLayer &layer, const uint8_t *weights, const uint16_t *activations, const Tile &tile, int16_t *sums) {
+void tile_sums(const BinaryLayer &layer, const uint8_t *weights, const uint16_t *activations, const Tile &tile,
+               int16_t *sums) {
     for (int k = 0; k < layer.chunks; ++k)
         for (int y = 0; y < tile.rows; ++y) {
             const uint16_t *row = activations + static_cast<size_t>(y) * layer.stride * layer.row;
@@ -272,17 +277,21 @@ void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile 
                            static_cast<size_t>(tile.y) * layer.stride * layer.row +
                            static_cast<size_t>(tile.x) * layer.step;
     switch (here) {
-    case 1: return tile_sums<1>(layer, weights, from, tile, sums);
-    case 2: return tile_sums<2>(layer, weights, from, tile, sums);
-    case 3: return tile_sums<3>(layer, weights, from, tile, sums);
-    default: return tile_sums<4>(layer, weights, from, tile, sums);
+    case 1:
+        return tile_sums<1>(layer, weights, from, tile, sums);
+    case 2:
+        return tile_sums<2>(layer, weights, from, tile, sums);
+    case 3:
+        return tile_sums<3>(layer, weights, from, tile, sums);
+    default:
+        return tile_sums<4>(layer, weights, from, tile, sums);
     }
 }
 
 double Isa::peak() {
     const double by_shuffles = peak_of(256 * 8, [](int rounds) {
-        const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2,
-                                                2, 3, 2, 3, 3, 4);
+        const __m256i counts = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3,
+                                                1, 2, 2, 3, 2, 3, 3, 4);
         const __m256i halves = _mm256_set1_epi8(15);
         __m256i a = _mm256_set1_epi32(0x12345678), w = _mm256_set1_epi32(0x2468ace1), total[8];
         for (__m256i &sum : total) sum = _mm256_setzero_si256();
@@ -315,8 +324,9 @@ double Isa::peak() {
 } // namespace
 
 const Kernels *avx2_kernels() {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt") ? &kernels
-                                                                                                         : nullptr;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt")
+               ? &kernels
+               : nullptr;
 }
 
 } // namespace bnn

@@ -1,5 +1,5 @@
-// Kernels for x86 with AVX-512 and VPOPCNTDQ: AND, popcount and add of 512 bits, three instructions. A lane is an output
-// channel with 32 of its input channels.
+// Kernels for x86 with AVX-512 and VPOPCNTDQ: AND, popcount and add of 512 bits, three instructions. A lane is an
+// output channel with 32 of its input channels.
 #include "kernels.h"
 
 #if defined(BNN_EMULATE_AVX512) || ((defined(__x86_64__) || defined(__i386__)) && !defined(BNN_NO_AVX512))
@@ -10,8 +10,9 @@
 #else
 #include <immintrin.h>
 #if defined(__clang__)
-#pragma clang attribute push(                                                                                          \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,popcnt"))), apply_to = function)
+#pragma clang attribute push(                                                                      \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,popcnt"))), \
+    apply_to = function)
 #else
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vpopcntdq,avx2,fma,popcnt")
 #endif
@@ -137,7 +138,8 @@ inline void group_sums(const BinaryLayer &layer, const uint32_t *weights, const 
 
 void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile &tile, int16_t *sums) {
     const int first = layer.first_group(tile.block), here = layer.first_group(tile.block + 1) - first;
-    const size_t step = static_cast<size_t>(here) * group, each = static_cast<size_t>(group) * layer.kernel * layer.units;
+    const size_t step = static_cast<size_t>(here) * group,
+                 each = static_cast<size_t>(group) * layer.kernel * layer.units;
     const uint32_t *from = reinterpret_cast<const uint32_t *>(activations) +
                            static_cast<size_t>(tile.y) * layer.stride * layer.row +
                            static_cast<size_t>(tile.x) * layer.step;

@@ -37,8 +37,8 @@ typedef enum bnn_status {
     BNN_CONTRADICTORY = 7, /* what it says cannot be */
     BNN_UNSUPPORTED = 8,   /* the network is beyond what this runtime computes */
     BNN_NO_MEMORY = 9,
-    BNN_NO_KERNELS = 10,   /* this processor or build lacks the instruction set that was asked for */
-    BNN_ARGUMENT = 11      /* a null pointer, or a number out of range */
+    BNN_NO_KERNELS = 10, /* this processor or build lacks the instruction set that was asked for */
+    BNN_ARGUMENT = 11    /* a null pointer, or a number out of range */
 } bnn_status;
 
 /* What a status means, in English. */
@@ -48,8 +48,9 @@ BNN_API const char *bnn_message(bnn_status status);
 BNN_API const char *bnn_error(void);
 
 typedef struct bnn_options {
-    int threads;         /* 0 for 1. One image is divided by rows, several are dealt out. */
-    const char *kernels; /* "avx512", "avx2", "neon", "portable"; NULL for the environment's BNN_KERNELS, else the best */
+    int threads; /* 0 for 1. One image is divided by rows, several are dealt out. */
+    const char
+        *kernels; /* "avx512", "avx2", "neon", "portable"; NULL for the environment's BNN_KERNELS, else the best */
 } bnn_options;
 
 /* Loads a packed network; `options` may be NULL. On an error *network is NULL. */
@@ -66,7 +67,7 @@ BNN_API bnn_status bnn_run(bnn_network *network, const float *images, size_t cou
 BNN_API bnn_status bnn_run_pixels(bnn_network *network, const uint8_t *pixels, size_t count, float *logits);
 
 BNN_API int bnn_channels(const bnn_network *network);
-BNN_API int bnn_size(const bnn_network *network);    /* side of an image in pixels */
+BNN_API int bnn_size(const bnn_network *network); /* side of an image in pixels */
 BNN_API int bnn_classes(const bnn_network *network);
 BNN_API int bnn_threads(const bnn_network *network);
 BNN_API const char *bnn_class_name(const bnn_network *network, int number); /* UTF-8; NULL if there is no such class */
@@ -83,8 +84,8 @@ BNN_API int bnn_step_node(const bnn_network *network, int step);         /* the 
 BNN_API const char *bnn_step_name(const bnn_network *network, int step); /* such as "binary convolution, threshold" */
 BNN_API double bnn_step_macs(const bnn_network *network, int step);      /* multiply-accumulates for one image */
 
-/* Computes one image `rounds` times on one thread and adds to seconds[bnn_steps] the least time of each step, without the
-   time in which the processor did other things. */
+/* Computes one image `rounds` times on one thread and adds to seconds[bnn_steps] the least time of each step, without
+   the time in which the processor did other things. */
 BNN_API bnn_status bnn_profile(bnn_network *network, const uint8_t *pixels, int rounds, double *seconds);
 
 /* The bits that a node gives for one normalised image: bytes (channels, side, side) of 0 and 1.

@@ -97,11 +97,14 @@ std::vector<std::uint8_t> flags(const std::uint8_t *at, std::size_t count) {
 
 bool takes(Kind kind, Values values) {
     switch (kind) {
-    case Kind::binary_convolution: return values == Values::bits;
+    case Kind::binary_convolution:
+        return values == Values::bits;
     case Kind::max_pool:
     case Kind::threshold:
-    case Kind::affine: return values != Values::bits;
-    default: return values == Values::reals;
+    case Kind::affine:
+        return values != Values::bits;
+    default:
+        return values == Values::reals;
     }
 }
 
@@ -166,12 +169,16 @@ void read_real_weights(std::size_t number, Node &node, unsigned storage, Section
 void read_arrays(std::size_t number, Node &node, unsigned storage, Section &parameters, Section &weights) {
     const std::size_t channels = node.to.channels;
     switch (node.kind) {
-    case Kind::convolution: read_real_weights(number, node, storage, parameters, weights); break;
+    case Kind::convolution:
+        read_real_weights(number, node, storage, parameters, weights);
+        break;
     case Kind::linear:
         read_real_weights(number, node, storage, parameters, weights);
         node.bias = finite(floats(parameters.next(4 * channels), channels), number, "bias");
         break;
-    case Kind::binary_convolution: node.bits = weights.next((weight_count(node) + 7) / 8); break;
+    case Kind::binary_convolution:
+        node.bits = weights.next((weight_count(node) + 7) / 8);
+        break;
     case Kind::threshold:
         if (node.from.values == Values::reals) {
             node.real_thresholds = floats(parameters.next(4 * channels), channels);
@@ -184,8 +191,7 @@ void read_arrays(std::size_t number, Node &node, unsigned storage, Section &para
                     continue;
                 }
                 const int value = static_cast<std::int16_t>(u16(at + 2 * c));
-                node.thresholds.push_back(
-                    value == short_always ? INT32_MIN : value == short_never ? INT32_MAX : value);
+                node.thresholds.push_back(value == short_always ? INT32_MIN : value == short_never ? INT32_MAX : value);
             }
         }
         node.at_most = flags(parameters.next((channels + 7) / 8), channels);
@@ -196,7 +202,8 @@ void read_arrays(std::size_t number, Node &node, unsigned storage, Section &para
         node.factors = finite(floats(parameters.next(4 * channels), channels), number, "factor");
         node.terms = finite(floats(parameters.next(4 * channels), channels), number, "term");
         break;
-    default: break;
+    default:
+        break;
     }
 }
 
@@ -209,7 +216,8 @@ Node read_node(std::size_t number, const std::uint8_t *at, const Model &model, S
     const std::uint32_t channels = u32(at + 8), storage = u32(at + 12);
     const bool weighs = node.kind == Kind::convolution || node.kind == Kind::linear;
     if (storage > 2 || (storage && !weighs))
-        refuse_node(number, "stores its weights in way " + std::to_string(storage) + ", which this runtime does not know");
+        refuse_node(number,
+                    "stores its weights in way " + std::to_string(storage) + ", which this runtime does not know");
     if (channels < 1 || channels > (node.kind == Kind::linear ? most_classes : most_channels))
         refuse_node(number, "has " + std::to_string(channels) + " channels");
     node.to.channels = static_cast<int>(channels);

@@ -100,7 +100,8 @@ inline void count_row(const BinaryLayer &layer, const uint32_t *pixels, uint16_t
     }
 }
 
-void prepare(const BinaryLayer &layer, const uint32_t *bits, uint8_t *activations, uint16_t *counts, int first, int last) {
+void prepare(const BinaryLayer &layer, const uint32_t *bits, uint8_t *activations, uint16_t *counts, int first,
+             int last) {
     const size_t row_bytes = static_cast<size_t>(layer.row) * Isa::unit_bytes;
     const size_t pixel_row = static_cast<size_t>(layer.side) * words(layer.channels);
     for (int y = first; y < last; ++y) {
@@ -117,7 +118,8 @@ void prepare(const BinaryLayer &layer, const uint32_t *bits, uint8_t *activation
 }
 
 // Copies the bits of a row of an output's kernel, (column, channel), into units; the rest of the last one is zero.
-inline void run_bits(const BinaryLayer &layer, const uint8_t *bits, int output, int kernel_row, uint8_t *to, size_t bytes) {
+inline void run_bits(const BinaryLayer &layer, const uint8_t *bits, int output, int kernel_row, uint8_t *to,
+                     size_t bytes) {
     clear(to, bytes);
     if (output >= layer.outputs) return;
     const size_t run = static_cast<size_t>(layer.kernel) * layer.channels;
@@ -175,7 +177,8 @@ inline void count_ones(const BinaryLayer &layer, const uint16_t *counts, const T
     }
 }
 
-inline void to_bits(const BinaryLayer &layer, const Epilogue &to, const Tile &tile, const int16_t *sums, const int *ones) {
+inline void to_bits(const BinaryLayer &layer, const Epilogue &to, const Tile &tile, const int16_t *sums,
+                    const int *ones) {
     const int width = layer.tile_width(), all = layer.groups(), first = layer.first_group(tile.block);
     const int here = layer.first_group(tile.block + 1) - first, pool = layer.pool, pooled = layer.pooled();
     for (int y = 0; y < tile.rows; y += pool)
@@ -194,7 +197,8 @@ inline void to_bits(const BinaryLayer &layer, const Epilogue &to, const Tile &ti
         }
 }
 
-inline void to_reals(const BinaryLayer &layer, const Epilogue &to, const Tile &tile, const int16_t *sums, const int *ones) {
+inline void to_reals(const BinaryLayer &layer, const Epilogue &to, const Tile &tile, const int16_t *sums,
+                     const int *ones) {
     using F8 = Isa::F8;
     const int width = layer.tile_width(), all = layer.groups(), first = layer.first_group(tile.block);
     const int here = layer.first_group(tile.block + 1) - first, stride = real_stride(layer.outputs);
@@ -326,8 +330,8 @@ inline void real_sums(const RealLayer &layer, const float *input, const float *w
         for (int v = 0; v < VECTORS; ++v) Isa::store(sums + (p * VECTORS + v) * Isa::width, total[p][v]);
 }
 
-// How many of the outputs that are left in a row are computed at once: `most`, two thirds or one third of it, or one. Few at
-// once wait for each other's sums, so the last ones are shared out.
+// How many of the outputs that are left in a row are computed at once: `most`, two thirds or one third of it, or one.
+// Few at once wait for each other's sums, so the last ones are shared out.
 constexpr int at_once(int left, int most) {
     if (left >= most && left != most + most / 3) return most;
     return left >= 2 * most / 3 ? 2 * most / 3 : left >= most / 3 ? most / 3 : 1;
@@ -367,7 +371,8 @@ void real_rows(const RealLayer &layer, const float *padded, float *reals, uint32
                             continue;
                         }
                         if (layer.factor)
-                            value = Isa::fma8(value, Isa::load8(layer.factor + c + part), Isa::load8(layer.term + c + part));
+                            value = Isa::fma8(value, Isa::load8(layer.factor + c + part),
+                                              Isa::load8(layer.term + c + part));
                         Isa::store8(reals + place * stride + c + part, value);
                     }
                     if (layer.threshold && c + block >= layer.outputs) // what the last word has beyond the last channel
@@ -504,7 +509,8 @@ void linear(const float *from, const float *weights, const float *bias, float *t
         size_t i = 0;
         for (; i + 32 <= length; i += 32)
             for (int part = 0; part < 4; ++part)
-                total[part] = Isa::multiply_add8(Isa::load8(row + i + 8 * part), Isa::load8(from + i + 8 * part), total[part]);
+                total[part] =
+                    Isa::multiply_add8(Isa::load8(row + i + 8 * part), Isa::load8(from + i + 8 * part), total[part]);
         for (; i < length; i += 8) total[0] = Isa::multiply_add8(Isa::load8(row + i), Isa::load8(from + i), total[0]);
         float sums[8], sum = 0;
         Isa::store8(sums, Isa::add8(Isa::add8(total[0], total[1]), Isa::add8(total[2], total[3])));
@@ -513,10 +519,10 @@ void linear(const float *from, const float *weights, const float *bias, float *t
     }
 }
 
-constexpr Kernels kernels{Isa::name,    Isa::order,  Isa::width, Isa::describe, Isa::pack,     prepare,
-                          convolve,     pad_image,   pad_pixels,     pad_map,       real_convolve, affine,
-                          affine_integers, add,      relu,           threshold,     threshold_integers,
-                          max_pool,     max_pool_integers, average,  linear,        Isa::peak};
+constexpr Kernels kernels{Isa::name,         Isa::order, Isa::width, Isa::describe, Isa::pack,          prepare,
+                          convolve,          pad_image,  pad_pixels, pad_map,       real_convolve,      affine,
+                          affine_integers,   add,        relu,       threshold,     threshold_integers, max_pool,
+                          max_pool_integers, average,    linear,     Isa::peak};
 
 } // namespace
 } // namespace bnn

@@ -1,7 +1,7 @@
 // What a step of a network needs, and the table of functions that each instruction set fills.
 //
-// Feature maps of one image, channels last. Reals: floats, `stride` of a pixel rounded up to 8. Bits: 32 channels a word,
-// words(channels) of a pixel, zero beyond the last channel. Integers: 16 bits, 32 * words(channels) of a pixel.
+// Feature maps of one image, channels last. Reals: floats, `stride` of a pixel rounded up to 8. Bits: 32 channels a
+// word, words(channels) of a pixel, zero beyond the last channel. Integers: 16 bits, 32 * words(channels) of a pixel.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@ namespace bnn {
 
 inline int words(int channels) { return (channels + 31) / 32; }
 inline int real_stride(int channels) { return (channels + 7) / 8 * 8; }
-constexpr int group = 32; // channels whose bits are one word
+constexpr int group = 32;              // channels whose bits are one word
 constexpr int most_pixel_words = 4096; // and more than the format allows
 
 // --- binary convolution ---------------------------------------------------------------------------------------------
@@ -39,11 +39,11 @@ struct BinaryLayer {
     int pool = 1; // side of the windows, side by side, whose maxima are wanted: 1 to most_pool
 
     // Set by Kernels::describe. A unit is what one look-up or one AND takes of a pixel's channels.
-    int units = 0;       // of one row of the kernel
-    int step = 0;        // from an output to the next one in its row
-    int row = 0;         // of a prepared row
+    int units = 0; // of one row of the kernel
+    int step = 0;  // from an output to the next one in its row
+    int row = 0;   // of a prepared row
     std::size_t activation_bytes = 0, weight_bytes = 0;
-    int blocks = 0;      // of output channels
+    int blocks = 0;       // of output channels
     int block_groups = 0; // most in a block
     int chunks = 0;
     const Chunk *chunk = nullptr; // of the chunks; owned by the plan
@@ -51,11 +51,11 @@ struct BinaryLayer {
 
     int groups() const { return words(outputs); }
     int first_group(int block) const { return groups() * block / blocks; }
-    int covered() const { return out_side / pool * pool; }        // side of the outputs that the pooling reads
+    int covered() const { return out_side / pool * pool; } // side of the outputs that the pooling reads
     int pooled() const { return out_side / pool; }
     int padded() const { return side + 2 * padding; }
-    int count_row() const { return padded() + 2 * kernel; }        // numbers in a row of counts
-    int tile_columns() const { // even, unless it is the whole width
+    int count_row() const { return padded() + 2 * kernel; } // numbers in a row of counts
+    int tile_columns() const {                              // even, unless it is the whole width
         const int most = pool == 1 ? tile_pixels : pool == 2 ? tile_pixels / 2 : pool == 3 ? 12 : 8;
         return covered() < most ? covered() : most;
     }
@@ -74,8 +74,8 @@ struct BinaryLayer {
 
 // What becomes of a binary convolution's sums n = 2 * popcount(a AND w+) - popcount(a).
 struct Epilogue {
-    // Bits: (n > limit) of each channel, OR over the pooled window, XOR flip of each group. `limit` lies in the order of
-    // the kernels' sums.
+    // Bits: (n > limit) of each channel, OR over the pooled window, XOR flip of each group. `limit` lies in the order
+    // of the kernels' sums.
     const std::int16_t *limit = nullptr;
     const std::uint32_t *flip = nullptr;
     // Reals: scale * n, times factor plus term, fused; plus a map of the same shape.
@@ -101,7 +101,7 @@ struct RealLayer {
 struct Kernels {
     const char *name;
     const std::uint8_t *order; // channels of a group in the order of its sums
-    int real_width; // channels of a vector of reals
+    int real_width;            // channels of a vector of reals
     int real_block(int outputs) const { return outputs <= real_width ? real_width : 2 * real_width; }
 
     // Fills a layer's layout; chunks go to `chunk` (room for 4 * kernel + units of a row / 8).

@@ -47,12 +47,12 @@ struct Node {
     std::vector<float> weights;
     // Of a binary convolution: bit ((o * kernel + row) * kernel + column) * channels + c, from the lowest of each byte.
     const std::uint8_t *bits = nullptr;
-    std::vector<std::int32_t> thresholds;      // of integers: always INT32_MIN, never INT32_MAX
-    std::vector<float> real_thresholds;        // of reals: always -infinity, never NaN
-    std::vector<std::uint8_t> at_most;         // 1: a value at most as large as the threshold gives a 1
-    float scale = 0;                           // of integers
-    std::vector<float> factors, terms;         // of affine
-    std::vector<float> bias;                   // of linear
+    std::vector<std::int32_t> thresholds; // of integers: always INT32_MIN, never INT32_MAX
+    std::vector<float> real_thresholds;   // of reals: always -infinity, never NaN
+    std::vector<std::uint8_t> at_most;    // 1: a value at most as large as the threshold gives a 1
+    float scale = 0;                      // of integers
+    std::vector<float> factors, terms;    // of affine
+    std::vector<float> bias;              // of linear
 };
 
 struct Model {

@@ -140,21 +140,25 @@ inline void chunk_sums(const Chunk &chunk, const uint8_t *weights, const uint8_t
 void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile &tile, int16_t *sums) {
     const int first = layer.first_group(tile.block), here = layer.first_group(tile.block + 1) - first;
     const size_t step = static_cast<size_t>(here) * group;
-    const uint8_t *from = activations + static_cast<size_t>(tile.y) * layer.stride * layer.row +
-                          static_cast<size_t>(tile.x) * layer.step;
+    const uint8_t *from =
+        activations + static_cast<size_t>(tile.y) * layer.stride * layer.row + static_cast<size_t>(tile.x) * layer.step;
     for (int g = 0; g < here; ++g)
         for (int k = 0; k < layer.chunks; ++k) {
-            const uint8_t *weights = layer.weights + static_cast<size_t>(first + g) * group * layer.kernel * layer.units;
+            const uint8_t *weights =
+                layer.weights + static_cast<size_t>(first + g) * group * layer.kernel * layer.units;
             for (int y = 0; y < tile.rows; ++y) {
                 const uint8_t *row = from + static_cast<size_t>(y) * layer.stride * layer.row;
                 int16_t *to = sums + static_cast<size_t>(y) * layer.tile_width() * step + g * group;
                 int x = 0;
                 for (; x + 8 <= tile.columns; x += 8)
-                    chunk_sums<8>(layer.chunk[k], weights, row + x * layer.step, layer.step, k == 0, to + x * step, step);
+                    chunk_sums<8>(layer.chunk[k], weights, row + x * layer.step, layer.step, k == 0, to + x * step,
+                                  step);
                 for (; x + 2 <= tile.columns; x += 2)
-                    chunk_sums<2>(layer.chunk[k], weights, row + x * layer.step, layer.step, k == 0, to + x * step, step);
+                    chunk_sums<2>(layer.chunk[k], weights, row + x * layer.step, layer.step, k == 0, to + x * step,
+                                  step);
                 if (x < tile.columns)
-                    chunk_sums<1>(layer.chunk[k], weights, row + x * layer.step, layer.step, k == 0, to + x * step, step);
+                    chunk_sums<1>(layer.chunk[k], weights, row + x * layer.step, layer.step, k == 0, to + x * step,
+                                  step);
             }
         }
 }

@@ -57,8 +57,8 @@ private:
         std::vector<int> chain{i};
         if (kind == Kind::binary_convolution) {
             if (node(i).to.most > most_sum)
-                throw Error{BNN_UNSUPPORTED, "node " + std::to_string(i) + " sums more than " + std::to_string(most_sum) +
-                                                 " products for one output"};
+                throw Error{BNN_UNSUPPORTED, "node " + std::to_string(i) + " sums more than " +
+                                                 std::to_string(most_sum) + " products for one output"};
             const int pool = only_reader(i, Kind::max_pool);
             if (pool != none && node(pool).kernel == node(pool).stride && node(pool).padding == 0 &&
                 node(pool).kernel <= most_pool && only_reader(pool, Kind::threshold) != none)
@@ -180,7 +180,8 @@ private:
         kernels_.pack(layer, from.bits, step.weights.as<std::uint8_t>());
         layer.weights = step.weights.as<std::uint8_t>();
         step.prepared = add_buffer(layer.activation_bytes);
-        step.counts = add_buffer(sizeof(std::uint16_t) * static_cast<std::uint64_t>(layer.count_row()) * layer.padded());
+        step.counts =
+            add_buffer(sizeof(std::uint16_t) * static_cast<std::uint64_t>(layer.count_row()) * layer.padded());
         step.phases = {layer.padded(), layer.items()};
         plan_.scratch = std::max(plan_.scratch, layer.scratch() * sizeof(std::int16_t));
     }
@@ -295,7 +296,9 @@ private:
             finish(step, i, {pixels});
             break;
         }
-        case Kind::binarise: finish(add_step(Work::threshold, i, "binarisation"), i, {pixels}); break;
+        case Kind::binarise:
+            finish(add_step(Work::threshold, i, "binarisation"), i, {pixels});
+            break;
         case Kind::affine: {
             Step &step = add_step(integers ? Work::affine_integers : Work::affine, i, "batch norm");
             step.scale = one.scale;
@@ -309,8 +312,12 @@ private:
             finish(step, i, {pixels});
             break;
         }
-        case Kind::relu: finish(add_step(Work::relu, i, "relu"), i, {pixels}); break;
-        case Kind::average_pool: finish(add_step(Work::average_pool, i, "average pooling"), i, {1}); break;
+        case Kind::relu:
+            finish(add_step(Work::relu, i, "relu"), i, {pixels});
+            break;
+        case Kind::average_pool:
+            finish(add_step(Work::average_pool, i, "average pooling"), i, {1});
+            break;
         case Kind::linear: {
             Step &step = add_step(Work::linear, i, "classifier");
             step.macs = static_cast<double>(one.weights.size());
@@ -326,7 +333,8 @@ private:
             finish(step, i, {one.to.channels});
             break;
         }
-        default: break; // convolutions are never alone
+        default:
+            break; // convolutions are never alone
         }
     }
 
@@ -366,8 +374,7 @@ private:
                 }
             }
             arena = std::max(arena, offset + bytes);
-            if (arena > most_arena)
-                throw Error{BNN_UNSUPPORTED, "its feature maps take more than 4 GiB"};
+            if (arena > most_arena) throw Error{BNN_UNSUPPORTED, "its feature maps take more than 4 GiB"};
             buffer.bytes = bytes, buffer.offset = static_cast<std::size_t>(offset);
             placed.push_back(&buffer);
         }
@@ -466,16 +473,14 @@ void run_phase(const Plan &plan, const Step &step, int phase, const Input &input
                      count * from_stride);
         break;
     case Work::threshold:
-        kernels.threshold(floats(step.source) + first * from_stride, step.limit.as<float>(),
-                          step.at_most.as<std::uint8_t>(),
-                          bits(step.result) + static_cast<std::size_t>(first) * words(step.to.channels), count,
-                          step.from.channels);
+        kernels.threshold(
+            floats(step.source) + first * from_stride, step.limit.as<float>(), step.at_most.as<std::uint8_t>(),
+            bits(step.result) + static_cast<std::size_t>(first) * words(step.to.channels), count, step.from.channels);
         break;
     case Work::threshold_integers:
-        kernels.threshold_integers(integers(step.source) + first * numbers, step.limit.as<std::int16_t>(),
-                                   step.flip.as<std::uint32_t>(),
-                                   bits(step.result) + static_cast<std::size_t>(first) * words(step.to.channels), count,
-                                   step.from.channels);
+        kernels.threshold_integers(
+            integers(step.source) + first * numbers, step.limit.as<std::int16_t>(), step.flip.as<std::uint32_t>(),
+            bits(step.result) + static_cast<std::size_t>(first) * words(step.to.channels), count, step.from.channels);
         break;
     case Work::max_pool:
         kernels.max_pool(floats(step.source), floats(step.result), step.from.side, static_cast<int>(from_stride),
@@ -483,8 +488,8 @@ void run_phase(const Plan &plan, const Step &step, int phase, const Input &input
         break;
     case Work::max_pool_integers:
         kernels.max_pool_integers(integers(step.source), integers(step.result), step.from.side,
-                                  static_cast<int>(numbers), step.kernel, step.stride, step.padding, step.to.side, first,
-                                  last);
+                                  static_cast<int>(numbers), step.kernel, step.stride, step.padding, step.to.side,
+                                  first, last);
         break;
     case Work::average_pool:
         kernels.average(floats(step.source), floats(step.result), step.from.side * step.from.side,

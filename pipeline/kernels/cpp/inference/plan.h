@@ -82,9 +82,9 @@ struct Plan {
     const Kernels *kernels = nullptr;
     std::vector<Step> steps;
     std::vector<Buffer> buffers;
-    std::size_t arena = 0, scratch = 0; // bytes
-    int logits = none;                  // buffer of the last node's reals
-    Bytes table;                        // of pixels, (channels, 256)
+    std::size_t arena = 0, scratch = 0;      // bytes
+    int logits = none;                       // buffer of the last node's reals
+    Bytes table;                             // of pixels, (channels, 256)
     std::vector<int> bits_buffer, bits_step; // of each node that gives bits: where and after which step they are
 };
 

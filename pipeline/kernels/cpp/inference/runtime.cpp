@@ -75,8 +75,7 @@ struct bnn_network {
     bnn_network(const std::uint8_t *data, std::size_t size, const bnn::Kernels &kernels, int threads)
         : model(bnn::read_model(data, size)), plan(bnn::make_plan(model, kernels)), lanes(threads), pool(threads),
           barrier(threads) {
-        for (bnn::Lane &lane : lanes)
-            lane.arena = bnn::Bytes(plan.arena), lane.scratch = bnn::Bytes(plan.scratch);
+        for (bnn::Lane &lane : lanes) lane.arena = bnn::Bytes(plan.arena), lane.scratch = bnn::Bytes(plan.scratch);
         for (bnn::Node &node : model.nodes) node = bnn::Node{}; // the plan has what it needs of them
     }
 
@@ -138,18 +137,30 @@ extern "C" {
 
 const char *bnn_message(bnn_status status) {
     switch (status) {
-    case BNN_OK: return "no error";
-    case BNN_CANNOT_READ: return "the file cannot be read";
-    case BNN_NOT_PACKED: return "this is no packed network";
-    case BNN_CUT: return "this packed network is cut";
-    case BNN_VERSION: return "this packed network is of another version of the format";
-    case BNN_BYTE_ORDER: return "the numbers of this packed network are stored in another byte order";
-    case BNN_DAMAGED: return "this packed network is damaged, its checksum differs";
-    case BNN_CONTRADICTORY: return "this packed network contradicts itself";
-    case BNN_UNSUPPORTED: return "this packed network is beyond what this runtime computes";
-    case BNN_NO_MEMORY: return "there is not enough memory";
-    case BNN_NO_KERNELS: return "these kernels do not run on this processor, or are unknown";
-    case BNN_ARGUMENT: return "an argument is a null pointer or out of range";
+    case BNN_OK:
+        return "no error";
+    case BNN_CANNOT_READ:
+        return "the file cannot be read";
+    case BNN_NOT_PACKED:
+        return "this is no packed network";
+    case BNN_CUT:
+        return "this packed network is cut";
+    case BNN_VERSION:
+        return "this packed network is of another version of the format";
+    case BNN_BYTE_ORDER:
+        return "the numbers of this packed network are stored in another byte order";
+    case BNN_DAMAGED:
+        return "this packed network is damaged, its checksum differs";
+    case BNN_CONTRADICTORY:
+        return "this packed network contradicts itself";
+    case BNN_UNSUPPORTED:
+        return "this packed network is beyond what this runtime computes";
+    case BNN_NO_MEMORY:
+        return "there is not enough memory";
+    case BNN_NO_KERNELS:
+        return "these kernels do not run on this processor, or are unknown";
+    case BNN_ARGUMENT:
+        return "an argument is a null pointer or out of range";
     }
     return "unknown status";
 }
@@ -193,7 +204,8 @@ void bnn_free(bnn_network *network) { delete network; }
 
 bnn_status bnn_run(bnn_network *network, const float *images, size_t count, float *logits) {
     if (!network || (count && (!images || !logits))) return failed(BNN_ARGUMENT);
-    const std::size_t each = static_cast<std::size_t>(network->model.channels) * network->model.size * network->model.size;
+    const std::size_t each =
+        static_cast<std::size_t>(network->model.channels) * network->model.size * network->model.size;
     return guarded([&] {
         network->run(count, logits, [&](std::size_t i) { return bnn::Input{images + i * each, nullptr}; });
         return BNN_OK;
@@ -202,7 +214,8 @@ bnn_status bnn_run(bnn_network *network, const float *images, size_t count, floa
 
 bnn_status bnn_run_pixels(bnn_network *network, const uint8_t *pixels, size_t count, float *logits) {
     if (!network || (count && (!pixels || !logits))) return failed(BNN_ARGUMENT);
-    const std::size_t each = static_cast<std::size_t>(network->model.channels) * network->model.size * network->model.size;
+    const std::size_t each =
+        static_cast<std::size_t>(network->model.channels) * network->model.size * network->model.size;
     return guarded([&] {
         network->run(count, logits, [&](std::size_t i) { return bnn::Input{nullptr, pixels + i * each}; });
         return BNN_OK;
@@ -219,7 +232,9 @@ const char *bnn_class_name(const bnn_network *network, int number) {
     return network->model.class_names[number].c_str();
 }
 
-const char *bnn_information(const bnn_network *network) { return network ? network->model.information.c_str() : nullptr; }
+const char *bnn_information(const bnn_network *network) {
+    return network ? network->model.information.c_str() : nullptr;
+}
 const char *bnn_kernels(const bnn_network *network) { return network ? network->plan.kernels->name : nullptr; }
 int bnn_available(const char *kernels) { return kernels && bnn::find_kernels(kernels) ? 1 : 0; }
 
