@@ -50,13 +50,23 @@ class PublishedRow:
 
 
 @dataclass(frozen=True)
+class Claim:
+    """What the paper concludes from two lines of a table: that ``ours`` is the better one, given its cost."""
+
+    words: str
+    ours: str
+    theirs: str
+
+
+@dataclass(frozen=True)
 class PublishedTable:
-    """A table of the paper: what it is about and its lines in printed order."""
+    """A table of the paper: what it is about, its lines in printed order, and what the paper concludes from them."""
 
     title: str
     network: str
     dataset: str
     rows: tuple[PublishedRow, ...]
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,14 @@ TABLES: dict[str, PublishedTable] = {
             _table1("VGG-Auto-A", (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), 11.3, 53.6, 5.1, 92.17),
             _table1("VGG-Auto-B", (2.0, 2.0, 4.0, 2.0, 4.0, 0.5), 59.3, 10.3, 23.4, 93.06),
         ),
+        (
+            Claim("wider is more accurate", "Uniform-2x", "Uniform-1x"),
+            Claim("wider is more accurate", "Uniform-3x", "Uniform-2x"),
+            Claim("wider is more accurate", "Uniform-4x", "Uniform-3x"),
+            Claim("a searched network beats Uniform-1x for less", "VGG-Auto-A", "Uniform-1x"),
+            Claim("a searched network beats Uniform-4x for less", "VGG-Auto-B", "Uniform-4x"),
+            Claim("a searched network comes close to full precision", "VGG-Auto-B", "Full-precision"),
+        ),
     ),
     "table2": PublishedTable(
         "Table 2",
@@ -123,6 +141,15 @@ TABLES: dict[str, PublishedTable] = {
             _table2(
                 "Res18-Auto-B", (3.0, 4.0, 4.0, 3.0, 1.0, 4.0, 4.0, 4.0, 3.0, 3.0, 3.0, 3.0), 660, 2.8, 69.65, 89.08
             ),
+        ),
+        (
+            Claim("wider is more accurate", "Uniform-2x", "Uniform-1x"),
+            Claim("wider is more accurate", "Uniform-3x", "Uniform-2x"),
+            Claim("wider is more accurate", "Uniform-4x", "Uniform-3x"),
+            Claim("four times as wide, binary beats full precision", "Uniform-4x", "Full-precision"),
+            Claim("a searched network equals Uniform-3x for less", "Res18-Auto-A", "Uniform-3x"),
+            Claim("a searched network beats Uniform-3x at similar cost", "Res18-Auto-B", "Uniform-3x"),
+            Claim("a searched network equals full precision", "Res18-Auto-B", "Full-precision"),
         ),
     ),
 }

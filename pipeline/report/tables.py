@@ -7,6 +7,7 @@ from typing import Any
 
 from pipeline.common.log import duration
 from pipeline.common.text import counted
+from pipeline.report.claims import claims_held
 from pipeline.report.fronts import COSTS
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import LATER, find_table
@@ -31,6 +32,11 @@ _VERDICT_NOTE = (
 _FRONT_NOTE = (
     "Binary rows than which no other is both cheaper and more accurate, in the mean over seeds, by each measure of "
     "cost. Which of two neighbours is truly the better is not tested. candidates.csv has those over all candidates."
+)
+
+CLAIMS_NOTE = (
+    "The paper has one training of each network. Here the probability that any line tells two equal networks apart is "
+    "held at 5 % (Holm). 'no difference seen' neither confirms nor refutes a claim: its interval says what it allows."
 )
 
 _TIMING_NOTE = (
@@ -117,6 +123,9 @@ def _published_section(rows: Sequence[Row], published: str) -> list[str]:
         f"## Beside {table.title} of the paper ({table.dataset})",
         markdown(_published_grid(rows, published)),
         wrap(note),
+        "What the paper concludes from it, and what was measured here:",
+        markdown(_claims_grid(rows, published)),
+        wrap(CLAIMS_NOTE),
         wrap(f"For context, other published top-1 of binary networks on {table.dataset} (%):"),
         "\n".join(later),
     ]
@@ -189,6 +198,15 @@ def _published_grid(rows: Sequence[Row], published: str) -> Grid:
             cells += [_cell(line[here], text_here), _cell(line[there], text_there)]
         lines.append(cells)
     return Grid(headers, lines)
+
+
+def _claims_grid(rows: Sequence[Row], published: str) -> Grid:
+    headers = ["the paper's claim", "networks", "the paper", "here"]
+    lines = [
+        [held.words, f"{held.ours.model} to {held.theirs.model}", held.printed, held.measured]
+        for held in claims_held(rows, published)
+    ]
+    return Grid(headers, lines, words=4)
 
 
 def _proxy_grid(points: Sequence[ProxyPoint]) -> Grid:

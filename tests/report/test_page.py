@@ -75,6 +75,13 @@ def page(tmp_path_factory) -> str:
     )
 
 
+def test_the_papers_claims_stand_where_its_table_is_asked_for(page):
+    rows = [Row("uniform-1x", SPEC, Interval(90.0, 0.5, 3))]
+    shown = build_page(Findings({**CONFIG, "published": "table1"}, "", rows, {}, {}))
+    assert "a searched network beats Uniform-1x for less" in shown and "not trained here" in shown
+    assert "The paper&#39;s claims" in shown and "The paper&#39;s claims" not in page
+
+
 def test_it_is_whole_and_needs_nothing_from_elsewhere(page):
     reader = Reader(page)
     assert reader.open == []

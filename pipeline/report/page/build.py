@@ -15,12 +15,15 @@ from markupsafe import Markup
 import pipeline
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.genome import format_genome
+from pipeline.report.claims import claims_held
 from pipeline.report.figures import Curve, accuracy_figure, channels_figure, curves_figure, fitness_figure, proxy_figure
 from pipeline.report.page.cloud import cloud_figure
 from pipeline.report.page.grid import Cell, Heading, Line, PageGrid, grid, interval_cell, millions_cell, seconds_cell
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
+from pipeline.report.published import find_table
 from pipeline.report.results import Row, Search
+from pipeline.report.tables import CLAIMS_NOTE
 from pipeline.report.verdicts import verdicts
 from pipeline.search.individual import Individual
 
@@ -191,6 +194,31 @@ def _results(findings: Findings) -> list[Part]:
     return [Part("table", "The networks", _table(grid(headers, lines), "Results") + _paragraph(note, "muted"))]
 
 
+def _claims(findings: Findings) -> list[Part]:
+    """Returns the paper's claims, where its table is asked for and any row was trained."""
+    published = findings.config["published"]
+    if not (published and findings.rows):
+        return []
+    lines = [
+        Line(
+            [
+                Cell(f"{held.words}: {held.ours.model} to {held.theirs.model}", text=True),
+                Cell(held.printed, text=True),
+                Cell(held.measured, text=True),
+            ]
+        )
+        for held in claims_held(findings.rows, published)
+    ]
+    table = find_table(published)
+    headers = [Heading(name, text=True) for name in ("the paper's claim", "the paper", "here")]
+    width = findings.config["network"]["base_width"]
+    note = CLAIMS_NOTE
+    if width != 1:
+        note += f" The networks here have {width:g} of the published width."
+    body = _table(PageGrid(headers, lines), f"{table.title} ({table.dataset})", sortable=False)
+    return [Part("claims", "The paper's claims", body + _paragraph(note, "muted"))]
+
+
 def _accuracy(findings: Findings) -> list[Part]:
     body = Markup()
     if any(findings.generations.values()):
@@ -340,4 +368,4 @@ def _made(findings: Findings) -> list[Part]:
     return [Part("made", "How to use it, how it was made", body)]
 
 
-_PARTS = (_summary, _results, _accuracy, _channels, _course, _proxy, _curves, _confusions, _times, _made)
+_PARTS = (_summary, _results, _claims, _accuracy, _channels, _course, _proxy, _curves, _confusions, _times, _made)
