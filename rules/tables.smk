@@ -20,6 +20,7 @@ rule tables:
         report(layout.tables.results, caption="report/results.rst", category="Results", labels={"what": "results"}),
         layout.tables.results_csv,
         layout.tables.results_tex,
+        layout.tables.classes,
         report(layout.tables.timing, caption="report/timing.rst", category="Time", labels={"what": "time"}),
         layout.tables.timing_csv,
         layout.tables.balance,

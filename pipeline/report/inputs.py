@@ -6,7 +6,7 @@ from pipeline.common.errors import UserError, made_again
 from pipeline.common.files import read_csv, read_record
 from pipeline.data.census import Census
 from pipeline.networks.spec import NetworkSpec
-from pipeline.report.answers import unpack_right
+from pipeline.report.answers import unpack_answered, unpack_right
 from pipeline.report.results import Measurement
 from pipeline.search.individual import Individual
 from pipeline.search.tables import read_individuals
@@ -25,7 +25,8 @@ def read_measurement(model: str, seed: int, path: Path) -> Measurement:
         accuracies = float(record["top1"]), None if top5 is None else float(top5)
         images = int(record.get("images", 0))
         census = None if record.get("census") is None else Census.from_record(record["census"])
-        return Measurement(model, seed, *accuracies, spec, unpack_right(record), images, census)
+        right, answered = unpack_right(record), unpack_answered(record)
+        return Measurement(model, seed, *accuracies, spec, right, images, census, answered)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path} is no evaluation", made_again()) from None
 

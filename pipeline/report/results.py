@@ -24,6 +24,7 @@ from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import Cost, network_cost, speedup
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
+from pipeline.report.answers import Answered
 from pipeline.report.fronts import front
 from pipeline.report.published import PublishedRow, PublishedTable, find_table
 from pipeline.report.statistics import Sample
@@ -64,6 +65,7 @@ class Measurement:
         right: which images were answered rightly, bool (images,); None where the record is too old to say so.
         images: how many there are; 0 where it is not known.
         census: what was wrong with train and test images; None where the record is too old to say so.
+        answered: the answers, class by class; None where the record is too old to say so.
     """
 
     model: str
@@ -74,6 +76,7 @@ class Measurement:
     right: np.ndarray | None = field(default=None, compare=False)
     images: int = 0
     census: Census | None = None
+    answered: Answered | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,7 @@ class Row:
         sample: all that was measured, for comparisons.
         cost_width: base width at which its cost is counted.
         census: what was wrong with the images; None where it is not known.
+        answered: the answers of every seed's network; none where those of one are not known.
     """
 
     model: str
@@ -137,6 +141,7 @@ class Row:
     sample: Sample = Sample(())
     cost_width: float = PUBLISHED_WIDTH
     census: Census | None = None
+    answered: tuple[Answered, ...] = field(default=(), repr=False, compare=False)
 
     @cached_property
     def cost(self) -> Cost:
@@ -237,7 +242,15 @@ def _row(
         _sample(measured),
         spec.base_width if cost_width is None else cost_width,
         measured[0].census,
+        _answered(measured),
     )
+
+
+def _answered(measured: Sequence[Measurement]) -> tuple[Answered, ...]:
+    """All answers, if they are known of every seed, and of the same images."""
+    known = tuple(measurement.answered for measurement in measured if measurement.answered is not None)
+    same = all(one.classes == known[0].classes and np.array_equal(one.labels, known[0].labels) for one in known)
+    return known if same and len(known) == len(measured) else ()
 
 
 def _sample(measured: Sequence[Measurement]) -> Sample:

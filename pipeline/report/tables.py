@@ -8,6 +8,7 @@ from typing import Any
 from pipeline.common.log import duration
 from pipeline.common.text import counted
 from pipeline.report.claims import claims_held
+from pipeline.report.classes import class_sentence, missing_classes
 from pipeline.report.fronts import COSTS
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import LATER, find_table
@@ -33,6 +34,10 @@ _FRONT_NOTE = (
     "Binary rows than which no other is both cheaper and more accurate, in the mean over seeds, by each measure of "
     "cost. Which of two neighbours is truly the better is not tested. candidates.csv has those over all candidates."
 )
+_CLASSES_NOTE = (
+    "The class on which each row is least accurate, and the one on which it is most, over its seeds. classes.csv has "
+    "every class."
+)
 
 CLAIMS_NOTE = (
     "The paper has one training of each network. Here the probability that any line tells two equal networks apart is "
@@ -56,6 +61,7 @@ def results_markdown(rows: Sequence[Row], points: Sequence[ProxyPoint], publishe
     parts += _verdict_section(rows)
     parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows))]
     parts += ["## Proxy", *map(wrap, proxy_sentences(points))]
+    parts += _classes_section(rows)
     parts += _published_section(rows, published) if published else []
     return "\n\n".join(parts) + "\n"
 
@@ -101,6 +107,13 @@ def _verdict_section(rows: Sequence[Row]) -> list[str]:
         sentences = [wrap(f"  - {sentence}", "    ") for sentence in verdict.sentences]
         parts.append("\n".join([wrap(f"- **{verdict.model}** ({verdict.headline})", "  "), *sentences]))
     return parts
+
+
+def _classes_section(rows: Sequence[Row]) -> list[str]:
+    sentences = [class_sentence(row) for row in rows if row.answered]
+    missing = missing_classes(rows)
+    listed = ["\n".join(wrap(f"- {sentence}", "  ") for sentence in sentences)] if sentences else []
+    return ["## By class", wrap(_CLASSES_NOTE), *listed, *([wrap(missing)] if missing else [])]
 
 
 def _published_section(rows: Sequence[Row], published: str) -> list[str]:

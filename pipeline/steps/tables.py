@@ -41,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the tables. All but those of time hold the same bytes whenever they are made from the same inputs."""
     from pipeline.common.files import write_csv, write_text
+    from pipeline.report.classes import CLASSES, class_table
     from pipeline.report.fronts import CANDIDATES, candidate_table
     from pipeline.report.mixture import mixed_arithmetic
     from pipeline.report.proxy import PROXY, proxy_table
@@ -60,6 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     write_csv(written.results_csv, RESULTS, results_table(rows, arguments.published))
     write_text(written.results, results_markdown(rows, points, arguments.published) + mixture)
     write_text(written.results_tex, results_latex(rows, arguments.published))
+    write_csv(written.classes, CLASSES, class_table(rows))
     write_csv(written.candidates, CANDIDATES, candidate_table(rows[0].counted_spec, scores))
     write_csv(written.proxy_csv, PROXY, proxy_table(points))
     write_text(written.proxy, proxy_markdown(points))

@@ -22,6 +22,8 @@ class Score:
         images: how many there are.
         answers: the class that each image is taken for, int64 (images,), in their order.
         right: whether it is the image's own, bool (images,).
+        labels: the images' own classes, int64 (images,).
+        confidences: the softmax's value for the answer, float32 (images,).
     """
 
     top1: float
@@ -30,6 +32,8 @@ class Score:
     images: int
     answers: np.ndarray = field(repr=False, compare=False)
     right: np.ndarray = field(repr=False, compare=False)
+    labels: np.ndarray = field(repr=False, compare=False)
+    confidences: np.ndarray = field(repr=False, compare=False)
 
 
 def score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int = 500) -> Score:
@@ -56,7 +60,7 @@ def _score(network: nn.Module, images: ImageSource, execution: Execution, batch_
     plan = torch.split(torch.arange(len(images)), batch_size)
     correct = torch.zeros(3, dtype=torch.float64, device=execution.device)
     classes = 0
-    answers, right = [], []
+    given: list[list[torch.Tensor]] = [[], [], [], []]
     for x, y in images.batches(plan):
         with execution.autocast:
             logits = network(x)
@@ -64,13 +68,14 @@ def _score(network: nn.Module, images: ImageSource, execution: Execution, batch_
         classes = logits.shape[1]
         ranked = logits.topk(min(5, classes)).indices
         hits = ranked == y[:, None]
-        answers.append(ranked[:, 0])
-        right.append(hits[:, 0])
+        confidences = logits.softmax(1).gather(1, ranked[:, :1])[:, 0]
+        for parts, part in zip(given, (ranked[:, 0], hits[:, 0], y, confidences), strict=True):
+            parts.append(part)
         loss = F.cross_entropy(logits, y, reduction="sum")
         correct += torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss]).double()
     top1, top5, loss = (correct / len(images)).tolist()
-    given = (torch.cat(parts).cpu().numpy() for parts in (answers, right))
-    return Score(100 * top1, 100 * top5 if classes > 5 else None, loss, len(images), *given)
+    arrays = (torch.cat(parts).cpu().numpy() for parts in given)
+    return Score(100 * top1, 100 * top5 if classes > 5 else None, loss, len(images), *arrays)
 
 
 @torch.no_grad()

@@ -168,6 +168,11 @@ class TableFiles:
         return self.folder / "results.tex"
 
     @property
+    def classes(self) -> Path:
+        """The accuracy of every row on each class, for programs."""
+        return self.folder / "classes.csv"
+
+    @property
     def timing(self) -> Path:
         """What everything took, to read."""
         return self.folder / "timing.md"
@@ -210,7 +215,7 @@ class TableFiles:
     @property
     def all(self) -> tuple[Path, ...]:
         """Every table of what was found."""
-        results = (self.results_csv, self.results, self.results_tex)
+        results = (self.results_csv, self.results, self.results_tex, self.classes)
         return (*results, self.timing_csv, self.timing, self.balance, self.proxy_csv, self.proxy, self.candidates)
 
 

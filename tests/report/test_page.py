@@ -6,11 +6,13 @@ import subprocess
 from collections import Counter
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from pipeline.__main__ import main
 from pipeline.common.files import write_csv
-from pipeline.report.page.build import Confusion, Findings, build_page
+from pipeline.report.answers import Answered, Mistake
+from pipeline.report.page.build import Findings, build_page
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.results import Interval, Row
 from pipeline.search.individual import Individual
@@ -21,6 +23,12 @@ from tests.support.measured import SPEC, write_experiment
 
 CHROMIUM = shutil.which("chromium")
 CONFIG = read_config([ROOT / "config.yaml"])
+#: Five of six cats and eight of ten dogs are recognised.
+LABELS = np.repeat([0, 1], [6, 10])
+GIVEN = np.array([0, 0, 0, 0, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1])
+ANSWERED = Answered(
+    ("cat", "<dog>"), LABELS, GIVEN, np.full(16, 0.75), (Mistake(5, 0, 1, 0.998, b"png"), Mistake(6, 1, 0, 0.9, b"p"))
+)
 
 
 class Reader(HTMLParser):
@@ -57,8 +65,8 @@ class Reader(HTMLParser):
 def page(tmp_path_factory) -> str:
     """A page of made-up measurements, with names that HTML would take for its own."""
     rows = [
-        Row("uniform <1x> & co", SPEC, Interval(90.0, 0.5, 3)),
-        Row("full-precision", SPEC.with_genome(SPEC.genome), Interval(97.0, None, 1)),
+        Row("uniform <1x> & co", SPEC, Interval(90.0, 0.5, 3), answered=(ANSWERED,)),
+        Row("old one", SPEC.with_genome(SPEC.genome), Interval(80.0, None, 1)),
     ]
     generation = [Individual((1.0, 2.0, 1.0, 1.0, 1.0, float(g)), 60.0 + g, 1.0 + g / 5) for g in range(5)]
     return build_page(
@@ -68,7 +76,6 @@ def page(tmp_path_factory) -> str:
             rows=rows,
             searches={},
             generations={"A": [generation, generation[::-1]]},
-            confusions=[Confusion("uniform", ("cat", "dog"), ((5, 1), (2, 8)))],
             commands={"Use it": "python -m pipeline predict 'a b'"},
             versions={"torch": "2"},
         )
@@ -109,8 +116,19 @@ def test_every_figure_says_what_it_shows_and_has_real_text(page):
 
 def test_right_and_wrong_by_class(page):
     part = page[page.index('id="mistakes"') :]
-    assert re.search(r"cat</td><td[^>]*>5</td><td[^>]*>1</td><td[^>]*>83\.3<", part)
-    assert re.search(r"dog</td><td[^>]*>2</td><td[^>]*>8</td><td[^>]*>80\.0<", part)
+    assert re.search(r"cat</td><td[^>]*>6</td><td[^>]*>83\.33<", part)
+    assert re.search(r"&lt;dog&gt;</td><td[^>]*>10</td><td[^>]*>80\.00<", part)
+    lines = re.findall(r'<th scope="row">(.*?)</th>(.*?)</tr>', part, re.DOTALL)
+    assert [(name, re.findall(r">(\d+)</td>", cells)) for name, cells in lines] == [
+        ("cat", ["5", "1"]),
+        ("&lt;dog&gt;", ["2", "8"]),
+    ]
+    assert '--share:83%" class="right">5<' in part and '--share:20%">2<' in part
+    assert "gives its answer 75.0 %, and 81.2 % of the answers are right" in part
+    surest, other = re.findall(r'<li><img src="data:image/png;base64,(.*?)".*?<b>(.*?)</b><br>(.*?)</li>', part)
+    assert surest == ("cG5n", "cat taken for &lt;dog&gt;", "99.8 % sure; wrong with 1 of 1 seed")
+    assert other[1:] == ("&lt;dog&gt; taken for cat", "90.0 % sure; wrong with 1 of 1 seed")
+    assert "Not known by class: old one, evaluated before" in part
 
 
 def test_a_part_that_has_nothing_to_tell_is_left_out(page):
@@ -138,7 +156,7 @@ def experiment(tmp_path, monkeypatch) -> Layout:
     """Measured files of an experiment whose configuration names just those rows."""
     monkeypatch.chdir(tmp_path)
     layout = Layout.of("measured")
-    write_experiment(layout.folder)
+    write_experiment(layout.folder, answered=True)
     config = {
         **CONFIG,
         "experiment": "measured",
@@ -162,7 +180,7 @@ def experiment(tmp_path, monkeypatch) -> Layout:
 def test_the_command_writes_the_page_of_an_experiment(experiment):
     assert main(["report", "measured"]) == 0
     page = experiment.report.read_text()
-    for part in ("summary", "table", "cost", "channels", "search", "curves", "time", "made"):
+    for part in ("summary", "table", "cost", "channels", "search", "curves", "mistakes", "time", "made"):
         assert f'<section id="{part}"' in page, part
     assert "Found: found-A" in page and "pipeline predict results/measured/retrain/found-A" in page
     assert len(page) < 2_000_000

@@ -1,6 +1,7 @@
 """The command line: damaged and mistaken files get one sentence and exit code 1, never a stack trace."""
 
 import csv
+import io
 import json
 import shutil
 import signal
@@ -11,13 +12,15 @@ from pathlib import Path
 from statistics import fmean
 
 import h5py
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.__main__ import main
 from pipeline.common.errors import StoppedError
 from pipeline.common.files import write_csv
-from pipeline.data.prepared import read_labels
-from pipeline.report.answers import unpack_answers, unpack_right
+from pipeline.data.prepared import read_info, read_labels
+from pipeline.report.answers import MOST_MISTAKES, unpack_answered
 from pipeline.steps import STEPS
 from pipeline.training.loop import Training
 from tests.support.steps import CPU, call, evaluate, retrain, supernet
@@ -119,9 +122,19 @@ def test_the_steps_work_by_hand(folder):
     test = ["--weights", folder / "w.h5", "--images", folder / "test.h5", *CPU, "--output", folder / "r.json"]
     assert call("evaluate", *test, at=folder) == 0
     record = json.loads((folder / "r.json").read_text())
-    answers, right = unpack_answers(record), unpack_right(record)
+    answered = unpack_answered(record)
+    right = answered.answers == answered.labels
     assert 100 * right.mean() == pytest.approx(record["top1"], abs=1e-4)
-    assert ((answers == read_labels(folder / "test.h5")) == right).all()
+    assert (answered.labels == read_labels(folder / "test.h5")).all()
+    assert answered.classes == read_info(folder / "test.h5").classes
+    assert answered.confidences.min() > 1 / len(answered.classes) - 0.01, "an answer is the likeliest class"
+    assert len(answered.mistakes) == MOST_MISTAKES
+    surest = answered.confidences[~right].max()
+    assert answered.mistakes[0].confidence == pytest.approx(surest, abs=1 / 255)
+    with h5py.File(folder / "test.h5") as file:
+        for mistake in answered.mistakes:
+            picture = np.asarray(Image.open(io.BytesIO(mistake.picture)))
+            assert (picture == file["pixels"][mistake.image][:, :, 0]).all()
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
 """What a workflow would have measured, made up and small."""
 
+import io
 from dataclasses import asdict
+
+import numpy as np
+from PIL import Image
 
 from pipeline.common.files import write_csv, write_json
 from pipeline.networks.cost import relative_flops
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.report.answers import Mistake, most_confident, pack_answers, pack_classes
 from pipeline.search.objectives.fitness import fitness
 from pipeline.search.tables import SCORES, TIMINGS, Best, write_best
 from pipeline.workflow.layout import Layout
@@ -29,12 +34,14 @@ ROWS = {
 SEARCHES = {"A": ("evolution", FOUND), "random-A": ("random", RANDOM)}
 
 
-def write_experiment(folder, rows=ROWS, searches=SEARCHES, spec=SPEC, seconds=10.0):
+def write_experiment(folder, rows=ROWS, searches=SEARCHES, spec=SPEC, seconds=10.0, answered=False):
     """Writes what the workflow would have measured, and returns the flags that name it, by step."""
     for model, (genome, binary, accuracies) in rows.items():
         network = asdict(NetworkSpec(spec.network, genome, spec.base_width, spec.channels, spec.size, binary=binary))
         for seed, top1 in enumerate(accuracies):
             record = {"top1": top1, "top5": 99.5, "loss": 0.2, "images": 450, "network": network}
+            if answered:
+                record |= answers(top1, seed)
             write_json(folder / f"evaluation/{model}/seed_{seed}.json", record)
             training = folder / f"retrain/{model}/seed_{seed}"
             curve = [{"epoch": e, "learning_rate": 0.1, "loss": 1 / e, "top1": top1 - 20 / e} for e in (1, 2, 3)]
@@ -62,6 +69,24 @@ def write_experiment(folder, rows=ROWS, searches=SEARCHES, spec=SPEC, seconds=10
     write_json(folder / "supernet/timing.json", timing(seconds))
     write_csv(folder / "supernet/history.csv", ("epoch", "top1"), [{"epoch": 1, "top1": 50}, {"epoch": 2, "top1": 60}])
     return flags(folder, rows, searches)
+
+
+def answers(top1, seed, images=450):
+    """What an evaluation says of its answers: images of ten classes in turn, the last of them wrong."""
+    labels = np.arange(images) % 10
+    right = np.arange(images) < round(images * top1 / 100)
+    given = np.where(right, labels, (labels + 1 + seed) % 10)
+    confidences = np.linspace(1, 0.5, images)
+    picture = io.BytesIO()
+    Image.new("L", (8, 8), 100).save(picture, "PNG")
+    mistakes = [
+        Mistake(int(image), int(labels[image]), int(given[image]), float(confidences[image]), picture.getvalue())
+        for image in most_confident(given, labels, confidences)
+    ]
+    record = pack_answers(given, right) | pack_classes(
+        [f"class <{n}>" for n in range(10)], labels, confidences, mistakes
+    )
+    return {**record, "top1": round(100 * float(right.mean()), 4)}
 
 
 def timing(seconds):

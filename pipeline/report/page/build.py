@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
 import pipeline
@@ -20,6 +19,8 @@ from pipeline.report.figures import Curve, accuracy_figure, channels_figure, cur
 from pipeline.report.page.cloud import cloud_figure
 from pipeline.report.page.grid import Cell, Heading, Line, PageGrid, grid, interval_cell, millions_cell, seconds_cell
 from pipeline.report.page.inline import inline_svg
+from pipeline.report.page.mistakes import mistakes_body
+from pipeline.report.page.pieces import figure, load_template, paragraph, paragraphs, table
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import find_table
 from pipeline.report.results import Row, Search
@@ -36,14 +37,6 @@ class Part(NamedTuple):
     body: Markup
 
 
-class Confusion(NamedTuple):
-    """How the answers of a row's networks, all seeds together, fall on the classes; ``counts`` (true, answered)."""
-
-    model: str
-    classes: Sequence[str]
-    counts: Sequence[Sequence[int]]
-
-
 @dataclass(frozen=True)
 class Findings:
     """Everything that a page is made from.
@@ -57,7 +50,6 @@ class Findings:
         points: random genomes, scored as candidates and trained in full.
         curves: of every training.
         times: lines of the account of time, with the columns ``TIMING``.
-        confusions: of some rows.
         commands: what it is for → command.
         versions: of the software.
         note: what the page lacks, while a run is in progress; else nothing.
@@ -71,7 +63,6 @@ class Findings:
     points: Sequence[ProxyPoint] = ()
     curves: Sequence[Curve] = ()
     times: Sequence[Mapping[str, Any]] = ()
-    confusions: Sequence[Confusion] = ()
     commands: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
@@ -85,35 +76,13 @@ def build_page(findings: Findings, refresh: int | None = None) -> str:
         refresh: seconds after which a browser loads it again, of a run in progress.
     """
     parts = [part for make in _PARTS for part in make(findings)]
-    return _template("template.html.j2").render(
+    return load_template("template.html.j2").render(
         name=findings.config["experiment"],
         subtitle=_subtitle(findings),
         parts=parts,
         version=pipeline.__version__,
         refresh=refresh,
     )
-
-
-def _template(name: str) -> Template:
-    loader = PackageLoader("pipeline.report.page", "")
-    environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=select_autoescape(["j2", "html"]))
-    return environment.get_template(name)
-
-
-def _table(table: PageGrid, caption: str = "", *, sortable: bool = True) -> Markup:
-    return Markup(_template("macros.html.j2").module.table(table, caption, sortable))  # type: ignore[attr-defined]
-
-
-def _figure(svg: Markup, caption: str) -> Markup:
-    return Markup(_template("macros.html.j2").module.figure(svg, caption))  # type: ignore[attr-defined]
-
-
-def _paragraph(text: str, kind: str = "") -> Markup:
-    return Markup('<p class="{}">{}</p>' if kind else "{}<p>{}</p>").format(kind, text)
-
-
-def _paragraphs(*texts: str) -> Markup:
-    return Markup("\n").join(_paragraph(text) for text in texts)
 
 
 def _subtitle(findings: Findings) -> str:
@@ -140,17 +109,17 @@ def _summary(findings: Findings) -> list[Part]:
             f"{_count(len(searches), 'search', 'es')} looked at {search['generations']} generations of "
             f"{search['population']} candidates each: {names}."
         )
-    body = _paragraph(asked, "lead")
+    body = paragraph(asked, "lead")
     found = verdicts(findings.rows)
     for verdict in found:
         body += Markup("<h3>{}</h3>").format(f"Found: {verdict.model}")
-        body += _paragraph(verdict.sentences[0], "lead")
-        body += _paragraphs(*verdict.sentences[1:])
-        body += _paragraph(verdict.headline, "muted")
+        body += paragraph(verdict.sentences[0], "lead")
+        body += paragraphs(*verdict.sentences[1:])
+        body += paragraph(verdict.headline, "muted")
     if findings.note:
-        body += _paragraph(findings.note, "lead")
+        body += paragraph(findings.note, "lead")
     elif not found:
-        body += _paragraph("No row of the table comes from a search.")
+        body += paragraph("No row of the table comes from a search.")
     return [Part("summary", "What was asked, what was found", body)]
 
 
@@ -191,7 +160,7 @@ def _results(findings: Findings) -> list[Part]:
         "1/64. 'As trained' is the cost of the network that was trained. The last columns are the width ratios of the "
         "genes. The speedup is counted from operations, not measured."
     )
-    return [Part("table", "The networks", _table(grid(headers, lines), "Results") + _paragraph(note, "muted"))]
+    return [Part("table", "The networks", table(grid(headers, lines), "Results") + paragraph(note, "muted"))]
 
 
 def _claims(findings: Findings) -> list[Part]:
@@ -209,14 +178,14 @@ def _claims(findings: Findings) -> list[Part]:
         )
         for held in claims_held(findings.rows, published)
     ]
-    table = find_table(published)
+    printed = find_table(published)
     headers = [Heading(name, text=True) for name in ("the paper's claim", "the paper", "here")]
     width = findings.config["network"]["base_width"]
     note = CLAIMS_NOTE
     if width != 1:
         note += f" The networks here have {width:g} of the published width."
-    body = _table(PageGrid(headers, lines), f"{table.title} ({table.dataset})", sortable=False)
-    return [Part("claims", "The paper's claims", body + _paragraph(note, "muted"))]
+    body = table(PageGrid(headers, lines), f"{printed.title} ({printed.dataset})", sortable=False)
+    return [Part("claims", "The paper's claims", body + paragraph(note, "muted"))]
 
 
 def _accuracy(findings: Findings) -> list[Part]:
@@ -224,7 +193,7 @@ def _accuracy(findings: Findings) -> list[Part]:
     if any(findings.generations.values()):
         description = "Points: candidates, by cost relative to uniform-1x and score. A line joins those on the front."
         svg = inline_svg(cloud_figure(findings.generations), "Every evaluated candidate against its cost", description)
-        body += _figure(
+        body += figure(
             svg,
             "Every candidate that was evaluated: its score on validation images after its short training, against its "
             "cost. Darker: later generations. The line is the front, which no candidate beats in both. Scores are of "
@@ -236,7 +205,7 @@ def _accuracy(findings: Findings) -> list[Part]:
             "Accuracy on the test images against cost",
             "; ".join(f"{row.model}: {row.cost.flops / 1e6:.4g}M FLOPs, {row.top1} %" for row in findings.rows),
         )
-        body += _figure(
+        body += figure(
             svg, "The networks of the table, trained in full. Bars: one standard deviation over seeds to each side."
         )
     return [Part("cost", "Accuracy against cost", body)] if body else []
@@ -252,7 +221,7 @@ def _channels(findings: Findings) -> list[Part]:
         "; ".join(f"{row.model}: ratios {format_genome(row.spec.genome)}" for row in found),
     )
     caption = "Output channels of every convolution of a found network, beside a uniform network of similar cost."
-    return [Part("channels", "What the found networks look like", _figure(svg, caption))]
+    return [Part("channels", "What the found networks look like", figure(svg, caption))]
 
 
 def _course(findings: Findings) -> list[Part]:
@@ -269,7 +238,7 @@ def _course(findings: Findings) -> list[Part]:
         "Fitness (accuracy on validation images in percent, less λ times the relative cost) by generation. Solid: the "
         "best so far. Dashed: the median of the generation. Grey: the baseline with the same number of candidates."
     )
-    return [Part("search", "How the searches went", _figure(svg, caption))]
+    return [Part("search", "How the searches went", figure(svg, caption))]
 
 
 def _proxy(findings: Findings) -> list[Part]:
@@ -283,7 +252,7 @@ def _proxy(findings: Findings) -> list[Part]:
             for point in findings.points
         ),
     )
-    body = _paragraphs(*proxy_sentences(findings.points)) + _figure(
+    body = paragraphs(*proxy_sentences(findings.points)) + figure(
         svg, "Each point is a genome: what its short training scored, and what its full training gave."
     )
     return [Part("proxy", "What a candidate's score is worth", body)]
@@ -298,25 +267,11 @@ def _curves(findings: Findings) -> list[Part]:
         "; ".join(f"{curve.name} ends at {curve.seeds[0][-1]:.1f} %" for curve in findings.curves if curve.seeds),
     )
     caption = "Top-1 on the training images by epoch: the mean over seeds, and from the lowest seed to the highest."
-    return [Part("curves", "Training", _figure(svg, caption))]
+    return [Part("curves", "Training", figure(svg, caption))]
 
 
-def _confusions(findings: Findings) -> list[Part]:
-    body = Markup()
-    for confusion in findings.confusions:
-        body += Markup("<h3>{}</h3>").format(confusion.model)
-        lines = [
-            Line(
-                [
-                    Cell(name),
-                    *(Cell(str(count) if count else "·", count) for count in counts),
-                    Cell(f"{100 * counts[true] / max(sum(counts), 1):.1f}"),
-                ]
-            )
-            for true, (name, counts) in enumerate(zip(confusion.classes, confusion.counts, strict=True))
-        ]
-        headers = [Heading("true class"), *map(Heading, confusion.classes), Heading("right, %")]
-        body += _table(PageGrid(headers, lines), f"Answers of {confusion.model} by class, all seeds together")
+def _mistakes(findings: Findings) -> list[Part]:
+    body = mistakes_body(findings.rows)
     return [Part("mistakes", "Right and wrong, by class", body)] if body else []
 
 
@@ -344,7 +299,7 @@ def _times(findings: Findings) -> list[Part]:
         "or its threads of a CPU. 'Reused': candidates whose score was in the archive already, and what training them "
         "again would have taken."
     )
-    return [Part("time", "What it took", _table(grid(headers, lines), "Time") + _paragraph(note, "muted"))]
+    return [Part("time", "What it took", table(grid(headers, lines), "Time") + paragraph(note, "muted"))]
 
 
 def _number(value: Any) -> float | None:
@@ -368,4 +323,4 @@ def _made(findings: Findings) -> list[Part]:
     return [Part("made", "How to use it, how it was made", body)]
 
 
-_PARTS = (_summary, _results, _claims, _accuracy, _channels, _course, _proxy, _curves, _confusions, _times, _made)
+_PARTS = (_summary, _results, _claims, _accuracy, _channels, _course, _proxy, _curves, _mistakes, _times, _made)

@@ -1,0 +1,69 @@
+"""Accuracy class by class, from the answers of several seeds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from pipeline.report.answers import Answered, Mistake
+from pipeline.report.classes import (
+    CLASSES,
+    class_accuracies,
+    class_sentence,
+    class_table,
+    confusion,
+    hardest,
+    missing_classes,
+    shared_mistakes,
+)
+from pipeline.report.results import Interval, Measurement, Row, collect_rows
+from tests.support.measured import SPEC
+
+LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+FIRST = Answered(
+    ("ant", "bee", "cow", "none"),
+    LABELS,
+    np.array([0, 0, 1, 1, 1, 1, 2, 0]),
+    np.ones(8),
+    (Mistake(2, 0, 1, 0.9, b"a"), Mistake(7, 2, 0, 0.7, b"b")),
+)
+SECOND = FIRST._replace(answers=np.array([0, 0, 0, 1, 1, 1, 2, 2]), mistakes=(Mistake(3, 0, 1, 0.8, b"c"),))
+ROW = Row("r", SPEC, Interval(75.0, 17.7, 2), answered=(FIRST, SECOND))
+OLD = replace(ROW, model="old", answered=())
+
+
+def test_accuracies_over_seeds():
+    ant, bee, cow, none = class_accuracies(ROW)
+    assert ant.images == 4 and ant.top1 == Interval.of([50.0, 75.0]) and (ant.taken_for, ant.share) == ("bee", 37.5)
+    assert bee.top1 == Interval.of([100.0, 100.0]) and bee.taken_for is None
+    assert (cow.taken_for, cow.share) == ("ant", 25.0)
+    assert none.images == 0 and none.top1 is None
+    assert confusion(ROW).tolist() == [[5, 3, 0, 0], [0, 4, 0, 0], [1, 0, 3, 0], [0, 0, 0, 0]]
+    assert [line.name for line in hardest(class_accuracies(ROW), 2)] == ["ant", "cow"]
+
+
+def test_the_table_and_the_sentence():
+    lines = class_table([OLD, ROW])
+    assert [line["class"] for line in lines] == ["ant", "bee", "cow", "none"] and set(lines[0]) == set(CLASSES)
+    assert (lines[0]["top1_mean"], lines[0]["taken_for"], lines[0]["taken_for_share"]) == (62.5, "bee", 37.5)
+    assert lines[1]["taken_for_share"] is None and lines[3]["top1_mean"] is None
+    assert class_sentence(ROW) == (
+        "r: worst on 'ant' (62.50 ± 17.68 %, taken for 'bee' in 37.5 % of cases), best on 'bee' (100.00 ± 0.00 %)"
+    )
+    assert missing_classes([ROW]) == "" and missing_classes([ROW, OLD]).startswith("Not known by class: old, ")
+
+
+def test_each_image_is_shown_once_with_how_many_were_wrong():
+    found = shared_mistakes(ROW, 8)
+    assert [(one.mistake.image, one.wrong, one.seeds) for one in found] == [(2, 1, 2), (3, 2, 2), (7, 1, 2)]
+    assert [one.mistake.image for one in shared_mistakes(ROW, 1)] == [2]
+
+
+@pytest.mark.parametrize("other", [None, SECOND._replace(labels=LABELS[::-1]), SECOND._replace(classes=("a",) * 4)])
+def test_seeds_that_answered_other_images_are_not_added_up(other):
+    def row(second):
+        seeds = (Measurement("r", seed, 75.0, None, SPEC, answered=one) for seed, one in enumerate((FIRST, second)))
+        return collect_rows({"r": None}, seeds)[0]
+
+    assert row(SECOND).answered == (FIRST, SECOND)
+    assert row(other).answered == ()
