@@ -64,7 +64,9 @@ def main() -> None:
     print(heading(execution, f"medians of {arguments.rounds} rounds in turns") + "\n")
     rows: dict[str, list[str]] = {}
     for width, side, batch in sizes:
-        rates = _measure(NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), width, size=side), batch, arguments)
+        rates = _measure(
+            NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=width, size=side), batch, arguments
+        )
         for name in rates:
             mark = (
                 f"{statistics.median(rates[name]):.4g}" if name == "engine" else f"{ratio(rates, 'engine', name):.2f}"

@@ -91,7 +91,7 @@ def main() -> None:
     print(f"{describe_machine()}, seeds {seeds[0]} to {seeds[-1]}, {recipe.epochs} epochs, base width {width:g}\n")
     rows = []
     for genome in arguments.genomes:
-        spec = NetworkSpec("vgg_small", genome, width, info.channels, info.size)
+        spec = NetworkSpec("vgg_small", genome, base_width=width, channels=info.channels, size=info.size)
         scores = {name: [_score(way(_fresh(spec, seed), seed), unseen) for seed in seeds] for name, way in ways.items()}
         plain = scores["plain float32"]
         for name, values in scores.items():

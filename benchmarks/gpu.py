@@ -79,7 +79,7 @@ class _Bench:
         self._images, self._seconds = images, seconds
 
     def _spec(self, genome: Genome) -> NetworkSpec:
-        return NetworkSpec("vgg_small", genome, self._base_width)
+        return NetworkSpec("vgg_small", genome, base_width=self._base_width)
 
     def _rate(self, steps: Iterator[Any]) -> float:
         """Images/s over some seconds."""
@@ -245,7 +245,7 @@ def _project(per_image: Mapping[Genome, float], base_width: float) -> None:
     from pipeline.workflow.forecast.step_time import Timed, fit, workload
 
     def work(genome: Genome) -> Any:
-        return workload(NetworkSpec("vgg_small", genome, base_width))
+        return workload(NetworkSpec("vgg_small", genome, base_width=base_width))
 
     model = fit([Timed(work(genome), 1, seconds) for genome, seconds in per_image.items()])
     random = Random(0)

@@ -174,7 +174,7 @@ def _batches(count: int) -> Callable[[], object]:
 
 
 def _vgg(base_width: float) -> NetworkSpec:
-    return NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width)
+    return NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=base_width)
 
 
 def _step(base_width: float) -> Callable[[], object]:

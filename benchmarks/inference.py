@@ -86,7 +86,11 @@ def rivals_found() -> str:
 def _compare(network: str, width: float, arguments: argparse.Namespace, peaks: Mapping[str, float]) -> None:
     architecture = find_architecture(network)
     spec = NetworkSpec(
-        network, uniform_genome(network, 1), width, size=architecture.IMAGE_SIZE, classes=architecture.CLASSES
+        network,
+        uniform_genome(network, 1),
+        base_width=width,
+        size=architecture.IMAGE_SIZE,
+        classes=architecture.CLASSES,
     )
     torch.manual_seed(0)
     binary, full = (_random(spec, binary=kind) for kind in (True, False))

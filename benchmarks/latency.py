@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, help="a measured table, instead of measuring one")
     arguments = parser.parse_args()
     uniform = uniform_genome(arguments.network, 1)
-    spec = NetworkSpec(arguments.network, uniform, arguments.base_width, size=arguments.image_size)
+    spec = NetworkSpec(arguments.network, uniform, base_width=arguments.base_width, size=arguments.image_size)
     if arguments.table:
         table = read_latency(arguments.table)
         table.check(spec)

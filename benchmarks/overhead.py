@@ -47,7 +47,7 @@ def main() -> None:
     ways = _ways(execution)
     rows: list[list[str]] = []
     for width, side, batch in sizes:
-        spec = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), width, size=side)
+        spec = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=width, size=side)
         measured = {
             f"{name}, {images}": way(spec, images, arguments.seconds)
             for name, way in ways.items()

@@ -65,7 +65,9 @@ def main() -> None:
         return network
 
     def fresh(genome: Genome, seed: int) -> Network:
-        network = Network(NetworkSpec("vgg_small", genome, arguments.base_width, info.channels, info.size))
+        network = Network(
+            NetworkSpec("vgg_small", genome, base_width=arguments.base_width, channels=info.channels, size=info.size)
+        )
         initialise(network, torch.Generator().manual_seed(seed))
         return network
 
@@ -88,7 +90,10 @@ def main() -> None:
         for genome in genomes
     ]
     print(f"{len(genomes)} random genomes, {describe_machine(execution.device_type)}, {execution.precision}\n")
-    costs = [relative_flops(NetworkSpec("vgg_small", g, 1.0, info.channels, info.size)) for g in genomes]
+    costs = [
+        relative_flops(NetworkSpec("vgg_small", g, base_width=1.0, channels=info.channels, size=info.size))
+        for g in genomes
+    ]
     print(f"cost alone: tau {kendall_tau(costs, truth):.2f}\n")
     print(f"{'weights':<10} {'learning rate':>13} {'moments':<11} {'mean score %':>12} {'tau':>6} {'given cost':>10}")
     for start, make in starts.items():

@@ -114,7 +114,9 @@ def main() -> None:
     with progress("seeds", arguments.trainings + arguments.genomes * arguments.seeds, "trainings") as bar:
 
         def trained(genome: Genome, seed: int) -> Score:
-            network = Network(NetworkSpec("vgg_small", genome, width, info.channels, info.size))
+            network = Network(
+                NetworkSpec("vgg_small", genome, base_width=width, channels=info.channels, size=info.size)
+            )
             initialise(network, torch.Generator().manual_seed(seed))
             for _ in Training(network, images, recipe, seed, execution).steps():
                 pass

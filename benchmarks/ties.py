@@ -148,7 +148,9 @@ def main() -> None:
     total = len(arguments.widths) * arguments.seeds * len(WAYS)
     with progress("ties", total, "trainings") as bar:
         for width in arguments.widths:
-            spec = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), width, info.channels, info.size)
+            spec = NetworkSpec(
+                "vgg_small", uniform_genome("vgg_small", 1), base_width=width, channels=info.channels, size=info.size
+            )
             tops: dict[str, list[float]] = {way: [] for way in WAYS}
             shares: dict[str, list[float]] = {way: [] for way in WAYS}
             for seed in seeds:

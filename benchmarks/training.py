@@ -74,11 +74,14 @@ def main() -> None:
 def _specs(arguments: argparse.Namespace) -> Iterator[tuple[NetworkSpec, int]]:
     if "vgg_small" in arguments.networks:
         for width in arguments.base_widths:
-            yield NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), width), arguments.batch_size
+            yield NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=width), arguments.batch_size
     if "resnet18" in arguments.networks:
         width = 0.125 if arguments.quick else 1.0
         genome = uniform_genome("resnet18", 1)
-        yield NetworkSpec("resnet18", genome, width, size=arguments.resnet_size), min(16, arguments.batch_size)
+        yield (
+            NetworkSpec("resnet18", genome, base_width=width, size=arguments.resnet_size),
+            min(16, arguments.batch_size),
+        )
 
 
 def _compare(spec: NetworkSpec, batch: int, execution: Execution, arguments: argparse.Namespace) -> list[list[object]]:

@@ -2,11 +2,12 @@
 
 
 # Alone, after everything else: other jobs would take the processor from what is timed. New tables alone change no time.
+# As plain paths: Snakemake's ancient() marks what it is given, and so would the tables' own paths, for all rules.
 rule measure_inference:
     input:
         weights=[layout.training(model, files.seeds[0]).weights for model in config["models"]],
-        tables=ancient(rules.tables.output),
-        figures=ancient(rules.figures.output),
+        tables=ancient(list(map(str, rules.tables.output))),
+        figures=ancient(list(map(str, rules.figures.output))),
     output:
         table=report(
             layout.tables.inference, caption="report/inference.rst", category="Inference", labels={"what": "inference"}

@@ -7,11 +7,17 @@ import ast
 import io
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pipeline.data.datasets import DATASETS
+from pipeline.networks.architectures import ARCHITECTURES
+from pipeline.networks.binary.binarisers import BINARISERS
+from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.objectives import OBJECTIVES
 from tests.support.workflow import ROOT
 
 MODULES = sorted((ROOT / "pipeline").rglob("*.py"))
@@ -61,6 +67,14 @@ def test_rules_import_what_the_workflow_room_gives_them_and_nothing_else():
             assert not whole, f"{path.name} imports {whole}"
             workflow = room == "pipeline.workflow" or room.startswith("pipeline.workflow.")
             assert workflow or (room, names) == ("pipeline", "METHOD_VERSION"), f"{path.name} imports from {room}"
+
+
+@pytest.mark.parametrize("registry", [ALGORITHMS, ARCHITECTURES, BINARISERS, DATASETS, OBJECTIVES])
+def test_a_contract_keeps_the_entries_of_each_registry_apart(registry):
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    apart = {module for contract in contracts if contract["type"] == "independence" for module in contract["modules"]}
+    named = {registry[name].__name__ for name in registry.own}
+    assert named <= apart or f"{named.pop().rpartition('.')[0]}.*" in apart
 
 
 def test_only_the_layout_says_where_results_lie():

@@ -10,16 +10,17 @@ from dataclasses import MISSING, Field, field, fields
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
-def setting(help: str, *, key: str = "", limits: Mapping[str, Any] | None = None, **more: Any) -> Any:
+def setting(help: str, *, key: str = "", flag: str = "", limits: Mapping[str, Any] | None = None, **more: Any) -> Any:
     """Returns a dataclass field that says what it means.
 
     Args:
         help: for people.
         key: its name in the configuration and, with dashes, on the command line; the field's own by default.
-        limits: on its value, as in JSON Schema, such as ``{"minimum": 1}``; on each value, for a list.
+        flag: its name on the command line, if that is another one, such as ``--dataset`` for the data set's name.
+        limits: on its value, as in JSON Schema, such as ``{"minimum": 1}``; on each value and the list, for a list.
         more: keywords of :func:`dataclasses.field`.
     """
-    return field(metadata={"help": help, "key": key, "limits": dict(limits or {})}, **more)
+    return field(metadata={"help": help, "key": key, "flag": flag, "limits": dict(limits or {})}, **more)
 
 
 def key_of(f: "Field[Any]") -> str:
@@ -29,7 +30,7 @@ def key_of(f: "Field[Any]") -> str:
 
 def flag_of(f: "Field[Any]") -> str:
     """Returns a field's name on the command line."""
-    return f"--{key_of(f).replace('_', '-')}"
+    return str(f.metadata.get("flag") or f"--{key_of(f).replace('_', '-')}")
 
 
 def help_of(cls: type, key: str) -> str:
@@ -89,13 +90,21 @@ def required_of(cls: type) -> list[str]:
 _TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}
 
 
+#: Limits on a list itself, not on its values.
+_OF_LISTS = {"minItems", "uniqueItems"}
+
+
 def _schema(hint: Any, limits: Mapping[str, Any]) -> dict[str, Any]:
     if get_origin(hint) in (Union, types.UnionType):
-        parts = [part for part in get_args(hint) if part is not type(None)]
-        if len(parts) == 1:
-            return {"type": [_TYPES[parts[0]], "null"], **limits}
+        parts = get_args(hint)
+        if type(None) in parts:
+            return {"type": [*(_TYPES[part] for part in parts if part is not type(None)), "null"], **limits}
+        return {"anyOf": [_schema(part, {} if get_origin(part) is Literal else limits) for part in parts]}
     if get_origin(hint) is Literal:
-        return {"enum": list(get_args(hint))}
+        values = list(get_args(hint))
+        return {"enum": values} if len(values) > 1 else {"const": values[0]}
     if get_origin(hint) is tuple:
-        return {"type": "array", "items": {"type": _TYPES[get_args(hint)[0]], **limits}}
+        of_list = {key: value for key, value in limits.items() if key in _OF_LISTS}
+        of_each = {key: value for key, value in limits.items() if key not in _OF_LISTS}
+        return {"type": "array", **of_list, "items": {"type": _TYPES[get_args(hint)[0]], **of_each}}
     return {"type": _TYPES[hint], **limits}

@@ -3,7 +3,7 @@
 >>> from pipeline.networks.module import Network
 >>> from pipeline.networks.spec import NetworkSpec
 >>> about = About(("cat", "dog"), mean=(0.5,), std=(0.25,))
->>> data = pack(Network(NetworkSpec("vgg_small", (1,) * 6, 1 / 16, channels=1, size=8, classes=2)), about)
+>>> data = pack(Network(NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8, classes=2)), about)
 >>> data[:4]
 b'\\x89BNN'
 """

@@ -7,7 +7,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import KW_ONLY, asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,7 @@ class NetworkSpec:
 
     network: str
     genome: Genome
+    _: KW_ONLY
     base_width: float = PUBLISHED_WIDTH
     channels: int = 3
     size: int = 32

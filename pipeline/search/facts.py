@@ -70,7 +70,7 @@ def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str 
     spec = NetworkSpec(
         network["name"],
         uniform_genome(network["name"], 1),
-        float(f"{network['base_width']:g}"),
+        base_width=float(f"{network['base_width']:g}"),
         binariser=network.get("binariser", BINARISER),
     )
     known = candidate_facts(

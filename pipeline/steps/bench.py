@@ -3,11 +3,14 @@
 import argparse
 from pathlib import Path
 
+from pipeline.steps.options import add_setting
+from pipeline.workflow.settings import InferenceSettings
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("experiment", type=Path, help="an experiment's folder (results/EXPERIMENT)")
-    parser.add_argument("--threads", type=int, default=1, help="of every network that is timed")
+    add_setting(parser, InferenceSettings, "threads")
 
 
 def run(arguments: argparse.Namespace) -> None:

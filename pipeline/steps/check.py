@@ -61,7 +61,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
     spec = NetworkSpec(
         network["name"],
         genome,
-        network["base_width"],
+        base_width=network["base_width"],
         channels=channels,
         size=size,
         classes=classes,

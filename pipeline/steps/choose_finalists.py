@@ -3,7 +3,17 @@
 import argparse
 
 from pipeline.steps.measurements import of_searches
-from pipeline.steps.options import add_cost_width, add_network, add_objective, network_for, output, path, read_chosen
+from pipeline.steps.options import (
+    add_cost_width,
+    add_network,
+    add_objective,
+    add_setting,
+    network_for,
+    output,
+    path,
+    read_chosen,
+)
+from pipeline.workflow.settings import SearchSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--images", "prepared train set (HDF5)")
     of_searches(parser, "--histories", "scored candidates of every run of the search (CSV)")
     add_objective(parser)
-    parser.add_argument("--finalists", type=int, required=True, help="how many of all; each run's best comes on top")
+    add_setting(parser, SearchSettings, "finalists", required=True)
     add_network(parser)
     add_cost_width(parser, default=None)
     output(parser, "--output", "the population to write (CSV)")

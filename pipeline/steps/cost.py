@@ -31,10 +31,10 @@ def run(arguments: argparse.Namespace) -> None:
     spec = NetworkSpec(
         arguments.network,
         chosen if len(chosen) > 1 else uniform_genome(arguments.network, chosen[0]),
-        arguments.base_width,
-        arguments.channels,
-        arguments.image_size or module.IMAGE_SIZE,
-        arguments.classes or module.CLASSES,
+        base_width=arguments.base_width,
+        channels=arguments.channels,
+        size=arguments.image_size or module.IMAGE_SIZE,
+        classes=arguments.classes or module.CLASSES,
         binary=not arguments.full_precision,
     )
     total = network_cost(spec, arguments.convention)

@@ -3,9 +3,18 @@
 import argparse
 from pathlib import Path
 
-from pipeline.networks.genome import RATIOS
-from pipeline.steps.options import add_execution, add_network, add_settings, output, path, read_settings
+from pipeline.steps.options import (
+    add_execution,
+    add_network,
+    add_ratios,
+    add_setting,
+    add_settings,
+    output,
+    path,
+    read_settings,
+)
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.workflow.settings import CandidateSettings, SearchSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--archive", "folder of evaluated candidates")
     parser.add_argument("--title", default="candidates", help="what to call them in messages")
     parser.add_argument("--shard", type=int, default=0, help="number of this shard")
-    parser.add_argument("--shards", type=int, default=1, help="how many shards the generation has")
+    add_setting(parser, SearchSettings, "shards")
     parser.add_argument("--cores", type=int, default=1, help="to train candidates side by side on, --threads for each")
-    parser.add_argument("--recalibrate", action="store_true", help="recompute batch-norm moments before scoring")
+    add_setting(parser, CandidateSettings, "recalibrate")
     parser.add_argument("--seed", type=int, default=0, help="of the experiment")
     parser.add_argument(
         "--repetition",
@@ -28,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="train them from other seeds than in the search, another for each number",
     )
-    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
+    add_ratios(parser)
     add_network(parser)
     add_settings(parser, TrainingSettings)
     add_execution(parser)

@@ -5,15 +5,16 @@ They are the last of each class, so that the search's own images stay what they 
 
 import argparse
 
-from pipeline.steps.options import output, path
+from pipeline.steps.options import add_setting, output, path
+from pipeline.workflow.settings import SplitSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     path(parser, "--images", "prepared train images (HDF5)")
-    parser.add_argument("--validation-per-class", type=int, required=True, help="as for sample-subset")
-    parser.add_argument("--subset-per-class", type=int, help="as for sample-subset")
-    parser.add_argument("--held-out-per-class", type=int, required=True, help="images of each class to hold out")
+    for key in ("validation_per_class", "subset_per_class"):
+        add_setting(parser, SplitSettings, key)
+    add_setting(parser, SplitSettings, "held_out_per_class", required=True)
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     output(parser, "--held-out", "images that are held out, to write (CSV)")
     output(parser, "--not-held-out", "all other train images, to write (CSV)")

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.steps.options import output
+from pipeline.steps.options import add_setting, output
+from pipeline.workflow.settings import InferenceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--networks", nargs="+", required=True, type=_of_row, metavar="MODEL=FILE", help=weights)
     packed = "the packed networks to write"
     parser.add_argument("--packed", nargs="+", required=True, type=_of_row, metavar="MODEL=FILE", help=packed)
-    parser.add_argument("--threads", type=int, default=1, help="of every network that is timed")
+    add_setting(parser, InferenceSettings, "threads")
     output(parser, "--table", "the table to write (Markdown)")
     output(parser, "--output", "the same for programs (CSV)")
 

@@ -2,8 +2,7 @@
 
 import argparse
 
-from pipeline.networks.genome import RATIOS
-from pipeline.steps.options import output
+from pipeline.steps.options import add_ratios, output
 
 #: Of each network in each turn.
 _ROUNDS = 20
@@ -16,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channels", type=int, default=3, help="of the images")
     parser.add_argument("--image-size", type=int, help="side in pixels; by default the published one")
     parser.add_argument("--classes", type=int, help="by default the published number")
-    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
+    add_ratios(parser)
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="of each network in each of several turns")
     output(parser, "--output", "the table to write (JSON)")
 
@@ -40,10 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
     spec = NetworkSpec(
         arguments.network,
         uniform_genome(arguments.network, 1),
-        arguments.base_width,
-        arguments.channels,
-        arguments.image_size or module.IMAGE_SIZE,
-        arguments.classes or module.CLASSES,
+        base_width=arguments.base_width,
+        channels=arguments.channels,
+        size=arguments.image_size or module.IMAGE_SIZE,
+        classes=arguments.classes or module.CLASSES,
     )
     try:
         table = measure_latency(spec, arguments.ratios, arguments.rounds, describe_machine())

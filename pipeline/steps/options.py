@@ -10,13 +10,11 @@ from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type
 from pipeline.common.errors import UserError
 from pipeline.common.files import claim
 from pipeline.common.registry import Registry
-from pipeline.common.settings import flag_of, help_of
-from pipeline.networks.architectures import ARCHITECTURES
-from pipeline.networks.binary.binarisers import BINARISERS
-from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
+from pipeline.common.settings import flag_of, key_of
 from pipeline.networks.genome import Genome, parse_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
 from pipeline.training.settings import ExecutionSettings, RunSettings
+from pipeline.workflow.settings import NetworkSettings, SearchSettings
 
 #: The default of a parser that names the flags declared by ``output``.
 OUTPUTS = "outputs"
@@ -73,6 +71,25 @@ def add_settings(parser: argparse.ArgumentParser, cls: type) -> None:
     hints = get_type_hints(cls)
     for f in fields(cls):
         group.add_argument(flag_of(f), dest=f.name, help=f.metadata["help"], **_how(f, hints[f.name]))
+
+
+def add_setting(parser: "argparse._ActionsContainer", cls: type, key: str, **more: Any) -> None:
+    """Declares a flag for one field of a settings class.
+
+    Args:
+        parser: to which it is added.
+        cls: the settings class.
+        key: of the field, in the configuration.
+        more: keywords of argparse, over what the field says.
+    """
+    f = next(f for f in fields(cls) if key_of(f) == key)
+    how = {"help": f.metadata["help"], **_how(f, get_type_hints(cls)[f.name]), **more}
+    parser.add_argument(flag_of(f), dest=f.name, **how)
+
+
+def add_ratios(parser: argparse.ArgumentParser) -> None:
+    """Declares the flag of the values that a gene can take."""
+    add_setting(parser, SearchSettings, "ratios", nargs="+")
 
 
 def add_objective(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +155,8 @@ def _how(f: Field[Any], hint: Any) -> dict[str, Any]:
         hint = next(part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is Literal:
         return {**how, "choices": get_args(hint)}
+    if hint is bool:
+        return {"action": "store_true"}
     if get_origin(hint) is tuple:
         return {**how, "type": get_args(hint)[0], "nargs": "*"}
     return {**how, "type": hint}
@@ -152,19 +171,13 @@ def read_settings(arguments: argparse.Namespace, cls: type) -> Any:
 def add_network(parser: argparse.ArgumentParser) -> None:
     """Which network: its name and its width. The images say the rest."""
     group = parser.add_argument_group("Network")
-    group.add_argument("--network", default="vgg_small", help=", ".join(ARCHITECTURES))
-    group.add_argument("--base-width", type=float, default=1.0, help="fraction of the published base widths")
-    group.add_argument("--binariser", default=BINARISER, help=", ".join(BINARISERS))
+    for key in ("name", "base_width", "binariser"):
+        add_setting(group, NetworkSettings, key)
 
 
 def add_cost_width(parser: "argparse._ActionsContainer", default: float | None = PUBLISHED_WIDTH) -> None:
     """Declares the width at which a genome's cost is counted; with ``default`` None that of the network itself."""
-    parser.add_argument(
-        "--cost-width",
-        type=float,
-        default=default,
-        help="fraction of the published base widths at which costs are counted, whatever width is trained",
-    )
+    add_setting(parser, SearchSettings, "cost_width", default=default)
 
 
 def counted(spec: NetworkSpec, arguments: argparse.Namespace) -> NetworkSpec:
@@ -202,17 +215,17 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
         "keep to the device, precision and kernels of this record (JSON); the first training writes it",
         required=False,
     )
-    parser.add_argument("--loaders", type=int, default=0, help=help_of(RunSettings, "loaders"))
+    add_setting(parser, RunSettings, "loaders")
 
 
 def add_processes(parser: argparse.ArgumentParser) -> None:
     """How many processes take the steps of one training together. They change a result's last digits."""
-    parser.add_argument("--processes", type=int, help=help_of(RunSettings, "processes"))
+    add_setting(parser, RunSettings, "processes", default=None)
 
 
 def add_keeping(parser: argparse.ArgumentParser) -> None:
     """What a long training leaves on disk beside its outputs. It has no influence on them."""
-    parser.add_argument("--save-minutes", type=float, default=5.0, help=help_of(RunSettings, "save_minutes"))
+    add_setting(parser, RunSettings, "save_minutes")
     path(
         parser,
         "--finished",

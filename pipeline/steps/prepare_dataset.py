@@ -8,26 +8,18 @@ Interrupted, it goes on where it was.
 import argparse
 from pathlib import Path
 
-from pipeline.steps.options import output
+from pipeline.steps.options import add_setting, output
+from pipeline.workflow.settings import DatasetSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("--dataset", required=True, help="digits, cifar10 or image_folder")
-    parser.add_argument("--path", type=Path, help="its folder; resources/DATASET if not given")
-    parser.add_argument("--image-size", type=int, help="side in pixels; the data set's own if not given")
-    parser.add_argument(
-        "--storage",
-        choices=("auto", "pixels", "jpeg"),
-        default="auto",
-        help="bytes of equal size, encoded in full size, or by image size",
-    )
-    parser.add_argument(
-        "--test-fraction", type=float, default=0.2, help="share split off as test images where there are none"
-    )
-    parser.add_argument(
-        "--damaged-images", choices=("stop", "skip"), default="stop", help="what to do about what cannot be read"
-    )
+    add_setting(parser, DatasetSettings, "name")
+    add_setting(parser, DatasetSettings, "path", type=Path)
+    natural = "Side in pixels that images are brought to; the data set's own if not given."
+    add_setting(parser, DatasetSettings, "image_size", required=False, help=natural)
+    for key in ("storage", "test_fraction", "damaged_images"):
+        add_setting(parser, DatasetSettings, key)
     parser.add_argument("--seed", type=int, default=0, help="of the split into train and test images")
     parser.add_argument("--threads", type=int, default=1, help="images read at a time; does not change the result")
     parser.add_argument("--sources", default="", help="what tells these images from those prepared before; to be noted")

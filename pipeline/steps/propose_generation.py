@@ -2,13 +2,13 @@
 
 import argparse
 
-from pipeline.networks.genome import RATIOS
 from pipeline.search.space import Budget
 from pipeline.steps.options import (
     add_algorithm,
     add_cost_width,
     add_network,
     add_objective,
+    add_ratios,
     add_settings,
     counted,
     network_for,
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--generation", type=int, required=True, help="number of the generation to propose")
     parser.add_argument("--seed", type=int, default=0, help="of the search")
-    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
+    add_ratios(parser)
     add_network(parser)
     add_cost_width(parser, default=None)
     add_settings(parser, Budget)

@@ -2,9 +2,17 @@
 
 import argparse
 
-from pipeline.networks.genome import RATIOS
 from pipeline.search.space import Budget
-from pipeline.steps.options import add_cost_width, add_network, add_settings, network_for, output, path, read_settings
+from pipeline.steps.options import (
+    add_cost_width,
+    add_network,
+    add_ratios,
+    add_settings,
+    network_for,
+    output,
+    path,
+    read_settings,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--images", "prepared train set (HDF5)")
     parser.add_argument("--genomes", type=int, required=True, help="how many; fewer if there are fewer")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
-    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
+    add_ratios(parser)
     add_settings(parser, Budget)
     add_network(parser)
     add_cost_width(parser, default=None)

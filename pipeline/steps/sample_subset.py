@@ -5,19 +5,14 @@ The validation images are drawn first, so they stay the same whatever the size o
 
 import argparse
 
-from pipeline.steps.options import output, path
+from pipeline.steps.options import add_settings, output, path
+from pipeline.workflow.settings import SplitSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     path(parser, "--images", "prepared train images (HDF5)")
-    parser.add_argument("--validation-per-class", type=int, required=True, help="images of each class to score on")
-    parser.add_argument(
-        "--subset-per-class", type=int, help="images of each class to learn from; all others if not given"
-    )
-    parser.add_argument(
-        "--held-out-per-class", type=int, default=0, help="images of each class to keep out of both, the last ones"
-    )
+    add_settings(parser, SplitSettings)
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     output(parser, "--subset", "images to learn from, to write (CSV)")
     output(parser, "--validation", "images to score on, to write (CSV)")

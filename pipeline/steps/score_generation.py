@@ -2,15 +2,14 @@
 
 import argparse
 
-from pipeline.networks.genome import RATIOS
-from pipeline.steps.options import add_objective, output, path, read_chosen
+from pipeline.steps.options import add_objective, add_ratios, output, path, read_chosen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     path(parser, "--population", "the proposed genomes (CSV)")
     path(parser, "--evaluations", "of all shards (CSV)", nargs="+")
-    parser.add_argument("--ratios", type=float, nargs="+", default=RATIOS, help="values that a gene can take")
+    add_ratios(parser)
     add_objective(parser)
     path(parser, "--timings", "what each candidate took, of all shards (CSV)", nargs="+")
     output(parser, "--output", "the scores to write (CSV)")

@@ -312,7 +312,7 @@ def _spec(config: Mapping[str, Any]) -> NetworkSpec:
     return NetworkSpec(
         network["name"],
         genome,
-        network["base_width"],
+        base_width=network["base_width"],
         channels=images.channels,
         size=config["dataset"]["image_size"],
         classes=images.classes or 2,

@@ -22,6 +22,7 @@ from pipeline.search.algorithms.base import SearchSettings
 from pipeline.search.objectives import DEFAULT, OBJECTIVES
 from pipeline.search.space import Budget
 from pipeline.training.settings import ExecutionSettings, RunSettings, TrainingSettings
+from pipeline.workflow.settings import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
@@ -74,10 +75,11 @@ def _completed() -> dict[str, Any]:
     """The schema with all that settings classes of this project say."""
     whole: dict[str, Any] = copy.deepcopy(read_yaml(SCHEMA))
     properties = whole["properties"]
-    whole["$defs"]["training"]["properties"].update(schema_of(TrainingSettings))
-    properties["execution"]["properties"].update(schema_of(ExecutionSettings))
+    whole["$defs"]["training"]["properties"] = schema_of(TrainingSettings)
+    for section, settings in SECTIONS.items():
+        properties[section]["properties"] = schema_of(settings)
     properties["search"]["properties"].update(schema_of(Budget))
-    properties["execution"]["properties"].update(schema_of(RunSettings))
+    properties["execution"]["properties"] = schema_of(ExecutionSettings) | schema_of(RunSettings)
     for name in ALGORITHMS.own:
         _add_algorithm(whole, ALGORITHMS[name].Settings)
     for name in OBJECTIVES.own:

@@ -70,7 +70,9 @@ def shown(seed: int) -> list[torch.Tensor]:
     """The batches of a training of two epochs of two steps."""
     images = _Recorded()
     settings = TrainingSettings(epochs=2, batch_size=25, learning_rate=0.1, augmentation="crop")
-    for _ in Training(Network(NetworkSpec("vgg_small", (1,) * 6, 1 / 16, 1, 8)), images, settings, seed, CPU).steps():
+    for _ in Training(
+        Network(NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8)), images, settings, seed, CPU
+    ).steps():
         pass
     return images.seen
 

@@ -13,10 +13,10 @@ from pipeline.networks.latency import read_latency, widths_of
 from pipeline.networks.spec import NetworkSpec
 from tests.support.exported import sentence
 
-SMALL = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, channels=1, size=8)
+SMALL = NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8)
 
 
-@pytest.mark.parametrize("spec", [SMALL, NetworkSpec("resnet18", (1,) * 12, 1 / 16, size=32)])
+@pytest.mark.parametrize("spec", [SMALL, NetworkSpec("resnet18", (1,) * 12, base_width=1 / 16, size=32)])
 def test_the_chosen_genomes_show_every_layer_at_all_its_widths(spec: NetworkSpec) -> None:
     ratios = (0.5, 1.0)
     genomes = covering_genomes(spec, ratios)

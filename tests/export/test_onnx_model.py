@@ -18,8 +18,8 @@ from pipeline.export.qonnx_model import qonnx_model  # noqa: E402
 SPECS = [
     random_spec("vgg_small", 1, size=20),
     random_spec("resnet18", 2, size=33),
-    NetworkSpec("vgg_small", (1, 2, 0.5, 1, 1, 1), 1 / 16, size=16, binary=False),
-    NetworkSpec("resnet18", (1,) * 12, 1 / 16, size=32, binary=False),
+    NetworkSpec("vgg_small", (1, 2, 0.5, 1, 1, 1), base_width=1 / 16, size=16, binary=False),
+    NetworkSpec("resnet18", (1,) * 12, base_width=1 / 16, size=32, binary=False),
 ]
 
 
@@ -59,7 +59,7 @@ def test_it_answers_as_the_packed_network(spec: NetworkSpec, way: str) -> None:
 
 @pytest.mark.parametrize(("network", "base_width"), [("vgg_small", 1 / 4), ("resnet18", 1 / 2)])
 def test_packed_weights_take_no_more_than_in_the_packed_file(network: str, base_width: float) -> None:
-    spec = NetworkSpec(network, uniform_genome(network, 1), base_width)
+    spec = NetworkSpec(network, uniform_genome(network, 1), base_width=base_width)
     form = packed_network(random_network(spec), about(spec))
     assert len(onnx_model(form, "packed").SerializeToString()) <= 1.1 * len(form.to_bytes())
 

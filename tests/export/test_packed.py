@@ -18,7 +18,7 @@ from pipeline.networks.cost import network_cost
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from tests.support.packed_networks import about, plain, random_network, random_pixels, random_spec
 
-SMALL = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, channels=1, size=8, classes=10)
+SMALL = NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8, classes=10)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +31,8 @@ def small() -> bytes:
     [
         *(random_spec("vgg_small", seed, size=size) for seed, size in enumerate((32, 9, 20))),
         *(random_spec("resnet18", seed, size=size) for seed, size in enumerate((48, 33, 17))),
-        NetworkSpec("vgg_small", (1, 2, 0.5, 1, 1, 1), 1 / 16, size=16, binary=False),
-        NetworkSpec("resnet18", (1,) * 12, 1 / 16, size=32, binary=False),
+        NetworkSpec("vgg_small", (1, 2, 0.5, 1, 1, 1), base_width=1 / 16, size=16, binary=False),
+        NetworkSpec("resnet18", (1,) * 12, base_width=1 / 16, size=32, binary=False),
     ],
     ids=lambda spec: f"{spec.network} {spec.size} {'binary' if spec.binary else 'real'} {spec.genome}",
 )
@@ -71,7 +71,7 @@ def test_bytes_become_what_training_normalises_them_to() -> None:
 @pytest.mark.parametrize("network", ["vgg_small", "resnet18"])
 @pytest.mark.parametrize("base_width", [1 / 16, 1 / 8, 1 / 4])
 def test_its_size_is_the_cost_accounts(network: str, base_width: float) -> None:
-    spec = NetworkSpec(network, uniform_genome(network, 1), base_width)
+    spec = NetworkSpec(network, uniform_genome(network, 1), base_width=base_width)
     data = pack(random_network(spec), about(spec))
     assert network_cost(spec).bytes <= len(data) <= 1.05 * network_cost(spec).bytes + 4096
 

@@ -25,8 +25,8 @@ MOMENTS = (0.3,), (0.35,)
 @pytest.mark.parametrize(
     ("spec", "enlarged"),
     [
-        (NetworkSpec("vgg_small", (1, 2, 1, 0.5, 1, 2), 1 / 16, channels=1, size=8), 1),
-        (NetworkSpec("resnet18", (1, 1, 2, 1, 0.5, 1, 1, 2, 1, 1, 1, 1), 1 / 16, channels=1, size=24), 3),
+        (NetworkSpec("vgg_small", (1, 2, 1, 0.5, 1, 2), base_width=1 / 16, channels=1, size=8), 1),
+        (NetworkSpec("resnet18", (1, 1, 2, 1, 0.5, 1, 1, 2, 1, 1, 1, 1), base_width=1 / 16, channels=1, size=24), 3),
     ],
     ids=["vgg_small", "resnet18"],
 )

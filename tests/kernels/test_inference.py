@@ -17,16 +17,16 @@ from pipeline.networks.spec import NetworkSpec
 from tests.support.packed_networks import about, random_network, random_pixels, random_spec
 from tests.support.packed_programs import random_program
 
-SMALL = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, channels=1, size=8, classes=10)
+SMALL = NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8, classes=10)
 
 #: Narrow and wide layers, channels that fill no word or nibble, odd sides, strides, both networks, no binary layer.
 SPECS = [
     *(random_spec("vgg_small", seed, size=size) for seed, size in enumerate((32, 9, 20))),
     *(random_spec("resnet18", seed, size=size) for seed, size in enumerate((48, 33, 17))),
-    NetworkSpec("vgg_small", (1.3, 0.7, 1.9, 1.1, 2.3, 0.3), 1 / 16, size=13, classes=3),
-    NetworkSpec("vgg_small", (1, 0.5, 1, 1, 2, 4), 1 / 4, size=8, channels=1),
-    NetworkSpec("vgg_small", (1, 2, 0.5, 1, 1, 1), 1 / 16, size=16, binary=False),
-    NetworkSpec("resnet18", (1,) * 12, 1 / 16, size=32, binary=False),
+    NetworkSpec("vgg_small", (1.3, 0.7, 1.9, 1.1, 2.3, 0.3), base_width=1 / 16, size=13, classes=3),
+    NetworkSpec("vgg_small", (1, 0.5, 1, 1, 2, 4), base_width=1 / 4, size=8, channels=1),
+    NetworkSpec("vgg_small", (1, 2, 0.5, 1, 1, 1), base_width=1 / 16, size=16, binary=False),
+    NetworkSpec("resnet18", (1,) * 12, base_width=1 / 16, size=32, binary=False),
 ]
 
 

@@ -25,8 +25,8 @@ SIMDE = "simde/x86/avx512.h"
 SPECS = [
     random_spec("vgg_small", 1, size=9),
     random_spec("resnet18", 2, size=17),
-    NetworkSpec("vgg_small", (1.3, 0.7, 1.9, 1.1, 2.3, 0.3), 1 / 16, size=13, classes=3),
-    NetworkSpec("vgg_small", (0.25, 0.5, 0.25, 0.5, 0.5, 0.25), 1, size=8, channels=1),
+    NetworkSpec("vgg_small", (1.3, 0.7, 1.9, 1.1, 2.3, 0.3), base_width=1 / 16, size=13, classes=3),
+    NetworkSpec("vgg_small", (0.25, 0.5, 0.25, 0.5, 0.5, 0.25), base_width=1, size=8, channels=1),
 ]
 
 

@@ -31,7 +31,7 @@ from tests.support.workflow import ROOT
 #: Relative, of what is rounded once to the type; the sums are better than float32.
 BOUND = {torch.float32: 2e-6, torch.bfloat16: 2**-8}
 
-SIMPLE = NetworkSpec("vgg_small", (0.5, 2, 1, 1, 1, 0.5), 0.125, 3, 16)
+SIMPLE = NetworkSpec("vgg_small", (0.5, 2, 1, 1, 1, 0.5), base_width=0.125, channels=3, size=16)
 
 
 @pytest.fixture
@@ -270,7 +270,7 @@ class Calls:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_all_of_a_network_that_can_be_fused_is(compiled, monkeypatch, precision):
-    resnet = NetworkSpec("resnet18", (1,) * 12, 0.125, 3, 32)
+    resnet = NetworkSpec("resnet18", (1,) * 12, base_width=0.125, channels=3, size=32)
     for spec, convolutions, norms in ((SIMPLE, 5, 5), (resnet, 19, 8)):
         network = Network(spec).to(memory_format=torch.channels_last)
         calls = Calls(monkeypatch)
@@ -340,13 +340,15 @@ def test_what_cannot_be_fused_leaves_the_rest_to_kernels(compiled, monkeypatch, 
 
 
 def test_one_value_for_each_channel_is_refused_as_torch_does(compiled):
-    network = Network(NetworkSpec("vgg_small", (1,) * 6, 0.125, 1, 8)).to(memory_format=torch.channels_last)
+    network = Network(NetworkSpec("vgg_small", (1,) * 6, base_width=0.125, channels=1, size=8)).to(
+        memory_format=torch.channels_last
+    )
     with pytest.raises(ValueError, match="more than 1 value"):
         network(torch.randn(1, 1, 8, 8).contiguous(memory_format=torch.channels_last))
 
 
 def test_score_and_recalibration_are_those_of_torchs_operators(compiled, digits):
-    network = Network(NetworkSpec("vgg_small", (1,) * 6, 0.0625, 1, 8))
+    network = Network(NetworkSpec("vgg_small", (1,) * 6, base_width=0.0625, channels=1, size=8))
     initialise(network, torch.Generator().manual_seed(0))
     fixed_scales(network)
     results = []

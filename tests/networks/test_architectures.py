@@ -138,10 +138,10 @@ def resnet18(state, x, binary):
 @pytest.mark.parametrize(
     ("plain", "spec"),
     [
-        (vgg_small, NetworkSpec("vgg_small", VGG_A, 0.0625, channels=3, size=32)),
-        (vgg_small, NetworkSpec("vgg_small", (2, 2, 4, 2, 4, 0.5), 0.0625, channels=1, size=11, classes=3)),
-        (resnet18, NetworkSpec("resnet18", RES_A, 0.0625, channels=3, size=64)),
-        (resnet18, NetworkSpec("resnet18", RES_B, 0.0625, channels=1, size=33, classes=3)),
+        (vgg_small, NetworkSpec("vgg_small", VGG_A, base_width=0.0625, channels=3, size=32)),
+        (vgg_small, NetworkSpec("vgg_small", (2, 2, 4, 2, 4, 0.5), base_width=0.0625, channels=1, size=11, classes=3)),
+        (resnet18, NetworkSpec("resnet18", RES_A, base_width=0.0625, channels=3, size=64)),
+        (resnet18, NetworkSpec("resnet18", RES_B, base_width=0.0625, channels=1, size=33, classes=3)),
     ],
 )
 def test_computes_what_the_paper_describes(plain, spec, binary):
@@ -168,7 +168,9 @@ def genomes(network):
 @given(data=st.data())
 def test_macs_and_weights_agree_with_torch(network, data):
     size = data.draw(st.integers(SMALLEST[network], 48), "size")
-    spec = NetworkSpec(network, data.draw(genomes(network), "genome"), 0.25, 3, size, binary=False)
+    spec = NetworkSpec(
+        network, data.draw(genomes(network), "genome"), base_width=0.25, channels=3, size=size, binary=False
+    )
     with torch.device("meta"):  # shapes only: any genome is fast
         model = Network(spec)
         counter = FlopCounterMode(display=False)
@@ -184,7 +186,7 @@ def test_macs_and_weights_agree_with_torch(network, data):
 
 def test_gradients_reach_every_parameter():
     for network, size in SMALLEST.items():
-        model = Network(NetworkSpec(network, uniform_genome(network, 1), 0.125, size=size))
+        model = Network(NetworkSpec(network, uniform_genome(network, 1), base_width=0.125, size=size))
         initialise(model, torch.Generator().manual_seed(0))
         model(torch.randn(8, 3, size, size)).square().sum().backward()
         assert [name for name, parameter in model.named_parameters() if not parameter.grad.abs().sum() > 0] == []
@@ -209,7 +211,9 @@ def test_both_precisions_have_the_same_tensors(network):
 
 @pytest.mark.parametrize("network", ARCHITECTURES)
 def test_he_initialisation(network):
-    first, second = (Network(NetworkSpec(network, uniform_genome(network, 1), 0.5, size=32)) for _ in range(2))
+    first, second = (
+        Network(NetworkSpec(network, uniform_genome(network, 1), base_width=0.5, size=32)) for _ in range(2)
+    )
     for model in (first, second):
         initialise(model, torch.Generator().manual_seed(5))
     for layer in first.spec.layers:
@@ -228,8 +232,14 @@ def test_he_initialisation(network):
         (NetworkSpec("lenet", (1,)), "unknown network 'lenet': choose one of resnet18, vgg_small"),
         (NetworkSpec("vgg_small", (1, 0.5)), "genome 1,0.5 has 2 genes: VGG-small takes 6 (conv1, conv2, conv3,"),
         (NetworkSpec("resnet18", (1,) * 6), "genome 1,1,1,1,1,1 has 6 genes: ResNet-18 takes 12 (stage1, stage2,"),
-        (NetworkSpec("vgg_small", (1, 0.25, 1, 1, 1, 1), 0.02), "conv2 of VGG-small would have no channels (128 ×"),
-        (NetworkSpec("resnet18", (1,) * 4 + (0.25,) * 8, 0.05), "block1 of ResNet-18 would have no channels (64 ×"),
+        (
+            NetworkSpec("vgg_small", (1, 0.25, 1, 1, 1, 1), base_width=0.02),
+            "conv2 of VGG-small would have no channels (128 ×",
+        ),
+        (
+            NetworkSpec("resnet18", (1,) * 4 + (0.25,) * 8, base_width=0.05),
+            "block1 of ResNet-18 would have no channels (64 ×",
+        ),
         (NetworkSpec("vgg_small", (1,) * 6, size=7), "the images are too small for this network: nothing is left of"),
         (NetworkSpec("resnet18", (1,) * 12, size=16), "images of 16×16 pixels are too small for ResNet-18: use 17×17"),
     ],

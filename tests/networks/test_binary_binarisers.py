@@ -94,7 +94,7 @@ def test_a_binariser_that_kernels_do_not_compute_is_used_all_the_same(monkeypatc
     """With kernels compiled, too: alone, and inside a network, where a chain of layers could be fused."""
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "plugins"))
     resolve(ExecutionSettings("cpu", "float32", 1, "auto")).apply()
-    spec = NetworkSpec("vgg_small", (1,) * 6, 0.125, 1, 8, binariser="own_parts.bits:signs")
+    spec = NetworkSpec("vgg_small", (1,) * 6, base_width=0.125, channels=1, size=8, binariser="own_parts.bits:signs")
     network = Network(spec).to(memory_format=torch.channels_last).eval()
     initialise(network, torch.Generator().manual_seed(0))
     convolution = network.conv2

@@ -26,9 +26,9 @@ BOUND = 1e-9
 #: The same for one product of bfloat16 tensors: each value is rounded by 2^-9.
 HALF_BOUND = 2**-7
 
-VGG = NetworkSpec("vgg_small", (0.5, 2, 1, 1, 1, 0.5), 0.125, 1, 8)
-RESNET = NetworkSpec("resnet18", (1, 2, 0.5, 1, 1, 2, 1, 1, 1, 0.5, 1, 1), 0.125, 3, 32)
-FULL = NetworkSpec("vgg_small", (1,) * 6, 0.125, 3, 16, binary=False)
+VGG = NetworkSpec("vgg_small", (0.5, 2, 1, 1, 1, 0.5), base_width=0.125, channels=1, size=8)
+RESNET = NetworkSpec("resnet18", (1, 2, 0.5, 1, 1, 2, 1, 1, 1, 0.5, 1, 1), base_width=0.125, channels=3, size=32)
+FULL = NetworkSpec("vgg_small", (1,) * 6, base_width=0.125, channels=3, size=16, binary=False)
 
 
 def distance(ours: torch.Tensor, plain: torch.Tensor) -> float:

@@ -99,7 +99,7 @@ def _train(kind: str, precision: str, kernels: str) -> None:
         except CompilationError:
             library.unload()
     ratios = (2, 3, 2, 3, 1, 3, 3, 2, 3, 0.5, 1, 4)
-    network = Network(NetworkSpec("resnet18", ratios, 0.0625, size=64, binary=kind == "binary"))
+    network = Network(NetworkSpec("resnet18", ratios, base_width=0.0625, size=64, binary=kind == "binary"))
     network.to(memory_format=torch.channels_last)
     for _ in range(5):
         with execution.autocast:

@@ -32,7 +32,7 @@ def test_the_first_gene_that_is_not_allowed_is_named_counting_from_one():
 
 def test_widths_are_rounded_down_twice():
     """The base width first, then its multiple."""
-    assert NetworkSpec("vgg_small", (1.0, 0.5, 0.25, 2.0, 3.0, 4.0), 0.03).widths == (3, 1, 1, 14, 45, 60)
+    assert NetworkSpec("vgg_small", (1.0, 0.5, 0.25, 2.0, 3.0, 4.0), base_width=0.03).widths == (3, 1, 1, 14, 45, 60)
 
 
 @pytest.mark.parametrize("genes", [5, 7])
@@ -42,9 +42,9 @@ def test_a_genome_of_another_length_is_refused(genes):
 
 
 def test_a_layer_without_channels_is_named():
-    assert min(NetworkSpec("vgg_small", (1.0,) * 6, 1 / 128).widths) == 1
+    assert min(NetworkSpec("vgg_small", (1.0,) * 6, base_width=1 / 128).widths) == 1
     with pytest.raises(UserError) as caught:
-        _ = NetworkSpec("vgg_small", (1, 1, 0.25, 1, 1, 1), 1 / 100).widths
+        _ = NetworkSpec("vgg_small", (1, 1, 0.25, 1, 1, 1), base_width=1 / 100).widths
     assert str(caught.value).startswith(
         "conv3 of VGG-small would have no channels (256 × base width 0.01 × ratio 0.25)"
     )
@@ -59,7 +59,7 @@ def test_titles_and_uniform_genomes():
 def test_a_spec_is_the_published_network_unless_told_otherwise():
     spec = NetworkSpec("vgg_small", (1.0,) * 6)
     assert (spec.base_width, spec.channels, spec.size, spec.classes, spec.binary) == (1.0, 3, 32, 10, True)
-    assert spec.with_genome((2.0,) * 6).at_width(0.5) == NetworkSpec("vgg_small", (2.0,) * 6, 0.5)
+    assert spec.with_genome((2.0,) * 6).at_width(0.5) == NetworkSpec("vgg_small", (2.0,) * 6, base_width=0.5)
 
 
 @pytest.mark.parametrize(("network", "digest"), [("vgg_small", "ff46ebb289f14d98"), ("resnet18", "420d671f432bd606")])

@@ -10,7 +10,7 @@ from pipeline.common.errors import UserError
 from pipeline.networks.latency import LatencyTable, read_latency, widths_of, write_latency
 from pipeline.networks.spec import NetworkSpec
 
-SPEC = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, channels=1, size=8)
+SPEC = NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8)
 
 
 def table(*specs: NetworkSpec, start: float = 0.5) -> LatencyTable:
@@ -61,7 +61,7 @@ def test_a_damaged_table_is_refused_in_a_sentence(tmp_path: Path, change, says: 
     [
         (replace(SPEC, size=16), "is for size 8, and this search has 16"),
         (replace(SPEC, base_width=0.125), "is for base width 0.0625, and this search has 0.125"),
-        (NetworkSpec("resnet18", (1,) * 12, 1 / 16, channels=1, size=32), "is for network vgg_small"),
+        (NetworkSpec("resnet18", (1,) * 12, base_width=1 / 16, channels=1, size=32), "is for network vgg_small"),
     ],
 )
 def test_a_table_of_another_network_is_refused_in_a_sentence(spec: NetworkSpec, says: str) -> None:

@@ -16,7 +16,7 @@ SHAPES = {"vgg_small": (1 / 16, 1, 8), "resnet18": (1 / 8, 3, 32)}
 
 def build(network, genome):
     base_width, channels, size = SHAPES[network]
-    return Network(NetworkSpec(network, genome, base_width, channels, size))
+    return Network(NetworkSpec(network, genome, base_width=base_width, channels=channels, size=size))
 
 
 @pytest.fixture(params=SHAPES)
@@ -56,7 +56,7 @@ def test_every_inherited_tensor_is_the_first_part(supernet, narrow):
 
 def test_classifier_columns_follow_their_channels(supernet):
     """On a 16×16 image VGG-small's classifier sees 2×2 positions of each channel, one channel after another."""
-    spec = NetworkSpec("vgg_small", uniform_genome("vgg_small", 4), 1 / 16, 1, 16)
+    spec = NetworkSpec("vgg_small", uniform_genome("vgg_small", 4), base_width=1 / 16, channels=1, size=16)
     network = Network(spec)
     weight = network.get_submodule("classifier").weight
     by_channel = weight.reshape(10, -1, 2, 2)

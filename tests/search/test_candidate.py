@@ -18,7 +18,7 @@ from pipeline.training.settings import TrainingSettings
 from tests.support.execution import CPU
 
 SETTINGS = TrainingSettings(epochs=1, batch_size=10, learning_rate=0.1, augmentation="crop")
-SPEC = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, 1, 8)
+SPEC = NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8)
 GENOME, OTHER = (1.0,) * 6, (1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
 
 

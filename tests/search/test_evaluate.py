@@ -27,7 +27,7 @@ from tests.support.execution import CPU
 from tests.support.little_memory import STATUS, limit_memory
 
 SETTINGS = TrainingSettings(epochs=1, batch_size=25, learning_rate=0.1)
-SPEC = NetworkSpec("vgg_small", (1,) * 6, 1 / 16, 1, 8)
+SPEC = NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8)
 GENOMES = [(1.0,) * 6, (2.0,) * 6, (0.25, 0.5, 1.0, 2.0, 3.0, 4.0)]
 
 
@@ -154,7 +154,7 @@ def test_where_memory_is_short_micro_batches_are_tried(tmp_path, archive, capsys
     files = ["--subset", f"{tmp_path}/subset.csv", "--validation", f"{tmp_path}/validation.csv"]
     assert main(["sample-subset", *split, "--images", str(images), *files]) == 0
     subset, validation = (read_split(tmp_path / f"{name}.csv", read_info(images)) for name in ("subset", "validation"))
-    spec = NetworkSpec("vgg_small", (1,) * 6, 1 / 2, 1, 32)
+    spec = NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 2, channels=1, size=32)
     settings = TrainingSettings(epochs=1, batch_size=128, learning_rate=0.1)
     task = Cramped(spec, settings, CPU, images, subset, validation, None, True, 0, megabytes=30)
     capsys.readouterr()

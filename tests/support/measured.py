@@ -37,7 +37,11 @@ SEARCHES = {"A": ("evolution", FOUND), "random-A": ("random", RANDOM)}
 def write_experiment(folder, rows=ROWS, searches=SEARCHES, spec=SPEC, seconds=10.0, answered=False):
     """Writes what the workflow would have measured, and returns the flags that name it, by step."""
     for model, (genome, binary, accuracies) in rows.items():
-        network = asdict(NetworkSpec(spec.network, genome, spec.base_width, spec.channels, spec.size, binary=binary))
+        network = asdict(
+            NetworkSpec(
+                spec.network, genome, base_width=spec.base_width, channels=spec.channels, size=spec.size, binary=binary
+            )
+        )
         for seed, top1 in enumerate(accuracies):
             record = {"top1": top1, "top5": 99.5, "loss": 0.2, "images": 450, "network": network}
             if answered:

@@ -27,7 +27,7 @@ def random_spec(
     """A network of random widths."""
     draw = random.Random(seed)
     genome = tuple(draw.choice(RATIOS) for _ in find_architecture(network).GENES)
-    return NetworkSpec(network, genome, base_width, size=size, classes=classes)
+    return NetworkSpec(network, genome, base_width=base_width, size=size, classes=classes)
 
 
 def random_network(spec: NetworkSpec, seed: int = 0) -> Network:

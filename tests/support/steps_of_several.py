@@ -42,7 +42,9 @@ class Images(ImagesInMemory):
 
 def training(name: str, binary: bool, dtype: torch.dtype, world: World) -> Training:
     """A training before its first step, from weights that leave no two values exactly equal."""
-    spec = NetworkSpec(name, (1,) * GENES[name], 1 / 8, 1, 8 * ENLARGED[name], 10, binary=binary)
+    spec = NetworkSpec(
+        name, (1,) * GENES[name], base_width=1 / 8, channels=1, size=8 * ENLARGED[name], classes=10, binary=binary
+    )
     network = Network(spec)
     generator = torch.Generator().manual_seed(0)
     initialise(network, generator)

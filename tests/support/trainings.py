@@ -8,7 +8,7 @@ from pipeline.training.loop import Training
 from pipeline.training.settings import TrainingSettings
 from tests.support.execution import CPU
 
-SPEC = NetworkSpec("vgg_small", (1, 1, 2, 1, 1, 1), 1 / 16, channels=1, size=8)
+SPEC = NetworkSpec("vgg_small", (1, 1, 2, 1, 1, 1), base_width=1 / 16, channels=1, size=8)
 
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=40, learning_rate=0.1, weight_decay=5e-4, augmentation="crop")

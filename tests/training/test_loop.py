@@ -43,7 +43,9 @@ def test_going_on_from_any_step_gives_the_same_bytes(digits, stop, precision):
 
 def test_it_learns(digits):
     settings = TrainingSettings(epochs=15, batch_size=20, learning_rate=0.1)
-    training = finish(start(digits, settings, spec=NetworkSpec("vgg_small", (2,) * 6, 1 / 8, 1, 8)))
+    training = finish(
+        start(digits, settings, spec=NetworkSpec("vgg_small", (2,) * 6, base_width=1 / 8, channels=1, size=8))
+    )
     assert training.history[-1].top1 > 90
     assert training.history[-1].loss < training.history[0].loss / 3
     assert len(training.history) == 15

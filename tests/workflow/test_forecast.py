@@ -13,7 +13,7 @@ from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, StepTime, Timed, fit, workload
 from tests.support.workflow import ROOT, TINY, planned
 
-DIGITS = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), 0.0625, 1, 8)
+DIGITS = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=0.0625, channels=1, size=8)
 IMAGES = Images(train=1078, test=719, subset=500, validation=500, disk_bytes=64, memory_bytes=64)
 #: A machine on which a step takes a hundredth of a second and starts take a second.
 HERE = Calibration(StepTime(0.01, 0, 0), StepTime(0.1, 0, 0), 0, 1, 1, 1, 1, 0, 0, 500_000_000)

@@ -62,7 +62,7 @@ def look_at_images(
     spec = NetworkSpec(
         network["name"],
         uniform_genome(network["name"], 1),
-        network["base_width"],
+        base_width=network["base_width"],
         channels=channels,
         size=size,
         classes=len(found.train),

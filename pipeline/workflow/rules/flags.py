@@ -26,6 +26,7 @@ from pipeline.workflow.config import genome_of
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.models import judge_of
 from pipeline.workflow.proxy import samples
+from pipeline.workflow.settings import DatasetSettings
 from pipeline.workflow.sources import Sources, Words
 
 
@@ -107,11 +108,7 @@ class Flags:
     def dataset(self) -> str:
         """What is prepared, and how."""
         dataset = self._config["dataset"]
-        words = ["--dataset", dataset["name"], "--image-size", dataset["image_size"]]
-        words += ["--storage", dataset.get("storage", "auto")]
-        words += ["--test-fraction", dataset.get("test_fraction", 0.2)]
-        words += ["--damaged-images", dataset.get("damaged_images", "stop")]
-        words += ["--seed", self._config["seed"]]
+        words = [*shlex.split(flags(DatasetSettings, {**dataset, "path": None})), "--seed", self._config["seed"]]
         there = self._sources.state
         key = ["--sources", there.key] if there.key else []
         paths = (dataset.get("path"), there.path)
