@@ -1,17 +1,14 @@
-"""The real workflow: what it plans, that interruptions and the way it is run change nothing, what reruns when."""
+"""The real workflow: interruptions and the way it is run change nothing."""
 
 import os
-import re
 import shutil
 import signal
 from collections import Counter
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from pipeline.common.hdf5 import read_attributes
-from pipeline.workflow.lock import RECORDS
 from tests.support.workflow import (
     PATIENCE,
     ROOT,
@@ -31,21 +28,6 @@ from tests.support.workflow import (
 )
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny experiment, run once and left alone."""
-    folder = tmp_path_factory.mktemp("finished")
-    complete(command("--cores", 2), folder)
-    return folder
-
-
-@pytest.fixture
-def copied(finished: Path, tmp_path: Path) -> Path:
-    """A copy of the finished experiment, times of files included."""
-    shutil.copytree(finished, tmp_path / "copy")
-    return tmp_path / "copy"
 
 
 def test_everything_is_there(finished):
@@ -108,21 +90,6 @@ def test_ctrl_c_is_no_failure(tmp_path):
     assert "failed" not in said and "Traceback" not in said
 
 
-def test_slurm_where_there_is_none(tmp_path, monkeypatch):
-    """Told before anything is noted down that would stand in the way of the next run."""
-    for program in ("which", "bash", "sh"):  # that Snakemake wants
-        (tmp_path / program).symlink_to(shutil.which(program))
-    monkeypatch.setenv("PATH", str(tmp_path))
-    looking = run(resume("--workflow-profile", str(ROOT / "profiles" / "slurm"), "-n", "--quiet", "all"), tmp_path)
-    assert looking.returncode == 0, looking.stderr
-    for words in (["--workflow-profile", str(ROOT / "profiles" / "slurm")], ["--executor=slurm", "--jobs", "2"]):
-        done = run(resume(*words), tmp_path)
-        assert done.returncode == 1
-        assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
-        assert "SLURM" in done.stderr
-    assert not (tmp_path / RECORDS).exists()
-
-
 def test_a_signal_to_run_ends_it_as_ctrl_c_does(tmp_path):
     """Though it reaches nothing but ``run``."""
     weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
@@ -169,154 +136,6 @@ def test_a_copy_of_one_folder_goes_on_elsewhere(finished, tmp_path):
     assert {name: now[name] for name in trained} == trained
 
 
-#: What shows results: no table is made anew that the report does not follow.
-SHOWN = {"tables", "figures", "write_report"}
-RERUNS = [
-    ({"experiment": "tiny"}, set()),
-    ({"retrain": {"epochs": 3, "seeds": 2}}, {"retrain", "evaluate", *SHOWN, "train_sample"}),
-    ({"retrain": {"epochs": 2, "seeds": 3}}, {"retrain", "evaluate", *SHOWN}),
-    ({"published": "table1"}, SHOWN),
-    ({"execution": {"device": "cpu", "precision": "float32", "save_minutes": 9}}, set()),
-    ({"search": {"generations": 2, "population": 4, "workers": 1}}, set()),
-    ({"models": {"uniform-2x": {"genome": 2}}}, {"retrain", "evaluate", *SHOWN}),
-]
-
-
-@pytest.mark.parametrize(("change", "rules"), RERUNS, ids=[str(change) for change, _ in RERUNS])
-def test_what_reruns(copied, tmp_path, change, rules):
-    assert set(planned(copied, config=overlay(tmp_path, change))) == rules
-
-
-def test_a_new_lambda_reruns_its_own_search_and_trains_no_known_candidate(copied, tmp_path):
-    config = overlay(tmp_path, {"searches": {"A": {"algorithm": "evolution", "lambda": 3, "seeds": 1}}})
-    jobs = planned(copied, config=config)
-    assert "prepare_dataset" not in jobs and "pretrain_supernet" not in jobs
-    # The first generation does not depend on λ: it is proposed anew and found in the archive.
-    assert jobs["score_generation"] == 2 and jobs["select_best"] == 1
-    before = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
-    complete(command("--cores", 2, config=config), copied)
-    after = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
-    assert {name: after[name] for name in before} == before
-
-
-def test_a_search_that_finds_the_same_again_has_no_network_trained_again(copied):
-    def trained() -> dict[str, bytes]:
-        files = sorted(copied.glob("results/tiny/retrain/*/*/timing.json"))
-        return {str(path): path.read_bytes() for path in files}
-
-    before = trained()
-    again = command("--cores", 2, "--forcerun", "select_best")
-    # found-A and its control, whose width the found network's cost decides; two seeds of each.
-    assert planned(copied, "--forcerun", "select_best")["retrain"] == 4
-    complete(again, copied)
-    assert len(before) == 6 and trained() == before
-    assert planned(copied) == {}
-
-
-def test_more_generations_extend_a_search(copied, tmp_path):
-    config = overlay(tmp_path, {"search": {"generations": 3, "population": 4}})
-    jobs = planned(copied, config=config)
-    assert jobs["evaluate_generation"] + jobs["evaluate_free_generation"] == jobs["propose_generation"] == 3
-    before = outcome(copied)
-    complete(command("--cores", 2, config=config), copied)
-    after = outcome(copied)
-    old = [name for name in before if "generation_00" in name]
-    assert {name: after[name] for name in old} == {name: before[name] for name in old}
-    assert "search/A/generation_002/scores.csv" in after
-
-
-def test_fewer_generations_select_again(copied, tmp_path):
-    jobs = planned(copied, config=overlay(tmp_path, {"search": {"generations": 1, "population": 4}}))
-    assert "evaluate_generation" not in jobs and "propose_generation" not in jobs
-    assert jobs["select_best"] == 3
-
-
-def test_a_comment_in_the_code_reruns_nothing(finished, tmp_path):
-    """The whole checkout is copied, since the code that is changed must be the code that runs."""
-    checkout = tmp_path / "checkout"
-    for name in ("Snakefile", "config.yaml", "rules", "pipeline", "schemas", "envs", "profiles", "tests"):
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        checkout.mkdir(exist_ok=True)
-        copy(ROOT / name, checkout / name)
-    shutil.copytree(finished / "results", checkout / "results")
-    shutil.copytree(finished / ".snakemake", checkout / ".snakemake")
-    for path in [*checkout.glob("pipeline/**/*.py"), *checkout.glob("rules/*.smk")]:
-        path.write_text(path.read_text() + "\n# a comment\n")
-    python, *others = command("-n", "--cores", 2)  # Python itself may lie below this checkout, and stays
-    words = [python, *(word.replace(str(ROOT), str(checkout)) for word in others)]
-    done = run(words, checkout)
-    assert "Nothing to be done" in done.stdout + done.stderr, done.stdout + done.stderr
-    # A change of the method that nobody announced would be wrong to keep: its version is a parameter.
-    version = checkout / "pipeline" / "__init__.py"
-    known = version.read_text()
-    version.write_text(known.replace("METHOD_VERSION = ", "METHOD_VERSION = 9"))
-    done = run(words, checkout)
-    assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
-    version.write_text(known)
-    # Other layers of the network need no announcement.
-    network = checkout / "pipeline" / "networks" / "architectures" / "vgg_small.py"
-    network.write_text(network.read_text().replace("kernel=2, stride=2", "kernel=3, stride=2, padding=1"))
-    done = run(words, checkout)
-    assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
-
-
-def test_only_evaluate_sees_the_test_set(tmp_path):
-    """The graph itself, job by job: who reads test images, and whose command names them."""
-    done = run(command("-n", "-p", "--forceall", "--cores", 2), tmp_path)
-    assert done.returncode == 0
-    jobs = re.split(r"^(?:local)?rule ", done.stdout + done.stderr, flags=re.MULTILINE)[1:]
-    names = {job.split(":")[0] for job in jobs}
-    assert len(names) >= 11
-    readers = {job.split(":")[0] for job in jobs if re.search(r"^ +input: .*test\.h5", job, re.MULTILINE)}
-    assert readers == {"evaluate"}
-    mentions = {job.split(":")[0] for job in jobs if "test.h5" in job}
-    assert mentions == {"evaluate", "prepare_dataset"}
-
-
-def test_the_plan_of_the_papers_search(tmp_path):
-    """50 generations of 32 are listed as a whole, before any work."""
-    config = overlay(
-        tmp_path, {"search": {"generations": 50, "population": 32}, "searches": {"B": None, "random": None}}
-    )
-    jobs = planned(tmp_path, config=config)
-    assert jobs["propose_generation"] == jobs["evaluate_generation"] == jobs["score_generation"] == 50
-    # Far more than the paper's: Snakemake's recursion must not be the limit.
-    longer = {"search": {"generations": 300}, "searches": {"B": None, "random": None}}
-    assert planned(tmp_path, config=overlay(tmp_path, longer))["evaluate_generation"] == 300
-
-
-def test_no_supernet_is_trained_that_nobody_inherits_from(tmp_path):
-    """Without a search there is none, unless random genomes are scored as candidates to judge the proxy."""
-    alone = {"searches": {"A": None, "B": None, "random": None}, "models": {"found-A": None}}
-    judging = {"pretrain_supernet", "sample_subset", "sample_genomes", "score_sample", "hold_out", "train_sample"}
-    for sample, rules in (0, set()), (5, judging):
-        proxy = {"sample": sample, "scores": 1, "trainings": 1}
-        jobs = set(planned(tmp_path, config=overlay(tmp_path, {**alone, "proxy": proxy})))
-        assert jobs - judging == {"prepare_dataset", "retrain", "evaluate", "tables", "figures", "write_report"}
-        assert jobs & judging == rules
-    jobs = planned(tmp_path, config=overlay(tmp_path, {"proxy": {"sample": 0}}))
-    assert "score_sample" not in jobs and jobs["pretrain_supernet"] == 1
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        ({"retrain": {"epochs": 0, "seeds": 1}}, "retrain.epochs is 0: it must be at least 1"),
-        ({"searches": {"A": {"algorithm": "evolution", "lambda": -1}}}, "searches.A.lambda is -1"),
-        ({"dataset": {"name": "mnist"}}, "dataset.name is 'mnist': choose one of"),
-        ({"network": {"base_width": 0.001}}, "models.uniform-1x: conv1 of VGG-small would have no channels"),
-        ({"colour": 1}, "unknown key 'colour' in the configuration"),
-    ],
-)
-def test_mistakes_are_found_by_the_dry_run(tmp_path, change, sentence):
-    done = run(command("-n", config=overlay(tmp_path, change)), tmp_path)
-    output = done.stdout + done.stderr
-    assert done.returncode == 1
-    assert f"configuration: {sentence}" in output
-    assert "Traceback" not in output
-    assert not (tmp_path / "results").exists()
-
-
 def test_a_damaged_artifact_is_named_in_the_output(copied):
     (copied / "results/tiny/search/A/generation_001/scores.csv").unlink()
     (copied / "results/tiny/search/A/best.json").unlink()
@@ -344,13 +163,3 @@ def test_resume_prints_the_table_and_makes_the_report(copied):
     assert "Report: results/tiny/report.html" in done.stdout
     page = (copied / "results/tiny/report.html").read_text()
     assert "Found: found-A" in page and page.rstrip().endswith("</html>")
-
-
-def test_run_takes_snakemakes_config_flag(tmp_path):
-    done = run(resume("--config", "retrain={epoch: 3}"), tmp_path)
-    assert done.returncode == 1
-    assert done.stderr == "error: unknown key 'epoch' in retrain: did you mean 'epochs'?\n"
-    done = run(resume("--cores", "1", "results/elsewhere/data/train.h5", "--config", "experiment=elsewhere"), tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "elsewhere: 1 of 1 steps" in done.stderr
-    assert (tmp_path / "results" / "elsewhere" / "data" / "train.h5").exists()

@@ -1,0 +1,37 @@
+"""The tiny experiment, run once for all tests that look at it or go on from it."""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.workflow import command, complete
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny experiment, left alone. Where several processes run tests, the first one makes it for all."""
+    folder = tmp_path_factory.mktemp("finished")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        complete(command("--cores", 2), folder)
+        return folder
+    shared = tmp_path_factory.getbasetemp().parent / "shared"
+    shared.mkdir(exist_ok=True)
+    with open(shared / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = shared / "finished"
+        if not made.exists():
+            complete(command("--cores", 2), folder)
+            shutil.copytree(folder, made.with_name("partial"))
+            made.with_name("partial").rename(made)
+            return folder
+    return Path(shutil.copytree(made, folder, dirs_exist_ok=True))
+
+
+@pytest.fixture
+def copied(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the finished experiment, times of files included."""
+    shutil.copytree(finished, tmp_path / "copy")
+    return tmp_path / "copy"

@@ -1,0 +1,100 @@
+"""What the workflow plans, and the mistakes that it finds before any work."""
+
+import re
+import shutil
+
+import pytest
+
+from pipeline.workflow.lock import RECORDS
+from tests.support.workflow import (
+    ROOT,
+    command,
+    overlay,
+    planned,
+    resume,
+    run,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def test_slurm_where_there_is_none(tmp_path, monkeypatch):
+    """Told before anything is noted down that would stand in the way of the next run."""
+    for program in ("which", "bash", "sh"):  # that Snakemake wants
+        (tmp_path / program).symlink_to(shutil.which(program))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    looking = run(resume("--workflow-profile", str(ROOT / "profiles" / "slurm"), "-n", "--quiet", "all"), tmp_path)
+    assert looking.returncode == 0, looking.stderr
+    for words in (["--workflow-profile", str(ROOT / "profiles" / "slurm")], ["--executor=slurm", "--jobs", "2"]):
+        done = run(resume(*words), tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.startswith("error: ") and len(done.stderr.splitlines()) == 1
+        assert "SLURM" in done.stderr
+    assert not (tmp_path / RECORDS).exists()
+
+
+def test_only_evaluate_sees_the_test_set(tmp_path):
+    """The graph itself, job by job: who reads test images, and whose command names them."""
+    done = run(command("-n", "-p", "--forceall", "--cores", 2), tmp_path)
+    assert done.returncode == 0
+    jobs = re.split(r"^(?:local)?rule ", done.stdout + done.stderr, flags=re.MULTILINE)[1:]
+    names = {job.split(":")[0] for job in jobs}
+    assert len(names) >= 11
+    readers = {job.split(":")[0] for job in jobs if re.search(r"^ +input: .*test\.h5", job, re.MULTILINE)}
+    assert readers == {"evaluate"}
+    mentions = {job.split(":")[0] for job in jobs if "test.h5" in job}
+    assert mentions == {"evaluate", "prepare_dataset"}
+
+
+def test_the_plan_of_the_papers_search(tmp_path):
+    """50 generations of 32 are listed as a whole, before any work."""
+    config = overlay(
+        tmp_path, {"search": {"generations": 50, "population": 32}, "searches": {"B": None, "random": None}}
+    )
+    jobs = planned(tmp_path, config=config)
+    assert jobs["propose_generation"] == jobs["evaluate_generation"] == jobs["score_generation"] == 50
+    # Far more than the paper's: Snakemake's recursion must not be the limit.
+    longer = {"search": {"generations": 300}, "searches": {"B": None, "random": None}}
+    assert planned(tmp_path, config=overlay(tmp_path, longer))["evaluate_generation"] == 300
+
+
+def test_no_supernet_is_trained_that_nobody_inherits_from(tmp_path):
+    """Without a search there is none, unless random genomes are scored as candidates to judge the proxy."""
+    alone = {"searches": {"A": None, "B": None, "random": None}, "models": {"found-A": None}}
+    judging = {"pretrain_supernet", "sample_subset", "sample_genomes", "score_sample", "hold_out", "train_sample"}
+    for sample, rules in (0, set()), (5, judging):
+        proxy = {"sample": sample, "scores": 1, "trainings": 1}
+        jobs = set(planned(tmp_path, config=overlay(tmp_path, {**alone, "proxy": proxy})))
+        assert jobs - judging == {"prepare_dataset", "retrain", "evaluate", "tables", "figures", "write_report"}
+        assert jobs & judging == rules
+    jobs = planned(tmp_path, config=overlay(tmp_path, {"proxy": {"sample": 0}}))
+    assert "score_sample" not in jobs and jobs["pretrain_supernet"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"retrain": {"epochs": 0, "seeds": 1}}, "retrain.epochs is 0: it must be at least 1"),
+        ({"searches": {"A": {"algorithm": "evolution", "lambda": -1}}}, "searches.A.lambda is -1"),
+        ({"dataset": {"name": "mnist"}}, "dataset.name is 'mnist': choose one of"),
+        ({"network": {"base_width": 0.001}}, "models.uniform-1x: conv1 of VGG-small would have no channels"),
+        ({"colour": 1}, "unknown key 'colour' in the configuration"),
+    ],
+)
+def test_mistakes_are_found_by_the_dry_run(tmp_path, change, sentence):
+    done = run(command("-n", config=overlay(tmp_path, change)), tmp_path)
+    output = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert f"configuration: {sentence}" in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "results").exists()
+
+
+def test_run_takes_snakemakes_config_flag(tmp_path):
+    done = run(resume("--config", "retrain={epoch: 3}"), tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "error: unknown key 'epoch' in retrain: did you mean 'epochs'?\n"
+    done = run(resume("--cores", "1", "results/elsewhere/data/train.h5", "--config", "experiment=elsewhere"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "elsewhere: 1 of 1 steps" in done.stderr
+    assert (tmp_path / "results" / "elsewhere" / "data" / "train.h5").exists()

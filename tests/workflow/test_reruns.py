@@ -1,0 +1,109 @@
+"""What runs again after a change: what depends on it, and nothing else."""
+
+import re
+import shutil
+
+import pytest
+
+from tests.support.workflow import (
+    ROOT,
+    command,
+    complete,
+    outcome,
+    overlay,
+    planned,
+    run,
+)
+
+pytestmark = pytest.mark.slow
+
+
+#: What shows results: no table is made anew that the report does not follow.
+SHOWN = {"tables", "figures", "write_report"}
+RERUNS = [
+    ({"experiment": "tiny"}, set()),
+    ({"retrain": {"epochs": 3, "seeds": 2}}, {"retrain", "evaluate", *SHOWN, "train_sample"}),
+    ({"retrain": {"epochs": 2, "seeds": 3}}, {"retrain", "evaluate", *SHOWN}),
+    ({"published": "table1"}, SHOWN),
+    ({"execution": {"device": "cpu", "precision": "float32", "save_minutes": 9}}, set()),
+    ({"search": {"generations": 2, "population": 4, "workers": 1}}, set()),
+    ({"models": {"uniform-2x": {"genome": 2}}}, {"retrain", "evaluate", *SHOWN}),
+]
+
+
+@pytest.mark.parametrize(("change", "rules"), RERUNS, ids=[str(change) for change, _ in RERUNS])
+def test_what_reruns(copied, tmp_path, change, rules):
+    assert set(planned(copied, config=overlay(tmp_path, change))) == rules
+
+
+def test_a_new_lambda_reruns_its_own_search_and_trains_no_known_candidate(copied, tmp_path):
+    config = overlay(tmp_path, {"searches": {"A": {"algorithm": "evolution", "lambda": 3, "seeds": 1}}})
+    jobs = planned(copied, config=config)
+    assert "prepare_dataset" not in jobs and "pretrain_supernet" not in jobs
+    # The first generation does not depend on λ: it is proposed anew and found in the archive.
+    assert jobs["score_generation"] == 2 and jobs["select_best"] == 1
+    before = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
+    complete(command("--cores", 2, config=config), copied)
+    after = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
+    assert {name: after[name] for name in before} == before
+
+
+def test_a_search_that_finds_the_same_again_has_no_network_trained_again(copied):
+    def trained() -> dict[str, bytes]:
+        files = sorted(copied.glob("results/tiny/retrain/*/*/timing.json"))
+        return {str(path): path.read_bytes() for path in files}
+
+    before = trained()
+    again = command("--cores", 2, "--forcerun", "select_best")
+    # found-A and its control, whose width the found network's cost decides; two seeds of each.
+    assert planned(copied, "--forcerun", "select_best")["retrain"] == 4
+    complete(again, copied)
+    assert len(before) == 6 and trained() == before
+    assert planned(copied) == {}
+
+
+def test_more_generations_extend_a_search(copied, tmp_path):
+    config = overlay(tmp_path, {"search": {"generations": 3, "population": 4}})
+    jobs = planned(copied, config=config)
+    assert jobs["evaluate_generation"] + jobs["evaluate_free_generation"] == jobs["propose_generation"] == 3
+    before = outcome(copied)
+    complete(command("--cores", 2, config=config), copied)
+    after = outcome(copied)
+    old = [name for name in before if "generation_00" in name]
+    assert {name: after[name] for name in old} == {name: before[name] for name in old}
+    assert "search/A/generation_002/scores.csv" in after
+
+
+def test_fewer_generations_select_again(copied, tmp_path):
+    jobs = planned(copied, config=overlay(tmp_path, {"search": {"generations": 1, "population": 4}}))
+    assert "evaluate_generation" not in jobs and "propose_generation" not in jobs
+    assert jobs["select_best"] == 3
+
+
+def test_a_comment_in_the_code_reruns_nothing(finished, tmp_path):
+    """The whole checkout is copied, since the code that is changed must be the code that runs."""
+    checkout = tmp_path / "checkout"
+    for name in ("Snakefile", "config.yaml", "rules", "pipeline", "schemas", "envs", "profiles", "tests"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        checkout.mkdir(exist_ok=True)
+        copy(ROOT / name, checkout / name)
+    shutil.copytree(finished / "results", checkout / "results")
+    shutil.copytree(finished / ".snakemake", checkout / ".snakemake")
+    for path in [*checkout.glob("pipeline/**/*.py"), *checkout.glob("rules/*.smk")]:
+        path.write_text(path.read_text() + "\n# a comment\n")
+    python, *others = command("-n", "--cores", 2)  # Python itself may lie below this checkout, and stays
+    words = [python, *(word.replace(str(ROOT), str(checkout)) for word in others)]
+    done = run(words, checkout)
+    assert "Nothing to be done" in done.stdout + done.stderr, done.stdout + done.stderr
+    # A change of the method that nobody announced would be wrong to keep: its version is a parameter.
+    version = checkout / "pipeline" / "__init__.py"
+    known = version.read_text()
+    version.write_text(known.replace("METHOD_VERSION = ", "METHOD_VERSION = 9"))
+    done = run(words, checkout)
+    assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
+    version.write_text(known)
+    # Other layers of the network need no announcement.
+    network = checkout / "pipeline" / "networks" / "architectures" / "vgg_small.py"
+    network.write_text(network.read_text().replace("kernel=2, stride=2", "kernel=3, stride=2, padding=1"))
+    done = run(words, checkout)
+    assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
