@@ -197,6 +197,7 @@ GARBAGE = [b"", b"\x00\xff\x00", b"{", b"[]", b"a,b\n1\n", b"\x89HDF\r\n\x1a\n" 
 def test_any_file_can_be_garbage(folder, capsys, garbage):
     """Every file of the experiment in turn, then all at once: never an error, and what matters is named."""
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    assert len(files) > 20
     for path in files:
         whole = path.read_bytes()
         path.write_bytes(garbage)
@@ -226,7 +227,8 @@ def test_a_damaged_entry_is_named_and_not_counted(folder):
     assert newest.name in found.problems[0] and newest.exists(), "it only looks on"
 
 
-def test_folders_and_names(folder, capsys):
+def test_folders_and_names(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # what is left takes more words on a slow machine
     for word in ("exp", "results/exp", str(folder), "results", "."):
         assert find_experiments(word)[0].folder.resolve() == folder
     shutil.copytree(folder, folder.with_name("other"))
@@ -245,7 +247,8 @@ def record(folder: Path, **values: object) -> None:
     path.write_text(json.dumps(values))
 
 
-def test_a_run_on_this_machine(folder, capsys):
+def test_a_run_on_this_machine(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
     host, here = socket.gethostname(), birth(os.getpid())
     record(folder, host=host, pid=os.getpid(), birth=here)
     assert summary(folder).alive is True
