@@ -3,8 +3,10 @@
 import importlib.util
 import re
 
+import pytest
 import yaml
 
+from pipeline.steps import STEPS
 from tests.support.workflow import ROOT
 
 
@@ -40,3 +42,25 @@ def test_every_key_that_is_explained_has_its_values_and_its_meaning():
     silent = {key for key, values, default, meaning in rows if not meaning}
     assert {key.partition(".")[0] for key in silent} <= {"candidate", "retrain", "searches", "models"}
     assert [key for key, values, *_ in rows if not values and not key.startswith(("searches.", "models."))] == []
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_is_there(page):
+    """Files of the project, commands of the pipeline, benchmarks, and what links lead to."""
+    text = page.read_text()
+    folders = "pipeline|rules|tests|configs|benchmarks|docs|schemas|profiles|envs"
+    for name in re.findall(rf"`((?:{folders})/[\w/.-]*)", text):
+        assert (ROOT / name).exists(), name
+    for command in re.findall(r"(?:python -m pipeline|binary-nas) ([a-z][a-z-]+)", text):
+        assert command in STEPS or command in ("run", "resume"), command
+    for program in re.findall(r"python -m benchmarks\.([\w.]+)", text):
+        assert (ROOT / "benchmarks" / f"{program.rstrip('.').replace('.', '/')}.py").exists(), program
+    for link in re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", text):
+        assert (page.parent / link).exists(), link
+
+
+def test_the_readme_is_a_door():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 120
