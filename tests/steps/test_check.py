@@ -34,10 +34,12 @@ def test_what_the_default_experiment_will_do(capsys):
     text = " ".join(capsys.readouterr().out.split())
     assert "experiment 'digits' images 10" in text
     assert "10 classes, 1,078 train images and 719 test images (set aside), brought to 8×8 pixels" in text
+    search = read_config([ROOT / "config.yaml"])["search"]
+    generations, population = search["generations"], search["population"]
     assert (
-        "9 searches of 5 generations of 16 candidates: 720 candidates, each trained on 450 images and scored on 300 "
-        "images" in text
+        f"9 searches of {generations} generations of {population} candidates: {9 * generations * population} " in text
     )
+    assert "candidates, each trained on 450 images and scored on 300 images" in text
     rows = len(read_config([ROOT / "config.yaml"])["models"])
     assert f"{rows} rows of 4 seeds: {4 * rows} trainings in full" in text
     assert " jobs, about " in text and "on 2 cores of an ordinary machine; plan times this one" in text
