@@ -17,6 +17,7 @@ PROGRAMS = (
     "exactness",
     "ties",
     "seeds",
+    "proxy",
     "inference",
     "gpu --device cpu",
 )

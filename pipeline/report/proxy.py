@@ -82,6 +82,14 @@ def partial_tau(first: Sequence[float], second: Sequence[float], given: Sequence
     return _partial(_order(first), _order(second), _order(given))
 
 
+def tau_intervals(
+    first: Sequence[float], second: Sequence[float], given: Sequence[float]
+) -> tuple[Interval95, Interval95]:
+    """Returns Kendall's tau-b of two rankings, and the partial tau given a third, with bootstrap intervals."""
+    one, other, third = _order(first), _order(second), _order(given)
+    return _bootstrap(_tau, one, other), _bootstrap(_partial, one, other, third)
+
+
 def _order(values: Sequence[float]) -> np.ndarray:
     """(N, N): 1 where the row's value is above the column's, −1 where it is below, 0 where they are equal."""
     return np.sign(np.subtract.outer(values, values))
