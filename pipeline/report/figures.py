@@ -185,29 +185,68 @@ def _pick(colours: Sequence[str], number: int) -> str:
 def accuracy_figure(rows: Sequence[Row]) -> Figure:
     """Top-1 on the test set against FLOPs (logarithmic): every row, the uniform networks' line, the Pareto front."""
     figure = new_figure(8, 5.4)
-    axes = figure.subplots()
-    front = pareto_front(rows)
-    uniform = sorted((row for row in rows if row.kind == "uniform"), key=lambda row: row.cost.flops)
-    lines = [[(_millions(row), row.top1.mean) for row in line] for line in (front, uniform)]
-    handles = axes.plot(
-        *_columns(lines[0]), color=ORANGE, linewidth=5, alpha=0.45, zorder=1, label="Pareto front (binary)"
-    )
-    axes.plot(*_columns(lines[1]), color=BLUE, linewidth=1.2, linestyle="--", zorder=1)
-    for kind, (colour, marker, name) in KINDS.items():
-        of_kind = [row for row in rows if row.kind == kind]
-        if of_kind:
-            _draw_points(axes, [(_millions(row), row.top1.mean, row.top1.std) for row in of_kind], colour, marker)
-            dashes: Any = "--" if kind == "uniform" else ""
-            handles.append(Line2D([], [], color=colour, marker=marker, linestyle=dashes, linewidth=1.2, label=name))
-    axes.set_xscale("log")
-    plain_log_ticks(axes, [_millions(row) for row in rows])
-    axes.set_xlabel("FLOPs for one image (millions, a binary multiply-accumulate counted as 1/64)")
-    axes.set_ylabel("top-1 on the test set (%)")
-    axes.margins(x=0.12, y=0.12)
-    figure.legend(handles=handles, loc="outside lower center", ncols=3 if len(handles) > 5 else 5, fontsize=9)
-    points = [Point(_millions(row), row.top1.mean, row.top1.std or 0.0, row.model) for row in rows]
-    place_labels(axes, points, lines)
+    _draw_accuracies(figure, [figure.subplots()], [rows])
     return figure
+
+
+@styled
+def accuracies_figure(experiments: Mapping[str, Sequence[Row]]) -> Figure:
+    """The same of several experiments, a panel for each; all have the same axes.
+
+    Args:
+        experiments: rows of each, by its name.
+    """
+    figure, panels = _panels(len(experiments), 2, 6, 4.6, sharex=True, sharey=True)
+    for axes, name in zip(panels, experiments, strict=True):
+        axes.set_title(name)
+    _draw_accuracies(figure, panels, list(experiments.values()))
+    return figure
+
+
+def _draw_accuracies(figure: Figure, panels: "Sequence[Axes]", experiments: Sequence[Sequence[Row]]) -> None:
+    handles: dict[str, Any] = {}
+    lines = []
+    for axes, rows in zip(panels, experiments, strict=True):
+        uniform = sorted((row for row in rows if row.kind == "uniform"), key=lambda row: row.cost.flops)
+        lines.append([[(_millions(row), row.top1.mean) for row in line] for line in (pareto_front(rows), uniform)])
+        front: dict[str, Any] = {
+            "color": ORANGE,
+            "linewidth": 5,
+            "alpha": 0.45,
+            "zorder": 1,
+            "label": "Pareto front (binary)",
+        }
+        handles.setdefault("front", axes.plot(*_columns(lines[-1][0]), **front)[0])
+        axes.plot(*_columns(lines[-1][1]), color=BLUE, linewidth=1.2, linestyle="--", zorder=1)
+        for kind, (colour, marker, name) in KINDS.items():
+            of_kind = [row for row in rows if row.kind == kind]
+            if of_kind:
+                _draw_points(axes, [(_millions(row), row.top1.mean, row.top1.std) for row in of_kind], colour, marker)
+                dashes: Any = "--" if kind == "uniform" else ""
+                how: dict[str, Any] = {
+                    "color": colour,
+                    "marker": marker,
+                    "linestyle": dashes,
+                    "linewidth": 1.2,
+                    "label": name,
+                }
+                handles.setdefault(kind, Line2D([], [], **how))
+        axes.margins(x=0.12, y=0.12)
+    first = panels[0]
+    first.set_xscale("log")
+    plain_log_ticks(first, [_millions(row) for rows in experiments for row in rows])
+    first.set_ylim(top=min(100.0, first.get_ylim()[1]))
+    counting = ", a binary multiply-accumulate counted as 1/64" if len(panels) == 1 else ""
+    for axes in panels:
+        axes.set_xlabel(f"FLOPs for one image (millions{counting})")
+        axes.set_ylabel("top-1 on the test set (%)")
+    figure.legend(
+        handles=list(handles.values()), loc="outside lower center", ncols=5 if len(handles) < 6 else 3, fontsize=9
+    )
+    for axes, rows, drawn in zip(panels, experiments, lines, strict=True):
+        place_labels(
+            axes, [Point(_millions(row), row.top1.mean, row.top1.std or 0.0, row.model) for row in rows], drawn
+        )
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -220,7 +259,8 @@ def _millions(row: Row) -> float:
 
 def _draw_points(axes: "Axes", points: Sequence[tuple[float, float, float | None]], colour: str, marker: str) -> None:
     for x, y, spread in points:
-        axes.errorbar(x, y, yerr=spread or None, fmt=marker, color=colour, markersize=6.5, capsize=3, elinewidth=1)
+        bars: dict[str, Any] = {"yerr": spread or None, "capsize": 3, "elinewidth": 1}
+        axes.errorbar(x, y, fmt=marker, color=colour, markersize=6.5, clip_on=False, **bars)
 
 
 def plain_log_ticks(axes: "Axes", values: Sequence[float]) -> None:

@@ -5,7 +5,7 @@ A step module has a docstring (its help), ``add_arguments(parser)`` and ``run(ar
 """
 
 #: What people call, in the order of the help.
-COMMANDS = ("run", "status", "plan", "check", "predict", "export", "archive", "cost")
+COMMANDS = ("run", "status", "plan", "check", "predict", "export", "report", "archive", "cost")
 #: The command's name → the module's name in this package, in the order of the workflow.
 STEPS = {
     "prepare-dataset": "prepare_dataset",

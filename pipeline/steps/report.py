@@ -1,4 +1,4 @@
-"""Writes the report of an experiment: one page for a browser, also of a run in progress.
+"""Writes the report of an experiment, or of several: one page for a browser, also of a run in progress.
 
 It takes what the results folder holds: while a run is in progress, what is there so far.
 """
@@ -6,7 +6,7 @@ It takes what the results folder holds: while a run is in progress, what is ther
 import argparse
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,8 @@ _COMMANDS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("experiment", nargs="?", help="its name or folder; by default the only one, or the newest")
-    path(parser, "--output", "the page to write; by default in the experiment's folder", required=False)
+    parser.add_argument("--experiments", nargs="+", metavar="EXPERIMENT", help="set several side by side on one page")
+    path(parser, "--output", "the page to write; by default in the experiment's folder or results/", required=False)
     parser.add_argument(
         "--watch",
         type=_seconds,
@@ -62,18 +63,34 @@ def _seconds(text: str) -> float:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the page, once or every so often."""
     from pipeline.common.files import write_text
-    from pipeline.report.page.build import build_page
-    from pipeline.workflow.status.experiment import find_experiments
 
-    layout = find_experiments(arguments.experiment)[0]
-    output = arguments.output or layout.report
+    output, build = _page(arguments)
     while True:
-        refresh = None if arguments.watch is None else round(arguments.watch)
-        write_text(output, build_page(read_findings(layout), refresh))
+        write_text(output, build(None if arguments.watch is None else round(arguments.watch)))
         if arguments.watch is None:
             return
         print(f"{output} (made anew every {arguments.watch:g} s; Ctrl-C ends)", flush=True)
         time.sleep(arguments.watch)
+
+
+def _page(arguments: argparse.Namespace) -> tuple[Path, Callable[[int | None], str]]:
+    """Returns where the page is to lie, and what makes it, given how often a browser loads it anew."""
+    from pipeline.common.errors import UserError
+    from pipeline.report.page.build import build_page
+    from pipeline.report.page.comparison import build_comparison
+    from pipeline.workflow.layout import COMPARISON
+    from pipeline.workflow.status.experiment import find_experiments
+
+    if arguments.experiments is None:
+        layout = find_experiments(arguments.experiment)[0]
+        return arguments.output or layout.report, lambda refresh: build_page(read_findings(layout), refresh)
+    named = [*([arguments.experiment] if arguments.experiment else []), *arguments.experiments]
+    layouts = list(dict.fromkeys(layout for name in named for layout in find_experiments(name)))
+    if len(layouts) < 2:
+        raise UserError("one experiment stands beside nothing", "name two or more after --experiments")
+    return arguments.output or COMPARISON, lambda refresh: build_comparison(
+        [read_findings(layout) for layout in layouts], refresh
+    )
 
 
 def read_findings(layout: "Layout") -> "Findings":

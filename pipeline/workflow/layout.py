@@ -20,6 +20,9 @@ from typing import Literal
 #: The folder of all experiments, in the working folder.
 RESULTS = Path("results")
 
+#: Several experiments side by side on one page.
+COMPARISON = RESULTS / "comparison.html"
+
 #: The figures, each of which is drawn in every one of ``FIGURE_FORMS``.
 FIGURES = ("fitness", "accuracy", "channels", "curves", "proxy", "methods")
 FIGURE_FORMS: tuple[Literal["png", "svg"], ...] = ("png", "svg")

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,14 +13,15 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.common.files import write_csv
 from pipeline.report.answers import Answered, Mistake
+from pipeline.report.figures import accuracies_figure
 from pipeline.report.page.build import Findings, build_page
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.results import Interval, Row
 from pipeline.search.individual import Individual
 from pipeline.workflow.config import ROOT, read_config
-from pipeline.workflow.layout import Layout
+from pipeline.workflow.layout import COMPARISON, Layout
 from pipeline.workflow.saved_config import save_config
-from tests.support.measured import SPEC, write_experiment
+from tests.support.measured import FOUND, ROWS, SPEC, write_experiment
 
 CHROMIUM = shutil.which("chromium")
 CONFIG = read_config([ROOT / "config.yaml"])
@@ -151,15 +153,13 @@ def test_two_figures_of_one_page_do_not_share_names():
 # --- from the files of an experiment ---
 
 
-@pytest.fixture
-def experiment(tmp_path, monkeypatch) -> Layout:
+def measured(name, rows=ROWS, **changes) -> Layout:
     """Measured files of an experiment whose configuration names just those rows."""
-    monkeypatch.chdir(tmp_path)
-    layout = Layout.of("measured")
-    write_experiment(layout.folder, answered=True)
+    layout = Layout.of(name)
+    write_experiment(layout.folder, rows, answered=True)
     config = {
         **CONFIG,
-        "experiment": "measured",
+        "experiment": name,
         "searches": {
             "A": {"algorithm": "evolution", "lambda": 4, "seed": 0},
             "random-A": {"algorithm": "random", "lambda": 4, "seed": 0},
@@ -172,9 +172,24 @@ def experiment(tmp_path, monkeypatch) -> Layout:
             "random-A": {"search": "random-A"},
         },
         "retrain": {**CONFIG["retrain"], "seeds": 2},
+        **changes,
     }
     save_config(config, layout)
     return layout
+
+
+@pytest.fixture
+def experiment(tmp_path, monkeypatch) -> Layout:
+    """An experiment in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return measured("measured")
+
+
+@pytest.fixture
+def two(experiment) -> list[str]:
+    """Two experiments, of which the second has other rows, other images and another name."""
+    measured("other", {**ROWS, "found-A": (FOUND, True, (94.0, 94.4))}, seed=7)
+    return ["measured", "other"]
 
 
 def test_the_command_writes_the_page_of_an_experiment(experiment):
@@ -205,12 +220,55 @@ def test_a_damaged_file_is_named(experiment, capsys):
     assert "history.csv" in capsys.readouterr().err
 
 
+# --- several experiments ---
+
+
+def test_experiments_stand_side_by_side(two):
+    assert main(["report", "--experiments", *two]) == 0
+    page = COMPARISON.read_text()
+    reader = Reader(page)
+    assert reader.open == [] and all(link[1:] in reader.ids for link in reader.links)
+    assert "<title>measured · other" in page
+    for part in ("summary", "settings", "table", "cost"):
+        assert f'<section id="{part}"' in page, part
+    assert re.search(r'<td>seed</td><td class="text">0</td><td class="text">7</td>', page)
+    assert len(re.findall(r"<td>found-A</td>", page)) == 2 and ">94.22 ± 0.31<" in page and ">92.00 ± 0.00<" in page
+    assert page.count("<h3>") == 2
+    assert main(["report", "measured"]) == 0
+    alone = Layout.of("measured").report.read_text()
+    said = re.findall(r"<p>(.*?)</p>", alone[alone.index("Found: found-A") : alone.index("</section>")])
+    assert said and all(f"<p>{sentence}</p>" in page for sentence in said[:2])
+    assert "not of the same images: their accuracies do not compare" in page
+
+
+def test_the_same_configuration_twice(experiment, tmp_path):
+    shutil.copytree("results", "elsewhere/results")
+    assert main(["report", "measured", "--experiments", "elsewhere/results/measured", "--output", "both.html"]) == 0
+    page = (tmp_path / "both.html").read_text()
+    assert "<title>measured · measured (2)" in page and "Their configurations are the same." in page
+    assert "do not compare" not in page and ">measured (2)</td>" in page
+
+
+def test_one_experiment_stands_beside_nothing(experiment, capsys):
+    assert main(["report", "--experiments", "measured", "measured"]) == 1
+    assert "beside nothing: name two or more" in " ".join(capsys.readouterr().err.split())
+
+
+def test_panels_that_are_compared_share_their_axes():
+    cheap = [Row("a", SPEC, Interval(50.0, 1.0, 2)), Row("b", SPEC.with_genome(FOUND), Interval(60.0, None, 1))]
+    good = [Row("c", replace(SPEC, base_width=1.0), Interval(99.9, 0.5, 2))]
+    first, second = accuracies_figure({"cheap": cheap, "good": good}).axes
+    assert first.get_xlim() == second.get_xlim() and first.get_ylim() == second.get_ylim()
+    assert first.get_ylim()[0] < 50 and first.get_ylim()[1] == 100
+    assert {text.get_text() for text in second.texts} >= {"c"} and first.get_title() == "cheap"
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-@pytest.mark.parametrize("width", [360, 1400])
-def test_a_browser_shows_all_of_it(experiment, tmp_path, width):
+@pytest.mark.parametrize(("width", "beside"), [(360, []), (1400, []), (360, ["--experiments", "other"])])
+def test_a_browser_shows_all_of_it(two, tmp_path, width, beside):
     """No error in its console, nothing wider than the window, and no text of a figure over another."""
-    assert main(["report", "measured"]) == 0
+    assert main(["report", "measured", *beside, "--output", "page.html"]) == 0
     probe = """<script>addEventListener("load", () => {
       const wide = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, svg, pre > *")
         && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.tagName);
@@ -228,7 +286,7 @@ def test_a_browser_shows_all_of_it(experiment, tmp_path, width):
       document.body.dataset.probe = JSON.stringify({wide, over, scroll});
     });</script>"""
     copy = tmp_path / "probed.html"
-    copy.write_text(experiment.report.read_text().replace("</body>", probe + "</body>"))
+    copy.write_text((tmp_path / "page.html").read_text().replace("</body>", probe + "</body>"))
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--dump-dom"]
     flags += [
         "--disable-background-networking",

@@ -78,14 +78,15 @@ def build_page(findings: Findings, refresh: int | None = None) -> str:
     parts = [part for make in _PARTS for part in make(findings)]
     return load_template("template.html.j2").render(
         name=findings.config["experiment"],
-        subtitle=_subtitle(findings),
+        subtitle=subtitle(findings),
         parts=parts,
         version=pipeline.__version__,
         refresh=refresh,
     )
 
 
-def _subtitle(findings: Findings) -> str:
+def subtitle(findings: Findings) -> str:
+    """Returns which network was trained on what."""
     network, dataset = findings.config["network"], findings.config["dataset"]
     width = "" if network["base_width"] == 1 else f" at {network['base_width']:g} of its published width"
     title = find_architecture(network["name"]).TITLE
