@@ -13,12 +13,14 @@ def import_from_the_library_first() -> None:
     """Moves this package's folder to the end of the path, and takes the working folder from it.
 
     ``python -m`` puts the working folder first. A file such as ``random.py`` in it, or beside this package, would be
-    imported in place of the library's.
+    imported in place of the library's. A working folder that PYTHONPATH names, since plug-ins lie in it, comes last.
     """
     here = os.path.abspath(os.curdir)  # noqa: PTH100
     others = [place for place in sys.path if place not in ("", here, _PACKAGE)]
     found = _PACKAGE in sys.path or (here == _PACKAGE and "" in sys.path)
-    sys.path[:] = [*others, *([_PACKAGE] if found else [])]
+    named = [os.path.abspath(place) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]  # noqa: PTH100
+    wanted = here in named and here != _PACKAGE
+    sys.path[:] = [*others, *([_PACKAGE] if found else []), *([here] if wanted else [])]
 
 
 def speak_utf8() -> None:

@@ -59,7 +59,9 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     check_values(cleaned, "the configuration")  # text may have become an integer
     for section in ("searches", "models"):
         if isinstance(cleaned.get(section), Mapping):
-            cleaned[section] = {name: value for name, value in cleaned[section].items() if value is not None}
+            cleaned[section] = {
+                name: _without_null(value) for name, value in cleaned[section].items() if value is not None
+            }
     _check_schema(cleaned)
     for section in ("searches", "models"):
         cleaned[section] = _in_order(cleaned[section], section)
@@ -74,6 +76,11 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_searches(cleaned)
     _check_published(cleaned)
     return cleaned
+
+
+def _without_null(entry: Any) -> Any:
+    """Returns a search or a row without the keys that an overlay has dropped."""
+    return {key: v for key, v in entry.items() if v is not None} if isinstance(entry, Mapping) else entry
 
 
 def _in_order(entries: Mapping[str, Any], section: str) -> dict[str, Any]:
@@ -391,7 +398,7 @@ def _check_own_settings(config: Mapping[str, Any]) -> None:
         if strange:
             raise UserError(
                 f"searches.{name}.{strange} is no setting of its algorithm or objective",
-                f"known keys: {', '.join(sorted(known))}",
+                f"set it to null to drop it (known keys: {', '.join(sorted((known - {'run_of'}) | {'seeds'}))})",
             )
         try:
             configured(section)

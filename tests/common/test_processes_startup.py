@@ -1,4 +1,4 @@
-"""Leaving a process quickly loses nothing."""
+"""A process finds its own modules whatever lies around; leaving it quickly loses nothing."""
 
 import os
 import re
@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from pipeline.common.startup import import_from_the_library_first
 from tests.support.workflow import ROOT
 
 PROGRAM = """
@@ -20,6 +21,23 @@ try:
 finally:
     print("not reached")
 """
+
+
+@pytest.mark.parametrize(
+    ("named", "end"),
+    [
+        ([], [str(ROOT)]),
+        (["{here}"], [str(ROOT), "{here}"]),  # plug-ins lie there
+        ([".", str(ROOT)], [str(ROOT), "{here}"]),
+        (["elsewhere"], [str(ROOT)]),
+    ],
+)
+def test_the_working_folder_comes_last_and_only_if_it_is_named(named, end, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(place.format(here=tmp_path) for place in named))
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path), str(ROOT), "/library"])
+    import_from_the_library_first()
+    assert sys.path == ["/library", *(place.format(here=tmp_path) for place in end)]
 
 
 def test_what_was_printed_and_what_was_to_be_done_at_the_end_is_not_lost():

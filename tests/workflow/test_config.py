@@ -220,6 +220,15 @@ def test_overlays_drop_entries_with_null(tmp_path):
     assert "uniform-4x" not in config["models"] and "random" not in config["searches"]
 
 
+def test_overlays_drop_keys_of_entries_with_null():
+    """What the default experiment says of a search or a row, another algorithm or objective may not know."""
+    plain = {"algorithm": "random", "lambda": None}
+    config = read_config(
+        [ROOT / "config.yaml"], {"searches": {"A": plain}, "models": {"full-precision": {"binary": None}}}
+    )
+    assert "lambda" not in config["searches"]["A"] and "binary" not in config["models"]["full-precision"]
+
+
 def test_what_snakemake_makes_text_of_within_braces():
     models = {
         "random-A": "null",
