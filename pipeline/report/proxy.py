@@ -145,7 +145,10 @@ def proxy_sentences(points: Sequence[ProxyPoint]) -> list[str]:
     worth = proxy_worth(points)
     if worth is None:
         count = {0: "no genome was", 1: "one genome was"}.get(len(points), f"{len(points)} genomes were")
-        return [f"What a score is worth is not known: {count} sampled (proxy.sample), of at least {FEWEST} needed."]
+        return [
+            f"What a score is worth is not known: {count} sampled (proxy.sample, if there is a search), of at "
+            f"least {FEWEST} needed."
+        ]
     sentences = [
         f"Over {len(points)} random genomes, spread over cost, Kendall's tau-b between one score as a candidate and "
         f"the accuracy when trained in full is {worth.score}. Cost alone reaches {worth.cost}; what the score says "

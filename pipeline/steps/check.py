@@ -52,6 +52,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
     from pipeline.workflow.forecast.images import shares
     from pipeline.workflow.forecast.jobs import forecast
     from pipeline.workflow.forecast.step_time import ORDINARY, ORDINARY_PHOTOGRAPHS
+    from pipeline.workflow.proxy import samples
 
     dataset, network, search = config["dataset"], config["network"], config["search"]
     size, channels, classes = dataset["image_size"], expect_images(dataset).channels, len(found.train)
@@ -76,6 +77,16 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
     if gpu_is_used(config["execution"]["device"]):
         guess = "how long they take on a GPU, plan finds out"
     apart = " (set aside)" if found.aside else ""
+    judged, again = samples(config), config.get("proxy", {})
+    times = judged * again.get("scores", 1), judged * again.get("trainings", 1)
+    proxy = [
+        (
+            "proxy",
+            f"judged on {counted(judged, 'random genome')}: {counted(times[0], 'candidate')}, and "
+            f"{counted(times[1], 'training')} in full",
+        )
+    ]
+    proxy = proxy if judged else []
     return [
         (
             "images",
@@ -88,8 +99,9 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
             f"{counted(search['population'], 'candidate')}: {counted(searches * budget, 'candidate')}, each trained on "
             f"{counted(images.subset, 'image')} and scored on {counted(images.validation, 'image')}"
             if searches
-            else "none",
+            else "none, so no supernet is trained and no candidate scored",
         ),
+        *proxy,
         (
             "table",
             f"{counted(rows, 'row')} of {counted(seeds, 'seed')}: {counted(rows * seeds, 'training')} in full",

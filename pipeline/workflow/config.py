@@ -424,7 +424,7 @@ def _check_searches(config: Mapping[str, Any]) -> None:
             f"proxy.sample is {samples(config)}, but split.held_out_per_class holds out no images to judge it on",
             "hold out some, or set proxy.sample to 0",
         )
-    if search.get("finalists", 0) and not config["split"].get("held_out_per_class", 0):
+    if config["searches"] and search.get("finalists", 0) and not config["split"].get("held_out_per_class", 0):
         raise UserError(
             f"search.finalists is {search['finalists']}, but split.held_out_per_class holds out no images for them",
             "hold out some, or set search.finalists to 0",

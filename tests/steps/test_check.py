@@ -40,6 +40,8 @@ def test_what_the_default_experiment_will_do(capsys):
         f"9 searches of {generations} generations of {population} candidates: {9 * generations * population} " in text
     )
     assert "candidates, each trained on 450 images and scored on 300 images" in text
+    genomes = read_config([ROOT / "config.yaml"])["proxy"]["sample"]
+    assert f"proxy judged on {genomes} random genomes: {2 * genomes} candidates, and {2 * genomes} trainings in" in text
     rows = len(read_config([ROOT / "config.yaml"])["models"])
     assert f"{rows} rows of 4 seeds: {4 * rows} trainings in full" in text
     assert " jobs, about " in text and "on 2 cores of an ordinary machine; plan times this one" in text
@@ -58,6 +60,22 @@ def test_numbers_and_nouns_agree(capsys, tmp_path):
     assert "1 search of 1 generation of 1 candidate: 1 candidate, " in text
     assert "1 row of 1 seed: 1 training in full" in text
     assert "on 1 core of" in text
+
+
+def test_without_a_search_nothing_is_done_for_one(capsys, tmp_path):
+    overlay = tmp_path / "rows.yaml"
+    config = read_config([ROOT / "config.yaml"])
+    found = "".join(f"  {name}: null\n" for name, row in config["models"].items() if "genome" not in row)
+    overlay.write_text(
+        f"models:\n{found}searches: {{A: null, B: null, random: null}}\nsplit: {{held_out_per_class: 0}}\n"
+        "retrain: {seeds: 1}\n"
+    )
+    assert config["proxy"]["sample"] and config["supernet"]["enabled"]
+    assert check(overlay, "--cores", 1) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "searches none, so no supernet is trained and no candidate scored table 3 rows of 1 seed" in text
+    # Images, a training and an evaluation of each row, tables, figures, the page, what inference takes, and rule all.
+    assert f" jobs {1 + 3 * 2 + 4 + 1} jobs, " in text
 
 
 def test_the_jobs_are_those_that_snakemake_counts(tmp_path, capsys):

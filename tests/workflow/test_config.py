@@ -356,20 +356,20 @@ def test_settings_of_the_command_line_are_laid_over_the_files(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("enabled", "searches", "sample", "supernet"),
+    ("enabled", "searches", "sample", "judged", "supernet"),
     [
-        (True, True, 5, True),
-        (True, True, 0, True),
-        (True, False, 0, False),
-        (True, False, 5, True),
-        (False, True, 0, False),
-        (False, False, 5, False),
+        (True, True, 5, 5, True),
+        (True, True, 0, 0, True),
+        (True, False, 0, 0, False),
+        (True, False, 5, 0, False),
+        (False, True, 5, 5, False),
+        (False, False, 5, 0, False),
     ],
 )
-def test_when_a_supernet_is_trained(enabled, searches, sample, supernet):
+def test_when_a_supernet_is_trained_and_the_proxy_judged(enabled, searches, sample, judged, supernet):
     searched = {"A": {}} if searches else {}
     config = {"supernet": {"enabled": enabled}, "searches": searched, "proxy": {"sample": sample}}
-    assert (samples(config), trains_supernet(config)) == (sample, supernet)
+    assert (samples(config), trains_supernet(config)) == (judged, supernet)
     if sample == 0:  # as configurations have it that were saved before there was such a key
         del config["proxy"]
         assert (samples(config), trains_supernet(config)) == (0, supernet)

@@ -156,12 +156,13 @@ class _Jobs:
         prepared = self._add(
             "prepare", here.figures_start + (images.train + images.test) * here.read / threads, threads, priority=100
         )
-        split = self._add("prepare", here.light_start, needs=(prepared,), priority=100)
-        first = [split]
+        first = []
+        if self._config["searches"]:
+            first.append(self._add("prepare", here.light_start, needs=(prepared,), priority=100))
         if trains_supernet(self._config):
             genome = uniform_genome(self._spec.network, max(self._config["search"]["ratios"]))
             seconds = here.heavy_start + self.training("supernet", self._spec.with_genome(genome), images.subset)
-            first.append(self._add_shared("supernet", seconds, (split,), 100))
+            first.append(self._add_shared("supernet", seconds, tuple(first), 100))
         best = {name: self._search(name, prepared, tuple(first)) for name in self._config["searches"]}
         held_out: tuple[int, ...] = ()
         if samples(self._config) or (self._config["search"].get("finalists", 0) and searched(self._config)):
