@@ -112,6 +112,7 @@ def read_findings(layout: "Layout") -> "Findings":
     missing = [model for model in saved.models if model not in {row.model for row in rows}]
     found = next((row.model for row in rows if row.search), rows[0].model if rows else None)
     folder = layout.retrainings
+    times, arithmetic = _read_times(rows, arguments)
     return Findings(
         config=saved.config,
         config_text=layout.config.read_text(encoding="utf-8"),
@@ -120,7 +121,7 @@ def read_findings(layout: "Layout") -> "Findings":
         generations=read_generations(arguments.scores),
         points=read_sample(arguments, rows) if rows else [],
         curves=_read_curves(rows, arguments),
-        times=_read_times(rows, arguments),
+        times=times,
         commands={
             title: command.format(folder=folder, row=found, config=layout.config, name=layout.experiment)
             for title, command in _COMMANDS.items()
@@ -128,6 +129,7 @@ def read_findings(layout: "Layout") -> "Findings":
         },
         versions=versions(),
         note=f"The run is not finished: {', '.join(missing)} have no accuracy yet." if missing else "",
+        arithmetic=arithmetic,
     )
 
 
@@ -199,6 +201,8 @@ def _read_curves(rows: Any, arguments: argparse.Namespace) -> Any:
 
 
 def _read_times(rows: Any, arguments: argparse.Namespace) -> Any:
+    """Reads the account of time, and by which kinds of arithmetic all of it was computed."""
+    from pipeline.report.mixture import kinds_of_arithmetic
     from pipeline.report.timing import timing_table
     from pipeline.steps.tables import read_candidate_times, read_training_time, read_training_times
 
@@ -206,4 +210,5 @@ def _read_times(rows: Any, arguments: argparse.Namespace) -> Any:
     candidates = read_candidate_times([*(arguments.candidate_timings or []), *sample])
     supernet = read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
     trainings = {row.model: read_training_times(arguments.timings or [], row.model) for row in rows}
-    return timing_table(trainings, candidates, supernet) if rows else []
+    kinds = kinds_of_arithmetic([*trainings.values(), [supernet] if supernet else []], candidates)
+    return (timing_table(trainings, candidates, supernet) if rows else []), kinds

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.common.files import write_csv
+from pipeline.common.files import read_json, write_csv, write_json
 from pipeline.report.answers import Answered, Mistake
 from pipeline.report.figures import accuracies_figure
+from pipeline.report.mixture import MIXED
 from pipeline.report.page.build import Findings, build_page
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.results import Interval, Row
@@ -201,6 +202,20 @@ def test_the_command_writes_the_page_of_an_experiment(experiment):
     assert len(page) < 2_000_000
     assert main(["report", "measured"]) == 0
     assert re.sub(r"\bf\d+-", "", experiment.report.read_text()) == re.sub(r"\bf\d+-", "", page)
+
+
+def test_it_tells_if_not_all_was_computed_in_the_same_way(experiment):
+    assert main(["report", "measured"]) == 0
+    assert MIXED not in experiment.report.read_text()
+    first, *others = sorted(experiment.folder.glob("retrain/*/*/timing.json"))
+    for timing in others:
+        write_json(timing, {**read_json(timing), "arithmetic": ["cpu float32, EPYC"]})
+    write_json(first, {**read_json(first), "arithmetic": ["cpu float32, <Xeon>"]})
+    assert main(["report", "measured"]) == 0
+    page = experiment.report.read_text()
+    assert f"<strong>{MIXED}</strong>" in page
+    assert f"<li>cpu float32, EPYC: {len(others)} trainings, 0 candidates</li>" in page
+    assert "<li>cpu float32, &lt;Xeon&gt;: 1 training, 0 candidates</li>" in page
 
 
 def test_a_run_in_progress_shows_what_is_there(experiment):

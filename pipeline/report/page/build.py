@@ -16,6 +16,7 @@ from pipeline.networks.architectures import find_architecture
 from pipeline.networks.genome import format_genome
 from pipeline.report.claims import claims_held
 from pipeline.report.figures import Curve, accuracy_figure, channels_figure, curves_figure, fitness_figure, proxy_figure
+from pipeline.report.mixture import MEANING, MIXED
 from pipeline.report.page.cloud import cloud_figure
 from pipeline.report.page.grid import Cell, Heading, Line, PageGrid, grid, interval_cell, millions_cell, seconds_cell
 from pipeline.report.page.inline import inline_svg
@@ -53,6 +54,7 @@ class Findings:
         commands: what it is for → command.
         versions: of the software.
         note: what the page lacks, while a run is in progress; else nothing.
+        arithmetic: the kinds by which it was computed, if there were several.
     """
 
     config: Mapping[str, Any]
@@ -66,6 +68,7 @@ class Findings:
     commands: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
+    arithmetic: Sequence[str] = ()
 
 
 def build_page(findings: Findings, refresh: int | None = None) -> str:
@@ -161,7 +164,15 @@ def _results(findings: Findings) -> list[Part]:
         "1/64. 'As trained' is the cost of the network that was trained. The last columns are the width ratios of the "
         "genes. The speedup is counted from operations, not measured."
     )
-    return [Part("table", "The networks", table(grid(headers, lines), "Results") + paragraph(note, "muted"))]
+    body = table(grid(headers, lines), "Results") + paragraph(note, "muted") + _mixture(findings.arithmetic)
+    return [Part("table", "The networks", body)]
+
+
+def _mixture(kinds: Sequence[str]) -> Markup:
+    if not kinds:
+        return Markup()
+    listed = Markup().join(Markup("<li>{}</li>").format(kind) for kind in kinds)
+    return Markup("<p><strong>{}</strong> {}</p><ul>{}</ul>").format(MIXED, MEANING, listed)
 
 
 def _claims(findings: Findings) -> list[Part]:
