@@ -216,3 +216,16 @@ def test_it_is_loaded_by_the_file_that_was_checked(sources, cache, tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", program, str(sources)], capture_output=True, text=True)
     assert done.stdout == "42\n", done.stderr
+
+
+@pytest.mark.parametrize("name", ["cache", "cache/binary-nas"])
+def test_a_cache_folder_that_is_a_file_keeps_nothing_and_is_left_alone(sources, tmp_path, name):
+    """Told in a sentence, upon which torch's own operators are taken."""
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("mine")
+    for ask in build.compiled, build.check, lambda folder: build.open_library(folder, ["answer"]):
+        with pytest.raises(CompilationError, match=r"no compiled file can be kept: .*Not a directory") as caught:
+            ask(sources)
+        assert not isinstance(caught.value, PassingCompilationError)
+    assert file.read_text() == "mine"
