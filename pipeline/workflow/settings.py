@@ -82,7 +82,8 @@ class SupernetSettings:
     """The supernet, beside its recipe."""
 
     enabled: bool = setting(
-        "false: candidates start from random weights, and no supernet is trained.",
+        "false: candidates start from random weights, and no supernet is trained. Without a search none is trained "
+        "either.",
         default=True,
     )
 
@@ -148,7 +149,11 @@ class SearchSettings:
 class ProxySettings:
     """What the searches' scores are worth."""
 
-    sample: int = setting("Genomes. 0: the proxy is not judged.", limits={"minimum": 0}, default=0)
+    sample: int = setting(
+        "Genomes. 0: the proxy is not judged; nor is it without a search, since nobody selects by a score then.",
+        limits={"minimum": 0},
+        default=0,
+    )
     scores: int = setting(
         "Trainings of each as a candidate, from different seeds. Two say how well a score agrees with another one.",
         limits={"minimum": 1},
