@@ -156,7 +156,7 @@ def proxy_sentences(points: Sequence[ProxyPoint]) -> list[str]:
     ]
     sentences += [
         {
-            True: "The score tells more than cost does: the interval of the partial tau lies above 0.",
+            True: "The score says something that cost does not: the interval of the partial tau lies above 0.",
             False: "That the score tells anything beyond cost is not seen: the interval of the partial tau holds 0.",
         }[worth.partial.low > 0]
     ]

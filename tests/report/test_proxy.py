@@ -32,7 +32,7 @@ def test_a_score_that_tells_is_told_from_cost():
     assert abs(worth.cost.value) < 0.3
     assert worth.partial.low > 0.4
     assert worth.scores.value > 0.6 and worth.trainings.value > 0.6
-    assert "The score tells more than cost does" in " ".join(proxy_sentences(sample()))
+    assert "The score says something that cost does not" in " ".join(proxy_sentences(sample()))
 
 
 def test_a_score_that_sees_cost_alone_tells_nothing_beyond_it():
