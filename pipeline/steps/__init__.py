@@ -5,7 +5,7 @@ A step module has a docstring (its help), ``add_arguments(parser)`` and ``run(ar
 """
 
 #: What people call, in the order of the help.
-COMMANDS = ("run", "status", "plan", "check", "predict", "export", "report", "archive", "cost")
+COMMANDS = ("init", "run", "status", "plan", "check", "predict", "export", "report", "archive", "cost")
 #: The command's name → the module's name in this package, in the order of the workflow.
 STEPS = {
     "prepare-dataset": "prepare_dataset",
@@ -31,6 +31,7 @@ STEPS = {
     "figures": "figures",
     "report": "report",
     "cost": "cost",
+    "init": "init",
     "check": "check",
     "plan": "plan",
     "run": "run",

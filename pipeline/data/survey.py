@@ -1,0 +1,93 @@
+"""What a folder of images holds: classes, how many images of each, their sizes, and which cannot be read."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.common.log import Progress
+from pipeline.data.datasets import open_dataset
+from pipeline.data.datasets.sources import DamagedImageError, Split
+
+#: Images that are decoded; of more, so many spread over all.
+_LOOK_AT = 600
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was seen.
+
+    Attributes:
+        path: the folder.
+        classes: names.
+        train: (classes,) images of each class, before any are set aside for the test.
+        lost: (classes,) how many of these cannot be read; an estimate if not all were decoded.
+        test: how many test images there are; None if there are none of their own.
+        looked: how many images were decoded.
+        damaged: names of those that cannot be read, and why.
+        widths, heights: pixels of those that can.
+        grey: whether all of these are grey.
+    """
+
+    path: Path
+    classes: tuple[str, ...]
+    train: tuple[int, ...]
+    lost: tuple[int, ...]
+    test: int | None
+    looked: int
+    damaged: tuple[tuple[str, str], ...]
+    widths: tuple[int, ...]
+    heights: tuple[int, ...]
+    grey: bool
+
+    @property
+    def images(self) -> int:
+        """All images, train and test."""
+        return sum(self.train) + (self.test or 0)
+
+    @property
+    def side(self) -> int:
+        """The typical shorter side in pixels."""
+        return int(np.median(np.minimum(self.widths, self.heights)))
+
+
+def survey_folder(path: Path) -> Survey:
+    """Looks at the images below a folder; of many, at some that are spread over all.
+
+    Raises:
+        UserError: there is no such folder, or it is not laid out as the data set 'image_folder' has to be.
+    """
+    dataset = open_dataset("image_folder", path)
+    splits: list[Split] = [dataset.train, *([dataset.test] if dataset.test is not None else [])]
+    wanted = [(split, index) for split in splits for index in range(len(split.labels))]
+    chosen = [wanted[i] for i in np.unique(np.linspace(0, len(wanted) - 1, min(_LOOK_AT, len(wanted))).astype(int))]
+    damaged, sizes, grey = [], [], True
+    lost = np.zeros(len(dataset.classes))
+    bar = Progress("looking at images", len(chosen), "images")
+    for split, index in chosen:
+        try:
+            image = split.read(index).image
+        except DamagedImageError as error:
+            damaged.append((split.name(index), str(error)))
+            lost[split.labels[index]] += len(wanted) / len(chosen) if split is dataset.train else 0
+        else:
+            sizes.append(image.size)
+            grey = grey and _is_grey(np.asarray(image))
+        bar.advance()
+    bar.close()
+    return Survey(
+        path,
+        dataset.classes,
+        tuple(np.bincount(dataset.train.labels, minlength=len(dataset.classes)).tolist()),
+        tuple(np.ceil(lost).astype(int).tolist()),
+        None if dataset.test is None else len(dataset.test.labels),
+        len(chosen),
+        tuple(damaged),
+        tuple(width for width, _ in sizes),
+        tuple(height for _, height in sizes),
+        grey and bool(sizes),
+    )
+
+
+def _is_grey(pixels: np.ndarray) -> bool:
+    return pixels.ndim == 2 or bool((pixels == pixels[..., :1]).all())

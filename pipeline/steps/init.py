@@ -1,0 +1,107 @@
+"""Looks at a folder of images and writes a configuration that will work on it.
+
+It says what is there, what is too little, and what the experiment will take on this machine.
+"""
+
+import argparse
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.data.survey import Survey
+
+#: Seconds that the written experiment should take at most on an ordinary machine: a night.
+_A_NIGHT = 12 * 3600
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("folder", type=Path, help="the images: FOLDER/CLASS/* or FOLDER/train/CLASS/*")
+    parser.add_argument("--name", help="of the experiment; by default the folder's")
+    parser.add_argument("--output", type=Path, help="the file to write; by default NAME.yaml; it must not exist")
+    parser.add_argument("--cores", type=int, help="of the run; by default all of this machine")
+    parser.add_argument("--untimed", action="store_true", help="guess what it takes without timing this machine")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Writes the configuration and says what will be done."""
+    import os
+    import shlex
+
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import write_text
+    from pipeline.data.survey import survey_folder
+    from pipeline.workflow.layout import find_layouts
+    from pipeline.workflow.starting import described, experiment_name, worries, write_overlay
+
+    folder = Path.cwd() / arguments.folder.expanduser()  # not resolved: a link keeps its name
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"the folder {str(folder)!a} has a name that is no UTF-8", "rename it") from None
+    taken = [layout.experiment for layout in find_layouts()]
+    name = arguments.name or experiment_name(folder.name, taken)
+    output = arguments.output or Path(f"{name}.yaml")
+    if os.path.lexists(output):
+        raise UserError(f"{output} is there already", "name another file with --output, or another --name")
+    survey = survey_folder(folder)
+    cores = arguments.cores or len(os.sched_getaffinity(0))
+    _say("images", described(survey))
+    for worry in worries(survey):
+        _say("note", worry)
+    values = _chosen(survey, name, cores)
+    write_text(output, write_overlay(values, survey, f"binary-nas init {shlex.quote(str(arguments.folder))}"))
+    print(f"\n{output} is written.\n")
+    _tell_cost(output, cores, untimed=arguments.untimed)
+    print(f"\nstart it with   python -m pipeline run {shlex.quote(str(output))}")
+
+
+def _say(title: str, text: str) -> None:
+    print(textwrap.fill(text, 80, initial_indent=f"{title:<8}", subsequent_indent=" " * 8))
+
+
+def _chosen(survey: "Survey", name: str, cores: int) -> dict[str, Any]:
+    """Returns the most thorough configuration that takes a night at most; the least thorough one if none does."""
+    from pipeline.workflow.starting import EFFORTS, overlay
+
+    for effort in EFFORTS:
+        values = overlay(survey, name, effort)
+        if _guess(values, cores) <= _A_NIGHT:
+            break
+    return values
+
+
+def _guess(values: Mapping[str, Any], cores: int) -> float:
+    """Seconds that a configuration takes on an ordinary machine. Raises UserError if it is none."""
+    from pipeline.networks.spec import NetworkSpec, uniform_genome
+    from pipeline.workflow.config import ROOT, read_config
+    from pipeline.workflow.forecast.images import check_enough, count_images, shares
+    from pipeline.workflow.forecast.jobs import forecast
+    from pipeline.workflow.forecast.step_time import ORDINARY
+
+    config = read_config([ROOT / "config.yaml"], values)
+    found = count_images(config)
+    check_enough(config, found)
+    network = config["network"]
+    spec = NetworkSpec(
+        network["name"],
+        uniform_genome(network["name"], 1),
+        base_width=network["base_width"],
+        channels=3,
+        size=config["dataset"]["image_size"],
+        classes=len(found.train),
+    )
+    return forecast(config, spec, shares(config, found, 0.0, 0.0), ORDINARY, cores).seconds
+
+
+def _tell_cost(output: Path, cores: int, *, untimed: bool) -> None:
+    """Prints what the steps 'check' and 'plan' say of the configuration."""
+    from pipeline.steps import check, plan
+
+    for step in (check, *([] if untimed else [plan])):
+        parser = argparse.ArgumentParser()
+        step.add_arguments(parser)
+        step.run(parser.parse_args([str(output), "--cores", str(cores)]))
+        print()
