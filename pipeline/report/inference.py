@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.report.text import Grid, markdown, wrap
 
-INFERENCE = (
+INFERENCE_COLUMNS = (
     "model",
     "engine",
     "bytes",
@@ -52,7 +52,7 @@ class MeasuredInference:
 
 
 def inference_table(rows: Sequence[MeasuredInference], threads: int, machine: str) -> list[dict[str, Any]]:
-    """Returns lines with the columns ``INFERENCE``: medians, and the median of the ratio within a round."""
+    """Returns lines with the columns ``INFERENCE_COLUMNS``: medians, and the median of the ratio within a round."""
     fastest = _fastest(rows)
     lines = []
     for row in rows:

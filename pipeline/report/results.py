@@ -267,7 +267,7 @@ def pareto_front(rows: Sequence[Row], cost: Callable[[Row], float] = lambda row:
 
 # --- the table ---
 
-RESULTS = (
+RESULT_COLUMNS = (
     "model",
     "source",
     "genome",
@@ -295,7 +295,7 @@ RESULTS = (
 
 
 def results_table(rows: Sequence[Row], published: str | None = None) -> list[dict[str, Any]]:
-    """The table of results with the columns ``RESULTS``, rounded; None is an empty cell.
+    """The table of results with the columns ``RESULT_COLUMNS``, rounded; None is an empty cell.
 
     Units: 10^6 operations, 10^6 bits, KiB, percent. Costs are counted at the rows' ``cost_width``; what is called
     'trained' is that of the network as it was trained. The lines of the published table that were not measured here
@@ -353,7 +353,7 @@ def _published_cells(line: PublishedRow | None) -> dict[str, Any]:
 
 
 def _published_line(line: PublishedRow) -> dict[str, Any]:
-    cells: dict[str, Any] = dict.fromkeys(RESULTS)
+    cells: dict[str, Any] = dict.fromkeys(RESULT_COLUMNS)
     known = {
         "model": line.model,
         "source": "quoted" if line.quoted else "published only",

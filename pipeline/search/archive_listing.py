@@ -29,7 +29,7 @@ COSTS = ("flops", "relative_flops", "memory_bytes")
 
 
 @dataclass
-class Settings:
+class SharedFacts:
     """Entries that share their facts: which, how many there are, and when the newest was written."""
 
     digest: str
@@ -51,7 +51,7 @@ class Listing:
     """
 
     rows: "pandas.DataFrame"
-    settings: tuple[Settings, ...]
+    settings: tuple[SharedFacts, ...]
     damaged: tuple[str, ...]
     set_aside: tuple[str, ...]
 
@@ -72,7 +72,7 @@ def read_archive(folder: Path) -> Listing:
     if not folder.is_dir():
         raise UserError(f"there is no archive {folder}", "name an experiment, its folder, or its archive's folder")
     rows: list[tuple[Any, ...]] = []
-    settings: dict[str, Settings] = {}
+    settings: dict[str, SharedFacts] = {}
     damaged, set_aside = [], []
     for file in archive_files(folder):
         path = Path(file.path)
@@ -90,13 +90,13 @@ def read_archive(folder: Path) -> Listing:
     return Listing(table, tuple(newest_first), tuple(sorted(damaged)), tuple(sorted(set_aside)))
 
 
-def _row(path: Path, modified: float, settings: dict[str, Settings]) -> tuple[Any, ...]:
+def _row(path: Path, modified: float, settings: dict[str, SharedFacts]) -> tuple[Any, ...]:
     """A row of the table; counts it among the entries of its settings."""
     entry = read_entry(path)
     genome = entry.evaluation.genome
     digest = digest_of(entry.facts)[:_DIGITS]
     try:
-        shared = settings.get(digest) or Settings(digest, entry.facts, _uniform(entry.facts))
+        shared = settings.get(digest) or SharedFacts(digest, entry.facts, _uniform(entry.facts))
         _ = shared.uniform.with_genome(genome).widths
     except (UserError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged", f"its network makes no sense, {error}") from None
@@ -118,7 +118,7 @@ def _uniform(facts: Mapping[str, Any]) -> NetworkSpec:
 
 
 def with_costs(
-    rows: "pandas.DataFrame", settings: Sequence[Settings], penalty: float, cost_width: float
+    rows: "pandas.DataFrame", settings: Sequence[SharedFacts], penalty: float, cost_width: float
 ) -> "pandas.DataFrame":
     """The rows with ``COSTS``, counted at base width ``cost_width``, and the fitness for λ = ``penalty``."""
     import pandas

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas
 
     from pipeline.networks.genome import Genome
-    from pipeline.search.archive_listing import Listing, Settings
+    from pipeline.search.archive_listing import Listing, SharedFacts
     from pipeline.workflow.layout import Layout
 
 #: Lines of the list, and damaged entries that are named, unless more are asked for.
@@ -109,7 +109,7 @@ def _archive_of(word: str) -> "tuple[Path, Layout | None]":
     return found[0].archive, found[0]
 
 
-def _current(listing: "Listing", layout: "Layout | None") -> "Settings | None":
+def _current(listing: "Listing", layout: "Layout | None") -> "SharedFacts | None":
     """The settings that the experiment has now; see :mod:`pipeline.search.facts` for how they are told."""
     from pipeline.search.facts import current_facts
     from pipeline.workflow.status.experiment import known_facts
@@ -118,7 +118,7 @@ def _current(listing: "Listing", layout: "Layout | None") -> "Settings | None":
     return next((shared for shared in listing.settings if shared.facts is facts), None)
 
 
-def _selected(listing: "Listing", current: "Settings | None", arguments: argparse.Namespace) -> "pandas.DataFrame":
+def _selected(listing: "Listing", current: "SharedFacts | None", arguments: argparse.Namespace) -> "pandas.DataFrame":
     """The rows that were asked for, in order, with their costs."""
     from pipeline.networks.genome import format_genome
     from pipeline.search.archive_listing import with_costs
@@ -143,7 +143,7 @@ def _selected(listing: "Listing", current: "Settings | None", arguments: argpars
     return _first(rows, arguments.sort, limit)
 
 
-def _wanted(listing: "Listing", current: "Settings | None", word: str) -> list[str]:
+def _wanted(listing: "Listing", current: "SharedFacts | None", word: str) -> list[str]:
     from pipeline.common.errors import UserError
 
     if word == "all":
@@ -187,7 +187,7 @@ def _export(rows: "pandas.DataFrame", file: str) -> None:
 
 
 def _show(
-    rows: "pandas.DataFrame", listing: "Listing", current: "Settings | None", arguments: argparse.Namespace
+    rows: "pandas.DataFrame", listing: "Listing", current: "SharedFacts | None", arguments: argparse.Namespace
 ) -> None:
     """The list, and below it what there is besides."""
     from pipeline.common.terminal import draw, width
@@ -218,7 +218,7 @@ def _show(
         print(f"settings {shared.digest}: {counted(shared.entries, 'candidate')}{_remark(shared, current, listing)}")
 
 
-def _remark(shared: "Settings", current: "Settings | None", listing: "Listing") -> str:
+def _remark(shared: "SharedFacts", current: "SharedFacts | None", listing: "Listing") -> str:
     """What distinguishes settings from the current ones (or the newest), by the names of facts."""
     from pipeline.search.facts import differences
 

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the packed networks and the tables."""
     from pipeline.common.errors import UserError
     from pipeline.common.files import replacing, write_csv, write_text
-    from pipeline.report.inference import INFERENCE, inference_markdown, inference_table
+    from pipeline.report.inference import INFERENCE_COLUMNS, inference_markdown, inference_table
     from pipeline.training.execution import describe_machine
 
     packed = dict(arguments.packed)
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
         data_of[row.model] = data
     measured, missing = measure_rows(dict(arguments.networks), data_of, arguments.threads)
     machine = describe_machine()
-    write_csv(arguments.output, INFERENCE, inference_table(measured, arguments.threads, machine))
+    write_csv(arguments.output, INFERENCE_COLUMNS, inference_table(measured, arguments.threads, machine))
     write_text(arguments.table, inference_markdown(measured, arguments.threads, machine, ROUNDS, missing))
 
 

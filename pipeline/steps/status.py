@@ -17,7 +17,7 @@ from pipeline.common.text import counted, printable
 if TYPE_CHECKING:
     from pipeline.workflow.layout import Layout
     from pipeline.workflow.status.pace import Pace
-    from pipeline.workflow.status.searches import Best, SearchSummary
+    from pipeline.workflow.status.searches import BestSoFar, SearchSummary
     from pipeline.workflow.status.summary import Summary
     from pipeline.workflow.status.trainings import RowSummary, TrainingSummary
 
@@ -257,7 +257,7 @@ def _title(search: "SearchSummary") -> str:
     return f"{search.name} ({kind})" if kind else search.name
 
 
-def _best(name: str, best: "Best | None") -> tuple[str, ...]:
+def _best(name: str, best: "BestSoFar | None") -> tuple[str, ...]:
     from pipeline.networks.genome import format_genome
 
     if best is None:

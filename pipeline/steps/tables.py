@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.report.fronts import CANDIDATES, candidate_table
     from pipeline.report.mixture import mixed_arithmetic
     from pipeline.report.proxy import PROXY, proxy_table
-    from pipeline.report.results import RESULTS, results_table
+    from pipeline.report.results import RESULT_COLUMNS, results_table
     from pipeline.report.tables import proxy_markdown, results_latex, results_markdown, timing_markdown
     from pipeline.report.timing import BALANCE, TIMING, balance_table, timing_table
 
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> None:
     times = timing_table(trainings, candidates, supernet)
     mixture = mixed_arithmetic([*trainings.values(), [supernet] if supernet else []], candidates)
     written = TableFiles(arguments.output_folder)
-    write_csv(written.results_csv, RESULTS, results_table(rows, arguments.published))
+    write_csv(written.results_csv, RESULT_COLUMNS, results_table(rows, arguments.published))
     write_text(written.results, results_markdown(rows, points, arguments.published) + mixture)
     write_text(written.results_tex, results_latex(rows, arguments.published))
     write_csv(written.classes, CLASSES, class_table(rows))

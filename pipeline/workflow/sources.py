@@ -39,7 +39,7 @@ class State(NamedTuple):
     key: str = ""
 
 
-class Words(str):
+class FlagWords(str):
     """Words of a command that count as others when Snakemake asks whether something has changed.
 
     It compares what :func:`repr` gives.
@@ -47,7 +47,7 @@ class Words(str):
 
     counts_as: str
 
-    def __new__(cls, words: str, counts_as: str) -> "Words":
+    def __new__(cls, words: str, counts_as: str) -> "FlagWords":
         """Keeps both."""
         made = super().__new__(cls, words)
         made.counts_as = counts_as

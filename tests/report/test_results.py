@@ -6,7 +6,7 @@ import pytest
 from pipeline.common.errors import UserError
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.results import (
-    RESULTS,
+    RESULT_COLUMNS,
     ControlOf,
     Interval,
     Measurement,
@@ -142,9 +142,9 @@ def test_pareto_front():
 
 def test_a_measured_line():
     (line,) = results_table(collect_rows({"a": None}, measured("a", VGG_A, 92.0, 92.5, 93.0)))
-    assert tuple(line) == RESULTS
+    assert tuple(line) == RESULT_COLUMNS
     assert line == {
-        **dict.fromkeys(RESULTS),
+        **dict.fromkeys(RESULT_COLUMNS),
         "model": "a",
         "source": "measured",
         "genome": "0.5,2,1,1,1,0.5",
@@ -183,7 +183,7 @@ def test_published_figures_stand_beside_measured_ones_and_the_rest_below():
         ("Uniform-4x", "published only", None, "Uniform-4x", 166, 92.56),
         ("VGG-Auto-A", "published only", None, "VGG-Auto-A", 11.3, 92.17),
     ]
-    assert all(tuple(line) == RESULTS for line in lines)
+    assert all(tuple(line) == RESULT_COLUMNS for line in lines)
 
 
 def test_quoted_methods_are_marked():

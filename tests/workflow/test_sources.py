@@ -15,7 +15,7 @@ from pipeline.data import manifest as manifests
 from pipeline.data.datasets.image_folder import list_files
 from pipeline.data.manifest import looks_unchanged, manifest_beside, read_manifest, same_contents
 from pipeline.workflow.rules.flags import Flags
-from pipeline.workflow.sources import Sources, Words
+from pipeline.workflow.sources import FlagWords, Sources
 from tests.support.workflow import TINY, complete, planned, resume
 
 BOTH = {"prepare_dataset": 1, "sample_subset": 1}
@@ -214,7 +214,7 @@ def test_a_manifest_that_cannot_be_read_is_none(finished, monkeypatch, spoil):
 
 
 def test_words_count_as_others():
-    words = Words("--path b", "--path a")
+    words = FlagWords("--path b", "--path a")
     assert (f"{words}", repr(words)) == ("--path b", "'--path a'")
 
 

@@ -31,7 +31,15 @@ from pipeline.workflow.saved_config import read_saved_config, save_config
 from pipeline.workflow.status.experiment import find_experiments
 from pipeline.workflow.status.pace import pace, working_seconds
 from pipeline.workflow.status.reader import read_experiment
-from pipeline.workflow.status.reading import Candidate, Finished, Generation, Reading, Row, Search, Training
+from pipeline.workflow.status.reading import (
+    Candidate,
+    Finished,
+    Generation,
+    Reading,
+    RowState,
+    SearchState,
+    TrainingState,
+)
 from pipeline.workflow.status.searches import best, planned_candidates, summarise_searches
 from pipeline.workflow.status.summary import summarise
 from pipeline.workflow.status.trainings import rows_seconds_left
@@ -408,8 +416,8 @@ def generation(*top1: float | None, scored: bool = False, reused: int = 0) -> Ge
     )
 
 
-def search(name: str, *proposed: Generation, generations: int = 3, population: int = 4) -> Search:
-    return Search(name, "evolution", configured({"lambda": 4.0}), generations, population, proposed)
+def search(name: str, *proposed: Generation, generations: int = 3, population: int = 4) -> SearchState:
+    return SearchState(name, "evolution", configured({"lambda": 4.0}), generations, population, proposed)
 
 
 def test_working_time_leaves_interruptions_out():
@@ -460,14 +468,14 @@ def test_best_is_by_fitness_and_says_where():
 
 
 def test_what_the_rows_still_need():
-    done = Training(done=True, seconds=100, ended=1000)
-    half = Training(started=True, epochs=4, steps_done=50, steps_total=100)
+    done = TrainingState(done=True, seconds=100, ended=1000)
+    half = TrainingState(started=True, epochs=4, steps_done=50, steps_total=100)
     assert half.epoch == 2
-    rows = [Row("a", (done, replace(done, ended=1050.0))), Row("b", (half, Training()))]
+    rows = [RowState("a", (done, replace(done, ended=1050.0))), RowState("b", (half, TrainingState()))]
     # 150 s of work, of 100 s each when finished; until now 200 s of training took 150 s.
     assert rows_seconds_left(rows) == pytest.approx(150 / (200 / 150))
-    assert rows_seconds_left([Row("a", (Training(),))]) is None
-    assert rows_seconds_left([Row("a", (done,))]) == 0
+    assert rows_seconds_left([RowState("a", (TrainingState(),))]) is None
+    assert rows_seconds_left([RowState("a", (done,))]) == 0
 
 
 def test_life():

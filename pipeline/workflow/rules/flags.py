@@ -27,7 +27,7 @@ from pipeline.workflow.layout import Layout
 from pipeline.workflow.models import judge_of
 from pipeline.workflow.proxy import samples
 from pipeline.workflow.settings import DatasetSettings
-from pipeline.workflow.sources import Sources, Words
+from pipeline.workflow.sources import FlagWords, Sources
 
 
 def optional_flag(flag: str, files: Sequence[str]) -> str:
@@ -113,7 +113,7 @@ class Flags:
         key = ["--sources", there.key] if there.key else []
         paths = (dataset.get("path"), there.path)
         said, counted = (shlex.join(map(str, [*words, *_path(path), *key])) for path in paths)
-        return Words(said, counted)
+        return FlagWords(said, counted)
 
     def split(self, *, with_held_out: bool = False) -> str:
         """How many images of each class the search uses, and how many are held out if that is wanted or concerns it."""

@@ -9,7 +9,7 @@ from pipeline.common.errors import UserError
 from pipeline.search.facts import expected_facts
 from pipeline.workflow.layout import RESULTS, Layout, find_layouts
 from pipeline.workflow.saved_config import SavedConfig, read_saved_config
-from pipeline.workflow.status.files import MALFORMED, Files
+from pipeline.workflow.status.files import MALFORMED, TolerantReader
 
 
 def find_experiments(word: str | None) -> list[Layout]:
@@ -42,7 +42,7 @@ def known_facts(layout: Layout) -> dict[str, Any] | None:
 
 
 @dataclass(frozen=True)
-class Images:
+class TrainImages:
     """What the prepared train images say."""
 
     digest: str
@@ -54,7 +54,7 @@ class Experiment:
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
-        self.files = Files()
+        self.files = TolerantReader()
 
     @cached_property
     def config(self) -> SavedConfig | None:
@@ -66,14 +66,14 @@ class Experiment:
             return None
 
     @cached_property
-    def images(self) -> Images | None:
+    def images(self) -> TrainImages | None:
         """The prepared train images, as soon as they are there."""
         from pipeline.data.prepared import read_info
 
         path = self.layout.train
         try:
             info = read_info(path) if path.exists() else None
-            return None if info is None else Images(info.digest, info.count)
+            return None if info is None else TrainImages(info.digest, info.count)
         except (RuntimeError, *MALFORMED) as error:
             self.files.complain(error if isinstance(error, UserError) else f"{path} is damaged: {error}")
             return None

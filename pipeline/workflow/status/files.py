@@ -15,7 +15,7 @@ from pipeline.common.files import read_csv
 MALFORMED = (UserError, OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
 
 
-class Files:
+class TolerantReader:
     """Reads records, tables and attributes, each None (or empty) where it is not there or cannot be read."""
 
     def __init__(self) -> None:

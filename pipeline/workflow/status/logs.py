@@ -12,7 +12,7 @@ _PROGRESS = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)  [^:]+: (\d+) of (\d+
 
 
 @dataclass(frozen=True)
-class Progress:
+class LoggedProgress:
     """The newest progress line of a log, and the pace between the oldest and newest in its tail."""
 
     done: int
@@ -20,7 +20,7 @@ class Progress:
     per_second: float | None
 
 
-def log_progress(path: Path) -> Progress | None:
+def log_progress(path: Path) -> LoggedProgress | None:
     """None where the log is not there, or says nothing of its progress yet."""
     try:
         with open(path, "rb") as file:
@@ -33,4 +33,4 @@ def log_progress(path: Path) -> Progress | None:
         return None
     (first, before, _), (last, done, total) = lines[0], lines[-1]
     passed = (last - first).total_seconds()
-    return Progress(done, total, (done - before) / passed if passed > 0 and done > before else None)
+    return LoggedProgress(done, total, (done - before) / passed if passed > 0 and done > before else None)

@@ -16,7 +16,7 @@ class Finished(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingState:
     """The supernet, or one training of a row.
 
     Attributes:
@@ -83,7 +83,7 @@ class Generation:
 
 
 @dataclass(frozen=True)
-class Search:
+class SearchState:
     """A search: what is planned (None where that is not known) and what has been proposed, in order."""
 
     name: str
@@ -96,11 +96,11 @@ class Search:
 
 
 @dataclass(frozen=True)
-class Row:
+class RowState:
     """A row of the table: its trainings, and of those on the test set their top-1 in percent."""
 
     model: str
-    trainings: tuple[Training, ...]
+    trainings: tuple[TrainingState, ...]
     top1: tuple[float | None, ...] = ()
     scored: int = 0
 
@@ -129,9 +129,9 @@ class Reading:
     data: bool = False
     images_done: int | None = None
     images_total: int | None = None
-    supernet: Training | None = None
-    searches: tuple[Search, ...] = ()
-    rows: tuple[Row, ...] = ()
+    supernet: TrainingState | None = None
+    searches: tuple[SearchState, ...] = ()
+    rows: tuple[RowState, ...] = ()
     archived: int = 0
     damaged: int = 0
     recent: tuple[Finished, ...] = ()

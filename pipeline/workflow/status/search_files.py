@@ -13,7 +13,7 @@ from pipeline.workflow.layout import GenerationFiles
 from pipeline.workflow.status.archive_folder import ArchiveFolder
 from pipeline.workflow.status.experiment import Experiment
 from pipeline.workflow.status.files import MALFORMED, folders_in, modified, number, size
-from pipeline.workflow.status.reading import Candidate, Generation, Search
+from pipeline.workflow.status.reading import Candidate, Generation, SearchState
 from pipeline.workflow.status.searches import implied_penalty
 
 #: How far a fitness may be from the one that was written, which is rounded.
@@ -41,7 +41,7 @@ class Searches:
         names = list(self._config.searches) if self._config else folders_in(self._layout.searches)
         return {name: self._populations(name) for name in names}
 
-    def searches(self, proposals: Mapping[str, list[Proposal]], archive: ArchiveFolder) -> tuple[Search, ...]:
+    def searches(self, proposals: Mapping[str, list[Proposal]], archive: ArchiveFolder) -> tuple[SearchState, ...]:
         """The searches, with what is known of their candidates."""
         return tuple(self._search(name, populations, archive) for name, populations in proposals.items())
 
@@ -64,11 +64,11 @@ class Searches:
             self._files.complain(f"{path} holds no population: {error}")
             return None
 
-    def _search(self, name: str, populations: list[Proposal], archive: ArchiveFolder) -> Search:
+    def _search(self, name: str, populations: list[Proposal], archive: ArchiveFolder) -> SearchState:
         planned = self._config.searches.get(name) if self._config else None
         objective = planned.objective if planned else self._objective_of_scores(populations)
         selected = bool(size(self._layout.search(name).best))
-        return Search(
+        return SearchState(
             name,
             planned.algorithm if planned else None,
             objective,

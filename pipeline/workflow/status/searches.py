@@ -7,11 +7,11 @@ from pipeline.networks.genome import Genome
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
 from pipeline.workflow.status.pace import pace
-from pipeline.workflow.status.reading import Finished, Search
+from pipeline.workflow.status.reading import Finished, SearchState
 
 
 @dataclass(frozen=True)
-class Best:
+class BestSoFar:
     """The best candidate of a search so far. Costs are None where only its score could be read."""
 
     genome: Genome
@@ -48,12 +48,12 @@ class SearchSummary:
     reused: int
     diverged: int
     failed: int
-    best: Best | None
+    best: BestSoFar | None
     seconds_left: float | None
 
 
 def summarise_searches(
-    searches: Sequence[Search], recent: Sequence[Finished]
+    searches: Sequence[SearchState], recent: Sequence[Finished]
 ) -> tuple[tuple[SearchSummary, ...], float | None]:
     """Every search, and the seconds until the last of them has evaluated its candidates.
 
@@ -79,7 +79,7 @@ def summarise_searches(
     return summaries, max(finite, default=0.0) if len(finite) == len(ends) else None
 
 
-def _count(search: Search) -> SearchSummary:
+def _count(search: SearchState) -> SearchSummary:
     """The search without its end."""
     proposed = search.proposed
     leading = next((i for i, generation in enumerate(proposed) if not generation.scored), len(proposed))
@@ -110,7 +110,7 @@ def _count(search: Search) -> SearchSummary:
     )
 
 
-def planned_candidates(search: Search) -> int | None:
+def planned_candidates(search: SearchState) -> int | None:
     """Candidates of the whole search: those proposed, and a population for each generation still to come.
 
     A generation shorter than the population means that the space is exhausted: nothing comes after it.
@@ -122,7 +122,7 @@ def planned_candidates(search: Search) -> int | None:
     return sum(sizes) + (0 if exhausted else search.population * max(0, search.generations - len(sizes)))
 
 
-def best(search: Search) -> Best | None:
+def best(search: SearchState) -> BestSoFar | None:
     """The best candidate that has been evaluated; None without an objective or without a score."""
     if search.objective is None:
         return None
@@ -136,7 +136,7 @@ def best(search: Search) -> Best | None:
     for chosen in search.objective.rank(individuals, 1):
         number, candidate = places[chosen.genome]
         value, costs = search.objective.value(chosen), (candidate.flops, candidate.memory_bytes)
-        return Best(chosen.genome, chosen.top1 or 0.0, value, chosen.relative_flops, *costs, number)
+        return BestSoFar(chosen.genome, chosen.top1 or 0.0, value, chosen.relative_flops, *costs, number)
     return None
 
 

@@ -13,8 +13,8 @@ from pipeline.training.identity import state_file
 from pipeline.workflow.layout import TrainingFiles
 from pipeline.workflow.status.experiment import Experiment
 from pipeline.workflow.status.files import MALFORMED, folders_in, modified, number, size
-from pipeline.workflow.status.logs import Progress, log_progress
-from pipeline.workflow.status.reading import Row, Training
+from pipeline.workflow.status.logs import LoggedProgress, log_progress
+from pipeline.workflow.status.reading import RowState, TrainingState
 
 
 class Trainings:
@@ -26,11 +26,11 @@ class Trainings:
         self._layout = experiment.layout
         self._files = experiment.files
 
-    def rows(self) -> tuple[Row, ...]:
+    def rows(self) -> tuple[RowState, ...]:
         """The rows of the table, in the configuration's order."""
         return tuple(self._row(model) for model in self._models())
 
-    def supernet(self) -> Training | None:
+    def supernet(self) -> TrainingState | None:
         """That of the supernet; None where there is to be none."""
         if self._config and not self._config.supernet:
             return None
@@ -51,7 +51,7 @@ class Trainings:
             return list(self._config.models)
         return sorted({*folders_in(self._layout.retrainings), *folders_in(self._layout.measurements)})
 
-    def _row(self, model: str) -> Row:
+    def _row(self, model: str) -> RowState:
         layout = self._layout
         seeds = list(range(self._config.seeds)) if self._config else layout.found_seeds(model)
         trainings = []
@@ -60,7 +60,7 @@ class Trainings:
             training = self._training(layout.training(model, seed), log, "retrain", None)
             trainings.append(replace(training, seed=seed))
         top1 = [self._top1(layout.measurement(model, seed)) for seed in seeds]
-        return Row(model, tuple(trainings), tuple(top1), sum(score is not None for score in top1))
+        return RowState(model, tuple(trainings), tuple(top1), sum(score is not None for score in top1))
 
     def _top1(self, path: Path) -> float | None:
         record = self._files.record(path)
@@ -70,7 +70,7 @@ class Trainings:
             self._files.complain(f"{path} holds no score of a network")
             return None
 
-    def _training(self, files: TrainingFiles, log: Path, section: str, images: int | None) -> Training:
+    def _training(self, files: TrainingFiles, log: Path, section: str, images: int | None) -> TrainingState:
         """One training. ``images`` is what it learns from, where that is not the whole train set."""
         settings = self._settings(section)
         epochs = settings["epochs"] if settings else None
@@ -78,14 +78,16 @@ class Trainings:
             record = self._files.record(files.timing) or {}
             seconds = record.get("seconds") if isinstance(record, dict) else None
             known = seconds if isinstance(seconds, int | float) and 0 < seconds < math.inf else None
-            return Training(True, True, epochs, seconds=known, ended=modified(files.weights))
+            return TrainingState(True, True, epochs, seconds=known, ended=modified(files.weights))
         progress, state = log_progress(log), state_file(files.weights)
         if not state.exists():
             if progress is None:
-                return Training(started=log.exists(), epochs=epochs)
-            return Training(False, True, epochs, progress.done, progress.total, steps_per_second=progress.per_second)
+                return TrainingState(started=log.exists(), epochs=epochs)
+            return TrainingState(
+                False, True, epochs, progress.done, progress.total, steps_per_second=progress.per_second
+            )
         done, total, speed = self._saved(state, settings, images, progress)
-        return Training(False, True, epochs, done, total, steps_per_second=speed)
+        return TrainingState(False, True, epochs, done, total, steps_per_second=speed)
 
     def _settings(self, section: str) -> dict[str, Any] | None:
         """A training's settings, where the configuration is there."""
@@ -96,7 +98,7 @@ class Trainings:
             return None
 
     def _saved(
-        self, path: Path, settings: Mapping[str, Any] | None, images: int | None, progress: Progress | None
+        self, path: Path, settings: Mapping[str, Any] | None, images: int | None, progress: LoggedProgress | None
     ) -> tuple[int | None, int | None, float | None]:
         """Steps done, of how many, and their pace, by a saved state or by the log, whichever is ahead."""
         from pipeline.common.hdf5 import read_tensors

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from pipeline.workflow.status.pace import working_seconds
-from pipeline.workflow.status.reading import Finished, Row, Training
+from pipeline.workflow.status.reading import Finished, RowState, TrainingState
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class RowSummary:
     trainings: tuple[TrainingSummary, ...]
 
 
-def summarise_training(training: Training) -> TrainingSummary:
+def summarise_training(training: TrainingState) -> TrainingSummary:
     """One training."""
     return TrainingSummary(
         training.seed,
@@ -51,7 +51,7 @@ def summarise_training(training: Training) -> TrainingSummary:
     )
 
 
-def summarise_row(row: Row) -> RowSummary:
+def summarise_row(row: RowState) -> RowSummary:
     """One row of the table."""
     scores = [top1 for top1 in row.top1 if top1 is not None]
     return RowSummary(
@@ -65,7 +65,7 @@ def summarise_row(row: Row) -> RowSummary:
     )
 
 
-def rows_seconds_left(rows: Sequence[Row]) -> float | None:
+def rows_seconds_left(rows: Sequence[RowState]) -> float | None:
     """Seconds that the missing trainings take, as many side by side as until now; None before the first is done.
 
     A training takes what those of its row took, or else the mean of all.
