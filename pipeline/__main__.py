@@ -133,7 +133,7 @@ def _elsewhere(package: str) -> str:
 
 
 def _help() -> int:
-    """What people call comes first, then what the workflow's rules call."""
+    """Returns the list of commands: first those for people, then those that the rules call."""
     print(f"usage: {_PROGRAM} COMMAND …      {_PROGRAM} COMMAND --help\n")
     for title, names in (
         ("commands", COMMANDS),

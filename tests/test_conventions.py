@@ -1,6 +1,8 @@
 """What tests hold to: none judges by a clock, and none imports another."""
 
 import ast
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,33 @@ def test_no_test_imports_a_test():
         if isinstance(node, ast.ImportFrom)
     ]
     assert [pair for pair in modules if pair[1].split(".")[-1].startswith("test_")] == []
+
+
+#: Words that say too late what a docstring is about.
+LATE = re.compile(r"(Of|Those|The same|What|Whether)\b")
+#: How the docstring of a function that returns something does not start.
+NOUN = re.compile(r"(The|A|An|How|All|Every|Which|What|Whether|None)\b")
+
+
+def docstrings(tree: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and (said := ast.get_docstring(node)):
+            yield node, said
+
+
+def is_thing(node: ast.AST) -> bool:
+    """Whether a docstring's subject is a thing: a module, a class, a property or a context."""
+    marks = [ast.unparse(mark) for mark in getattr(node, "decorator_list", [])]
+    return not isinstance(node, ast.FunctionDef) or any("property" in mark or "context" in mark for mark in marks)
+
+
+def test_docstrings_say_at_once_what_they_are_about():
+    """Those of functions start with a verb, such as Returns; those of things with a noun."""
+    found = [
+        f"{path.relative_to(TESTS.parent)}:{node.name if hasattr(node, 'name') else ''}: {said.splitlines()[0]}"
+        for path in sorted((TESTS.parent / "pipeline").rglob("*.py"))
+        for node, said in docstrings(ast.parse(path.read_text()))
+        if LATE.match(said)
+        or (not is_thing(node) and node.returns and ast.unparse(node.returns) != "None" and NOUN.match(said))
+    ]
+    assert found == []

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def digest_of(value: Any) -> str:
-    """SHA-256 of a JSON value, the same whatever the order of its keys."""
+    """Returns SHA-256 of a JSON value, the same whatever the order of its keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
@@ -25,6 +25,6 @@ def with_digest(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def holds(record: Mapping[str, Any], *, required: bool = False) -> bool:
-    """Whether a record is as it was written. One without a digest passes, unless it is ``required``."""
+    """Returns whether a record is as it was written. One without a digest passes, unless it is ``required``."""
     values = {name: value for name, value in record.items() if name != DIGEST}
     return record[DIGEST] == digest_of(values) if DIGEST in record else not required

@@ -1,4 +1,4 @@
-"""What the command line prints as one sentence, without a stack trace."""
+"""Errors that the command line prints as one sentence, without a stack trace."""
 
 import errno
 import os

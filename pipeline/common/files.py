@@ -97,7 +97,9 @@ def _seal(path: Path, content: bytes) -> None:
 
 
 def _unsealed(path: Path, content: bytes) -> bool:
-    """Whether a file holds something else than what was written. One without seals (of an older version) passes."""
+    """Returns whether a file holds something else than what was written. One without seals (of an older version)
+    passes.
+    """
     try:
         known = _seals(path).read_text(encoding="ascii", errors="replace").split()
     except OSError:
@@ -236,7 +238,7 @@ def claim(outputs: Iterable[Path]) -> None:
 
 
 def taken(path: Path) -> bool:
-    """Whether another process has completed this output since the step began."""
+    """Returns whether another process has completed this output since the step began."""
     return path in _outputs and _stamp(path) not in (None, _outputs[path])
 
 

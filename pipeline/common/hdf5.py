@@ -35,7 +35,7 @@ def write_tensors(path: Path, tensors: Mapping[str, np.ndarray], attributes: Map
 
 
 def read_attributes(path: Path) -> dict[str, Any]:
-    """The attributes and the digest, without reading a tensor. Raises UserError like ``read_tensors``."""
+    """Returns the attributes and the digest, without reading a tensor. Raises UserError like ``read_tensors``."""
     with open_hdf5(path, _FORMAT) as file:
         return {key: _text(file, key) if key in ("digest", "format") else read_json(file, key) for key in file.attrs}
 
@@ -99,7 +99,7 @@ def verify_tensors(path: Path) -> None:
 
 
 def digest(tensors: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 over names, types, shapes and values, independent of the file that holds them."""
+    """Returns SHA-256 over names, types, shapes and values, independent of the file that holds them."""
     total = hashlib.sha256()
     for name in sorted(tensors):
         _add(total, name, tensors[name])
@@ -121,7 +121,7 @@ class _Disk(io.FileIO):
     problem: OSError | None = None
 
     def write(self, data: Any) -> int:
-        """All of ``data``, or none of it once there was a problem."""
+        """Returns all of ``data``, or none of it once there was a problem."""
         view = memoryview(data).cast("B")
         done = 0
         try:
@@ -164,7 +164,9 @@ def _damaged(path: Path, error: Exception) -> UserError:
 
 
 def keep_open(path: Path, expected_format: str) -> h5py.File:
-    """The same for as long as the caller likes. Raises UserError where the file is missing, damaged or another kind."""
+    """Returns the same for as long as the caller likes. Raises UserError where the file is missing, damaged or another
+    kind.
+    """
     try:
         file = h5py.File(path, "r", locking=False)
     except FileNotFoundError:

@@ -58,7 +58,7 @@ class Progress:
             self._say(note)
 
     def _fitting(self, note: str) -> str:
-        """As much of a note as leaves a bar that can be read."""
+        """Returns as much of a note as leaves a bar that can be read."""
         others = len(f"{self._task}: 100%|| {self._total}/{self._total}, 00:00:00 left, ")
         room = shutil.get_terminal_size().columns - others - _BAR_COLUMNS
         return note if len(note) <= room else f"{note[: room - 1]}…" if room > 8 else ""
@@ -109,7 +109,7 @@ def _on_terminal() -> bool:
 
 
 def duration(seconds: float) -> str:
-    """A time span as a person says it.
+    """Returns a time span as a person says it.
 
     >>> duration(3.2), duration(75), duration(7260)
     ('3 s', '1 min 15 s', '2 h 1 min')

@@ -56,7 +56,9 @@ def birth(pid: int) -> str | None:
 
 
 def alive(pid: int, born: str | None = None) -> bool:
-    """Whether the process ``pid`` of this machine runs, and is the one with this :func:`birth` if that is given."""
+    """Returns whether the process ``pid`` of this machine runs, and is the one with this :func:`birth` if that is
+    given.
+    """
     if born is not None and birth(pid) not in (born, None):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What made an artifact: versions, command and machine, kept beside results and never inside what is compared."""
+"""Records of what made an artifact: versions, command, machine; kept beside results, never inside what is compared."""
 
 import platform
 import shlex
@@ -25,7 +25,7 @@ def versions() -> dict[str, str]:
 
 
 def provenance() -> dict[str, Any]:
-    """The record that goes into a timing file: what ran, where, when it ended, with which versions."""
+    """Returns the record that goes into a timing file: what ran, where, when it ended, with which versions."""
     return {
         "command": shlex.join(["python", "-m", "pipeline", *sys.argv[1:]]),
         "host": platform.node(),

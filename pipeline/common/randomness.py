@@ -14,11 +14,11 @@ from random import Random
 
 
 def seed_for(*address: object) -> int:
-    """A 63-bit seed for the draw with this address, equal in every process and version of Python."""
+    """Returns a 63-bit seed for the draw with this address, equal in every process and version of Python."""
     text = "/".join(map(str, address))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
 def random_for(*address: object) -> Random:
-    """The standard library's generator, seeded for this address."""
+    """Returns the standard library's generator, seeded for this address."""
     return Random(seed_for(*address))

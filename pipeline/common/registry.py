@@ -1,4 +1,4 @@
-"""What can be chosen by name, such as a search algorithm: one file for each, which nothing else has to name.
+"""Registries of parts chosen by name, such as a search algorithm: one file for each, which nothing else has to name.
 
 A registry knows the modules of its package that have a ``NAME``, what installed packages offer under its entry-point
 group, and whatever is named as ``module:name``. It also knows what an entry is made of: a digest of its source, which
@@ -51,7 +51,7 @@ class Registry(Mapping[str, Any]):
         self._package, self._needs, self._also = package, needs, also
 
     def __iter__(self) -> Iterator[str]:
-        """Names the project's own entries and those of installed packages."""
+        """Yields the names of the project's own entries and those of installed packages."""
         own = self.own
         yield from own
         yield from (name for name in self._offered() if name not in own)
@@ -113,7 +113,7 @@ class Registry(Mapping[str, Any]):
         return "" if name in self.own and self.founding.get(name) == digest else digest
 
     def _place(self, name: str) -> tuple[str, str]:
-        """The module of an entry, and its name there ('' for the module itself)."""
+        """Returns the module of an entry, and its name there ('' for the module itself)."""
         if name in self.own:
             return self.own[name], ""
         if name in self._offered():
@@ -140,7 +140,7 @@ def _offered(group: str) -> Mapping[str, EntryPoint]:
 
 @cache
 def _named_modules(package: str) -> Mapping[str, str]:
-    """The modules of a package that have a NAME, by that name. Their files are read and not run."""
+    """Returns the modules of a package that have a NAME, by that name. Their files are read and not run."""
     folder = _file(package).parent
     found = {}
     for path in sorted(folder.glob("*.py")):
@@ -169,7 +169,7 @@ def _tree(path: Path) -> ast.Module:
 
 @cache
 def _digest(module: str, inside: str, also: tuple[str, ...]) -> str:
-    """A digest of a module, and of those that it imports from ``inside`` or ``also``, and so on."""
+    """Returns a digest of a module, and of those that it imports from ``inside`` or ``also``, and so on."""
     waiting, shapes = [module], {}
     while waiting:
         name = waiting.pop()
@@ -188,7 +188,9 @@ def _digest(module: str, inside: str, also: tuple[str, ...]) -> str:
 
 
 def _imports(tree: ast.Module, package: str) -> list[str]:
-    """What a module imports, or might: from a package, a module or something in one. Its own package is named."""
+    """Returns what a module imports, or might: from a package, a module or something in one. Its own package is
+    named.
+    """
     names = []
     for node in ast.walk(tree):
         match node:
@@ -222,7 +224,7 @@ def source_digest(tree: ast.Module) -> str:
 
 
 def _shape(node: Any) -> Any:
-    """What a syntax tree says, as JSON values. Empty fields are left out: versions of Python differ in them."""
+    """Returns what a syntax tree says, as JSON values. Empty fields are left out: versions of Python differ in them."""
     if isinstance(node, list):
         return [_shape(part) for part in node if not _is_text(part)]
     if not isinstance(node, ast.AST):
@@ -237,5 +239,5 @@ def _shape(node: Any) -> Any:
 
 
 def _is_text(node: Any) -> bool:
-    """Whether it is a docstring, or another string that stands for itself."""
+    """Returns whether it is a docstring, or another string that stands for itself."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

@@ -1,4 +1,4 @@
-"""What has to be put right before anything else is imported: where modules come from, and how text is encoded.
+"""The things to put right before anything else is imported: where modules come from, and how text is encoded.
 
 Imports nothing that a file of the same name in the working folder could be taken for.
 """

@@ -14,7 +14,7 @@ from types import FrameType
 
 @dataclass(frozen=True)
 class StopRequests:
-    """What can ask this process to end, beside SIGTERM and SIGINT.
+    """The requests that can end this process, beside SIGTERM and SIGINT.
 
     Attributes:
         warnings: signals that say that the time is nearly up; none where there is no limit.

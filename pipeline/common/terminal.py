@@ -64,7 +64,7 @@ def draw(
 
 
 def _natural(header: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[int]) -> int:
-    """The width in which no cell is broken."""
+    """Returns the width in which no cell is broken."""
     return sum(max(len(line[number]) for line in (header, *rows)) + _GAP for number in shown)
 
 

@@ -82,7 +82,7 @@ def check_values(value: Any, name: str) -> None:
 
 
 def _size(value: Any, where: str, depth: int, known: dict[int, int]) -> int:
-    """How many values there are in a value, each object looked at once however often it is meant."""
+    """Returns how many values there are in a value, each object looked at once however often it is meant."""
     if isinstance(value, int) and abs(value) > LARGEST:
         raise UserError(f"{where} is an integer of more than 64 bits", "choose a smaller one")
     if not isinstance(value, Mapping | list | tuple | set):

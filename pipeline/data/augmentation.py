@@ -31,14 +31,16 @@ class Box(NamedTuple):
 
 
 def centre_box(width: int, height: int, size: int) -> Box:
-    """What remains of an image whose shorter side is brought to size · 256/224 and whose centre of side size is cut."""
+    """Returns what remains of an image whose shorter side is brought to size · 256/224 and whose centre of side size
+    is cut.
+    """
     side = max(1, round(min(width, height) * size / round(size * _MARGIN)))
     left, top = (width - side) // 2, (height - side) // 2
     return Box(left, top, left + side, top + side)
 
 
 def random_box(width: int, height: int, random: Random) -> Box:
-    """A part of 8 % to 100 % of the area with a ratio of width to height of 3/4 to 4/3, anywhere in the image.
+    """Returns a part of 8 % to 100 % of the area with a ratio of width to height of 3/4 to 4/3, anywhere in the image.
 
     Where ten tries do not fit, the largest centred part with such a ratio.
     """
@@ -56,7 +58,8 @@ def random_box(width: int, height: int, random: Random) -> Box:
 
 
 def shrink_factor(box: Box, size: int) -> int:
-    """The largest of 1, 2, 4 and 8 by which an image can be decoded smaller without ``box`` falling below ``size``.
+    """Returns the largest of 1, 2, 4 and 8 by which an image can be decoded smaller without ``box`` falling below
+    ``size``.
 
     >>> shrink_factor(Box(0, 0, 500, 460), 224)
     2
@@ -89,7 +92,9 @@ def draw_crops(count: int, side: int, generator: "torch.Generator", *, flip: boo
 
 
 def crop(pixels: "Tensor", rows: "Tensor", columns: "Tensor") -> "Tensor":
-    """These rows and columns, counted from the padding's corner, of every image of (B, H, W, C), padded with black."""
+    """Returns these rows and columns, counted from the padding's corner, of every image of (B, H, W, C), padded with
+    black.
+    """
     import torch
     from torch.nn import functional as F
 

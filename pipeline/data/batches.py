@@ -33,7 +33,7 @@ class ImageSource(Protocol):
     labels: Tensor
 
     def __len__(self) -> int:
-        """How many images there are."""
+        """Returns how many images there are."""
         ...
 
     def batches(

@@ -1,4 +1,4 @@
-"""What a preparation found among the images: how many there are, and how many of them are not as they should be.
+"""The finds of a preparation among the images: how many there are, and how many of them are not as they should be.
 
 >>> Census(80, 20, damaged=(3, 0), blank=(0, 1), shared=2).sentences()
 ['3 damaged train images were left out.', '1 test image is of one brightness or nearly so.', \
@@ -38,12 +38,12 @@ class Census:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Returns the same as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Census":
-        """What :attr:`record` gave. Raises KeyError, TypeError or ValueError if it is none."""
+        """Returns what :attr:`record` gave. Raises KeyError, TypeError or ValueError if it is none."""
         (damaged, damaged_test), (blank, blank_test) = record["damaged"], record["blank"]
         return cls(
             int(record["train"]),

@@ -23,7 +23,7 @@ _BLOCK = 4096
 def load_images(
     path: Path, device: "torch.device | str", indices: Sequence[int] | None = None, workers: int = 0
 ) -> "ImageSource":
-    """The images as a training takes them: in memory on the device, or decoded as they are needed.
+    """Returns the images as a training takes them: in memory on the device, or decoded as they are needed.
 
     Args:
         path: the prepared images.
@@ -56,7 +56,7 @@ def load_images(
 
 
 def _read_rows(dataset: h5py.Dataset, indices: np.ndarray | None) -> np.ndarray:
-    """The rows at ``indices``, in that order, without holding much more than these in memory."""
+    """Returns the rows at ``indices``, in that order, without holding much more than these in memory."""
     if indices is None:
         return np.asarray(dataset[()])
     rows = np.empty((len(indices), *dataset.shape[1:]), dataset.dtype)

@@ -115,7 +115,7 @@ class RowNormalisation:
         self._shift = -mean / std
 
     def __call__(self, pixels: Tensor) -> Tensor:
-        """The normalised images."""
+        """Returns the normalised images."""
         images = pixels.float()
         rows = images.flatten(2)
         torch.addcmul(self._shift, rows, self._scale, out=rows)
@@ -149,7 +149,7 @@ class _BatchDecoder(Dataset[Tensor]):
         self._file: h5py.File | None = None
 
     def __getitem__(self, item: tuple[int, Tensor, slice]) -> Tensor:
-        """(B, size, size, C) bytes of a part of the batch: (step, indices, part)."""
+        """Returns (B, size, size, C) bytes of a part of the batch: (step, indices, part)."""
         step, indices, part = item
         places = range(len(indices))[part]
         if self._file is None:
@@ -171,7 +171,9 @@ class _BatchDecoder(Dataset[Tensor]):
 
 
 def centre(jpeg: bytes | memoryview, size: int) -> Tensor:
-    """(size, size, C) bytes: the centre of a JPEG file's image, its shorter side brought to 256/224 of ``size``."""
+    """Returns (size, size, C) bytes: the centre of a JPEG file's image, its shorter side brought to 256/224 of
+    ``size``.
+    """
     image = _open(jpeg)
     return _crop(image, centre_box(*image.size, size), size)
 
@@ -181,7 +183,7 @@ def _open(jpeg: bytes | memoryview) -> Image.Image:
 
 
 def _crop(image: Image.Image, box: Box, size: int) -> Tensor:
-    """(size, size, C) bytes: a part of a JPEG image that is not loaded yet, resized."""
+    """Returns (size, size, C) bytes: a part of a JPEG image that is not loaded yet, resized."""
     width, height = image.size
     shrink = shrink_factor(box, size)
     # Decoding at a fraction of the size costs less, and all that the crop needs is still there.

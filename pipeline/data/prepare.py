@@ -69,7 +69,7 @@ class _Faults(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What the parts of a split hold: images, their bytes, names of damaged ones with reasons, names of blank ones."""
+    """The content of a split's parts: images, their bytes, names of damaged ones with reasons, names of blank ones."""
 
     images: int
     length: int
@@ -78,7 +78,7 @@ class _Found(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """What was written, without digests, and (N, 16) digests of the files that each image came from."""
+    """The files written, without digests, and (N, 16) digests of the files that each image came from."""
 
     train: ImagesInfo
     test: ImagesInfo
@@ -107,7 +107,9 @@ class _Parts:
         self._parts = [_Part(self._folder / f"{number:06}.h5", indices) for number, indices in ranges]
 
     def missing(self) -> list[_Part]:
-        """The parts that are still to be made; one without its damaged images will not do when they shall stop."""
+        """Returns the parts that are still to be made; one without its damaged images will not do when they shall
+        stop.
+        """
         made = (part for part in self._parts if part.path.exists())
         good = {part for part in made if self._how.skip_damaged or not read_attributes(part.path)["damaged"]}
         return [part for part in self._parts if part not in good]
@@ -130,7 +132,7 @@ class _Parts:
         return found
 
     def look(self) -> _Found:
-        """What all parts hold together."""
+        """Returns what all parts hold together."""
         count = length = 0
         damaged: list[tuple[str, str]] = []
         blank: list[str] = []
@@ -142,13 +144,13 @@ class _Parts:
         return _Found(count, length, damaged, blank)
 
     def contents(self) -> np.ndarray:
-        """(N, 16) digests of the files of all images, damaged ones included; zeros without a file."""
+        """Returns (N, 16) digests of the files of all images, damaged ones included; zeros without a file."""
         shapes = [{"contents": (len(part.indices), CONTENT_BYTES)} for part in self._parts]
         found = [read_tensors(part.path, shape) for part, shape in zip(self._parts, shapes, strict=True)]
         return np.concatenate([tensors["contents"] for tensors in found])
 
     def histogram(self) -> np.ndarray:
-        """(C, 256) how often each brightness occurs."""
+        """Returns (C, 256) how often each brightness occurs."""
         shape = {"histogram": (self._channels, _LEVELS)}
         total = np.zeros(shape["histogram"], np.int64)
         for part in self._parts:
@@ -156,11 +158,11 @@ class _Parts:
         return total
 
     def arrays(self) -> Iterator[Arrays]:
-        """The content of each part."""
+        """Returns the content of each part."""
         return (read_tensors(part.path) for part in self._parts)
 
     def labels(self) -> np.ndarray:
-        """(count,) class numbers of all images."""
+        """Returns (count,) class numbers of all images."""
         counts = [(part, read_attributes(part.path)["count"]) for part in self._parts]
         return np.concatenate([read_tensors(part.path, {"labels": (count,)})["labels"] for part, count in counts])
 
@@ -253,7 +255,7 @@ def _refuse_damaged(damaged: Sequence[tuple[str, str]]) -> None:
 
 
 def _shared(train: np.ndarray, test: np.ndarray) -> int:
-    """How many test images come from a file whose bytes are those of a train image's file."""
+    """Returns how many test images come from a file whose bytes are those of a train image's file."""
     known = {row.tobytes() for row in train}
     return sum(bool(row.any()) and row.tobytes() in known for row in test)
 
@@ -284,7 +286,7 @@ def _make_missing(sets: Sequence[_Parts], images: int, threads: int) -> None:
 
 
 def _divide(sizes: np.ndarray) -> list[range]:
-    """Consecutive ranges of images that are not too many and not too large together."""
+    """Returns consecutive ranges of images that are not too many and not too large together."""
     ranges, start, total = [], 0, 0
     for index, size in enumerate(sizes.tolist()):
         if index > start and (index - start == _PART_IMAGES or total + size > _PART_BYTES):
@@ -333,7 +335,7 @@ def _convert(split: Split, indices: range, channels: int, how: Preparation) -> t
 
 
 def _store(picture: Picture, how: Preparation) -> tuple[bytes, Image.Image]:
-    """The bytes that are kept of an image, and what a network sees of it when nothing is changed at random."""
+    """Returns the bytes that are kept of an image, and what a network sees of it when nothing is changed at random."""
     if how.storage == "pixels":
         image = fitted(picture.image, how.size)
         return image.tobytes(), image
@@ -352,7 +354,7 @@ def _check_classes(sets: Sequence[_Parts], classes: Sequence[str]) -> None:
 
 
 def _moments(histogram: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel, in units of the full brightness; exact until the division.
+    """Returns mean and standard deviation of each channel, in units of the full brightness; exact until the division.
 
     >>> _moments(np.bincount([0, 255, 255, 0], minlength=256)[None])
     ((0.5,), (0.5,))

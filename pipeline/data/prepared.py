@@ -32,7 +32,7 @@ _MOST_ENCODED = 1 << 31
 
 @dataclass(frozen=True)
 class ImagesInfo:
-    """What is known about a file of prepared images without reading one.
+    """The facts known about a file of prepared images without reading one.
 
     Attributes:
         dataset: name of the data set.
@@ -66,7 +66,7 @@ class ImagesInfo:
 
 
 def read_info(path: Path, split: str | None = None) -> ImagesInfo:
-    """The attributes of a file of prepared images.
+    """Returns the attributes of a file of prepared images.
 
     Args:
         path: the file.
@@ -84,7 +84,7 @@ def read_info(path: Path, split: str | None = None) -> ImagesInfo:
 
 
 def _info(file: h5py.File) -> ImagesInfo:
-    """The attributes. Raises KeyError, TypeError or ValueError if they make no sense."""
+    """Returns the attributes. Raises KeyError, TypeError or ValueError if they make no sense."""
     missing = {"census"} - set(file.attrs)  # of files of earlier versions
     values = {key: file.attrs[key] for key in (field.name for field in fields(ImagesInfo)) if key not in missing}
     for key in ("channels", "size", "count", "skipped"):
@@ -125,7 +125,7 @@ def _check_shapes(file: h5py.File, info: ImagesInfo) -> None:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """(N,) int64 class numbers. Raises UserError like ``read_info``, and if one is of no class."""
+    """Returns (N,) int64 class numbers. Raises UserError like ``read_info``, and if one is of no class."""
     with open_hdf5(path, FORMAT) as file:
         info = _info(file)
         _check_shapes(file, info)
@@ -133,7 +133,7 @@ def read_labels(path: Path) -> np.ndarray:
 
 
 def labels_of(file: h5py.File, classes: int) -> np.ndarray:
-    """(N,) int64 class numbers of an open file. Raises ValueError if one is of no class."""
+    """Returns (N,) int64 class numbers of an open file. Raises ValueError if one is of no class."""
     labels = np.asarray(file["labels"][()])
     if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(f"a label is outside of its {classes} classes")
@@ -141,7 +141,9 @@ def labels_of(file: h5py.File, classes: int) -> np.ndarray:
 
 
 def offsets_of(file: h5py.File) -> np.ndarray:
-    """(N + 1,) int64 where each encoded image begins. Raises ValueError if they do not lie one behind the other."""
+    """Returns (N + 1,) int64 where each encoded image begins. Raises ValueError if they do not lie one behind the
+    other.
+    """
     offsets = np.asarray(file["offsets"][()])
     if offsets[0] != 0 or offsets[-1] != len(file["encoded"]) or (np.diff(offsets) <= 0).any():
         raise ValueError("its images do not lie one behind the other")

@@ -55,12 +55,12 @@ class Preprocessing:
 
     @classmethod
     def of(cls, info: ImagesInfo) -> "Preprocessing":
-        """The preprocessing of prepared images."""
+        """Returns the preprocessing of prepared images."""
         return cls(info.storage, info.channels, info.size, info.mean, info.std)
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Preprocessing":
-        """What :attr:`record` gave.
+        """Returns what :attr:`record` gave.
 
         Raises:
             UserError: it is incomplete, or an image is to be brought to its size in a way that is not known here.
@@ -80,7 +80,7 @@ class Preprocessing:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The same as JSON values, in words for whoever has to write it in another language."""
+        """Returns the same as JSON values, in words for whoever has to write it in another language."""
         return {
             "size": self.size,
             "channels": self.channels,
@@ -91,7 +91,7 @@ class Preprocessing:
         }
 
     def pixels(self, picture: Picture) -> np.ndarray:
-        """(size, size, channels) bytes, those that evaluation sees of a prepared image.
+        """Returns (size, size, channels) bytes, those that evaluation sees of a prepared image.
 
         Raises:
             DamagedImageError: the image cannot be stored as JPEG.
@@ -123,19 +123,21 @@ class Preprocessing:
 
 
 def fitted(image: Image.Image, size: int) -> Image.Image:
-    """The largest centred square of an image, brought to ``size`` pixels; an image of that size stays as it is."""
+    """Returns the largest centred square of an image, brought to ``size`` pixels; an image of that size stays as it
+    is.
+    """
     if image.size == (size, size):
         return image
     return ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
 
 
 def centred(image: Image.Image, size: int) -> Image.Image:
-    """The centre of a photograph, brought to ``size`` pixels."""
+    """Returns the centre of a photograph, brought to ``size`` pixels."""
     return image.resize((size, size), Image.Resampling.BILINEAR, centre_box(*image.size, size))
 
 
 def encoded(picture: Picture) -> bytes:
-    """The bytes of a JPEG file of a picture: its own, where it has some.
+    """Returns the bytes of a JPEG file of a picture: its own, where it has some.
 
     Raises:
         DamagedImageError: it has more rows or columns than JPEG can have.
@@ -160,7 +162,7 @@ def read_picture(path: Path) -> Picture:
 
 
 def picture_of(pixels: np.ndarray) -> Picture:
-    """An image of bytes, (H, W), (H, W, 1) grey or (H, W, 3) RGB.
+    """Returns an image of bytes, (H, W), (H, W, 1) grey or (H, W, 3) RGB.
 
     Raises:
         UserError: the array is none.

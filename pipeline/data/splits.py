@@ -134,7 +134,7 @@ def write_split(path: Path, indices: Sequence[int], labels: np.ndarray, classes:
 
 
 def read_split(path: Path, images: _Images) -> list[int]:
-    """The indices in a table written by ``write_split``.
+    """Returns the indices in a table written by ``write_split``.
 
     Args:
         path: the table.

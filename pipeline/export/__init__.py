@@ -1,1 +1,1 @@
-"""What leaves the laboratory: the packed network, its exact thresholds, and a plain runner to compare others with."""
+"""The forms in which a network leaves: packed, its exact thresholds, and a plain runner to compare others with."""

@@ -16,7 +16,7 @@ _BATCH = 500
 
 
 def top1(network: PackedNetwork, images: Path, threads: int = 1) -> float:
-    """Top-1 accuracy in percent.
+    """Returns top-1 accuracy in percent.
 
     Args:
         network: the packed network.

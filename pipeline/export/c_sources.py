@@ -17,7 +17,7 @@ _BYTES_IN_A_LINE = 24
 
 
 def c_sources(network: PackedNetwork) -> dict[str, bytes]:
-    """The files of the folder: their contents by path."""
+    """Returns the files of the folder: their contents by path."""
     files = {file.name: file.read_bytes() for file in sorted(CLASSIFY.iterdir())}
     runtime = [file for file in sorted(INFERENCE.iterdir()) if file.suffix in (".cpp", ".h")]
     files |= {f"runtime/{file.name}": file.read_bytes() for file in runtime}

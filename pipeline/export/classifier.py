@@ -34,7 +34,7 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class Answer:
-    """What a network says of one image.
+    """The answer of a network to one image.
 
     Attributes:
         probabilities: (classes,) float64, which add up to 1; None where the image could not be read.
@@ -62,7 +62,7 @@ class Classifier:
     logits: Callable[[np.ndarray], np.ndarray]
 
     def probabilities(self, images: Sequence[Source]) -> np.ndarray:
-        """(N, classes) float64 of files or arrays.
+        """Returns (N, classes) float64 of files or arrays.
 
         Raises:
             UserError: an image cannot be read.

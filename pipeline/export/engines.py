@@ -1,4 +1,4 @@
-"""What computes a packed network: the compiled runtime, or plain numpy where it cannot be had."""
+"""The engines that compute a packed network: the compiled runtime, or plain numpy where it cannot be had."""
 
 from collections.abc import Callable
 from typing import Literal, NamedTuple
@@ -23,7 +23,7 @@ class PackedEngine(NamedTuple):
 
 
 def packed_engine(network: PackedNetwork, engine: Engine = "auto", threads: int = 1) -> PackedEngine:
-    """What is to compute a packed network.
+    """Returns what is to compute a packed network.
 
     Args:
         network: the packed network.

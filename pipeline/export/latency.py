@@ -70,14 +70,14 @@ def measure_latency(spec: NetworkSpec, ratios: Sequence[float], rounds: int, mac
 
 
 def stand_in(spec: NetworkSpec) -> PackedNetwork:
-    """A packed network of random weights, on which no time depends."""
+    """Returns a packed network of random weights, on which no time depends."""
     classes = tuple(str(number) for number in range(spec.classes))
     about = About(classes, (0.5,) * spec.channels, (0.25,) * spec.channels)
     return packed_network(Network(spec).eval(), about)
 
 
 def _profile(form: PackedNetwork, runtime: Runtime, rounds: int) -> dict[str, float]:
-    """The least time of each step, under the name of the layer that it begins with."""
+    """Returns the least time of each step, under the name of the layer that it begins with."""
     pixels = np.random.default_rng(0).integers(0, 256, (form.size, form.size, form.channels), dtype=np.uint8)
     total: dict[str, float] = defaultdict(float)
     for step, seconds in zip(runtime.steps, runtime.profile(pixels, rounds), strict=True):
@@ -86,7 +86,9 @@ def _profile(form: PackedNetwork, runtime: Runtime, rounds: int) -> dict[str, fl
 
 
 def whole_time(runtime: Runtime, pixels: np.ndarray, rounds: int) -> float:
-    """The least time of a whole network for one image of bytes (1, size, size, channels), to compare a table with."""
+    """Returns the least time of a whole network for one image of bytes (1, size, size, channels), to compare a table
+    with.
+    """
     least = float("inf")
     for _ in range(rounds):
         started = time.perf_counter()

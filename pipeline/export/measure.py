@@ -66,7 +66,8 @@ def _calls_in_a_turn(call: Callable[[], object]) -> int:
 
 
 def full_precision(spec: NetworkSpec, threads: int = 1) -> list[Way]:
-    """The full-precision network of uniform width 1x for the same images: in torch and, if installed, ONNX Runtime.
+    """Returns the full-precision network of uniform width 1x for the same images: in torch and, if installed, ONNX
+    Runtime.
 
     Its weights are random, which no time depends on.
     """

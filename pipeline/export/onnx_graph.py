@@ -44,7 +44,9 @@ class OnnxGraph:
     def add(
         self, operator: str, *inputs: str, domain: str = "", shape: Sequence[int | str] | None = None, **attributes: Any
     ) -> str:
-        """Appends a node with one output, whose ``shape`` is noted where it is given. Returns the output's name."""
+        """Appends a node with one output, whose ``shape`` is noted where it is given. Returns the output's
+        name.
+        """
         output = f"v{len(self._nodes)}"
         self._nodes.append(self._onnx.helper.make_node(operator, inputs, [output], domain=domain, **attributes))
         if shape is not None:
@@ -52,12 +54,12 @@ class OnnxGraph:
         return output
 
     def constant(self, values: Any, dtype: Any = np.float32) -> str:
-        """A constant tensor; equal ones are stored once. Returns its name."""
+        """Returns a constant tensor; equal ones are stored once. Returns its name."""
         array = np.asarray(values, dtype)
         return self.tensor(self._onnx.numpy_helper.from_array(array), (array.dtype.str, array.shape, array.tobytes()))
 
     def tensor(self, tensor: Any, key: tuple[str, tuple[int, ...], bytes]) -> str:
-        """A constant as ONNX stores it; ``key`` is its type, shape and content. Returns its name."""
+        """Returns a constant as ONNX stores it; ``key`` is its type, shape and content. Returns its name."""
         if key not in self._known:
             tensor.name = self._known[key] = f"c{len(self._constants)}"
             self._constants[tensor.name] = tensor
@@ -73,7 +75,7 @@ class OnnxGraph:
         domains: Mapping[str, int] | None = None,
         opset: int = OPSET,
     ) -> "onnx.ModelProto":
-        """The model, checked.
+        """Returns the model, checked.
 
         Args:
             image: name, type and shape of the input; the first dimension is free.

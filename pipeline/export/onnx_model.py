@@ -34,7 +34,7 @@ _ONE = 255
 
 
 def onnx_model(network: PackedNetwork, way: Way) -> "onnx.ModelProto":
-    """The model of a packed network, checked.
+    """Returns the model of a packed network, checked.
 
     Args:
         network: binary or full precision.
@@ -75,7 +75,7 @@ class _Float:
                 self._outputs[number] = self._write(number, node, [self._outputs[source] for source in node.sources])
 
     def _normalised(self) -> str:
-        """The image as float32 (N, C, size, size), each byte scaled, shifted and rounded once."""
+        """Returns the image as float32 (N, C, size, size), each byte scaled, shifted and rounded once."""
         graph, network = self.graph, self._network
         double = import_onnx().TensorProto.DOUBLE
         spread = np.float32(255) * np.asarray(network.std, np.float32)
@@ -147,7 +147,7 @@ class _Packed(_Float):
     """Leaves bits packed and lets the model's own functions unpack them."""
 
     def _real_weights(self, node: Node) -> str:
-        """As the packed network stores them."""
+        """Returns them as the packed network stores them."""
         assert node.weights is not None
         stored, factors = stored_weights(node.weights, node.storage)
         if node.storage == Storage.BFLOAT16:
@@ -222,7 +222,7 @@ class _Int8(_Float):
         return x
 
     def _chain(self, number: int) -> tuple[int | None, int] | None:
-        """The pooling, if any, and the threshold that alone read a convolution's sums; None where others do."""
+        """Returns the pooling, if any, and the threshold that alone read a convolution's sums; None where others do."""
         pool = None
         while len(self._readers[number]) == 1:
             (number,) = self._readers[number]
@@ -251,13 +251,13 @@ def _by_channel(values: np.ndarray) -> np.ndarray:
 
 
 def _signs(node: Node) -> np.ndarray:
-    """(O, C, K, K) weights ±1, float32."""
+    """Returns (O, C, K, K) weights ±1, float32."""
     assert node.weights is not None
     return node.weights.transpose(0, 3, 1, 2) * np.float32(2) - np.float32(1)
 
 
 def _functions() -> list[Any]:
-    """The functions that unpack bits, the lowest of each byte first, in standard operators. Names take room."""
+    """Returns the functions that unpack bits, the lowest of each byte first, in standard operators. Names take room."""
     onnx = import_onnx()
     helper, node = onnx.helper, onnx.helper.make_node
     types, kinds = onnx.TensorProto, onnx.AttributeProto
@@ -266,7 +266,7 @@ def _functions() -> list[Any]:
         return node("Constant", [], [name], value=helper.make_tensor("", kind, [len(values)], values))
 
     def given(attribute: str, operator: str, inputs: Sequence[str], output: str, parameter: str = "") -> Any:
-        """An operator whose attribute is the function's own."""
+        """Returns an operator whose attribute is the function's own."""
         made = node(operator, inputs, [output])
         made.attribute.add(name=attribute, type=kinds.INTS, ref_attr_name=parameter or attribute)
         return made

@@ -38,7 +38,7 @@ MOST_ELEMENTS = 1 << 31
 
 
 class Kind(IntEnum):
-    """What a node computes."""
+    """The computation of a node."""
 
     CONVOLUTION = 1  #: reals → reals, real weights
     BINARY_CONVOLUTION = 2  #: bits → integers
@@ -61,7 +61,7 @@ class Storage(IntEnum):
 
 
 class Values(NamedTuple):
-    """What a node gives: ``kind`` is 'reals', 'integers' or 'bits', of shape (channels, side, side).
+    """The values that a node gives: ``kind`` is 'reals', 'integers' or 'bits', of shape (channels, side, side).
 
     ``most`` is the largest magnitude that integers can have: the weights of one output channel.
     """
@@ -129,7 +129,7 @@ class PackedNetwork:
 
     @property
     def values(self) -> list[Values]:
-        """What each node gives.
+        """Returns what each node gives.
 
         Raises:
             UserError: a node cannot follow from its sources.
@@ -137,12 +137,12 @@ class PackedNetwork:
         return list(_inferred(self))
 
     def to_bytes(self) -> bytes:
-        """The file. Raises UserError where the nodes make no network."""
+        """Returns the file. Raises UserError where the nodes make no network."""
         return _written(self)
 
 
 def normalisation(mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
-    """What becomes of each byte of each channel, (channels, 256) float32: scale · byte + shift, rounded once.
+    """Returns what becomes of each byte of each channel, (channels, 256) float32: scale · byte + shift, rounded once.
 
     scale is 1 / (255 · std) and shift is (-255 · mean) / (255 · std), each operation rounded to float32.
     """
@@ -229,7 +229,7 @@ def _result(number: int, node: Node, inputs: Sequence[Values]) -> Values:
 
 
 def weight_count(node: Node, source: Values) -> int:
-    """How many weights a node has that reads ``source``."""
+    """Returns how many weights a node has that reads ``source``."""
     if node.kind in (Kind.CONVOLUTION, Kind.BINARY_CONVOLUTION):
         return node.channels * node.kernel**2 * source.channels
     return node.channels * source.elements if node.kind == Kind.LINEAR else 0
@@ -247,11 +247,11 @@ class _Array(NamedTuple):
 
     @property
     def is_bits(self) -> bool:
-        """Whether it takes one bit for each number."""
+        """Returns whether it takes one bit for each number."""
         return self.type.kind == "b"
 
     def to_bytes(self, values: np.ndarray) -> bytes:
-        """The numbers as they lie in the file."""
+        """Returns the numbers as they lie in the file."""
         if self.is_bits:
             return _bits(values)
         if self.type == _SHORT:
@@ -260,7 +260,7 @@ class _Array(NamedTuple):
         return content + bytes(-len(content) % 4)
 
     def from_bytes(self, content: np.ndarray) -> np.ndarray:
-        """The numbers that lie in the file."""
+        """Returns the numbers that lie in the file."""
         if self.is_bits:
             return np.unpackbits(content, count=self.length, bitorder="little").astype(bool)
         values = content.view(self.type)[: self.length]
@@ -320,7 +320,7 @@ def _bits(values: np.ndarray) -> bytes:
 
 
 def _stored(node: Node) -> tuple[bytes, dict[str, np.ndarray]]:
-    """The weights' bytes, and the parameters with what these bytes need beside them."""
+    """Returns the weights' bytes, and the parameters with what these bytes need beside them."""
     parameters = dict(node.parameters)
     if node.weights is None:
         return b"", parameters
@@ -353,7 +353,7 @@ def stored_weights(weights: np.ndarray, storage: Storage) -> tuple[np.ndarray, n
 
 
 def restored_weights(stored: np.ndarray, factors: np.ndarray | None) -> np.ndarray:
-    """The float32 weights that stand for stored ones: what a runtime computes with."""
+    """Returns the float32 weights that stand for stored ones: what a runtime computes with."""
     if stored.dtype == np.uint16:
         return (stored.astype(np.uint32) << 16).view(np.float32)
     values: np.ndarray = stored.astype(np.float32)
@@ -491,7 +491,7 @@ class _Reading:
         self._at = 0
 
     def take(self, length: int) -> np.ndarray:
-        """The next bytes. Raises UserError where there are not so many."""
+        """Returns the next bytes. Raises UserError where there are not so many."""
         if length > len(self._section) - self._at:
             raise UserError(f"it has fewer {self._name} than its nodes need", _REMEDY)
         self._at += length

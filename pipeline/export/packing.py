@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class About:
-    """What a network needs beside its weights to answer, and what made it.
+    """The facts that a network needs beside its weights to answer, and what made it.
 
     Attributes:
         classes: their names, in the order of the logits.
@@ -45,13 +45,13 @@ class About:
 
 
 def pack(network: "Network", about: About, storage: Storage = Storage.FLOAT32) -> bytes:
-    """The packed file of a trained network. Raises UserError as :func:`packed_network` does."""
+    """Returns the packed file of a trained network. Raises UserError as :func:`packed_network` does."""
     return packed_network(network, about, storage).to_bytes()
 
 
 @torch.no_grad()
 def packed_network(network: "Network", about: About, storage: Storage = Storage.FLOAT32) -> PackedNetwork:
-    """The packed form of a trained network, which answers as it does in evaluation mode and float32.
+    """Returns the packed form of a trained network, which answers as it does in evaluation mode and float32.
 
     Args:
         network: binary or full precision; it is not changed.
@@ -207,7 +207,7 @@ class _Nodes:
         return self._append(Kind.AFFINE, [place], layer, parameters=parameters)
 
     def _reals(self, name: str) -> int:
-        """The node with a layer's output as reals."""
+        """Returns the node with a layer's output as reals."""
         place, values = self._places[name]
         if values == "reals":
             return place
@@ -221,7 +221,7 @@ class _Nodes:
         return self._others[name, "reals"]
 
     def _bits(self, name: str) -> int:
-        """The node with a layer's output as bits."""
+        """Returns the node with a layer's output as bits."""
         place, values = self._places[name]
         if values == "bits":
             return place

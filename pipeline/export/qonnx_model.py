@@ -32,7 +32,7 @@ _OPSET = 13
 
 @torch.no_grad()
 def qonnx_model(network: "Network", about: "About") -> "onnx.ModelProto":
-    """The model of a trained network, checked.
+    """Returns the model of a trained network, checked.
 
     Args:
         network: binary or full precision.

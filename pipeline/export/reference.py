@@ -9,7 +9,7 @@ from pipeline.export.packed import IMAGE, Kind, Node, PackedNetwork, fused, norm
 
 
 def normalised(network: PackedNetwork, pixels: np.ndarray) -> np.ndarray:
-    """What a network sees of bytes (N, size, size, channels): (N, channels, size, size), float32."""
+    """Returns what a network sees of bytes (N, size, size, channels): (N, channels, size, size), float32."""
     table = normalisation(network.mean, network.std)
     return np.stack([row[pixels[..., c]] for c, row in enumerate(table)], axis=1)
 
@@ -68,7 +68,7 @@ def _step(node: Node, inputs: list[np.ndarray]) -> Any:
 
 
 def _windows(x: np.ndarray, node: Node, padding: Any) -> Any:
-    """(N, C, H', W', K, K): what a kernel sees at each place."""
+    """Returns (N, C, H', W', K, K): what a kernel sees at each place."""
     pad = node.padding
     padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), constant_values=padding)
     windows = np.lib.stride_tricks.sliding_window_view(padded, (node.kernel, node.kernel), (2, 3))

@@ -27,7 +27,7 @@ class Thresholds(NamedTuple):
     at_most: Tensor
 
     def bits(self, values: Tensor) -> Tensor:
-        """Which of ``values`` (N, C, …) give a 1."""
+        """Returns which of ``values`` (N, C, …) give a 1."""
         shape = (1, -1, *[1] * (values.dim() - 2))
         threshold, at_most = self.threshold.reshape(shape), self.at_most.reshape(shape)
         return torch.where(at_most, values <= threshold, values >= threshold)
@@ -42,7 +42,7 @@ class Affine(NamedTuple):
 
 @torch.no_grad()
 def normalised(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    """What a batch norm makes of (N, C) values, in evaluation mode and float32, by torch's kernel."""
+    """Returns what a batch norm makes of (N, C) values, in evaluation mode and float32, by torch's kernel."""
     return F.batch_norm(
         x.reshape(*x.shape, 1, 1), norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0.0, norm.eps
     ).reshape(x.shape)
@@ -50,7 +50,7 @@ def normalised(norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
 
 @torch.no_grad()
 def affine(norm: nn.BatchNorm2d) -> Affine:
-    """The two numbers for each channel with which torch's kernel computes a batch norm.
+    """Returns the two numbers for each channel with which torch's kernel computes a batch norm.
 
     It computes a factor and a term first and x · factor + term by a fused multiply-add. Both are asked of the kernel
     itself, since how it rounds them is its own affair: with no mean and no shift 1 becomes the factor, and 0 becomes
@@ -63,7 +63,7 @@ def affine(norm: nn.BatchNorm2d) -> Affine:
 
 
 def of_integers(norm: nn.BatchNorm2d, scale: float, most: int) -> Thresholds:
-    """The thresholds of norm(scale · n) > 0.5 for integers n from -most to most.
+    """Returns the thresholds of norm(scale · n) > 0.5 for integers n from -most to most.
 
     Args:
         norm: with float32 numbers, which may be anything: a channel whose batch norm is NaN never gives a 1.
@@ -79,7 +79,7 @@ def of_integers(norm: nn.BatchNorm2d, scale: float, most: int) -> Thresholds:
 
 
 def of_reals(norm: nn.BatchNorm2d) -> Thresholds:
-    """The thresholds of norm(x) > 0.5 for every finite float32 x."""
+    """Returns the thresholds of norm(x) > 0.5 for every finite float32 x."""
     largest = _key(torch.tensor([torch.finfo(torch.float32).max])).item()
 
     def above(keys: Tensor) -> Tensor:
@@ -89,13 +89,13 @@ def of_reals(norm: nn.BatchNorm2d) -> Thresholds:
 
 
 def _key(x: Tensor) -> Tensor:
-    """Integers in the order of the float32 numbers, neighbours next to each other, 0 for both zeros."""
+    """Returns integers in the order of the float32 numbers, neighbours next to each other, 0 for both zeros."""
     bits = x.view(torch.int32).long()
     return torch.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
 
 
 def _real(keys: Tensor) -> Tensor:
-    """The float32 numbers of keys."""
+    """Returns the float32 numbers of keys."""
     bits = torch.where(keys < 0, -keys | 0x80000000, keys)
     return torch.where(bits >= 2**31, bits - 2**32, bits).to(torch.int32).view(torch.float32)
 
@@ -109,7 +109,7 @@ def _bisected(
     always: float,
     never: float,
 ) -> Thresholds:
-    """Where ``above`` changes, for each channel, between the keys ``low`` and ``high``."""
+    """Returns where ``above`` changes, for each channel, between the keys ``low`` and ``high``."""
     lows, highs = torch.full((channels,), low), torch.full((channels,), high)
     at_low, at_high = above(lows), above(highs)
     while (highs - lows > 1).any():

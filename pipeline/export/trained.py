@@ -40,7 +40,7 @@ class TrainedNetwork:
 
     @property
     def about(self) -> "About":
-        """What :func:`pipeline.export.packing.pack` wants to know beside the network."""
+        """Returns what :func:`pipeline.export.packing.pack` wants to know beside the network."""
         from pipeline.export.packing import About
 
         how = self.preprocessing
@@ -48,7 +48,7 @@ class TrainedNetwork:
 
 
 def is_hdf5(file: Path) -> bool:
-    """Whether a file is one of weights, from its first bytes.
+    """Returns whether a file is one of weights, from its first bytes.
 
     Raises:
         UserError: it cannot be read.

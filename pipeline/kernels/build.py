@@ -155,7 +155,7 @@ def _not_kept(error: Exception) -> CompilationError:
 
 
 def _place(sources: Path) -> tuple[Path, str]:
-    """The folder of what is compiled, and what stands for these sources, the flags and the processor."""
+    """Returns the folder of what is compiled, and what stands for these sources, the flags and the processor."""
     texts = [
         file.read_bytes()
         for part in (_CPP / "common", sources)
@@ -218,7 +218,7 @@ def _open(file: Path) -> int:
 
 
 def _read(file: Path) -> bytes | None:
-    """What a file holds that only the user (or root) can have written; None without one."""
+    """Returns what a file holds that only the user (or root) can have written; None without one."""
     try:
         with open(_open(file), "rb") as opened:
             return opened.read()
@@ -240,7 +240,7 @@ def _digest(*parts: bytes | str) -> str:
 
 
 def _whole(library: Path) -> bool:
-    """Whether a library is there, with its own digest at its end: the system kills who loads half of one."""
+    """Returns whether a library is there, with its own digest at its end: the system kills who loads half of one."""
     content = _read(library)
     if content is None:
         return False
@@ -264,7 +264,9 @@ def _keep(content: bytes, library: Path) -> None:
 
 
 def _written(file: Path, content: bytes) -> Path:
-    """A new file, of a name that nobody can guess, that holds this and that only the user can read. Raises OSError."""
+    """Returns a new file, of a name that nobody can guess, that holds this and that only the user can read. Raises
+    OSError.
+    """
     for left in file.parent.glob(f".{file.name}.*.partial"):  # by a process that was killed
         with suppress(FileNotFoundError):
             if time.time() - left.lstat().st_mtime > _DAY:
@@ -284,7 +286,7 @@ def _written(file: Path, content: bytes) -> Path:
 
 
 def _compile(sources: Path, folder: Path, key: str) -> bytes:
-    """The library's bytes. Raises CompilationError."""
+    """Returns the library's bytes. Raises CompilationError."""
     compiler = _compiler()
     failure = _failure(folder, key, compiler)
     _recall(failure)
@@ -308,7 +310,7 @@ def _compile(sources: Path, folder: Path, key: str) -> bytes:
 
 
 def _passes(code: int | None, words: str) -> bool:
-    """Whether a compiler failed for a reason that can pass. ``code`` is None for one that took too long."""
+    """Returns whether a compiler failed for a reason that can pass. ``code`` is None for one that took too long."""
     return code is None or code < 0 or code > 128 or any(sign in words.lower() for sign in _PASSING)
 
 
@@ -318,7 +320,7 @@ def _last_line(words: str) -> str:
 
 
 def _failure(folder: Path, key: str, compiler: list[str]) -> Path:
-    """Where it is written down that this compiler failed."""
+    """Returns where it is written down that this compiler failed."""
     return folder / f"kernels-{_digest(key, *compiler, *_identity(compiler[0]))}.failed"
 
 
@@ -339,7 +341,7 @@ def _failed(failure: Path) -> str:
 
 
 def _compiler() -> list[str]:
-    """The command. Raises CompilationError where there is none."""
+    """Returns the command. Raises CompilationError where there is none."""
     asked = os.environ.get("CXX", "")
     try:
         command = shlex.split(asked)
@@ -352,13 +354,13 @@ def _compiler() -> list[str]:
 
 
 def _identity(program: str) -> tuple[str, str]:
-    """Where a program lies and when it was installed: another version is another try."""
+    """Returns where a program lies and when it was installed: another version is another try."""
     path = Path(shutil.which(program) or program).resolve()
     return str(path), str(path.stat().st_mtime_ns)
 
 
 def _run(command: list[str]) -> tuple[int | None, str]:
-    """A compiler's exit code, None if it took too long, and what it had to say, in English."""
+    """Returns a compiler's exit code, None if it took too long, and what it had to say, in English."""
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

@@ -9,13 +9,13 @@ def name() -> str:
 
 
 def features() -> frozenset[str]:
-    """Names of its instruction sets; empty where they are not known."""
+    """Returns names of its instruction sets; empty where they are not known."""
     # Intel and AMD write 'flags', 64-bit ARM writes 'Features'.
     return frozenset((_info("flags") or _info("Features")).split())
 
 
 def kind() -> str:
-    """All that decides which machine code it runs and runs well."""
+    """Returns all that decides which machine code it runs and runs well."""
     return f"{platform.machine()} {name()} {' '.join(sorted(features()))}"
 
 
@@ -28,5 +28,5 @@ def _info(field: str) -> str:
 
 
 def multiplies_bytes() -> bool:
-    """Whether the CPU has instructions that multiply and add four pairs of bytes at once (VNNI)."""
+    """Returns whether the CPU has instructions that multiply and add four pairs of bytes at once (VNNI)."""
     return not features().isdisjoint({"avx512_vnni", "avx_vnni"})

@@ -23,7 +23,7 @@ KERNELS = ("avx512", "avx2", "neon", "portable")
 
 
 class Step(NamedTuple):
-    """What the runtime does at a time: the work of one or more nodes.
+    """A step of the runtime: the work of one or more nodes.
 
     Attributes:
         node: number of the first of its nodes.
@@ -69,7 +69,7 @@ class Runtime:
 
     @property
     def channels(self) -> int:
-        """Of the images."""
+        """The channels of the images."""
         return self._channels
 
     @property
@@ -99,7 +99,7 @@ class Runtime:
 
     @property
     def steps(self) -> list[Step]:
-        """What it does, in order."""
+        """Returns what it does, in order."""
         library, handle = self._library, self._handle
         return [
             Step(
@@ -134,7 +134,9 @@ class Runtime:
         return logits
 
     def profile(self, pixels: np.ndarray, rounds: int) -> list[float]:
-        """The least time of each step in seconds, over so many rounds with one image of bytes, on one thread."""
+        """Returns the least time of each step in seconds, over so many rounds with one image of bytes, on one
+        thread.
+        """
         pixels = np.ascontiguousarray(pixels, np.uint8)
         if pixels.shape != (self.size, self.size, self.channels):
             raise UserError(f"pixels of shape {pixels.shape} do not fit this network")
@@ -143,7 +145,7 @@ class Runtime:
         return [float(value) for value in seconds]
 
     def bits(self, image: np.ndarray, node: int, shape: tuple[int, int, int]) -> np.ndarray:
-        """The bits that a node gives for one normalised image (channels, size, size), as bool of ``shape``.
+        """Returns the bits that a node gives for one normalised image (channels, size, size), as bool of ``shape``.
 
         Raises:
             UserError: the node gives no bits.
@@ -157,12 +159,12 @@ class Runtime:
 
 
 def available(kernels: str) -> bool:
-    """Whether kernels of this name run here. Raises CompilationError where the runtime cannot be compiled."""
+    """Returns whether kernels of this name run here. Raises CompilationError where the runtime cannot be compiled."""
     return bool(load().bnn_available(kernels.encode()))
 
 
 def peak(kernels: str) -> float:
-    """AND-popcounts of bits in a second that an instruction set does in registers; 0 where it does not run.
+    """Returns AND-popcounts of bits in a second that an instruction set does in registers; 0 where it does not run.
 
     Raises:
         CompilationError: the runtime cannot be compiled.
@@ -186,7 +188,7 @@ _RESULTS = {
 
 @cache
 def load() -> ctypes.CDLL:
-    """The library, with the types of its functions. Raises CompilationError where it cannot be had."""
+    """Returns the library, with the types of its functions. Raises CompilationError where it cannot be had."""
     library = build.load(build.compiled(INFERENCE))
     header = (INFERENCE / "bnn.h").read_text(encoding="utf-8")
     for result, name, arguments in re.findall(r"^BNN_API ([\w ]+?[ *]+)(bnn_\w+)\(([^)]*)\);", header, re.MULTILINE):

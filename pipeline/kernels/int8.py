@@ -23,7 +23,7 @@ LEAST_PIXELS: dict[torch.dtype, float] = {torch.float32: 128, torch.bfloat16: 40
 
 
 def worthwhile(shape: Sequence[int], convolution: nn.Conv2d, dtype: torch.dtype) -> bool:
-    """Whether a binary convolution should be computed in integers.
+    """Returns whether a binary convolution should be computed in integers.
 
     Args:
         shape: of its input (N, C, H, W).
@@ -65,7 +65,9 @@ def convolution(
 
 @cache
 def available() -> bool:
-    """Whether the processor multiplies bytes fast and torch's operators give the known results of a small product."""
+    """Returns whether the processor multiplies bytes fast and torch's operators give the known results of a small
+    product.
+    """
     if not multiplies_bytes():
         return False
     bits = (torch.arange(2 * 8 * 5 * 5) % 3 == 0).reshape(2, 8, 5, 5)

@@ -36,7 +36,7 @@ def unload() -> None:
 
 
 def loaded() -> bool:
-    """Whether it is available."""
+    """Returns whether it is available."""
     return _library is not None
 
 
@@ -66,10 +66,10 @@ _ERRORS: dict[str, type[Exception]] = {
 
 
 def address(tensor: Tensor | None) -> int | None:
-    """Where a tensor's elements lie."""
+    """Returns where a tensor's elements lie."""
     return None if tensor is None else tensor.data_ptr()
 
 
 def feature_map(shape: torch.Size | tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """A new tensor (N, C, H, W), of any values, whose channels lie last in memory."""
+    """Returns a new tensor (N, C, H, W), of any values, whose channels lie last in memory."""
     return torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)

@@ -14,7 +14,7 @@ from pipeline.kernels.library import TYPES, address, feature_map
 
 
 def accepts(x: Tensor) -> bool:
-    """Whether there are kernels for a feature map (N, C, H, W)."""
+    """Returns whether there are kernels for a feature map (N, C, H, W)."""
     return (
         library.loaded()
         and x.device.type == "cpu"
@@ -71,7 +71,7 @@ def normalise_and_binarise(x: Tensor, norm: nn.BatchNorm2d, *, pool: bool, bits:
 
 
 def _momentum(norm: nn.BatchNorm2d) -> float:
-    """The weight of this batch in the running moments; counts it, as torch does."""
+    """Returns the weight of this batch in the running moments; counts it, as torch does."""
     if not norm.training or norm.num_batches_tracked is None:
         return norm.momentum or 0.0
     norm.num_batches_tracked.add_(1)
@@ -79,7 +79,8 @@ def _momentum(norm: nn.BatchNorm2d) -> float:
 
 
 def gradients(gradient: Tensor, x: Tensor, winners: Tensor | None, moments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What flows back through :func:`normalise_and_binarise`, to its input and to scale and shift of the batch norm.
+    """Returns what flows back through :func:`normalise_and_binarise`, to its input and to scale and shift of the batch
+    norm.
 
     Args:
         gradient: (N, C, H', W'), of the bits, in the type of ``x``. It is overwritten.
@@ -111,7 +112,7 @@ def binarise(x: Tensor, *, bits: bool, numbers: bool) -> Binarised:
 
 
 def passed(gradient: Tensor, x: Tensor) -> Tensor:
-    """The gradient where 0 ≤ x ≤ 1, zero elsewhere.
+    """Returns the gradient where 0 ≤ x ≤ 1, zero elsewhere.
 
     Args:
         gradient: (N, C, H, W), in the type of ``x``. It is overwritten.

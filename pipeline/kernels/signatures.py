@@ -1,4 +1,4 @@
-"""What the compiled functions take, read from the declarations in C++ themselves (``cpp/training/kernels.h``).
+"""The signatures of the compiled functions, read from the declarations in C++ themselves (``cpp/training/kernels.h``).
 
 The compiler compares the definitions with the same declarations, so that C++ and Python cannot disagree. No torch.
 """

@@ -25,7 +25,7 @@ LEAST_PIXELS = 32
 
 
 def worthwhile(shape: Sequence[int], convolution: nn.Conv2d) -> bool:
-    """Whether a binary convolution should be computed here. The library is loaded.
+    """Returns whether a binary convolution should be computed here. The library is loaded.
 
     Args:
         shape: of its input (N, C, H, W).
@@ -59,7 +59,7 @@ def convolution(bits: Tensor, signs: Tensor, scale: Tensor, dtype: torch.dtype) 
 
 
 def input_gradient(gradient: Tensor, signs: Tensor, scale: Tensor) -> Tensor:
-    """What flows back to the bits, (N, C, H, W), in the type of ``gradient``.
+    """Returns what flows back to the bits, (N, C, H, W), in the type of ``gradient``.
 
     Args:
         gradient: (N, O, H, W) of the convolution's result, channels last in memory.
@@ -77,7 +77,7 @@ def input_gradient(gradient: Tensor, signs: Tensor, scale: Tensor) -> Tensor:
 
 
 def filter_gradient(gradient: Tensor, bits: Tensor) -> Tensor:
-    """What flows back to the binarised weight, (O, C, 3, 3), float32, channels last in memory.
+    """Returns what flows back to the binarised weight, (O, C, 3, 3), float32, channels last in memory.
 
     Args:
         gradient, bits: as of :func:`input_gradient` and :func:`convolution`.

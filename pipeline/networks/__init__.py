@@ -1,1 +1,1 @@
-"""What is searched: genomes, the networks that they stand for, their cost and, in torch, their weights."""
+"""Genomes, the networks that they stand for, their cost and, in torch, their weights."""

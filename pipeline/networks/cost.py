@@ -1,4 +1,4 @@
-"""What a network costs, counted from its layers alone: no tensors, no torch, microseconds for a genome.
+"""The cost of a network, counted from its layers alone: no tensors, no torch, microseconds for a genome.
 
 It climbs from one layer's account to the network's: real and binary multiply-accumulates (MACs), other operations,
 and bits of weights. A *counting convention* then says which of them make up the FLOPs of a published table.
@@ -98,7 +98,7 @@ CONVENTIONS: dict[str, Callable[[Sequence[Layer]], Callable[[Layer], bool]]] = {
 
 
 def network_cost(spec: NetworkSpec, convention: str | None = None) -> Cost:
-    """The network's totals under a convention, by default the one of its own published table.
+    """Returns the network's totals under a convention, by default the one of its own published table.
 
     Raises:
         UserError: there is no such convention, or the genome does not fit the network.

@@ -43,7 +43,7 @@ def first_layer_control(found: NetworkSpec, cost: Cost) -> NetworkSpec:
 
 
 def _widest(found: NetworkSpec, cost: Cost, fixed: int) -> NetworkSpec:
-    """The largest ratio for the genes after the ``fixed`` first ones of ``found``."""
+    """Returns the largest ratio for the genes after the ``fixed`` first ones of ``found``."""
     bases = found.with_genome(uniform_genome(found.network, 1)).widths
     genes = found.genome[fixed:]
     # A uniform network of the genome's smallest ratio has no wider layer, one of its largest no narrower one. Between
@@ -59,7 +59,7 @@ def _widest(found: NetworkSpec, cost: Cost, fixed: int) -> NetworkSpec:
 
 
 def _whole(bases: tuple[int, ...], ratio: float) -> Genome:
-    """The ratios that give exactly the whole channels that fit under ``ratio``."""
+    """Returns the ratios that give exactly the whole channels that fit under ``ratio``."""
     return tuple(_exact(max(1, math.floor(base * ratio * (1 + 1e-12))), base) for base in bases)
 
 

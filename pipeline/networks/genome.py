@@ -32,7 +32,7 @@ def parse_genome(text: str) -> Genome:
 
 
 def format_genome(genome: Sequence[float]) -> str:
-    """The shortest text that ``parse_genome`` reads back."""
+    """Returns the shortest text that ``parse_genome`` reads back."""
     return ",".join(repr(float(ratio)).removesuffix(".0") for ratio in genome)
 
 

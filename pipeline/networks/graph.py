@@ -80,7 +80,7 @@ class Graph:
     def convolution(
         self, name: str, source: str, channels: int, *, kernel: int, binary: bool, stride: int = 1, padding: int = 0
     ) -> str:
-        """A convolution without bias. A binary one also binarises its input."""
+        """Returns a convolution without bias. A binary one also binarises its input."""
         size = (self._shapes[source][1] + 2 * padding - kernel) // stride + 1
         return self._append(
             "convolution", name, (source,), channels, size, kernel=kernel, stride=stride, padding=padding, binary=binary
@@ -106,10 +106,10 @@ class Graph:
         return self._append("average_pool", name, (source,), channels, 1, kernel=size)
 
     def add(self, name: str, source: str, shortcut: str) -> str:
-        """The sum of two equally shaped feature maps."""
+        """Returns the sum of two equally shaped feature maps."""
         assert self._shapes[source] == self._shapes[shortcut], (name, self._shapes[source], self._shapes[shortcut])
         return self._append("add", name, (source, shortcut), *self._shapes[source])
 
     def linear(self, name: str, source: str, features: int) -> str:
-        """The classifier: a real-valued fully-connected layer with bias on the flattened feature map."""
+        """Returns the classifier: a real-valued fully-connected layer with bias on the flattened feature map."""
         return self._append("linear", name, (source,), features, 1)

@@ -26,7 +26,7 @@ _FORMAT = "binary-nas latency 1"
 
 
 def widths_of(layer: Layer) -> str:
-    """The key of a layer's widths in a table.
+    """Returns the key of a layer's widths in a table.
 
     >>> widths_of(Layer("relu", "relu", ("conv1",), 16, 16, 8, 8))
     '16,16'
@@ -36,7 +36,7 @@ def widths_of(layer: Layer) -> str:
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """What layers take on one machine, in seconds for one image.
+    """The time of layers on one machine, in seconds for one image.
 
     Attributes:
         network, base_width, channels, size, classes: as in :class:`~pipeline.networks.spec.NetworkSpec`.
@@ -72,7 +72,7 @@ class LatencyTable:
                 )
 
     def seconds(self, spec: NetworkSpec) -> float:
-        """The predicted time of a network for one image.
+        """Returns the predicted time of a network for one image.
 
         Raises:
             UserError: it has a layer of widths that were not measured.
@@ -93,7 +93,9 @@ class LatencyTable:
         return total
 
     def relative(self, spec: NetworkSpec) -> float:
-        """The predicted time over that of the uniform 1x binary network. Raises UserError as :meth:`seconds` does."""
+        """Returns the predicted time over that of the uniform 1x binary network. Raises UserError as :meth:`seconds`
+        does.
+        """
         return self.seconds(spec) / self.seconds(replace(spec, genome=uniform_genome(spec.network, 1), binary=True))
 
 

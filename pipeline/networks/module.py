@@ -106,7 +106,7 @@ class _Step(NamedTuple):
 
 
 def _program(layers: Sequence[Layer]) -> list[_Step]:
-    """The layers in order, every binary convolution in one step with what leads to it alone."""
+    """Returns the layers in order, every binary convolution in one step with what leads to it alone."""
     last_use = {source: i for i, layer in enumerate(layers) for source in layer.sources}
     steps = []
     for chain in _chains(layers):

@@ -65,7 +65,7 @@ class NetworkSpec:
         return cls(**{**record, "genome": tuple(float(ratio) for ratio in record["genome"])})
 
     def with_genome(self, genome: Genome) -> "NetworkSpec":
-        """The same network with other ratios."""
+        """Returns the same network with other ratios."""
         return replace(self, genome=genome)
 
     def at_width(self, base_width: float | None) -> "NetworkSpec":
@@ -114,7 +114,8 @@ class NetworkSpec:
 
 
 def architecture(network: str) -> str:
-    """A digest of how a network's module lists its layers, so that what was made by another list is not taken for it.
+    """Returns a digest of how a network's module lists its layers, so that what was made by another list is not taken
+    for it.
 
     Raises:
         UserError: there is no network of that name.
@@ -126,5 +127,5 @@ def architecture(network: str) -> str:
 
 
 def uniform_genome(network: str, ratio: float) -> Genome:
-    """The genome that widens every layer by the same ratio."""
+    """Returns the genome that widens every layer by the same ratio."""
     return (float(ratio),) * len(find_architecture(network).GENES)

@@ -28,7 +28,7 @@ def inherit(network: Network, supernet: Path) -> None:
 
 
 def load_network(weights: Path) -> Network:
-    """The trained network that a file of weights holds.
+    """Returns the trained network that a file of weights holds.
 
     Raises:
         UserError: the file is missing, damaged, or not written by a training of this project.

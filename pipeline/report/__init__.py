@@ -1,1 +1,1 @@
-"""What came out: rows, verdicts, what the proxy is worth, time; in tables and figures."""
+"""The outcome: rows, verdicts, what the proxy is worth, time; in tables and figures."""

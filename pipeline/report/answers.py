@@ -1,4 +1,4 @@
-"""What a network answered to each test image, packed into the JSON record of its evaluation.
+"""The answer of a network to each test image, packed into the JSON record of its evaluation.
 
 ``answers`` are the class numbers that the images were taken for, in the order of the prepared file, as little-endian
 integers of one byte (up to 256 classes), two or four; ``right`` says one bit an image whether that was its class, the
@@ -34,7 +34,7 @@ class Mistake(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What one network answered.
+    """The answers of one network.
 
     Attributes:
         classes: names.

@@ -36,7 +36,7 @@ class ClaimHeld(NamedTuple):
 
     @property
     def measured(self) -> str:
-        """What was measured here, in words."""
+        """Returns what was measured here, in words."""
         if self.rows is None or self.difference is None:
             return "not trained here"
         ours, theirs = self.rows

@@ -76,7 +76,9 @@ def class_accuracies(row: Row) -> list[ClassAccuracy]:
 
 
 def class_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """The table with the columns ``CLASSES``, of the rows whose answers are known; shares in percent, rounded."""
+    """Returns the table with the columns ``CLASSES``, of the rows whose answers are known; shares in percent,
+    rounded.
+    """
     return [
         {
             "model": row.model,

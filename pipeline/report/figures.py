@@ -88,7 +88,7 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
 
 
 def render(figure: Figure, form: Literal["png", "svg"]) -> bytes:
-    """The figure's file, free of dates, so that the same figure is the same bytes."""
+    """Returns the figure's file, free of dates, so that the same figure is the same bytes."""
     buffer = io.BytesIO()
     with _style():
         figure.savefig(buffer, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)
@@ -110,7 +110,9 @@ def _empty_figure(text: str) -> Figure:
 
 
 def _panels(count: int, columns: int, width: float, height: float, **how: Any) -> "tuple[Figure, list[Axes]]":
-    """A grid of ``count`` panels, each ``width`` × ``height`` inches; what is left of the last line stays blank."""
+    """Returns a grid of ``count`` panels, each ``width`` × ``height`` inches; what is left of the last line stays
+    blank.
+    """
     columns = min(columns, count)
     lines = math.ceil(count / columns)
     figure = new_figure(columns * width, lines * height)
@@ -183,7 +185,9 @@ def _pick(colours: Sequence[str], number: int) -> str:
 
 @styled
 def accuracy_figure(rows: Sequence[Row]) -> Figure:
-    """Top-1 on the test set against FLOPs (logarithmic): every row, the uniform networks' line, the Pareto front."""
+    """Returns top-1 on the test set against FLOPs (logarithmic): every row, the uniform networks' line, the Pareto
+    front.
+    """
     figure = new_figure(8, 5.4)
     _draw_accuracies(figure, [figure.subplots()], [rows])
     return figure
@@ -191,7 +195,7 @@ def accuracy_figure(rows: Sequence[Row]) -> Figure:
 
 @styled
 def accuracies_figure(experiments: Mapping[str, Sequence[Row]]) -> Figure:
-    """The same of several experiments, a panel for each; all have the same axes.
+    """Returns the same of several experiments, a panel for each; all have the same axes.
 
     Args:
         experiments: rows of each, by its name.
@@ -292,7 +296,7 @@ def channels_figure(rows: Sequence[Row]) -> Figure:
 
 
 def _most_similar(row: Row, uniform: Sequence[Row]) -> Row | None:
-    """The uniform row whose FLOPs are nearest, as a ratio."""
+    """Returns the uniform row whose FLOPs are nearest, as a ratio."""
     return min(uniform, key=lambda other: abs(math.log(other.cost.flops / row.cost.flops)), default=None)
 
 
@@ -326,7 +330,8 @@ def _draw_channels(axes: "Axes", rows: Sequence[Row]) -> None:
 
 @styled
 def curves_figure(curves: Sequence[Curve]) -> Figure:
-    """Top-1 on the training images by epoch, a panel for each network: mean over seeds, and from lowest to highest.
+    """Returns top-1 on the training images by epoch, a panel for each network: mean over seeds, and from lowest to
+    highest.
 
     The means of the other networks that trained as long stand behind it in grey.
     """
@@ -350,7 +355,7 @@ def curves_figure(curves: Sequence[Curve]) -> Figure:
 
 
 def _over_seeds(curve: Curve, reduce: Callable[[Sequence[float]], float]) -> list[float]:
-    """One value for each epoch that every seed has."""
+    """Returns one value for each epoch that every seed has."""
     return [reduce(values) for values in zip(*curve.seeds, strict=False)]
 
 
@@ -359,7 +364,7 @@ def _over_seeds(curve: Curve, reduce: Callable[[Sequence[float]], float]) -> lis
 
 @styled
 def proxy_figure(points: Sequence[ProxyPoint]) -> Figure:
-    """Accuracy when trained in full against one score as a candidate, shaded by cost, with Kendall's tau."""
+    """Returns accuracy when trained in full against one score as a candidate, shaded by cost, with Kendall's tau."""
     if not points:
         return _empty_figure("No genomes were sampled to judge the proxy on.")
     figure = new_figure(6.4, 4.8)

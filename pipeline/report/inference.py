@@ -33,7 +33,7 @@ _NOTE = (
 
 @dataclass(frozen=True)
 class MeasuredInference:
-    """What was measured of a network.
+    """The measurements of a network.
 
     Attributes:
         model: a row, or what stands beside the rows.
@@ -87,7 +87,7 @@ def _rounded(statistic: Callable[[Sequence[float]], float], values: Sequence[flo
 def inference_markdown(
     rows: Sequence[MeasuredInference], threads: int, machine: str, rounds: int, missing: str = ""
 ) -> str:
-    """The table to read. ``missing`` says why the runtime could not be had, if so."""
+    """Returns the table to read. ``missing`` says why the runtime could not be had, if so."""
     note = _NOTE.format(
         threads=threads, s="" if threads == 1 else "s", machine=machine, rounds=rounds, fastest=_fastest(rows).engine
     )
@@ -98,7 +98,7 @@ def inference_markdown(
 
 
 def inference_grid(lines: Sequence[Mapping[str, Any]]) -> Grid:
-    """The table's cells as text."""
+    """Returns the table's cells as text."""
     headers = ["model", "engine", "bytes", "ms", "least", "most", "speedup (measured)", "speedup (theoretical)"]
     cells = [
         [

@@ -32,7 +32,7 @@ _Box = tuple[float, float, float, float]  # left, low, right, high, in points of
 
 
 class _Clutter:
-    """What is in the way of names: points, lines, the axes' edge and the names that have a place already."""
+    """The things in the way of names: points, lines, the axes' edge and the names that have a place already."""
 
     def __init__(self, inside: _Box, points: Sequence[_Box], lines: Sequence[_Box]) -> None:
         self._inside = np.array([inside])
@@ -40,7 +40,7 @@ class _Clutter:
         self._weights = np.array([1.0] * len(points) + [_LINE] * len(lines))
 
     def covered(self, box: _Box) -> float:
-        """The area that a name in ``box`` covers, by weight, and what sticks out of the axes twice."""
+        """Returns the area that a name in ``box`` covers, by weight, and what sticks out of the axes twice."""
         left, low, right, high = box
         outside = (right - left) * (high - low) - _common_areas(box, self._inside)[0]
         return float(_common_areas(box, self._boxes) @ self._weights + 2 * outside)
@@ -109,7 +109,9 @@ def _box_around(x: float, y: float, width: float, height: float) -> _Box:
 
 
 def _places(width: float, height: float) -> list[tuple[float, float]]:
-    """Offsets in points of a name's middle from its point: beside, above, below and at the corners, ever farther."""
+    """Returns offsets in points of a name's middle from its point: beside, above, below and at the corners, ever
+    farther.
+    """
     places = []
     for distance in (0, 4, 9, 15, 22, 30, 40, 52):
         x, y = _MARKER + _GAP + width / 2 + distance, _MARKER + _GAP / 2 + height / 2 + distance
@@ -121,7 +123,9 @@ def _places(width: float, height: float) -> list[tuple[float, float]]:
 
 
 def _common_areas(box: _Box, boxes: Any) -> Any:
-    """The area that ``box`` has in common with each of ``boxes``, an array of lines (left, low, right, high)."""
+    """Returns the area that ``box`` has in common with each of ``boxes``, an array of lines (left, low, right,
+    high).
+    """
     left, low, right, high = box
     width = np.minimum(right, boxes[:, 2]) - np.maximum(left, boxes[:, 0])
     height = np.minimum(high, boxes[:, 3]) - np.maximum(low, boxes[:, 1])
@@ -129,7 +133,7 @@ def _common_areas(box: _Box, boxes: Any) -> Any:
 
 
 def _nearest_edge(place: tuple[float, float], width: float, height: float) -> tuple[float, float]:
-    """The part of a name that is nearest to its point, as an offset from the point."""
+    """Returns the part of a name that is nearest to its point, as an offset from the point."""
     x, y = place
     return min(max(0.0, x - width / 2), x + width / 2), min(max(0.0, y - height / 2), y + height / 2)
 

@@ -1,4 +1,4 @@
-"""What the table and the page say if their trainings were not all computed in the same way."""
+"""The note of the table and the page if their trainings were not all computed in the same way."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

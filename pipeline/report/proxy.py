@@ -1,4 +1,4 @@
-"""What a candidate's short training is worth: does its score foretell the accuracy of the network trained in full?
+"""The worth of a candidate's short training: does its score foretell the accuracy of the network trained in full?
 
 It is judged on a random sample of genomes, since the rows of the table were selected by their scores. Cost alone
 foretells accuracy too, wider networks being better: what the score adds is the partial correlation given the cost. Two
@@ -91,7 +91,7 @@ def tau_intervals(
 
 
 def _order(values: Sequence[float]) -> np.ndarray:
-    """(N, N): 1 where the row's value is above the column's, −1 where it is below, 0 where they are equal."""
+    """Returns (N, N): 1 where the row's value is above the column's, −1 where it is below, 0 where they are equal."""
     return np.sign(np.subtract.outer(values, values))
 
 
@@ -123,14 +123,16 @@ def proxy_worth(points: Sequence[ProxyPoint]) -> ProxyWorth | None:
 
 
 def _agreement(repeated: Sequence[Sequence[float]]) -> Interval95 | None:
-    """How well the first two measurements of each genome agree; None if one has fewer."""
+    """Returns how well the first two measurements of each genome agree; None if one has fewer."""
     if min(map(len, repeated)) < 2:
         return None
     return _bootstrap(_tau, *(_order([values[number] for values in repeated]) for number in range(2)))
 
 
 def _bootstrap(of: Callable[..., float], *orders: np.ndarray) -> Interval95:
-    """The value over all genomes, with the interval between the 2.5th and 97.5th percentile over resampled ones."""
+    """Returns the value over all genomes, with the interval between the 2.5th and 97.5th percentile over resampled
+    ones.
+    """
     draw, count = np.random.default_rng(0), len(orders[0])  # the same numbers whenever the table is made
     values = []
     for _ in range(RESAMPLES):

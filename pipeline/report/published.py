@@ -45,13 +45,13 @@ class PublishedRow:
 
     @property
     def quoted(self) -> bool:
-        """Whether the paper quotes another method here, so that no genome of ours can match the row."""
+        """Returns whether the paper quotes another method here, so that no genome of ours can match the row."""
         return self.genome is None
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What the paper concludes from two lines of a table: that ``ours`` is the better one, given its cost."""
+    """A conclusion of the paper from two lines of a table: that ``ours`` is the better one, given its cost."""
 
     words: str
     ours: str
@@ -182,7 +182,7 @@ LATER = (
 
 
 def find_table(name: str) -> PublishedTable:
-    """The table ``table1`` or ``table2``.
+    """Returns the table ``table1`` or ``table2``.
 
     Raises:
         UserError: there is no table of that name.
@@ -193,7 +193,7 @@ def find_table(name: str) -> PublishedTable:
 
 
 def find_published(table: str, network: str, genome: Genome, *, binary: bool) -> PublishedRow | None:
-    """The line of a table that has this genome; None where it has none.
+    """Returns the line of a table that has this genome; None where it has none.
 
     Raises:
         UserError: there is no table of that name.

@@ -1,4 +1,4 @@
-"""What an experiment found: its rows and the table of results.
+"""The finds of an experiment: its rows and the table of results.
 
 Pure functions of measurements that the outer layer has read, like those of :mod:`pipeline.report.verdicts` and
 :mod:`pipeline.report.proxy`. The same measurements give the same numbers, sentences and rounding, whenever and wherever
@@ -46,7 +46,7 @@ class Interval(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> "Interval":
-        """The interval of one value for each seed."""
+        """Returns the interval of one value for each seed."""
         return cls(fmean(values), stdev(values) if len(values) > 1 else None, len(values))
 
     def __str__(self) -> str:
@@ -102,7 +102,7 @@ class Search:
 
     @property
     def baseline(self) -> bool:
-        """Whether the algorithm is one that others are measured against."""
+        """Returns whether the algorithm is one that others are measured against."""
         return bool(ALGORITHMS[self.algorithm].BASELINE)
 
 
@@ -145,12 +145,12 @@ class Row:
 
     @cached_property
     def cost(self) -> Cost:
-        """What the network costs at ``cost_width``, counted as its published table does."""
+        """Returns what the network costs at ``cost_width``, counted as its published table does."""
         return network_cost(self.spec.at_width(self.cost_width))
 
     @cached_property
     def trained_cost(self) -> Cost:
-        """What it costs at the width at which it was trained."""
+        """Returns what it costs at the width at which it was trained."""
         return network_cost(self.spec)
 
     @cached_property
@@ -165,7 +165,7 @@ class Row:
 
     @property
     def kind(self) -> Kind:
-        """What the line stands for in a comparison."""
+        """Returns what the line stands for in a comparison."""
         if self.control_of is not None:
             return "control"
         if self.search is not None:
@@ -181,7 +181,7 @@ def collect_rows(
     published: str | None = None,
     cost_width: float | None = None,
 ) -> list[Row]:
-    """One row for each model, in the order of ``models``.
+    """Returns one row for each model, in the order of ``models``.
 
     Args:
         models: name of each row, and the search that it came from or the row that it is a control of.
@@ -247,7 +247,7 @@ def _row(
 
 
 def _answered(measured: Sequence[Measurement]) -> tuple[Answered, ...]:
-    """All answers, if they are known of every seed, and of the same images."""
+    """Returns all answers, if they are known of every seed, and of the same images."""
     known = tuple(measurement.answered for measurement in measured if measurement.answered is not None)
     same = all(one.classes == known[0].classes and np.array_equal(one.labels, known[0].labels) for one in known)
     return known if same and len(known) == len(measured) else ()
@@ -261,7 +261,9 @@ def _sample(measured: Sequence[Measurement]) -> Sample:
 
 
 def pareto_front(rows: Sequence[Row], cost: Callable[[Row], float] = lambda row: row.cost.flops) -> list[Row]:
-    """The binary rows than which no other binary row is both cheaper and more accurate in the mean, cheapest first."""
+    """Returns the binary rows than which no other binary row is both cheaper and more accurate in the mean, cheapest
+    first.
+    """
     return front([row for row in rows if row.spec.binary], cost, lambda row: row.top1.mean)
 
 
@@ -295,7 +297,7 @@ RESULT_COLUMNS = (
 
 
 def results_table(rows: Sequence[Row], published: str | None = None) -> list[dict[str, Any]]:
-    """The table of results with the columns ``RESULT_COLUMNS``, rounded; None is an empty cell.
+    """Returns the table of results with the columns ``RESULT_COLUMNS``, rounded; None is an empty cell.
 
     Units: 10^6 operations, 10^6 bits, KiB, percent. Costs are counted at the rows' ``cost_width``; what is called
     'trained' is that of the network as it was trained. The lines of the published table that were not measured here
@@ -307,7 +309,7 @@ def results_table(rows: Sequence[Row], published: str | None = None) -> list[dic
 
 
 def published_only(rows: Sequence[Row], published: str | None) -> list[PublishedRow]:
-    """The lines of the published table that no row has measured, in printed order; none without a table."""
+    """Returns the lines of the published table that no row has measured, in printed order; none without a table."""
     if published is None:
         return []
     measured = [row.published for row in rows]
@@ -335,7 +337,7 @@ def _measured_cells(row: Row, on_front: bool) -> dict[str, Any]:
 
 
 def interval_cells(name: str, interval: Interval | None) -> dict[str, float | None]:
-    """The two cells of an interval in a table, rounded; ``name`` is that of their columns."""
+    """Returns the two cells of an interval in a table, rounded; ``name`` is that of their columns."""
     mean = None if interval is None else round(interval.mean, 4)
     std = None if interval is None or interval.std is None else round(interval.std, 4)
     return {f"{name}_mean": mean, f"{name}_std": std}

@@ -32,7 +32,7 @@ ERROR_RATE = 0.05
 
 @dataclass(frozen=True)
 class Sample:
-    """What was measured of one row.
+    """The measurements of one row.
 
     Attributes:
         top1: of each seed's training, in percent.
@@ -65,11 +65,11 @@ class Difference(NamedTuple):
 
     @property
     def seen(self) -> bool:
-        """Whether the interval leaves out zero and the rows have seeds enough to speak of the networks."""
+        """Returns whether the interval leaves out zero and the rows have seeds enough to speak of the networks."""
         return self.scope == "trainings" and (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
-        """In words, such as 'better by 1.8 points (0.4 to 3.2)' or 'no difference seen (−1.1 to 1.9)'."""
+        """Returns it in words, such as 'better by 1.8 points (0.4 to 3.2)' or 'no difference seen (−1.1 to 1.9)'."""
         if self.scope == "images":
             side = "above" if self.points >= 0 else "below"
             return (
@@ -88,7 +88,7 @@ def _span(low: float, high: float) -> str:
 
 
 def _signed(value: float) -> str:
-    """One decimal with a true minus, and no negative zero.
+    """Returns one decimal with a true minus, and no negative zero.
 
     >>> _signed(-0.04), _signed(-1.14)
     ('0.0', '−1.1')

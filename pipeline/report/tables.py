@@ -55,7 +55,7 @@ _TIMING_NOTE = (
 
 
 def results_markdown(rows: Sequence[Row], points: Sequence[ProxyPoint], published: str | None) -> str:
-    """The table of results and, below it, what follows from it in sentences."""
+    """Returns the table of results and, below it, what follows from it in sentences."""
     parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE + _width_note(rows))]
     parts += _images_note(rows)
     parts += _verdict_section(rows)
@@ -67,7 +67,9 @@ def results_markdown(rows: Sequence[Row], points: Sequence[ProxyPoint], publishe
 
 
 def _images_note(rows: Sequence[Row]) -> list[str]:
-    """How many images the table is about, and what was wrong with some of them; nothing where that is not known."""
+    """Returns how many images the table is about, and what was wrong with some of them; nothing where that is not
+    known.
+    """
     census = next((row.census for row in rows if row.census is not None), None)
     if census is None:
         return []
@@ -145,17 +147,17 @@ def _published_section(rows: Sequence[Row], published: str) -> list[str]:
 
 
 def proxy_markdown(points: Sequence[ProxyPoint]) -> str:
-    """The scores of candidates beside what became of them, and what that says."""
+    """Returns the scores of candidates beside what became of them, and what that says."""
     return _document("Proxy", _proxy_grid(points), *proxy_sentences(points))
 
 
 def timing_markdown(times: Iterable[Mapping[str, Any]], balance: Sequence[Mapping[str, Any]]) -> str:
-    """The account of time, and how evenly the shards were loaded."""
+    """Returns the account of time, and how evenly the shards were loaded."""
     return _document("Time", _timing_grid(times), _TIMING_NOTE, _balance_sentence(balance))
 
 
 def results_latex(rows: Sequence[Row], published: str | None) -> str:
-    """The same tables for LaTeX with the package booktabs, every special character escaped."""
+    """Returns the same tables for LaTeX with the package booktabs, every special character escaped."""
     grids = [_results_grid(rows)] + ([_published_grid(rows, published)] if published else [])
     head = "% needs \\usepackage{booktabs}; the speedup is theoretical, not a measured time"
     return "\n\n".join([head, *map(latex, grids)]) + "\n"
@@ -264,7 +266,7 @@ def _balance_sentence(balance: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _short_genome(genome: Sequence[float]) -> str:
-    """The genome to read: the ratio of a uniform one, and no more than four digits of a control's."""
+    """Returns the genome to read: the ratio of a uniform one, and no more than four digits of a control's."""
     if len(set(genome)) == 1:
         return f"all {genome[0]:g}"
     return ",".join(f"{ratio:.4g}" for ratio in genome)
@@ -275,7 +277,7 @@ def _memory(size: float) -> str:
 
 
 def _four_digits(value: float) -> str:
-    """At least four significant digits, never a power of ten."""
+    """Returns at least four significant digits, never a power of ten."""
     return f"{value:.{max(0, 3 - math.floor(math.log10(value)))}f}"
 
 

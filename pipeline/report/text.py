@@ -16,7 +16,7 @@ class Grid(NamedTuple):
     words: int = 1
 
     def keep(self, wanted: Callable[[str, list[str]], bool]) -> "Grid":
-        """The table with those columns for which ``wanted``, given header and cells, says so."""
+        """Returns the table with those columns for which ``wanted``, given header and cells, says so."""
         cells = [[line[i] for line in self.lines] for i in range(len(self.headers))]
         kept = [i for i, header in enumerate(self.headers) if wanted(header, cells[i])]
         words = sum(i < self.words for i in kept)
@@ -24,7 +24,7 @@ class Grid(NamedTuple):
 
 
 def markdown(grid: Grid) -> str:
-    """The table for Markdown, its columns aligned for a terminal."""
+    """Returns the table for Markdown, its columns aligned for a terminal."""
     widths = [max(3, *map(len, column)) for column in zip(grid.headers, *grid.lines, strict=True)]
     rule = ["-" * width if i < grid.words else "-" * (width - 1) + ":" for i, width in enumerate(widths)]
     lines = [
@@ -38,7 +38,7 @@ def markdown(grid: Grid) -> str:
 
 
 def latex(grid: Grid) -> str:
-    """The table as a tabular environment with booktabs' rules."""
+    """Returns the table as a tabular environment with booktabs' rules."""
     import pandas
 
     columns = "l" * grid.words + "r" * (len(grid.headers) - grid.words)

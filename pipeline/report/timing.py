@@ -1,4 +1,4 @@
-"""What an experiment took: wall time and device-hours, and how evenly its shards were loaded."""
+"""The time of an experiment: wall time and device-hours, and how evenly its shards were loaded."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pipeline.search.shards import longest_over_mean
 
 @dataclass(frozen=True)
 class TrainingTime:
-    """What one full training took, by the clock. ``device`` is cpu or cuda, ``threads`` those of a CPU.
+    """The time of one full training, by the clock. ``device`` is cpu or cuda, ``threads`` those of a CPU.
 
     ``processes`` took its steps together, each with a GPU, or with so many threads, of its own. Where their number
     changed at an interruption, it is the last one. ``origin`` names the training; rows that share one have it in
@@ -28,13 +28,13 @@ class TrainingTime:
 
     @property
     def device_seconds(self) -> float:
-        """Of all processes together."""
+        """The seconds of all processes together."""
         return self.seconds * self.processes
 
 
 @dataclass(frozen=True)
 class CandidateTime:
-    """What one candidate's training took when it was trained; ``reused`` if the archive had it.
+    """The time of one candidate's training when it was trained; ``reused`` if the archive had it.
 
     ``arithmetic`` names what it was computed with; empty if it was trained by a version that did not say so.
     """
@@ -100,7 +100,7 @@ BALANCE = ("search", "generation", "shards", "longest_over_mean")
 
 
 def balance_table(candidates: Sequence[CandidateTime]) -> list[dict[str, Any]]:
-    """How well the shards of every generation were balanced, with the columns ``BALANCE``.
+    """Returns how well the shards of every generation were balanced, with the columns ``BALANCE``.
 
     Generations in one piece have no line, nor have those in which nothing was trained.
     """
@@ -134,7 +134,7 @@ def _training_line(name: str, kind: str, times: Sequence[TrainingTime]) -> dict[
 
 
 def _devices(time: TrainingTime) -> str:
-    """What a training had: 'cuda', '4 × cuda', '2 × cpu, 3 threads'."""
+    """Returns what a training had: 'cuda', '4 × cuda', '2 × cpu, 3 threads'."""
     device = time.device if time.device != "cpu" else f"cpu, {time.threads} thread{'s' * (time.threads != 1)}"
     return device if time.processes == 1 else f"{time.processes} × {device}"
 

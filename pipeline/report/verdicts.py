@@ -1,4 +1,4 @@
-"""What an experiment says about every searched network, in sentences: was the search worth it?
+"""The verdicts of an experiment about every searched network, in sentences: was the search worth it?
 
 The first sentence is about the uniform network of equal cost, since widening all layers alike is what anybody can do
 without a search. All comparisons of a table share one error rate (:mod:`pipeline.report.statistics`).
@@ -27,7 +27,7 @@ class Comparison(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the experiment says about one searched network, in sentences."""
+    """The verdict of an experiment about one searched network, in sentences."""
 
     model: str
     headline: str
@@ -102,7 +102,7 @@ def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> 
 
 
 def _goal(row: Row) -> str:
-    """What two searches of the same objective have in common, in a word."""
+    """Returns what two searches of the same objective have in common, in a word."""
     return "λ" if row.search and row.search.objective.name == DEFAULT else "objective"
 
 

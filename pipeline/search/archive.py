@@ -25,7 +25,7 @@ Status = Literal["ok", "diverged", "failed"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What one candidate's training gave.
+    """The result of one candidate's training.
 
     Attributes:
         genome: of the candidate.
@@ -46,7 +46,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Timing:
-    """What the training took, kept apart from the score since it is never twice the same.
+    """The time of the training, kept apart from the score since it is never twice the same.
 
     Attributes:
         seconds: by the clock.
@@ -60,7 +60,7 @@ class Timing:
 
 
 def archive_key(facts: Mapping[str, Any], genome: Genome) -> str:
-    """The name under which a candidate is stored: a digest over ``facts`` (JSON values) and its genome."""
+    """Returns the name under which a candidate is stored: a digest over ``facts`` (JSON values) and its genome."""
     return digest_of({**facts, "genome": format_genome(genome)})[:32]
 
 
@@ -85,7 +85,7 @@ class Archive:
         return self._folder / key[:2] / f"{key}.json"
 
     def get(self, genome: Genome) -> tuple[Evaluation, Timing] | None:
-        """The stored evaluation; a damaged file is set aside with a warning and counts as missing.
+        """Returns the stored evaluation; a damaged file is set aside with a warning and counts as missing.
 
         Raises:
             UserError: the file cannot be read, which is no damage.
@@ -140,7 +140,7 @@ _NAME = re.compile(r"[0-9a-f]{32}\.(json|timing|damaged)")
 
 
 def archive_files(folder: Path) -> Iterator[os.DirEntry[str]]:
-    """The files of an archive: entries (.json), what they took (.timing), damaged ones set aside (.damaged).
+    """Yields the files of an archive: entries (.json), what they took (.timing), damaged ones set aside (.damaged).
 
     In no order. Files under other names (half-written ones among them) and what cannot be listed are left out, so
     that it can look on while others write.
@@ -152,7 +152,7 @@ def archive_files(folder: Path) -> Iterator[os.DirEntry[str]]:
 
 
 def read_entry(path: Path) -> Entry:
-    """One entry, whatever its facts.
+    """Returns one entry, whatever its facts.
 
     Raises:
         UserError: it is missing, cut short, edited, or lies under a key that is not its own.
@@ -171,7 +171,7 @@ def read_entry(path: Path) -> Entry:
 
 
 def read_timing(path: Path) -> Timing | None:
-    """What an entry's training took; None where that is not known."""
+    """Returns what an entry's training took; None where that is not known."""
     try:
         timing = Timing(**json.loads(path.read_bytes()))
         words = isinstance(timing.machine, str) and isinstance(timing.arithmetic, str)
@@ -181,7 +181,7 @@ def read_timing(path: Path) -> Timing | None:
 
 
 def _evaluation(record: Any) -> Evaluation:
-    """The evaluation of an entry's record; raises one of ``_MALFORMED`` or UserError where it is none."""
+    """Returns the evaluation of an entry's record; raises one of ``_MALFORMED`` or UserError where it is none."""
     # Entries of versions that wrote no digest do not say what they were computed with either.
     if not holds(record, required="arithmetic" in record):
         raise ValueError("it was changed after it was written")
@@ -193,7 +193,7 @@ def _evaluation(record: Any) -> Evaluation:
 
 
 def _sensible(evaluation: Evaluation) -> bool:
-    """Whether it can have been archived: a score within its bounds, or a reason for having none."""
+    """Returns whether it can have been archived: a score within its bounds, or a reason for having none."""
     if evaluation.micro_batch is not None and not (type(evaluation.micro_batch) is int and evaluation.micro_batch > 0):
         return False
     if evaluation.status == "ok":

@@ -41,7 +41,7 @@ class SharedFacts:
 
 @dataclass(frozen=True)
 class Listing:
-    """What an archive's folder holds.
+    """The content of an archive's folder.
 
     Attributes:
         rows: a table of the entries that could be read, with ``COLUMNS``.
@@ -91,7 +91,7 @@ def read_archive(folder: Path) -> Listing:
 
 
 def _row(path: Path, modified: float, settings: dict[str, SharedFacts]) -> tuple[Any, ...]:
-    """A row of the table; counts it among the entries of its settings."""
+    """Returns a row of the table; counts it among the entries of its settings."""
     entry = read_entry(path)
     genome = entry.evaluation.genome
     digest = digest_of(entry.facts)[:_DIGITS]
@@ -110,7 +110,7 @@ def _row(path: Path, modified: float, settings: dict[str, SharedFacts]) -> tuple
 
 
 def _uniform(facts: Mapping[str, Any]) -> NetworkSpec:
-    """The uniform 1x network of an entry's facts."""
+    """Returns the uniform 1x network of an entry's facts."""
     network = facts["network"]
     spec = NetworkSpec.from_record({**network, "genome": uniform_genome(network["network"], 1)})
     _ = spec.layers
@@ -120,7 +120,7 @@ def _uniform(facts: Mapping[str, Any]) -> NetworkSpec:
 def with_costs(
     rows: "pandas.DataFrame", settings: Sequence[SharedFacts], penalty: float, cost_width: float
 ) -> "pandas.DataFrame":
-    """The rows with ``COSTS``, counted at base width ``cost_width``, and the fitness for λ = ``penalty``."""
+    """Returns the rows with ``COSTS``, counted at base width ``cost_width``, and the fitness for λ = ``penalty``."""
     import pandas
 
     counted = {shared.digest: shared.uniform.at_width(cost_width) for shared in settings}

@@ -24,7 +24,7 @@ _CHECKED = 16
 
 @dataclass(frozen=True)
 class CostTable:
-    """What ratios of single genes and of pairs add to the cost of the genome of all smallest ratios.
+    """The costs that ratios of single genes and of pairs add to the cost of the genome of all smallest ratios.
 
     Attributes:
         ratios: ascending.

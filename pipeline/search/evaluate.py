@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker needs to make an evaluator of its own; small enough to be sent to another process."""
+    """The things that a worker needs to make an evaluator of its own; small enough to be sent to another process."""
 
     spec: NetworkSpec
     settings: TrainingSettings
@@ -77,7 +77,8 @@ def evaluate_all(
     title: str,
     stops: StopRequests = NO_LIMIT,
 ) -> list[Result]:
-    """The results in the order of ``genomes``; every finished one is in the archive before the next is waited for.
+    """Returns the results in the order of ``genomes``; every finished one is in the archive before the next is waited
+    for.
 
     A candidate that runs out of memory is tried again alone when the others are done, then in ever smaller
     micro-batches, which its result records; if that does not help, or if it fails in another way, its result says so,
@@ -188,7 +189,7 @@ def _settle(genome: Genome, outcome: Outcome, archive: Archive) -> Result:
 def _in_turn(
     task: Task, genomes: Sequence[Genome], archive: Archive
 ) -> Generator[tuple[Genome, Outcome | Result], None, None]:
-    """One after another in this process. Another job may have trained a candidate by the time it is its turn."""
+    """Yields results one after another; another job may have trained a candidate by the time it is its turn."""
     evaluator = None
     for genome in genomes:
         known = archive.get(genome)
@@ -202,7 +203,7 @@ def _in_turn(
 
 
 class _Worker:
-    """What a worker process does. It loads when its first candidate comes, whose outcome says what failed."""
+    """The work of a worker process. It loads when its first candidate comes, whose outcome says what failed."""
 
     def __init__(self, task: Task, micro_batch: int | None) -> None:
         self._task, self._micro_batch = task, micro_batch
@@ -218,7 +219,7 @@ class _Worker:
 
 
 def _attempt(evaluator: Evaluator | _Worker, genome: Genome, micro_batch: int | None = None) -> Outcome:
-    """The evaluation, or what went wrong; a MemoryError for any want of memory."""
+    """Returns the evaluation, or what went wrong; a MemoryError for any want of memory."""
     try:
         return evaluator.evaluate(genome, micro_batch)
     except Exception as error:
@@ -234,7 +235,7 @@ def _attempt(evaluator: Evaluator | _Worker, genome: Genome, micro_batch: int | 
 def _side_by_side(
     task: Task, genomes: Sequence[Genome], workers: int, micro_batch: int | None = None
 ) -> Generator[tuple[Genome, Outcome], None, None]:
-    """In worker processes, each taking the next candidate when it is free; the longest should come first."""
+    """Yields results of worker processes, each taking the next candidate when free; the longest should come first."""
     remedy = "run it again: finished candidates are kept; fewer workers (search.workers, on a GPU "
     remedy += "search.candidates_per_gpu) need less memory"
     yield from in_workers(_Worker(task, micro_batch), genomes, workers, remedy)

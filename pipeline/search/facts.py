@@ -26,7 +26,7 @@ UNKNOWN = None
 
 
 def training_settings(section: Mapping[str, Any]) -> dict[str, Any]:
-    """A training's section of the configuration as it stands in facts and identities, which are JSON."""
+    """Returns a training's section of the configuration as it stands in facts and identities, which are JSON."""
     settings: dict[str, Any] = json.loads(json.dumps(asdict(from_mapping(TrainingSettings, dict(section)))))
     return settings
 
@@ -56,7 +56,7 @@ def candidate_facts(
 
 
 def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str | None) -> dict[str, Any]:
-    """What a candidate's facts must say, as far as it is known.
+    """Returns what a candidate's facts must say, as far as it is known.
 
     Args:
         config: the experiment's, complete.
@@ -96,7 +96,7 @@ def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str 
 
 
 def agree(facts: Mapping[str, Any], expected: Mapping[str, Any]) -> bool:
-    """Whether facts contradict nothing that is known.
+    """Returns whether facts contradict nothing that is known.
 
     >>> agree({"seed": 0, "execution": ["cpu", "float32", 1]}, {"execution": ["cpu", None, 1]})
     True
@@ -123,7 +123,7 @@ def _fits(found: Any, wanted: Any) -> bool:
 def current_facts(
     newest_first: Iterable[Mapping[str, Any]], expected: Mapping[str, Any] | None
 ) -> Mapping[str, Any] | None:
-    """The facts of the present settings, by the rules above; None where no entry has them.
+    """Returns the facts of the present settings, by the rules above; None where no entry has them.
 
     Args:
         newest_first: the facts of entries, those of the newest one first.
@@ -133,7 +133,7 @@ def current_facts(
 
 
 def differences(facts: Mapping[str, Any], reference: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Names of the facts in which two settings differ.
+    """Returns names of the facts in which two settings differ.
 
     >>> differences({"seed": 1, "settings": {"epochs": 5}}, {"seed": 1, "settings": {"epochs": 10}})
     ['settings.epochs']

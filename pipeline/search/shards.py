@@ -19,7 +19,7 @@ def predicted_cost(spec: NetworkSpec) -> float:
 
 
 def longest_over_mean(seconds: Sequence[float]) -> float:
-    """How well shards were balanced: 1 where all took equally long, their number where one did all the work.
+    """Returns how well shards were balanced: 1 where all took equally long, their number where one did all the work.
 
     >>> longest_over_mean([30.0, 10.0, 20.0])
     1.5

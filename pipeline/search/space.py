@@ -46,7 +46,7 @@ class SearchSpace:
         return (min(self.ratios),) * self.genes
 
     def draw(self, random: Random) -> Genome:
-        """A random genome; while it is over budget, a gene drawn by chance is lowered one step."""
+        """Returns a random genome; while it is over budget, a gene drawn by chance is lowered one step."""
         return self.fit(self.draw_any(random), random)
 
     def draw_any(self, random: Random) -> Genome:
@@ -59,7 +59,9 @@ class SearchSpace:
         return self.within_budget(genome)
 
     def fit(self, genome: Genome, random: Random) -> Genome:
-        """The genome with genes drawn by chance lowered until it is within budget (the smallest one always is)."""
+        """Returns the genome with genes drawn by chance lowered until it is within budget (the smallest one always
+        is).
+        """
         ladder = sorted(self.ratios)
         while not self.within_budget(genome) and genome != self.smallest:
             gene = random.choice([i for i, ratio in enumerate(genome) if ratio > ladder[0]])
@@ -68,7 +70,9 @@ class SearchSpace:
         return genome
 
     def enumerate(self) -> Iterator[Genome]:
-        """All genomes within budget, small ratios first; a branch is cut where its cheapest genome is over budget."""
+        """Yields all genomes within budget, small ratios first; a branch is cut where its cheapest genome is over
+        budget.
+        """
         ladder = sorted(self.ratios)
 
         def below(prefix: Genome) -> Iterator[Genome]:
@@ -87,7 +91,7 @@ class SearchSpace:
 
 @dataclass(frozen=True)
 class Budget:
-    """What no proposed genome exceeds."""
+    """The limits that no proposed genome exceeds."""
 
     max_flops: float | None = setting(
         "Operations for one image above which no genome is proposed. null: no limit.",

@@ -76,19 +76,19 @@ class Best:
 
 
 def needed(columns: Sequence[str]) -> tuple[str, ...]:
-    """Of ``EVALUATIONS``, ``SCORES`` or ``TIMINGS`` what a table must have to be read."""
+    """Returns the columns of ``EVALUATIONS``, ``SCORES`` or ``TIMINGS`` that a table must have to be read."""
     return tuple(column for column in columns if column not in _ADDED)
 
 
 def population_row(slot: int, spec: NetworkSpec, origin: str) -> dict[str, Any]:
-    """A line of a population: a candidate and what it costs."""
+    """Returns a line of a population: a candidate and what it costs."""
     cost = network_cost(spec)
     values = (slot, format_genome(spec.genome), origin, cost.flops, relative_flops(spec), cost.bytes)
     return dict(zip(POPULATION, values, strict=True))
 
 
 def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> list[dict[str, Any]]:
-    """The proposed genomes in the order of their slots; ``genes`` None leaves their length unchecked.
+    """Returns the proposed genomes in the order of their slots; ``genes`` None leaves their length unchecked.
 
     Raises:
         UserError: a row is not one that a search can have written; it names the row.
@@ -126,7 +126,7 @@ def check_genome(genome: Genome, genes: int, ratios: Sequence[float], path: Path
 
 
 def read_individuals(path: Path) -> list[Individual]:
-    """The genomes of a generation, from its scores or, without a top-1 yet, from its population.
+    """Returns the genomes of a generation, from its scores or, without a top-1 yet, from its population.
 
     Raises:
         UserError: the file holds no such table.
@@ -185,7 +185,7 @@ def read_new_scores(path: Path) -> dict[Genome, float | None]:
 
 
 def read_micro_batch(path: Path, slot: int) -> int | None:
-    """How many images were computed at once for a candidate in a table of scores; None for whole batches.
+    """Returns how many images were computed at once for a candidate in a table of scores; None for whole batches.
 
     Raises:
         UserError: the file holds no such table.
@@ -195,7 +195,7 @@ def read_micro_batch(path: Path, slot: int) -> int | None:
 
 
 def evaluation_row(slot: int, evaluation: Evaluation) -> dict[str, Any]:
-    """A line of a shard's table of evaluations."""
+    """Returns a line of a shard's table of evaluations."""
     return {
         "slot": slot,
         "genome": format_genome(evaluation.genome),
@@ -208,7 +208,9 @@ def evaluation_row(slot: int, evaluation: Evaluation) -> dict[str, Any]:
 
 
 def read_evaluations(paths: Sequence[Path]) -> dict[int, dict[str, str]]:
-    """The lines of all shards of a generation, by slot. Raises UserError for one that no evaluation has written."""
+    """Returns the lines of all shards of a generation, by slot. Raises UserError for one that no evaluation has
+    written.
+    """
     evaluations = {}
     for path in paths:
         for line, row in enumerate(read_csv(path, needed(EVALUATIONS)), start=2):
@@ -224,7 +226,7 @@ def read_evaluations(paths: Sequence[Path]) -> dict[int, dict[str, str]]:
 
 
 def timing_row(slot: int, genome: Genome, timing: Timing, *, reused: bool, shard: int) -> dict[str, Any]:
-    """A line of a shard's table of what each candidate took; ``reused`` where the archive had it."""
+    """Returns a line of a shard's table of what each candidate took; ``reused`` where the archive had it."""
     return {
         "slot": slot,
         "genome": format_genome(genome),

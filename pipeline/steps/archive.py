@@ -110,7 +110,7 @@ def _archive_of(word: str) -> "tuple[Path, Layout | None]":
 
 
 def _current(listing: "Listing", layout: "Layout | None") -> "SharedFacts | None":
-    """The settings that the experiment has now; see :mod:`pipeline.search.facts` for how they are told."""
+    """Returns the settings that the experiment has now; see :mod:`pipeline.search.facts` for how they are told."""
     from pipeline.search.facts import current_facts
     from pipeline.workflow.status.experiment import known_facts
 
@@ -119,7 +119,7 @@ def _current(listing: "Listing", layout: "Layout | None") -> "SharedFacts | None
 
 
 def _selected(listing: "Listing", current: "SharedFacts | None", arguments: argparse.Namespace) -> "pandas.DataFrame":
-    """The rows that were asked for, in order, with their costs."""
+    """Returns the rows that were asked for, in order, with their costs."""
     from pipeline.networks.genome import format_genome
     from pipeline.search.archive_listing import with_costs
 
@@ -169,7 +169,7 @@ def _check_genes(genome: "Genome", listed: "Iterable[str]") -> None:
 
 
 def _first(rows: "pandas.DataFrame", column: str, limit: int) -> "pandas.DataFrame":
-    """The first rows in the order of a column; of equals, in the order of their keys."""
+    """Returns the first rows in the order of a column; of equals, in the order of their keys."""
     ordered = rows.sort_values([column, "key"], ascending=[_SORTS[column], True], kind="stable")
     return ordered.head(limit) if limit > 0 else ordered
 
@@ -219,7 +219,7 @@ def _show(
 
 
 def _remark(shared: "SharedFacts", current: "SharedFacts | None", listing: "Listing") -> str:
-    """What distinguishes settings from the current ones (or the newest), by the names of facts."""
+    """Returns what distinguishes settings from the current ones (or the newest), by the names of facts."""
     from pipeline.search.facts import differences
 
     if shared is current:

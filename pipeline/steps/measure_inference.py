@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def pack_row(weights: Path) -> bytes:
-    """The packed network of a file of weights."""
+    """Returns the packed network of a file of weights."""
     from pipeline.export.packing import pack
     from pipeline.export.trained import read_trained
     from pipeline.workflow.rows import train_images_of

@@ -1,4 +1,4 @@
-"""What tables and figures read: the rows, the searches, and what was measured of them."""
+"""The files that tables and figures read: the rows, the searches, and what was measured of them."""
 
 import argparse
 import shlex
@@ -136,7 +136,7 @@ def _search(text: str) -> "Search":
 
 
 def read_rows(arguments: argparse.Namespace) -> "list[Row]":
-    """The rows of the table, from the flags of ``add_measurements``.
+    """Returns the rows of the table, from the flags of ``add_measurements``.
 
     Raises:
         UserError: a file is missing or damaged, or a row has no evaluation.

@@ -52,7 +52,7 @@ def take_words(arguments: argparse.Namespace, configs: Sequence[Path], settings:
 
 
 def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The configuration that Snakemake would have from the same flags, checked.
+    """Returns the configuration that Snakemake would have from the same flags, checked.
 
     Raises:
         UserError: see :func:`pipeline.workflow.config.read_config`; or a setting is none.
@@ -93,7 +93,7 @@ def add_ratios(parser: argparse.ArgumentParser) -> None:
 
 
 def add_objective(parser: argparse.ArgumentParser) -> None:
-    """What a search looks for. The flags of its own settings are read by :func:`read_chosen`."""
+    """Declares what a search looks for. The flags of its own settings are read by :func:`read_chosen`."""
     from pipeline.search.objectives import DEFAULT, OBJECTIVES
 
     parser.add_argument("--objective", default=DEFAULT, help="what makes a candidate a good one")
@@ -163,7 +163,7 @@ def _how(f: Field[Any], hint: Any) -> dict[str, Any]:
 
 
 def read_settings(arguments: argparse.Namespace, cls: type) -> Any:
-    """The settings that were given on the command line."""
+    """Returns the settings that were given on the command line."""
     values = {f.name: getattr(arguments, f.name) for f in fields(cls)}
     return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
@@ -186,7 +186,7 @@ def counted(spec: NetworkSpec, arguments: argparse.Namespace) -> NetworkSpec:
 
 
 def network_for(arguments: argparse.Namespace, info: Any, genome: Genome, *, binary: bool = True) -> NetworkSpec:
-    """The network that was asked for, with the shape that prepared images need.
+    """Returns the network that was asked for, with the shape that prepared images need.
 
     Args:
         arguments: with the flags of ``add_network``.
@@ -224,7 +224,7 @@ def add_processes(parser: argparse.ArgumentParser) -> None:
 
 
 def add_keeping(parser: argparse.ArgumentParser) -> None:
-    """What a long training leaves on disk beside its outputs. It has no influence on them."""
+    """Declares what a long training leaves on disk beside its outputs. It has no influence on them."""
     add_setting(parser, RunSettings, "save_minutes")
     path(
         parser,

@@ -149,7 +149,7 @@ def _in_days(seconds: float) -> str:
 
 
 def _size(number: float) -> str:
-    """Bytes as a person says them.
+    """Returns bytes as a person says them.
 
     >>> _size(2_300), _size(4.56e9)
     ('2.3 kB', '4.56 GB')

@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def find_images(paths: Iterable[Path]) -> list[Path]:
-    """The files, and those in the folders and below them, by name; hidden ones are left out.
+    """Returns the files, and those in the folders and below them, by name; hidden ones are left out.
 
     Raises:
         UserError: a path does not exist, or a folder has no files.

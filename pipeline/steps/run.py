@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _snakemake(arguments: argparse.Namespace) -> list[str]:
-    """The start of each call of Snakemake."""
+    """Returns the start of each call of Snakemake."""
     from pipeline.workflow.config import ROOT
 
     # -P: a file in the working folder must not be taken for a module of the library, such as random.py.
@@ -90,7 +90,7 @@ def _snakemake(arguments: argparse.Namespace) -> list[str]:
 
 
 def _value_of(words: list[str], *flags: str) -> str | None:
-    """What a flag of Snakemake was given, the last time; None if it was not."""
+    """Returns what a flag of Snakemake was given, the last time; None if it was not."""
     found = None
     for word, following in pairwise([*words, ""]):
         name, sign, value = word.partition("=")

@@ -105,7 +105,7 @@ def _watch(look: Callable[[], str], seconds: float) -> None:
 
 
 def _fitting(text: str) -> list[str]:
-    """The lines that the terminal can show at once, none wrapped: the cursor finds its way back over them."""
+    """Returns the lines that the terminal can show at once, none wrapped: the cursor finds its way back over them."""
     import shutil
 
     columns, rows = shutil.get_terminal_size()
@@ -116,7 +116,9 @@ def _fitting(text: str) -> list[str]:
 
 
 def as_record(summary: "Summary") -> dict[str, Any]:
-    """The summary as JSON values; genomes as text. Times left and ages are seconds, costs operations and bytes."""
+    """Returns the summary as JSON values; genomes as text. Times left and ages are seconds, costs operations and
+    bytes.
+    """
     from dataclasses import asdict
 
     from pipeline.networks.genome import format_genome
@@ -132,7 +134,7 @@ def as_record(summary: "Summary") -> dict[str, Any]:
 
 
 def full(summary: "Summary", folder: Path, now: datetime) -> str:
-    """One experiment on about a screen."""
+    """Returns one experiment on about a screen."""
     lines = [_wrapped(f"{summary.name}  ({folder})  {now:%Y-%m-%d %H:%M:%S}"), ""]
     stages, *others = _head(summary, now)
     lines += [_wrapped(f"{stages[0]:<14}{stages[1]}", 14).replace(_SPACE, " ")]
@@ -149,7 +151,7 @@ def full(summary: "Summary", folder: Path, now: datetime) -> str:
 
 
 def several(summaries: Sequence["Summary"], now: datetime) -> str:
-    """One line for each experiment."""
+    """Returns one line for each experiment."""
     header = ("experiment", "stage", "generations", "candidates", "rows", "best top-1 %", "left", "run")
     rows = []
     for summary in summaries:
@@ -207,7 +209,7 @@ def _pace(pace: "Pace") -> str:
 
 
 def _end(summary: "Summary", now: datetime) -> str:
-    """When the trainings will be over, or those of which it is known."""
+    """Returns when the trainings will be over, or those of which it is known."""
     waiting = [stage for stage in ("supernet", "search", "retraining") if stage not in summary.finished_stages]
     left = {stage: _seconds_left(summary, stage) for stage in waiting}
     known = {stage: seconds for stage, seconds in left.items() if seconds is not None}
@@ -246,7 +248,7 @@ def _searches(summary: "Summary") -> list[str]:
 
 
 def _generation(search: "SearchSummary") -> str:
-    """The generation in work, by the number that its folder has."""
+    """Returns the generation in work, by the number that its folder has."""
     last = "" if search.generations is None else f" of 000–{search.generations - 1:03d}"
     return "finished" if search.finished else f"{search.generation:03d}{last}"
 
@@ -296,7 +298,7 @@ def _accuracy(row: "RowSummary") -> str:
 
 
 def _current(row: "RowSummary") -> str:
-    """The trainings of a row that have been started and are not done."""
+    """Returns the trainings of a row that have been started and are not done."""
     started = [training for training in row.trainings if training.started and not training.done]
     return "; ".join(f"seed {training.seed}: {_training(training)}" for training in started)
 
@@ -324,14 +326,14 @@ def _alive(summary: "Summary") -> str:
 
 
 def _seconds_left(summary: "Summary", stage: str) -> float | None:
-    """Seconds that a stage still takes; None where that is not known."""
+    """Returns seconds that a stage still takes; None where that is not known."""
     if stage == "supernet" and summary.supernet is not None:
         return summary.supernet.seconds_left
     return {"search": summary.searches_seconds_left, "retraining": summary.rows_seconds_left}.get(stage)
 
 
 def _left(seconds: float | None, now: datetime, summary: "Summary") -> str:
-    """A time left, with the time of day when it is over unless the run is dead; '' where it is not known."""
+    """Returns a time left, with the time of day when it is over unless the run is dead; '' where it is not known."""
     about = _about(seconds)
     if seconds is None or not about or seconds < 1 or summary.alive is False:
         return about
@@ -342,7 +344,7 @@ def _left(seconds: float | None, now: datetime, summary: "Summary") -> str:
 
 
 def _about(seconds: float | None) -> str:
-    """A time left; '' where it is not known."""
+    """Returns a time left; '' where it is not known."""
     if seconds is None or seconds > _FAR:
         return ""
     return "moments" if seconds < 1 else f"about {_duration(seconds)}"
@@ -369,5 +371,5 @@ def _millions(operations: float | None) -> str:
 
 
 def _wrapped(text: str, indent: int = 0) -> str:
-    """A paragraph in the width of the terminal, its other lines indented."""
+    """Returns a paragraph in the width of the terminal, its other lines indented."""
     return textwrap.fill(printable(text), width() - 1, subsequent_indent=" " * indent, break_on_hyphens=False)

@@ -64,7 +64,7 @@ def settle(settings: ExecutionSettings, record: Path | None, process: int | None
 
 
 def arithmetic_of(execution: Execution) -> str:
-    """Names all that the digits of a result can depend on beside its settings, in words that can be compared.
+    """Returns all that the digits of a result can depend on beside its settings, in words that can be compared.
 
     >>> arithmetic_of(Execution("cpu", "float32", 1)).split(", ")[:2]
     ['cpu float32', 'torch operators']
@@ -81,7 +81,7 @@ def _choice(execution: Execution) -> tuple[str, str, str]:
 
 
 def _where(device: str) -> dict[str, str]:
-    """The kind of processor and the version of torch of this process."""
+    """Returns the kind of processor and the version of torch of this process."""
     try:
         torch = version("torch")  # without the time that its import takes
     except PackageNotFoundError:
@@ -90,7 +90,7 @@ def _where(device: str) -> dict[str, str]:
 
 
 def _read(record: Path) -> dict[str, Any] | None:
-    """What was settled; None where nothing has been. Raises UserError where it is no such record."""
+    """Returns what was settled; None where nothing has been. Raises UserError where it is no such record."""
     if not record.exists():
         return None
     found = read_record(record)

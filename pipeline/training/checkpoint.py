@@ -40,7 +40,7 @@ class SavedState:
         self._before = 0.0
 
     def seconds(self) -> float:
-        """Time that the training has taken, in this process and in the interrupted ones before it."""
+        """Returns time that the training has taken, in this process and in the interrupted ones before it."""
         return self._before + time.monotonic() - self._started
 
     def restore(self, training: Training) -> bool:

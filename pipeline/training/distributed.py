@@ -38,16 +38,16 @@ class World:
 
     @property
     def alone(self) -> bool:
-        """Whether there is no other process."""
+        """Returns whether there is no other process."""
         return self.size == 1
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Returns whether this is the process that writes files and speaks."""
         return self.rank == 0
 
     def part(self, batch: int) -> slice:
-        """The places of a batch that are this process's.
+        """Returns the places of a batch that are this process's.
 
         Raises:
             UserError: the batch cannot be divided evenly; then a mean of the parts' means would not be the batch's.
@@ -61,7 +61,7 @@ class World:
         return slice(self.rank * length, (self.rank + 1) * length)
 
     def replicate(self, network: nn.Module) -> nn.Module:
-        """What to call in place of ``network``, so that its gradients become those of the whole batch.
+        """Returns what to call in place of ``network``, so that its gradients become those of the whole batch.
 
         Its batch norms are replaced in place; parameters and names of tensors stay. All processes get the first one's
         values.
@@ -72,14 +72,14 @@ class World:
         return DistributedDataParallel(network, gradient_as_bucket_view=True)
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean over all processes, in place."""
+        """Returns the mean over all processes, in place."""
         if not self.alone:
             distributed.all_reduce(values)
             values /= self.size
         return values
 
     def agree(self, number: int) -> int:
-        """The largest of all processes' numbers. Waits for all of them to ask."""
+        """Returns the largest of all processes' numbers. Waits for all of them to ask."""
         if self.alone:
             return number
         # On the CPU even where the training is on GPUs: it does not wait for what these have still to do.
@@ -88,14 +88,16 @@ class World:
         return int(numbers)
 
     def share(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The first process's tensors (on the CPU, of any names and shapes), for all."""
+        """Returns the first process's tensors (on the CPU, of any names and shapes), for all."""
         shared: list[Any] = [dict(tensors) if self.first else None]
         if not self.alone:
             distributed.broadcast_object_list(shared, device=torch.device("cpu"))
         return dict(shared[0])
 
     def said_once(self, error: Exception) -> BaseException:
-        """What to raise for an error that all processes have together, so that only the first one tells the user."""
+        """Returns what to raise for an error that all processes have together, so that only the first one tells the
+        user.
+        """
         return error if self.first else SystemExit(getattr(error, "exit_code", 1))
 
 
@@ -103,12 +105,14 @@ ALONE = World()
 
 
 def launched_processes() -> int:
-    """How many processes torchrun has started for this training; 1 where nobody has."""
+    """Returns how many processes torchrun has started for this training; 1 where nobody has."""
     return int(os.environ["WORLD_SIZE"]) if distributed.is_torchelastic_launched() else 1
 
 
 def local_rank() -> int | None:
-    """Which of this machine's GPUs is this process's; None for a training by itself, which takes the default one."""
+    """Returns which of this machine's GPUs is this process's; None for a training by itself, which takes the default
+    one.
+    """
     return int(os.environ["LOCAL_RANK"]) if launched_processes() > 1 else None
 
 
@@ -169,7 +173,7 @@ class GlobalBatchNorm(nn.BatchNorm2d):
 
     @classmethod
     def from_local(cls, norm: nn.BatchNorm2d) -> "GlobalBatchNorm":
-        """The same batch norm, with the same parameters and running moments, over all processes."""
+        """Returns the same batch norm, with the same parameters and running moments, over all processes."""
         made = cls(norm.num_features, norm.eps, norm.momentum)
         made.weight, made.bias = norm.weight, norm.bias
         made.running_mean, made.running_var = norm.running_mean, norm.running_var
@@ -191,7 +195,9 @@ class GlobalBatchNorm(nn.BatchNorm2d):
 
 
 def _global_moments(x: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Mean and (biased) variance of each channel over all processes' ``x``, and how many values went into them."""
+    """Returns mean and (biased) variance of each channel over all processes' ``x``, and how many values went into
+    them.
+    """
     variance, mean = torch.var_mean(x if x.dtype == torch.float64 else x.float(), (0, 2, 3), correction=0)
     own = torch.stack([mean, variance])
     parts = [torch.empty_like(own) for _ in range(distributed.get_world_size())]

@@ -40,7 +40,7 @@ class Execution:
 
     @property
     def identity(self) -> list[str | int]:
-        """What can change a result, for the keys of stored scores and states."""
+        """Returns what can change a result, for the keys of stored scores and states."""
         return [self.device_type, self.precision, self.threads, self.kernels]
 
     @cached_property
@@ -160,7 +160,7 @@ def _has_kernels() -> bool:
 
 
 def _interrupted(error: Exception) -> UserError:
-    """What a compiler that was killed says about a machine is nothing: never go on with other operators."""
+    """Returns what a compiler that was killed says about a machine is nothing: never go on with other operators."""
     return UserError(str(error), "call again, or set execution.kernels to torch (about 1.6 times as slow)")
 
 
@@ -218,7 +218,7 @@ def _has_gpu_driver() -> bool:
 
 
 def _computes_bfloat16(device: str) -> bool:
-    """Whether the hardware itself has bfloat16 products; emulation would be slower than float32."""
+    """Returns whether the hardware itself has bfloat16 products; emulation would be slower than float32."""
     if device == "cuda":
         import torch
 
@@ -227,7 +227,7 @@ def _computes_bfloat16(device: str) -> bool:
 
 
 def describe_machine(device: str = "cpu") -> str:
-    """The machine in a few words, for provenance and tables of time."""
+    """Returns the machine in a few words, for provenance and tables of time."""
     if device == "cuda":
         import torch
 
@@ -246,5 +246,5 @@ def check_device(device: str) -> None:
 
 
 def gpu_is_used(device: str) -> bool:
-    """Whether a training here would run on a GPU, for a rule's request of resources."""
+    """Returns whether a training here would run on a GPU, for a rule's request of resources."""
     return device == "cuda" or (device == "auto" and _has_gpu_driver())

@@ -35,7 +35,7 @@ HISTORY = ("epoch", "learning_rate", "loss", "top1")
 
 @dataclass(frozen=True)
 class Recipe:
-    """What to train, how, and from which seed.
+    """A training to be done: of what, how, and from which seed.
 
     Attributes:
         spec: the network.

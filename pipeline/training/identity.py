@@ -1,4 +1,4 @@
-"""What identifies a training, as values that can be stored and compared; no torch.
+"""The identity of a training, as values that can be stored and compared; no torch.
 
 Each training's results are kept and found by these facts: the saved state and the finished outputs of one in full, and
 a candidate's score, whose facts (:mod:`pipeline.search.facts`) are made from the same.
@@ -48,7 +48,7 @@ def training_identity(
 
 
 def _sources(spec: NetworkSpec) -> Mapping[str, Any]:
-    """What the network is made of that is not what it was when results began to carry it."""
+    """Returns what the network is made of that is not what it was when results began to carry it."""
     changed = BINARISERS.changed(spec.binariser) if spec.binary else ""
     return {"binariser": changed} if changed else {}
 

@@ -57,7 +57,7 @@ class FinishedTraining:
         return True
 
     def _problem(self, names: Sequence[str]) -> str:
-        """What is wrong with the files; nothing where they are as they were written."""
+        """Returns what is wrong with the files; nothing where they are as they were written."""
         if not self._folder.is_dir():
             return "it is no folder"
         try:

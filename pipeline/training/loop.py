@@ -121,7 +121,7 @@ class Training:
             self._sums += self.world.mean(measured)
 
     def _learn_from(self, x: Tensor, y: Tensor) -> tuple[Sequence[Tensor], Tensor]:
-        """The gradients of the images' mean loss; and (2,) that loss and the share of correct answers."""
+        """Returns the gradients of the images' mean loss; and (2,) that loss and the share of correct answers."""
         with self.execution.autocast:
             logits = self._replica(x)
         logits = logits.float()
@@ -132,7 +132,9 @@ class Training:
         return gradients, measured
 
     def _accumulate(self, x: Tensor, y: Tensor) -> tuple[Sequence[Tensor], Tensor]:
-        """The same, one micro-batch after another: as equal in size as can be, each weighted by its share of images."""
+        """Returns the same, one micro-batch after another: as equal in size as can be, each weighted by its share of
+        images.
+        """
         totals = [torch.zeros_like(parameter) for parameter in self._parameters]
         measured = torch.zeros_like(self._sums)
         pairs = zip(x.tensor_split(self._micro_batches), y.tensor_split(self._micro_batches), strict=True)
@@ -147,7 +149,7 @@ class Training:
         return totals, measured
 
     def _gradients(self, loss: Tensor) -> Sequence[Tensor]:
-        """Those of the whole batch's mean loss, of which ``loss`` is this process's part."""
+        """Returns those of the whole batch's mean loss, of which ``loss`` is this process's part."""
         if self.world.alone:
             return torch.autograd.grad(loss, self._parameters)
         # Only where gradients are accumulated in the parameters does DistributedDataParallel average them.
@@ -184,7 +186,9 @@ class Training:
         self._sums.zero_()
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that ``restore`` needs, as tensors on the CPU: weights, momentum, position, sums and history."""
+        """Returns everything that ``restore`` needs, as tensors on the CPU: weights, momentum, position, sums and
+        history.
+        """
         tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
         names = [name for name, _ in self.network.named_parameters()]
         tensors |= {f"momentum/{name}": buffer for name, buffer in zip(names, self._momentum, strict=True)}
@@ -211,7 +215,7 @@ class Training:
 
 
 def _in_memory_order(parameter: Tensor, gradient: Tensor, momentum: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The three, seen so that their elements follow each other as they do in the parameter's memory.
+    """Returns the three, seen so that their elements follow each other as they do in the parameter's memory.
 
     The fused step copies whatever lies otherwise, there and back.
     """

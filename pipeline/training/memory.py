@@ -22,7 +22,7 @@ _SIGNS = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "could not c
 
 
 def ran_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a GPU's or the machine's memory did not suffice.
+    """Returns whether an error says that a GPU's or the machine's memory did not suffice.
 
     >>> ran_out_of_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 16 bytes"))
     True
@@ -48,7 +48,7 @@ def micro_batches(batch: int) -> Iterator[int]:
 
 
 def in_one_line(error: BaseException) -> str:
-    """What an error says, cut to a length that a sentence can hold."""
+    """Returns what an error says, cut to a length that a sentence can hold."""
     return " ".join(str(error).split())[:200]
 
 

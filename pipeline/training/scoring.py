@@ -1,4 +1,4 @@
-"""What a trained network has learned: its accuracy on other images, with moments computed anew where asked for."""
+"""The score of a trained network: its accuracy on other images, with moments computed anew where asked for."""
 
 from dataclasses import dataclass, field
 
@@ -37,7 +37,7 @@ class Score:
 
 
 def score(network: nn.Module, images: ImageSource, execution: Execution, batch_size: int = 500) -> Score:
-    """Top-1, top-5 and mean cross-entropy of ``network`` in evaluation mode; it is moved to the device.
+    """Returns top-1, top-5 and mean cross-entropy of ``network`` in evaluation mode; it is moved to the device.
 
     Where memory does not suffice, the batches are halved. The score is the same: in evaluation mode no image's answer
     depends on the others of its batch, so that only the order changes in which numbers are added.

@@ -1,4 +1,4 @@
-"""What a training depends on, as plain values. The command line's flags and the configuration's keys are these fields.
+"""Settings of a training, as plain values. The command line's flags and the configuration's keys are these fields.
 
 >>> settings = TrainingSettings(epochs=4, batch_size=50, learning_rate=0.1, schedule="milestones", milestones=(2,))
 >>> [round(settings.rate_at(epoch), 3) for epoch in range(4)]
@@ -48,7 +48,9 @@ class TrainingSettings:
     )
 
     def rate_at(self, progress: float) -> float:
-        """The learning rate after ``progress`` epochs (a fraction inside an epoch counts for the cosine only)."""
+        """Returns the learning rate after ``progress`` epochs (a fraction inside an epoch counts for the cosine
+        only).
+        """
         if self.schedule == "cosine":
             return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress / self.epochs))
         passed = sum(milestone <= progress for milestone in self.milestones) if self.schedule == "milestones" else 0

@@ -43,13 +43,14 @@ TRAININGS = ("supernet", "candidate", "retrain")
 
 @cache
 def default_config() -> Mapping[str, Any]:
-    """The default experiment's configuration, below all others."""
+    """Returns the default experiment's configuration, below all others."""
     values: Mapping[str, Any] = read_yaml(ROOT / "config.yaml")
     return values
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration without dropped entries (null), text read as what it means, when it makes sense as a whole.
+    """Returns the configuration without dropped entries (null), text read as what it means, when it makes sense as a
+    whole.
 
     Raises:
         UserError: naming the key, what is wrong with it and what would be right.
@@ -84,7 +85,9 @@ def _without_null(entry: Any) -> Any:
 
 
 def _in_order(entries: Mapping[str, Any], section: str) -> dict[str, Any]:
-    """The default configuration's entries first and in its order: Snakemake puts those of an overlay before them."""
+    """Returns the default configuration's entries first and in its order: Snakemake puts those of an overlay before
+    them.
+    """
     default = list(default_config()[section])
     return {
         name: entries[name]
@@ -121,7 +124,7 @@ def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
 
 
 def genome_of(config: Mapping[str, Any], model: str) -> Genome:
-    """The genome that the configuration gives to a row of the table; one number stands for a uniform one."""
+    """Returns the genome that the configuration gives to a row of the table; one number stands for a uniform one."""
     genome = config["models"][model]["genome"]
     if isinstance(genome, list):
         return tuple(float(ratio) for ratio in genome)
@@ -141,7 +144,7 @@ _Validator = validators.extend(Draft202012Validator, type_checker=_types)
 
 
 def _with_values(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy in which what has arrived as text is what it means: numbers, truth values, null.
+    """Returns a copy in which what has arrived as text is what it means: numbers, truth values, null.
 
     YAML takes 5e-4 for text, since it has no dot; Snakemake all that stands inside the braces of --config 'KEY={…}'.
     """
@@ -165,7 +168,7 @@ def _without_text_null(value: Any) -> Any:
 
 
 def _innermost(errors: Iterable[ValidationError]) -> Iterator[ValidationError]:
-    """The errors themselves, and in place of one about several choices what is wrong with each choice."""
+    """Yields the errors themselves, and in place of one about several choices what is wrong with each choice."""
     for error in errors:
         yield from _innermost(error.context) if error.context else [error]
 
@@ -198,7 +201,7 @@ def _shown(value: Any) -> str:
 
 
 def _explain(error: ValidationError) -> tuple[str, str]:
-    """A schema's objection as a sentence for people."""
+    """Returns a schema's objection as a sentence for people."""
     where = ".".join(map(str, error.absolute_path))
     section = where or "the configuration"
     if error.validator in ("additionalProperties", "unevaluatedProperties"):
@@ -255,7 +258,7 @@ def _exists(path: str) -> bool:
 
 
 def _expanded(path: str) -> str:
-    """A path with the home folder in place of ~, as a shell would have it."""
+    """Returns a path with the home folder in place of ~, as a shell would have it."""
     with suppress(RuntimeError):  # there is no home, or no such user
         return str(Path(path).expanduser()) if path.startswith("~") else path
     return path

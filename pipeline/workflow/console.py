@@ -90,7 +90,7 @@ class Overview:
         self._interrupted = True
 
     def _show_warnings(self, path: Path) -> None:
-        """What a step that did not fail had to say, which nobody would look for in its log."""
+        """Shows what a step that did not fail had to say, which nobody would look for in its log."""
         warnings = [found[1] for line in _lines(path) if (found := _WARNING.match(line))]
         for warning in warnings[:_WARNINGS]:
             log(warning)
@@ -126,7 +126,7 @@ class Overview:
 
 
 def _lines(path: Path) -> list[str]:
-    """The lines of a log; none if it cannot be read."""
+    """Returns the lines of a log; none if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

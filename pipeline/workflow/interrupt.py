@@ -66,7 +66,7 @@ def say_when_interrupted() -> None:
 
 
 def _of_steps(snakemake: psutil.Process) -> list[psutil.Process]:
-    """The processes that run a workflow's steps on this machine."""
+    """Returns the processes that run a workflow's steps on this machine."""
     found = []
     for child in snakemake.children():
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):

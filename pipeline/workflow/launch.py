@@ -89,7 +89,7 @@ def _path(*folders: str) -> str:
 
 
 def _caches() -> dict[str, str]:
-    """Where Snakemake and the steps keep what can be made again, if the usual place cannot be written."""
+    """Returns where Snakemake and the steps keep what can be made again, if the usual place cannot be written."""
     usual = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     try:
         check_writable(usual, "caches lie in .snakemake/cache instead")
@@ -124,7 +124,7 @@ def _wait_for(process: "subprocess.Popen[Any]", heard: int, stopping: Callable[[
 
 
 def step_environment(folder: str) -> dict[str, str]:
-    """What the workflow's steps find in their environment.
+    """Returns what the workflow's steps find in their environment.
 
     Its own Python first, even if Snakemake was called without activating its environment (a conda environment that
     Snakemake activates comes before it), this package whatever the working folder and no other module from there, text

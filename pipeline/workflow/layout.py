@@ -32,7 +32,7 @@ _SEED = re.compile(r"seed_(\d{1,9})")
 
 @dataclass(frozen=True)
 class TrainingFiles:
-    """What a training in full writes: the network, its curve and what it took."""
+    """The files of a training in full: the network, its curve and what it took."""
 
     weights: Path
     history: Path
@@ -57,12 +57,12 @@ class CandidateFiles:
 
     @property
     def evaluations(self) -> Path:
-        """What each of them scored."""
+        """Returns what each of them scored."""
         return self.folder / "evaluations.csv"
 
     @property
     def timing(self) -> Path:
-        """What each of them took."""
+        """Returns what each of them took."""
         return self.folder / "timing.csv"
 
 
@@ -76,15 +76,15 @@ class GenerationFiles(CandidateFiles):
         return self.folder / "scores.csv"
 
     def shard_evaluations(self, shard: int | str, shards: int) -> Path:
-        """What the candidates of a shard scored."""
+        """Returns what the candidates of a shard scored."""
         return self.folder / f"evaluations_{shard}-of-{shards}.csv"
 
     def shard_timing(self, shard: int | str, shards: int) -> Path:
-        """What the candidates of a shard took."""
+        """Returns what the candidates of a shard took."""
         return self.folder / f"timing_{shard}-of-{shards}.csv"
 
     def found_shards(self) -> tuple[list[Path], list[Path]]:
-        """The evaluations and the times of the shards that are there."""
+        """Returns the evaluations and the times of the shards that are there."""
         return sorted(self.folder.glob("evaluations_*.csv")), sorted(self.folder.glob("timing_*.csv"))
 
 
@@ -129,7 +129,7 @@ class FinalistFiles(CandidateFiles):
 
 @dataclass(frozen=True)
 class SearchFiles:
-    """What a search as a whole found."""
+    """The files of what a search as a whole found."""
 
     folder: Path
 
@@ -145,7 +145,7 @@ class SearchFiles:
 
     @property
     def timing(self) -> Path:
-        """What the candidates of all generations took."""
+        """Returns what the candidates of all generations took."""
         return self.folder / "timing.csv"
 
 
@@ -177,12 +177,12 @@ class TableFiles:
 
     @property
     def timing(self) -> Path:
-        """What everything took, to read."""
+        """Returns what everything took, to read."""
         return self.folder / "timing.md"
 
     @property
     def timing_csv(self) -> Path:
-        """What everything took, for programs."""
+        """Returns what everything took, for programs."""
         return self.folder / "timing.csv"
 
     @property
@@ -192,12 +192,12 @@ class TableFiles:
 
     @property
     def proxy(self) -> Path:
-        """What a candidate's score is worth, to read."""
+        """Returns what a candidate's score is worth, to read."""
         return self.folder / "proxy.md"
 
     @property
     def proxy_csv(self) -> Path:
-        """What a candidate's score is worth, for programs."""
+        """Returns what a candidate's score is worth, for programs."""
         return self.folder / "proxy.csv"
 
     @property
@@ -207,12 +207,14 @@ class TableFiles:
 
     @property
     def inference(self) -> Path:
-        """What the packed networks take on the machine that measured them, to read; made by a step of its own."""
+        """Returns what the packed networks take on the machine that measured them, to read; made by a step of its
+        own.
+        """
         return self.folder / "inference.md"
 
     @property
     def inference_csv(self) -> Path:
-        """What the packed networks take, for programs."""
+        """Returns what the packed networks take, for programs."""
         return self.folder / "inference.csv"
 
     @property
@@ -259,7 +261,7 @@ class Layout:
 
     @property
     def arithmetic(self) -> Path:
-        """What the experiment computes with, settled by its first training."""
+        """Returns what the experiment computes with, settled by its first training."""
         return self.folder / "arithmetic.json"
 
     # --- images ---

@@ -41,7 +41,7 @@ class Run:
 
 @dataclass(frozen=True)
 class _Record:
-    """What a run notes of itself.
+    """The note that a run makes of itself.
 
     Attributes:
         host, pid: its machine and process.
@@ -58,7 +58,7 @@ class _Record:
 
     @property
     def alive(self) -> bool | None:
-        """Whether it runs; None if its machine is another one."""
+        """Returns whether it runs; None if its machine is another one."""
         if self.ended:
             return False
         if self.host != os.uname().nodename:
@@ -137,7 +137,7 @@ def _check_dead(record: _Record | None, experiment: str) -> None:
 
 
 def _newest(workplace: Path, experiment: str) -> _Record | None:
-    """The record of an experiment's newest run; None if there is none."""
+    """Returns the record of an experiment's newest run; None if there is none."""
     record = _read(workplace / RECORDS / f"{experiment}.json")
     if record is not None:
         return record

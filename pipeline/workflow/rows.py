@@ -8,7 +8,7 @@ from pipeline.workflow.layout import Layout, TrainingFiles, layout_around, train
 
 
 def find_network(path: Path) -> Path:
-    """The file of a network: ``path`` itself, or the weights of a row's first seed.
+    """Returns the file of a network: ``path`` itself, or the weights of a row's first seed.
 
     The first seed, since none can be called the best: a row is trained on all images that are not the test's, and
     choosing by the test's would make its accuracy worthless.

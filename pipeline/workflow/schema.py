@@ -72,7 +72,7 @@ def _add_objective(schema: dict[str, Any], settings: type) -> None:
 
 @cache
 def _completed() -> dict[str, Any]:
-    """The schema with all that settings classes of this project say."""
+    """Returns the schema with all that settings classes of this project say."""
     whole: dict[str, Any] = copy.deepcopy(read_yaml(SCHEMA))
     properties = whole["properties"]
     whole["$defs"]["training"]["properties"] = schema_of(TrainingSettings)

@@ -66,7 +66,7 @@ class SplitSettings:
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """What is searched."""
+    """The network that is searched."""
 
     network: str = setting("vgg_small or resnet18.", key="name", flag="--network", default="vgg_small")
     base_width: float = setting(
@@ -99,7 +99,7 @@ class CandidateSettings:
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What all searches have in common, beside the settings of their algorithms."""
+    """The settings that all searches have in common, beside the settings of their algorithms."""
 
     ratios: tuple[float, ...] = setting(
         "Width ratios that a gene can take (Eq. 2).",
@@ -147,7 +147,7 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class ProxySettings:
-    """What the searches' scores are worth."""
+    """The sample on which the worth of scores is judged."""
 
     sample: int = setting(
         "Genomes. 0: the proxy is not judged; nor is it without a search, since nobody selects by a score then.",

@@ -1,4 +1,4 @@
-"""Whether the images of an experiment are still those that were prepared for it.
+"""A check that the images of an experiment are still those that were prepared for it.
 
 Snakemake knows nothing of the images in a folder: it reruns what depends on them when the flags of their preparation
 change. So flags say of images that have changed that they are others.

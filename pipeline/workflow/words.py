@@ -26,7 +26,7 @@ _USUAL: Mapping[str, int | str | None] = {
 
 
 def is_setting(word: str) -> bool:
-    """Whether a word sets a key of the configuration.
+    """Returns whether a word sets a key of the configuration.
 
     >>> [is_setting(word) for word in ("search.population=4", "seed=3", "mine.yaml", "results/a=b/x", "--cores=2")]
     [True, True, False, False, False]
@@ -64,7 +64,7 @@ def sort_words(words: Iterable[str]) -> Words:
 
 
 def _with_freedom(words: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """Each word, and whether it stands by itself, so that it is no flag and no flag's value."""
+    """Yields each word, and whether it stands by itself, so that it is no flag and no flag's value."""
     taking: int | str | None = 0
     for word in words:
         if re.match(r"--?[A-Za-z]", word):
@@ -79,7 +79,7 @@ def _with_freedom(words: Iterable[str]) -> Iterator[tuple[str, bool]]:
 
 
 def _takes(flag: str) -> int | str | None:
-    """How many words follow a flag of Snakemake: none (0), one (None or '?'), or all up to the next flag."""
+    """Returns how many words follow a flag of Snakemake: none (0), one (None or '?'), or all up to the next flag."""
     if flag in _USUAL:
         return _USUAL[flag]
     from snakemake.cli import get_argument_parser

@@ -32,7 +32,7 @@ DATASETS = Registry(
 
 
 class ExpectedImages(NamedTuple):
-    """What is known about a data set before it is there; ``classes`` is None where only the images tell."""
+    """The facts known about a data set before it is there; ``classes`` is None where only the images tell."""
 
     channels: int
     classes: int | None
@@ -43,7 +43,7 @@ SMALL = 64
 
 
 def resolve_storage(storage: str, image_size: int) -> Literal["pixels", "jpeg"]:
-    """'pixels' or 'jpeg' in place of 'auto': small images as bytes of equal size, large ones encoded.
+    """Returns 'pixels' or 'jpeg' in place of 'auto': small images as bytes of equal size, large ones encoded.
 
     >>> resolve_storage("auto", 32), resolve_storage("auto", 224), resolve_storage("jpeg", 32)
     ('pixels', 'jpeg', 'jpeg')
@@ -54,7 +54,7 @@ def resolve_storage(storage: str, image_size: int) -> Literal["pixels", "jpeg"]:
 
 
 def find_dataset(name: str) -> Any:
-    """The data set's module.
+    """Returns the data set's module.
 
     Raises:
         UserError: there is no data set of that name.
@@ -63,7 +63,7 @@ def find_dataset(name: str) -> Any:
 
 
 def expect_images(section: Mapping[str, Any]) -> ExpectedImages:
-    """What the configuration's section ``dataset`` promises. Raises UserError like ``find_dataset``."""
+    """Returns what the configuration's section ``dataset`` promises. Raises UserError like ``find_dataset``."""
     module = find_dataset(section["name"])
     return ExpectedImages(module.CHANNELS, module.CLASSES)
 

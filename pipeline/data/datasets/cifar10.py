@@ -131,7 +131,7 @@ class _ArraysOnly(pickle.Unpickler):
     """Makes numbers, texts, lists, dictionaries and NumPy's arrays; a pickle could call anything else as well."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """What a pickle names. Raises UnpicklingError for all that is not needed."""
+        """Returns what a pickle names. Raises UnpicklingError for all that is not needed."""
         try:
             return _KNOWN[f"{module}.{name}"]
         except KeyError:

@@ -134,7 +134,7 @@ def _to_bytes(image: Image.Image) -> Image.Image:
 
 
 def _white(image: Image.Image, tags: dict[int, Any], values: np.ndarray) -> float | None:
-    """The value of white, from what the file says; None if it does not say."""
+    """Returns the value of white, from what the file says; None if it does not say."""
     if image.format in _FULL_RANGE and image.mode != "F":
         return 0xFFFF
     stated = _stated_white(tags)
@@ -162,7 +162,7 @@ def _tags(image: Image.Image) -> dict[int, Any]:
 
 
 def _first(value: Any, otherwise: float) -> Any:
-    """The first of several values, or the only one."""
+    """Returns the first of several values, or the only one."""
     if isinstance(value, tuple):
         return value[0] if value else otherwise
     return otherwise if value is None else value

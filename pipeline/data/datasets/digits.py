@@ -16,7 +16,7 @@ _BRIGHTEST = 16
 
 
 def open_dataset(path: Path) -> Dataset:
-    """The digits; ``path`` is not used."""
+    """Returns the digits; ``path`` is not used."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()

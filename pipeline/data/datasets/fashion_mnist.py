@@ -82,7 +82,7 @@ def _all_in(folder: Path) -> bool:
 
 
 def _read(folder: Path, name: str) -> np.ndarray:
-    """An array of bytes, from a file in the format IDX."""
+    """Returns an array of bytes, from a file in the format IDX."""
     file = _find(folder, name)
     if file is None:
         raise UserError(f"there is no file {folder / name}", "get it again")

@@ -50,7 +50,7 @@ class Layout:
 
 @dataclass
 class _Folder:
-    """What lies in a folder, without litter: ``folders`` and other ``files``, by name."""
+    """The content of a folder, without litter: ``folders`` and other ``files``, by name."""
 
     path: Path
     folders: list[str] = field(default_factory=list)
@@ -145,7 +145,7 @@ def _check_folder(path: Path) -> None:
 
 
 def _role(name: str) -> tuple[str, int] | None:
-    """'train' or 'test' and how well a folder's name fits, smaller is better; None for any other name.
+    """Returns 'train' or 'test' and how well a folder's name fits, smaller is better; None for any other name.
 
     >>> _role("Train"), _role("validation_set"), _role("cat"), _role("dataset")
     (('train', 0), ('test', 4), None, None)
@@ -159,7 +159,7 @@ def _role(name: str) -> tuple[str, int] | None:
 
 
 def _train_folder(top: _Folder) -> Path:
-    """The folder with the train images' class folders: ``top`` itself if its folders are the classes."""
+    """Returns the folder with the train images' class folders: ``top`` itself if its folders are the classes."""
     roles = {name: role for name in top.folders if (role := _role(name))}
     inside = {name: look_into(top.path / name, links=False) for name in roles}
     trains = [name for name, (role, _) in roles.items() if role == "train"]
@@ -198,7 +198,9 @@ def _train_folder(top: _Folder) -> Path:
 
 
 def _test_folder(top: _Folder, train: Path) -> tuple[Path | None, tuple[str, ...]]:
-    """The folder of test images beside that of train images, if any, and notes about folders that are not used."""
+    """Returns the folder of test images beside that of train images, if any, and notes about folders that are not
+    used.
+    """
     inside = {name: look_into(top.path / name, links=False) for name in top.folders if top.path / name != train}
     roles = {name: role for name in inside if (role := _role(name)) and role[0] == "test"}
     ranked = sorted((roles[name][1], name) for name in roles if inside[name].folders)
@@ -245,7 +247,9 @@ def _classes(home: _Folder) -> tuple[str, ...]:
 
 
 def _matching(test: _Folder, train: _Folder) -> tuple[str, ...]:
-    """The test folder's names of the train folder's classes: a copy from another system may write accents otherwise."""
+    """Returns the test folder's names of the train folder's classes: a copy from another system may write accents
+    otherwise.
+    """
     written = {_composed(name): name for name in test.folders}
     known = {_composed(name): name for name in train.folders}
     for here, mine, there, others in ((test, written, train, known), (train, known, test, written)):
@@ -296,7 +300,7 @@ def _notes_on_names(classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Names as a sentence has them.
+    """Returns the names as a sentence has them.
 
     >>> listed(["a", "b", "c"])
     "'a', 'b' and 'c'"

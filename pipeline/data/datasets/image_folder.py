@@ -178,7 +178,7 @@ def _refuse_empty(folder: Path, empty: list[str]) -> None:
 
 
 def _natural_size(split: FileSplit) -> int:
-    """The typical shorter side of small images, the usual crop for photographs."""
+    """Returns the typical shorter side of small images, the usual crop for photographs."""
     sides = []
     for index in np.unique(np.linspace(0, len(split.labels) - 1, _LOOK_AT).astype(int)):
         try:

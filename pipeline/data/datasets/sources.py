@@ -1,4 +1,4 @@
-"""What every data set gives: classes and splits, that is labelled images which are read one at a time."""
+"""The things that every data set gives: classes and splits, that is labelled images which are read one at a time."""
 
 import hashlib
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Split(Protocol):
         ...
 
     def name(self, index: int) -> str:
-        """What to call an image when talking to a person: its path, where it has one."""
+        """Returns what to call an image when talking to a person: its path, where it has one."""
         ...
 
     def strangers(self) -> list[int]:
@@ -70,7 +70,7 @@ class Split(Protocol):
         ...
 
     def select(self, indices: np.ndarray) -> Self:
-        """The images at ``indices`` alone, in that order."""
+        """Returns the images at ``indices`` alone, in that order."""
         ...
 
     def fingerprint(self) -> str:

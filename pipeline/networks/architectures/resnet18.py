@@ -24,7 +24,7 @@ SMALLEST_IMAGE = 17
 
 
 def layers(widths: Sequence[int], *, channels: int, size: int, classes: int, binary: bool) -> list[Layer]:
-    """The layers for images of ``channels`` × ``size`` × ``size``.
+    """Returns the layers for images of ``channels`` × ``size`` × ``size``.
 
     A block is convolution, batch norm, convolution, batch norm, plus its shortcut: the block's input, or a 1×1
     convolution and batch norm of it where stride or width changes. The stem is real-valued. A binary convolution

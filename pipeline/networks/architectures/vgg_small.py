@@ -15,7 +15,7 @@ CONVENTION = "table1"
 
 
 def layers(widths: Sequence[int], *, channels: int, size: int, classes: int, binary: bool) -> list[Layer]:
-    """The layers for images of ``channels`` × ``size`` × ``size``.
+    """Returns the layers for images of ``channels`` × ``size`` × ``size``.
 
     The order inside a stage is convolution, pooling (after the 2nd, 4th and 6th), batch norm. A binary convolution
     binarises its input, so the binary network has no ReLU; the full-precision one takes ReLU(input) in every

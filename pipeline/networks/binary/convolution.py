@@ -87,12 +87,12 @@ class BinaryConvolution(nn.Conv2d):
         self.compiled = is_compiled(binariser)
 
     def result_type(self, x: Tensor) -> torch.dtype:
-        """The autocast precision, or the weight's own."""
+        """Returns the autocast precision, or the weight's own."""
         device = x.device.type
         return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else self.weight.dtype
 
     def forward(self, x: Tensor) -> Tensor:
-        """The convolution of the binarised input, (N, O, H', W')."""
+        """Returns the convolution of the binarised input, (N, O, H', W')."""
         dtype = self.result_type(x)
         integers = self.compiled and int8.worthwhile(x.shape, self, dtype)
         stride = self.stride
@@ -106,12 +106,12 @@ class BinaryConvolution(nn.Conv2d):
 
 
 def skips_pixels(convolution: nn.Conv2d) -> bool:
-    """Whether a convolution reads only every so many pixels of its input."""
+    """Returns whether a convolution reads only every so many pixels of its input."""
     return convolution.kernel_size == (1, 1) and convolution.padding == (0, 0) and convolution.stride != (1, 1)
 
 
 def picked(x: Tensor, convolution: nn.Conv2d) -> Tensor:
-    """The pixels of a feature map (N, C, H, W) that such a convolution reads, in the map's order in memory."""
+    """Returns the pixels of a feature map (N, C, H, W) that such a convolution reads, in the map's order in memory."""
     rows, columns = convolution.stride
     last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
     layout = torch.channels_last if last else torch.contiguous_format
@@ -119,7 +119,9 @@ def picked(x: Tensor, convolution: nn.Conv2d) -> Tensor:
 
 
 def spread(gradient: Tensor, shape: torch.Size, convolution: nn.Conv2d) -> Tensor:
-    """The gradient of the map (of ``shape``) from that of the picked pixels, channels last; the others have none."""
+    """Returns the gradient of the map (of ``shape``) from that of the picked pixels, channels last; the others have
+    none.
+    """
     rows, columns = convolution.stride
     whole = torch.empty(shape, dtype=gradient.dtype, device=gradient.device, memory_format=torch.channels_last).zero_()
     whole[:, :, ::rows, ::columns] = gradient
@@ -130,7 +132,7 @@ class Convolution(nn.Conv2d):
     """A real-valued convolution without bias."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The convolution of (N, C, H, W), (N, O, H', W')."""
+        """Returns the convolution of (N, C, H, W), (N, O, H', W')."""
         if skips_pixels(self):
             return F.conv2d(picked(x, self), self.weight)
         return super().forward(x)

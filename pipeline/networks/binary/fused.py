@@ -17,7 +17,7 @@ from pipeline.networks.binary.convolution import BinaryConvolution, picked, skip
 
 
 def binarise_and_convolve(modules: Sequence[nn.Module], inputs: list[Tensor]) -> Tensor:
-    """The modules one after another, fused from the first one on from which kernels can do the rest.
+    """Returns the modules one after another, fused from the first one on from which kernels can do the rest.
 
     Hooks of modules that are fused do not run.
 
@@ -37,7 +37,7 @@ def binarise_and_convolve(modules: Sequence[nn.Module], inputs: list[Tensor]) ->
 
 
 class _Chain(NamedTuple):
-    """What is fused. ``learns``: a gradient will be asked for."""
+    """The modules that are fused. ``learns``: a gradient will be asked for."""
 
     pool: bool
     norm: nn.BatchNorm2d | None
@@ -82,7 +82,7 @@ def _can_normalise(norm: nn.BatchNorm2d, values: int, learns: bool) -> bool:
 
 
 def _halves(pool: nn.Module, x: Tensor) -> bool:
-    """Whether a pooling takes windows of 2×2, side by side, that cover the feature map."""
+    """Returns whether a pooling takes windows of 2×2, side by side, that cover the feature map."""
     if type(pool) is not nn.MaxPool2d:
         return False
     how = pool.kernel_size, pool.stride, pool.padding, pool.dilation, pool.return_indices
@@ -142,6 +142,6 @@ class _Fused(torch.autograd.Function):
 
 
 def _is_minimal(shape: Sequence[int], convolution: BinaryConvolution) -> bool:
-    """Whether its three products are computed by Winograd's filtering."""
+    """Returns whether its three products are computed by Winograd's filtering."""
     lies_so = convolution.weight.is_contiguous(memory_format=torch.channels_last)
     return lies_so and winograd.worthwhile(shape, convolution)

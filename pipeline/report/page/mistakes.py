@@ -40,7 +40,7 @@ def mistakes_body(rows: Sequence[Row]) -> Markup:
 
 
 def _closer(rows: Sequence[Row]) -> list[Row]:
-    """The found rows; the most accurate one if none was found."""
+    """Returns the found rows; the most accurate one if none was found."""
     found = [row for row in rows if row.kind == "found"] or [row for row in rows if row.search]
     return found[:_CLOSER] or sorted(rows, key=lambda row: -row.top1.mean)[:1]
 

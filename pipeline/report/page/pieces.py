@@ -1,4 +1,4 @@
-"""What a page is put together from: paragraphs, tables, figures and what its templates hold."""
+"""The pieces of a page: paragraphs, tables, figures and what its templates hold."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What all search algorithms share: what they propose, and how no genome is proposed twice."""
+"""The things that all search algorithms share: what they propose, and how no genome is proposed twice."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from pipeline.search.space import SearchSpace
 
 @dataclass(frozen=True)
 class SearchSettings:
-    """What all algorithms are told."""
+    """The settings of all algorithms."""
 
     population: int = setting("Genomes in a generation.", limits={"minimum": 1}, default=32)
 

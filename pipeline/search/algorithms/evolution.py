@@ -59,7 +59,7 @@ def propose(
 
 
 def _breed(space: SearchSpace, settings: Settings, parents: Sequence[Genome], random: Random) -> Child:
-    """A child of one or two parents, with at least one gene drawn anew where it has one parent."""
+    """Returns a child of one or two parents, with at least one gene drawn anew where it has one parent."""
     crossed = len(parents) > 1 and random.random() < settings.crossover_rate
     if crossed:
         mother, father = random.sample(parents, 2)

@@ -92,7 +92,9 @@ def _candidates(
     seed: int,
     generation: int,
 ) -> list[Genome]:
-    """All unseen genomes if they can be listed; else mutants of the best and genomes drawn at random, half of each."""
+    """Returns all unseen genomes if they can be listed; else mutants of the best and genomes drawn at random, half of
+    each.
+    """
     if len(space.ratios) ** space.genes <= LISTED:
         return [genome for genome in space.enumerate() if genome not in seen]
     random = random_for("candidates", seed, generation)

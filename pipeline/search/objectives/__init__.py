@@ -1,4 +1,4 @@
-"""What searches look for, one file each: an objective says what a candidate is worth.
+"""The objectives of searches, one file each: an objective says what a candidate is worth.
 
 An objective is a module with
 
@@ -51,7 +51,7 @@ class Objective:
 
     @property
     def title(self) -> str:
-        """What to call it in tables and figures."""
+        """Returns what to call it in tables and figures."""
         return str(OBJECTIVES[self.name].title(self.settings))
 
     def rank(self, individuals: Sequence[Individual], count: int | None = None) -> list[Individual]:

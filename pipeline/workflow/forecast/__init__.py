@@ -1,1 +1,1 @@
-"""What an experiment will take: time, memory and disk, before anything runs."""
+"""The forecast of what an experiment will take: time, memory and disk, before anything runs."""

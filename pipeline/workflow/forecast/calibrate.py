@@ -37,7 +37,7 @@ _SNAKEMAKE = "import snakemake.cli, pipeline.workflow.config"
 
 @dataclass(frozen=True)
 class Probe:
-    """What to time.
+    """The networks and settings to time.
 
     Attributes:
         specs: networks of different width.
@@ -51,7 +51,7 @@ class Probe:
 
 
 class _Report(NamedTuple):
-    """What one process found."""
+    """The finds of one process."""
 
     start: float
     setup: float
@@ -91,7 +91,9 @@ def calibrate(probe: Probe, processes: int, read: float, decode: float) -> Calib
 
 
 def _start(program: str, processes: int) -> float:
-    """Seconds that a Python process lives which only imports; the files are in memory, as after the first job."""
+    """Returns seconds that a Python process lives which only imports; the files are in memory, as after the first
+    job.
+    """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
     def run(_: int) -> float:
@@ -165,7 +167,7 @@ def _measure(probe: Probe, asked: float) -> _Report:
 
 
 def time_decoding(spec: NetworkSpec, jpegs: Sequence[bytes], settings: TrainingSettings) -> float:
-    """Seconds to decode one photograph for a batch, in one process."""
+    """Returns seconds to decode one photograph for a batch, in one process."""
     import numpy as np
     import torch
 

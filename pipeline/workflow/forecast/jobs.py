@@ -1,4 +1,4 @@
-"""What an experiment will cost, from its configuration and a short timing of the machine: no files, no torch.
+"""The cost of an experiment, foretold from its configuration and a short timing of the machine: no files, no torch.
 
 It climbs from the time of one training step, fitted to a few that were timed, to the time of a job, and from all jobs
 and what they wait for to the hours of the whole experiment on so many cores.
@@ -70,7 +70,7 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True)
 class Forecast:
-    """What an experiment will cost.
+    """The foretold cost of an experiment.
 
     Attributes:
         stages: in the order in which they begin.
@@ -93,7 +93,7 @@ class Forecast:
 
     @property
     def memory_bytes(self) -> float:
-        """Of all processes that may run at a time."""
+        """The memory of all processes that may run at a time."""
         return self.process_bytes * self.side_by_side
 
 
@@ -107,7 +107,7 @@ def configured_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpac
 def forecast(
     config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibration: Calibration, cores: int
 ) -> Forecast:
-    """The cost of a whole experiment from nothing.
+    """Returns the cost of a whole experiment from nothing.
 
     Every generation is taken to hold what a random search of the same seed would propose. For a random search, and for
     the first generation of an evolution, that is exact. Later generations of an evolution whose λ asks for cheap
@@ -150,7 +150,7 @@ class _Jobs:
         self._genomes: dict[str, list[Genome]] = {}  # that a search is taken to propose
 
     def all(self) -> list[Job]:
-        """Every job, each behind those that it needs."""
+        """Returns every job, each behind those that it needs."""
         here, images = self._here, self._images
         threads = min(4, self._cores)
         prepared = self._add(
@@ -193,11 +193,13 @@ class _Jobs:
         return len(self._jobs) - 1
 
     def _add_shared(self, stage: str, seconds: float, needs: tuple[int, ...], priority: int = 0) -> int:
-        """A training whose steps several processes may take together, each on its own GPU or its own threads."""
+        """Returns a training whose steps several processes may take together, each on its own GPU or its own
+        threads.
+        """
         return self._add(stage, seconds, self._processes * self._threads, needs, priority, self._processes)
 
     def training(self, section: str, spec: NetworkSpec, images: int) -> float:
-        """Seconds of a whole training by the recipe of a section."""
+        """Returns seconds of a whole training by the recipe of a section."""
         settings: TrainingSettings = from_mapping(TrainingSettings, self._config[section])
         batch = min(settings.batch_size, images)
         share = batch // (1 if section == "candidate" else self._processes)
@@ -205,7 +207,7 @@ class _Jobs:
         return self._here.setup + settings.epochs * (images // batch) * step
 
     def scoring(self, spec: NetworkSpec, images: int) -> float:
-        """Seconds to score a network."""
+        """Returns seconds to score a network."""
         return self._with_decoding(self._here.scoring.seconds(workload(spec), images), images)
 
     def _with_decoding(self, seconds: float, images: int) -> float:
@@ -213,7 +215,7 @@ class _Jobs:
         return max(seconds, decoding / self._loaders) if self._loaders else seconds + decoding
 
     def candidate(self, genome: Genome) -> float:
-        """Seconds to train and score one candidate."""
+        """Returns seconds to train and score one candidate."""
         spec = self._spec.with_genome(genome)
         return self.training("candidate", spec, self._images.subset) + self.scoring(spec, self._images.validation)
 
@@ -274,12 +276,14 @@ class _Jobs:
         return (*scored, *trained)
 
     def _trained_in_full(self, genome: Genome) -> float:
-        """Seconds to train one genome of the sample in full, and to score it."""
+        """Returns seconds to train one genome of the sample in full, and to score it."""
         spec = self._spec.with_genome(genome)
         return self.training("retrain", spec, self._images.train) + self.scoring(spec, self._images.validation)
 
     def _find(self, model: str, first: tuple[int, ...], held_out: tuple[int, ...], best: Mapping[str, int]) -> int:
-        """Adds the jobs that score the finalists of a row's search anew. Returns the job that says what was found."""
+        """Adds the jobs that score the finalists of a row's search anew. Returns the job that says what was
+        found.
+        """
         search, row = self._config["search"], self._config["models"][model]
         stage, runs = "finalists", runs_of(self._config, row["search"])
         needs = tuple(best[run] for run in runs)
@@ -297,7 +301,7 @@ class _Jobs:
         return self._add(stage, self._here.light_start, needs=needs, priority=90)
 
     def _proposed(self, search: str) -> list[Genome]:
-        """The genomes that all runs of a search are taken to propose."""
+        """Returns the genomes that all runs of a search are taken to propose."""
         return [genome for run in runs_of(self._config, search) for genome in self._genomes[run]]
 
     def _row(self, model: str, prepared: int, found: Mapping[str, int]) -> int:
@@ -328,7 +332,7 @@ def _mean(values: Sequence[float]) -> float:
 def _memory(
     config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibration: Calibration, cores: int
 ) -> tuple[float, int]:
-    """Bytes of the largest process, and how many processes there are at a time."""
+    """Returns bytes of the largest process, and how many processes there are at a time."""
     largest = uniform_genome(spec.network, max(config["search"]["ratios"]))
     trainings = [("candidate", largest, images.subset), ("supernet", largest, images.subset)]
     trainings += [
@@ -353,7 +357,7 @@ def _memory(
 
 
 def _disk(config: Mapping[str, Any], spec: NetworkSpec, images: Images) -> float:
-    """Bytes under the experiment's folder of results, when all is done."""
+    """Returns bytes under the experiment's folder of results, when all is done."""
     search, largest = config["search"], uniform_genome(spec.network, max(config["search"]["ratios"]))
 
     def weights(genome: Genome) -> float:

@@ -28,7 +28,9 @@ class Span(NamedTuple):
 
 
 def schedule(jobs: Sequence[Job], cores: int, gpus: int = 0) -> list[Span]:
-    """When each job runs on so many cores and GPUs, each started as soon as what it needs is done and there is room."""
+    """Returns when each job runs on so many cores and GPUs, each started as soon as what it needs is done and there is
+    room.
+    """
     waiting = [len(set(job.needs)) for job in jobs]
     followers: list[list[int]] = [[] for _ in jobs]
     for position, job in enumerate(jobs):

@@ -10,7 +10,7 @@ from pipeline.networks.spec import NetworkSpec
 
 
 class Workload(NamedTuple):
-    """What the time of a step depends on, for one image."""
+    """The quantities that the time of a step depends on, for one image."""
 
     elements: int
     macs: int
@@ -38,12 +38,12 @@ class StepTime:
     mac: float
 
     def seconds(self, work: Workload, batch: int) -> float:
-        """The time of a step of ``batch`` images."""
+        """Returns the time of a step of ``batch`` images."""
         return self.step + batch * (work.elements * self.element + work.macs * self.mac)
 
 
 def fit(timed: Sequence[Timed]) -> StepTime:
-    """The times that come nearest to what was timed, relative to it, none of them negative.
+    """Returns the times that come nearest to what was timed, relative to it, none of them negative.
 
     >>> work = [Workload(10, 100), Workload(20, 100), Workload(10, 1000)]
     >>> model = fit([Timed(w, 5, 1.0 + 5 * (0.1 * w.elements + 0.01 * w.macs)) for w in work])
@@ -61,7 +61,7 @@ def fit(timed: Sequence[Timed]) -> StepTime:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was timed here, with as many processes side by side as the experiment will have.
+    """The times measured here, with as many processes side by side as the experiment will have.
 
     Attributes:
         step: of a training.

@@ -94,7 +94,7 @@ class Files:
 
     @property
     def found(self) -> list[Path]:
-        """What was found for each of them."""
+        """Returns what was found for each of them."""
         return [self._found(model) for model in self.searched]
 
     @property
@@ -109,7 +109,7 @@ class Files:
 
     @property
     def sample_timings(self) -> list[Path]:
-        """What all of that took."""
+        """Returns what all of that took."""
         scored = [self._layout.sample.scores_timing(number) for number in range(self._sampled("scores"))]
         return scored + [self._layout.sample.trained_timing(number) for number in range(self._sampled("trainings"))]
 
@@ -123,7 +123,7 @@ class Files:
 
     @property
     def trainings(self) -> list[str]:
-        """What identifies the trainings of all rows: each row's name and seed."""
+        """Returns what identifies the trainings of all rows: each row's name and seed."""
         return [f"{model}:{seed}" for seed in self.seeds for model in self._config["models"]]
 
     def of_every_training(self, pattern: Path) -> list[str]:

@@ -49,7 +49,7 @@ def labelled(flag: str, labels: Iterable[str], files: Sequence[str]) -> str:
 
 
 def _path(path: str | None) -> list[str]:
-    """The flag of a folder of images; in one word if the folder's name could be taken for another flag."""
+    """Returns the flag of a folder of images; in one word if the folder's name could be taken for another flag."""
     if path is None:
         return []
     return [f"--path={path}"] if path.startswith("-") else ["--path", path]
@@ -84,16 +84,18 @@ class Flags:
 
     @property
     def training_method(self) -> str:
-        """The same for what is trained, where the binariser counts too."""
+        """Returns the same for what is trained, where the binariser counts too."""
         return _with_sources(self.method, (BINARISERS, self._config["network"].get("binariser", BINARISER)))
 
     @property
     def counting_method(self) -> str:
-        """The same for what networks cost, where all that their module says counts."""
+        """Returns the same for what networks cost, where all that their module says counts."""
         return _with_sources(self.method, (ARCHITECTURES, self._config["network"]["name"]))
 
     def proposal_method(self, search: str) -> str:
-        """The same for what a search proposes, where its algorithm counts, and its objective if it looks at scores."""
+        """Returns the same for what a search proposes, where its algorithm counts, and its objective if it looks at
+        scores.
+        """
         section = self._config["searches"][search]
         parts = [(ALGORITHMS, section["algorithm"])]
         if ALGORITHMS[section["algorithm"]].LOOKS_AT_SCORES:
@@ -101,12 +103,12 @@ class Flags:
         return _with_sources(self.counting_method, *parts)
 
     def dataset_source(self) -> dict[str, str]:
-        """A parameter for how images are read, if that has changed since results began to carry it."""
+        """Returns a parameter for how images are read, if that has changed since results began to carry it."""
         changed = DATASETS.changed(self._config["dataset"]["name"])
         return {"source": changed} if changed else {}
 
     def dataset(self) -> str:
-        """What is prepared, and how."""
+        """Returns what is prepared, and how."""
         dataset = self._config["dataset"]
         words = [*shlex.split(flags(DatasetSettings, {**dataset, "path": None})), "--seed", self._config["seed"]]
         there = self._sources.state
@@ -116,7 +118,9 @@ class Flags:
         return FlagWords(said, counted)
 
     def split(self, *, with_held_out: bool = False) -> str:
-        """How many images of each class the search uses, and how many are held out if that is wanted or concerns it."""
+        """Returns how many images of each class the search uses, and how many are held out if that is wanted or
+        concerns it.
+        """
         split = self._config["split"]
         words = ["--validation-per-class", split["validation_per_class"], "--seed", self._config["seed"]]
         if split["subset_per_class"] is not None:
@@ -128,28 +132,28 @@ class Flags:
         return shlex.join(map(str, words))
 
     def network(self) -> str:
-        """The network and the width of its layers."""
+        """Returns the network and the width of its layers."""
         network = self._config["network"]
         words = ["--network", network["name"], "--base-width", f"{network['base_width']:g}"]
         binariser = network.get("binariser", BINARISER)
         return shlex.join(words + (["--binariser", binariser] if binariser != BINARISER else []))
 
     def counted_network(self) -> str:
-        """The network, and the width at which its cost is counted if that is another one."""
+        """Returns the network, and the width at which its cost is counted if that is another one."""
         base_width = self._config["network"]["base_width"]
         same = self._config["search"].get("cost_width", PUBLISHED_WIDTH) == base_width
         return self.network() if same else f"{self.network()} {self.cost_width()}"
 
     def cost_width(self) -> str:
-        """The width at which a genome's cost is counted."""
+        """Returns the width at which a genome's cost is counted."""
         return f"--cost-width {self._config['search'].get('cost_width', PUBLISHED_WIDTH):g}"
 
     def training(self, section: str) -> str:
-        """The recipe of the supernet, of a candidate or of the retraining."""
+        """Returns the recipe of the supernet, of a candidate or of the retraining."""
         return flags(TrainingSettings, self._config[section])
 
     def recalibrate(self) -> str:
-        """Whether batch-norm moments are computed anew before a candidate is scored."""
+        """Returns whether batch-norm moments are computed anew before a candidate is scored."""
         return "--recalibrate" if self._config["candidate"].get("recalibrate") else ""
 
     def execution(self) -> str:
@@ -157,25 +161,27 @@ class Flags:
         return flags(ExecutionSettings, self._config["execution"])
 
     def shared_execution(self) -> str:
-        """The same for a training whose steps several processes can take together; one process needs no flag."""
+        """Returns the same for a training whose steps several processes can take together; one process needs no
+        flag.
+        """
         return self.execution() + (f" --processes {self._processes}" if self._processes > 1 else "")
 
     def run(self) -> str:
-        """How images are loaded, and where it is settled what to compute with: results made before stay."""
+        """Returns how images are loaded, and where it is settled what to compute with: results made before stay."""
         loaders = self._config["execution"].get("loaders", 0)
         return f"--loaders {loaders} --arithmetic {self._layout.arithmetic}"
 
     def keeping(self) -> str:
-        """What a training in full leaves on disk beside its outputs."""
+        """Returns what a training in full leaves on disk beside its outputs."""
         minutes = self._config["execution"].get("save_minutes", 5)
         return f"--save-minutes {minutes} --finished {self._layout.trainings}"
 
     def ratios(self) -> str:
-        """The values that a gene can take."""
+        """Returns the values that a gene can take."""
         return "--ratios " + " ".join(f"{ratio:g}" for ratio in self._config["search"]["ratios"])
 
     def proposal(self, search: str) -> str:
-        """How a search proposes genomes. Its objective counts only if the algorithm looks at scores."""
+        """Returns how a search proposes genomes. Its objective counts only if the algorithm looks at scores."""
         section = self._config["searches"][search]
         values = {**self._config["search"], **section}
         own = ALGORITHMS[_CALLED_AS.get(section["algorithm"], section["algorithm"])].Settings
@@ -185,11 +191,11 @@ class Flags:
         return " ".join(filter(None, words))
 
     def objective(self, search: str) -> str:
-        """What a search looks for."""
+        """Returns what a search looks for."""
         return objective_flags(self._config["searches"][search])
 
     def objective_identity(self, search: str) -> Any:
-        """What scores depend on: the objective, its settings, its source; λ alone for the paper's own."""
+        """Returns what scores depend on: the objective, its settings, its source; λ alone for the paper's own."""
         section = self._config["searches"][search]
         name = section.get("objective", OBJECTIVE)
         changed = OBJECTIVES.changed(name)
@@ -198,33 +204,33 @@ class Flags:
         return f"{objective_flags(section)} {changed}".strip()
 
     def genome(self, model: str) -> str:
-        """A row's genome, where the configuration gives it; a search's genome is an input file instead."""
+        """Returns a row's genome, where the configuration gives it; a search's genome is an input file instead."""
         row = self._config["models"][model]
         precision = "" if row.get("binary", True) else " --full-precision"
         return f"--genome {format_genome(genome_of(self._config, model))}{precision}" if "genome" in row else precision
 
     def control(self, model: str) -> str:
-        """What a control has in common with the row that it controls."""
+        """Returns what a control has in common with the row that it controls."""
         return f"--control {self._config['models'][model]['control']}"
 
     def finalists(self) -> str:
-        """How many of a search's best are scored anew."""
+        """Returns how many of a search's best are scored anew."""
         return f"--finalists {self._config['search'].get('finalists', 0)}"
 
     def budget(self) -> str:
-        """What no genome may exceed."""
+        """Returns what no genome may exceed."""
         return flags(Budget, self._config["search"])
 
     def sample(self) -> str:
-        """How many random genomes the proxy is judged on."""
+        """Returns how many random genomes the proxy is judged on."""
         return f"--genomes {samples(self._config)} --seed {self._config['seed']}"
 
     def _judged(self, model: str, algorithm: str) -> dict[str, Any]:
-        """A searched row's algorithm, with the objective by which its genome is chosen."""
+        """Returns a searched row's algorithm, with the objective by which its genome is chosen."""
         return {**self._config["searches"][judge_of(self._config, model)], "algorithm": algorithm}
 
     def measurements(self) -> str:
-        """The rows and searches of the tables, in the configuration's order."""
+        """Returns the rows and searches of the tables, in the configuration's order."""
         models, searches = self._config["models"].items(), self._config["searches"].items()
         algorithms = {run.get("run_of", name): run["algorithm"] for name, run in searches}
         rows = [
@@ -240,7 +246,7 @@ class Flags:
 
 
 def _search_words(section: Mapping[str, Any]) -> str:
-    """A search's algorithm and objective in a word, as the steps of the report read it."""
+    """Returns a search's algorithm and objective in a word, as the steps of the report read it."""
     if section.get("objective", OBJECTIVE) == OBJECTIVE:
         return f"{section['algorithm']}:{configured(section).settings.penalty:g}"
     return f"{section['algorithm']}|{section['objective']}|{flags(OBJECTIVES[section['objective']].Settings, section)}"

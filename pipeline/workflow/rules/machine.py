@@ -1,4 +1,4 @@
-"""What jobs ask of the machine that they run on."""
+"""The resources that jobs ask of the machine that they run on."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ class Machine:
         self._gpu_is_used = self._trainings_use_gpus()
 
     def _trainings_use_gpus(self) -> bool:
-        """Whether trainings run on GPUs: those of this machine, or those of the nodes that they are sent to.
+        """Returns whether trainings run on GPUs: those of this machine, or those of the nodes that they are sent to.
 
         In a job on such a node, it is this machine again.
         """

@@ -1,4 +1,4 @@
-"""What happens once when Snakemake reads the rules, and once when it starts to run them."""
+"""The things done once when Snakemake reads the rules, and once when it starts to run them."""
 
 import os
 from collections.abc import Iterator, Mapping

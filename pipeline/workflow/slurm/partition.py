@@ -1,4 +1,4 @@
-"""Whether the nodes that jobs are sent to have GPUs, asked of SLURM: a login node usually has none itself."""
+"""The GPUs of the nodes that jobs are sent to, asked of SLURM: a login node usually has none itself."""
 
 import re
 import subprocess
@@ -14,7 +14,8 @@ PATIENCE = 30.0
 
 
 def jobs_use_gpus(partition: str) -> bool:
-    """Whether a training that is sent to SLURM will run on a GPU where the device is 'auto'. Says what was decided.
+    """Returns whether a training that is sent to SLURM will run on a GPU where the device is 'auto'. Says what was
+    decided.
 
     Where SLURM cannot be asked, this machine is taken for an example of the nodes.
 
@@ -36,7 +37,7 @@ def jobs_use_gpus(partition: str) -> bool:
 
 
 def has_gpus(partition: str) -> bool:
-    """Whether some of a partition's nodes have GPUs, or of one of several partitions.
+    """Returns whether some of a partition's nodes have GPUs, or of one of several partitions.
 
     Raises:
         UserError: SLURM does not answer, or there is no such partition.
@@ -53,7 +54,7 @@ def has_gpus(partition: str) -> bool:
 
 
 def read_gpus(nodes: str, default: bool) -> bool:
-    """Whether there are GPUs among nodes as ``sinfo`` lists them, a partition and its resources in each line.
+    """Returns whether there are GPUs among nodes as ``sinfo`` lists them, a partition and its resources in each line.
 
     Args:
         nodes: lines of ``partition|resources``; the cluster's default partition has a star behind its name.

@@ -22,7 +22,7 @@ PATIENCE = 300.0
 
 
 def asked_for(flags: Sequence[str]) -> bool:
-    """Whether flags of Snakemake's command line send jobs to SLURM, by themselves or through a profile."""
+    """Returns whether flags of Snakemake's command line send jobs to SLURM, by themselves or through a profile."""
     words = [part for flag in flags for part in flag.split("=", 1)]
     given = list(pairwise(words))
     if any(name in ("--executor", "-e") and value == "slurm" for name, value in given):
@@ -38,7 +38,7 @@ def is_here() -> bool:
 
 
 def check_here(looking: bool) -> None:
-    """Whether jobs can be sent to SLURM from here.
+    """Checks whether jobs can be sent to SLURM from here.
 
     Args:
         looking: no job will be sent, which takes the plugin, but not SLURM.
@@ -57,14 +57,14 @@ def check_here(looking: bool) -> None:
 
 
 def run_name(workflow: Any) -> str | None:
-    """The name that all SLURM jobs of this run of Snakemake have; None where it sends none."""
+    """Returns the name that all SLURM jobs of this run of Snakemake have; None where it sends none."""
     # The plugin tells it to nobody but the user, in its first line of output.
     name = getattr(getattr(workflow.scheduler, "_executor", None), "run_uuid", None)
     return None if name is None else str(name)
 
 
 def jobs_named(name: str) -> list[str]:
-    """The numbers of the jobs that are queued, running or ending.
+    """Returns the numbers of the jobs that are queued, running or ending.
 
     Raises:
         UserError: SLURM cannot be asked.

@@ -54,7 +54,7 @@ class ArchiveFolder:
             return None
 
     def recent(self) -> tuple[Finished, ...]:
-        """The newest trainings with the current facts."""
+        """Returns the newest trainings with the current facts."""
         finished = []
         for entry in self._newest:
             timing = read_timing(self._path(entry.key).with_suffix(".timing")) if entry.facts == self._facts else None
@@ -63,7 +63,7 @@ class ArchiveFolder:
         return tuple(finished)
 
     def outcome(self, genome: Genome, proposed_at: float | None) -> Outcome | None:
-        """What the archive knows of a candidate. An entry older than the proposal counts as reused."""
+        """Returns what the archive knows of a candidate. An entry older than the proposal counts as reused."""
         if self._facts is None:
             return None
         key = archive_key(self._facts, genome)

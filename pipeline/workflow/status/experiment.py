@@ -43,7 +43,7 @@ def known_facts(layout: Layout) -> dict[str, Any] | None:
 
 @dataclass(frozen=True)
 class TrainImages:
-    """What the prepared train images say."""
+    """The prepared train images."""
 
     digest: str
     count: int
@@ -58,7 +58,7 @@ class Experiment:
 
     @cached_property
     def config(self) -> SavedConfig | None:
-        """What is going to be done; None where no configuration is there or it cannot be read."""
+        """Returns what is going to be done; None where no configuration is there or it cannot be read."""
         try:
             return read_saved_config(self.layout)
         except UserError as error:
@@ -80,7 +80,7 @@ class Experiment:
 
     @cached_property
     def expected(self) -> dict[str, Any] | None:
-        """What is known of the facts of current candidates."""
+        """Returns what is known of the facts of current candidates."""
         if self.config is None:
             return None
         supernet = self.files.attributes(self.layout.supernet.weights).get("digest")

@@ -23,7 +23,7 @@ class TolerantReader:
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What could not be read, in sentences."""
+        """Returns what could not be read, in sentences."""
         return tuple(self._problems)
 
     def complain(self, problem: object) -> None:
@@ -31,7 +31,7 @@ class TolerantReader:
         self._problems[str(problem)] = None
 
     def record(self, path: Path) -> Any:
-        """A record; None where it is not there or cannot be read."""
+        """Returns a record; None where it is not there or cannot be read."""
         try:
             return json.loads(path.read_bytes())
         except FileNotFoundError:
@@ -41,7 +41,7 @@ class TolerantReader:
             return None
 
     def table(self, path: Path, columns: tuple[str, ...]) -> list[dict[str, str]] | None:
-        """A table; None where it is not there (yet) or cannot be read."""
+        """Returns a table; None where it is not there (yet) or cannot be read."""
         try:
             return read_csv(path, columns) if path.exists() else None
         except MALFORMED as error:
@@ -50,7 +50,7 @@ class TolerantReader:
             return None
 
     def attributes(self, path: Path) -> dict[str, Any]:
-        """Of a file of tensors; none where it is not there or cannot be read."""
+        """Returns the attributes of a file of tensors; none if it is not there or cannot be read."""
         from pipeline.common.hdf5 import read_attributes
 
         try:
@@ -62,7 +62,7 @@ class TolerantReader:
 
 
 def folders_in(folder: Path) -> list[str]:
-    """The names of the folders in a folder, in order; none where there is no such folder."""
+    """Returns the names of the folders in a folder, in order; none where there is no such folder."""
     try:
         return sorted(path.name for path in folder.iterdir() if path.is_dir())
     except OSError:
@@ -70,7 +70,7 @@ def folders_in(folder: Path) -> list[str]:
 
 
 def size(path: Path) -> int:
-    """In bytes; 0 where there is no such file."""
+    """Returns the size in bytes; 0 if there is no such file."""
     try:
         return path.stat().st_size
     except OSError:
@@ -78,7 +78,7 @@ def size(path: Path) -> int:
 
 
 def modified(path: Path) -> float | None:
-    """When a file was last written, in seconds of the files' clock; None where there is none."""
+    """Returns when a file was last written, in seconds of the files' clock; None where there is none."""
     try:
         return path.stat().st_mtime
     except OSError:
@@ -86,7 +86,7 @@ def modified(path: Path) -> float | None:
 
 
 def newest(folder: Path) -> float | None:
-    """Time of the newest file anywhere in the folder."""
+    """Returns time of the newest file anywhere in the folder."""
     return max(_times(folder), default=None)
 
 

@@ -21,7 +21,7 @@ class LoggedProgress:
 
 
 def log_progress(path: Path) -> LoggedProgress | None:
-    """None where the log is not there, or says nothing of its progress yet."""
+    """Returns None where the log is not there, or says nothing of its progress yet."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))

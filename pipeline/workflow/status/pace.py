@@ -21,7 +21,7 @@ class Pace:
 
 
 def working_seconds(trainings: Iterable[Finished]) -> float:
-    """Time in which at least one of the trainings ran, and the short pauses between them.
+    """Returns time in which at least one of the trainings ran, and the short pauses between them.
 
     A long pause is an interruption or another stage's work. Times of files can jump; then the pace is wrong for a
     while, but positive.
@@ -40,7 +40,7 @@ def working_seconds(trainings: Iterable[Finished]) -> float:
 
 
 def pace(trainings: Sequence[Finished]) -> Pace | None:
-    """Of candidates' trainings; None without any."""
+    """Returns the pace of candidates' trainings; None without any."""
     working = working_seconds(trainings)
     if working <= 0:
         return None

@@ -1,4 +1,4 @@
-"""What was read of an experiment, before anything is made of it. What is not known is None."""
+"""The facts read of an experiment, before anything is made of it. What is not known is None."""
 
 from dataclasses import dataclass
 from typing import NamedTuple

@@ -37,16 +37,16 @@ class Searches:
         self._files = experiment.files
 
     def proposals(self) -> dict[str, list[Proposal]]:
-        """The proposed generations of every search, in the configuration's order."""
+        """Returns the proposed generations of every search, in the configuration's order."""
         names = list(self._config.searches) if self._config else folders_in(self._layout.searches)
         return {name: self._populations(name) for name in names}
 
     def searches(self, proposals: Mapping[str, list[Proposal]], archive: ArchiveFolder) -> tuple[SearchState, ...]:
-        """The searches, with what is known of their candidates."""
+        """Returns the searches, with what is known of their candidates."""
         return tuple(self._search(name, populations, archive) for name, populations in proposals.items())
 
     def _populations(self, name: str) -> list[Proposal]:
-        """The proposed generations in their order, up to the first that is missing."""
+        """Returns the proposed generations in their order, up to the first that is missing."""
         found: list[Proposal] = []
         while not self._config or len(found) < self._config.generations:
             files = self._layout.generation(name, len(found))
@@ -94,7 +94,9 @@ class Searches:
         objective: Objective | None,
         archive: ArchiveFolder,
     ) -> Generation:
-        """What is known of a generation's candidates: from its scores, from its shards' tables, from the archive."""
+        """Returns what is known of a generation's candidates: from its scores, from its shards' tables, from the
+        archive.
+        """
         scores = self._files.table(files.scores, needed(SCORES))
         if scores is not None:
             scored = objective is None or all(_agrees(row, objective) for row in scores)
@@ -138,7 +140,7 @@ def _top1_of(row: Mapping[str, str]) -> float | None:
 
 
 def _agrees(row: Mapping[str, str], objective: Objective) -> bool:
-    """Whether a line of scores was written for this objective; a line without a score says nothing."""
+    """Returns whether a line of scores was written for this objective; a line without a score says nothing."""
     try:
         individual = Individual(parse_genome(row["genome"]), _top1_of(row), number(row["relative_flops"]))
         return individual.top1 is None or abs(objective.value(individual) - float(row["fitness"])) < _ROUNDING

@@ -55,7 +55,7 @@ class SearchSummary:
 def summarise_searches(
     searches: Sequence[SearchState], recent: Sequence[Finished]
 ) -> tuple[tuple[SearchSummary, ...], float | None]:
-    """Every search, and the seconds until the last of them has evaluated its candidates.
+    """Returns every search, and the seconds until the last of them has evaluated its candidates.
 
     The searches share the pace evenly, so one that has r candidates left ends when it and each of the others has
     trained r of them, or all that it has. Of the candidates that are left, as large a share is taken to be known to
@@ -80,7 +80,7 @@ def summarise_searches(
 
 
 def _count(search: SearchState) -> SearchSummary:
-    """The search without its end."""
+    """Returns the search without its end."""
     proposed = search.proposed
     leading = next((i for i, generation in enumerate(proposed) if not generation.scored), len(proposed))
     everyone = [candidate for generation in proposed for candidate in generation.candidates]
@@ -123,7 +123,7 @@ def planned_candidates(search: SearchState) -> int | None:
 
 
 def best(search: SearchState) -> BestSoFar | None:
-    """The best candidate that has been evaluated; None without an objective or without a score."""
+    """Returns the best candidate that has been evaluated; None without an objective or without a score."""
     if search.objective is None:
         return None
     places = {

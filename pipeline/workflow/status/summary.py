@@ -55,7 +55,7 @@ class Summary:
 
 
 def summarise(reading: Reading, now: float) -> Summary:
-    """The summary of what was read at the time ``now`` (of this machine's clock, seconds since the epoch)."""
+    """Returns the summary of what was read at the time ``now`` (of this machine's clock, seconds since the epoch)."""
     finished = finished_stages(reading)
     age = None if reading.newest is None else now - reading.newest
     searches, left = summarise_searches(reading.searches, reading.recent)
@@ -84,7 +84,9 @@ def summarise(reading: Reading, now: float) -> Summary:
 
 
 def finished_stages(reading: Reading) -> tuple[Stage, ...]:
-    """The stages whose files are all there. Only Snakemake knows whether they are of the present configuration."""
+    """Returns the stages whose files are all there. Only Snakemake knows whether they are of the present
+    configuration.
+    """
     # Without a configuration only the tables tell that there are no more rows to come.
     every_row = bool(reading.rows) and (reading.planned or reading.tables)
     trained = every_row and all(training.done for row in reading.rows for training in row.trainings)
@@ -101,7 +103,7 @@ def finished_stages(reading: Reading) -> tuple[Stage, ...]:
 
 
 def seems_alive(reading: Reading, age: float | None) -> bool | None:
-    """Whether a workflow runs: as its process says, or, where that cannot be asked, its newest file.
+    """Returns whether a workflow runs: as its process says, or, where that cannot be asked, its newest file.
 
     A fresh file proves nothing then (None), a long silence says that none does.
     """

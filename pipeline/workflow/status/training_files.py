@@ -27,7 +27,7 @@ class Trainings:
         self._files = experiment.files
 
     def rows(self) -> tuple[RowState, ...]:
-        """The rows of the table, in the configuration's order."""
+        """Returns the rows of the table, in the configuration's order."""
         return tuple(self._row(model) for model in self._models())
 
     def supernet(self) -> TrainingState | None:
@@ -71,7 +71,7 @@ class Trainings:
             return None
 
     def _training(self, files: TrainingFiles, log: Path, section: str, images: int | None) -> TrainingState:
-        """One training. ``images`` is what it learns from, where that is not the whole train set."""
+        """Returns one training. ``images`` is what it learns from, where that is not the whole train set."""
         settings = self._settings(section)
         epochs = settings["epochs"] if settings else None
         if size(files.weights):
@@ -90,7 +90,7 @@ class Trainings:
         return TrainingState(False, True, epochs, done, total, steps_per_second=speed)
 
     def _settings(self, section: str) -> dict[str, Any] | None:
-        """A training's settings, where the configuration is there."""
+        """Returns a training's settings, where the configuration is there."""
         try:
             return training_settings(self._config.config[section]) if self._config else None
         except MALFORMED as error:

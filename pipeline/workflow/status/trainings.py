@@ -37,7 +37,7 @@ class RowSummary:
 
 
 def summarise_training(training: TrainingState) -> TrainingSummary:
-    """One training."""
+    """Returns one training."""
     return TrainingSummary(
         training.seed,
         training.done,
@@ -52,7 +52,7 @@ def summarise_training(training: TrainingState) -> TrainingSummary:
 
 
 def summarise_row(row: RowState) -> RowSummary:
-    """One row of the table."""
+    """Returns one row of the table."""
     scores = [top1 for top1 in row.top1 if top1 is not None]
     return RowSummary(
         row.model,
@@ -66,7 +66,8 @@ def summarise_row(row: RowState) -> RowSummary:
 
 
 def rows_seconds_left(rows: Sequence[RowState]) -> float | None:
-    """Seconds that the missing trainings take, as many side by side as until now; None before the first is done.
+    """Returns seconds that the missing trainings take, as many side by side as until now; None before the first is
+    done.
 
     A training takes what those of its row took, or else the mean of all.
     """

@@ -21,7 +21,9 @@ COMPILED = True
 
 
 def ones_where_positive(weight: Tensor) -> Tensor:
-    """1 where weight ≥ 0, else 0, in the weight's type. Not sign: sign(0) is 0, and a stored weight must be one bit."""
+    """Returns 1 where weight ≥ 0, else 0, in the weight's type. Not sign: sign(0) is 0, and a stored weight must be
+    one bit.
+    """
     return torch.ge(weight, 0, out=torch.empty_like(weight))
 
 
@@ -31,7 +33,7 @@ def round_clipped(x: Tensor) -> Tensor:
 
 
 def pass_inside(gradient: Tensor, x: Tensor) -> Tensor:
-    """The gradient where 0 ≤ x ≤ 1, zero elsewhere."""
+    """Returns the gradient where 0 ≤ x ≤ 1, zero elsewhere."""
     # This kernel leaves out its borders, so they are the numbers next to 0 and 1. It computes bfloat16 in float32.
     below = math.nextafter(0, -1) if x.dtype == torch.float64 else -(2.0**-149)
     return torch.ops.aten.hardtanh_backward(gradient, x, below, 1 + torch.finfo(x.dtype).eps)  # type: ignore[no-any-return]
