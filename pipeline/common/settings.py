@@ -82,9 +82,9 @@ def schema_of(cls: type) -> dict[str, dict[str, Any]]:
     }
 
 
-def required_of(cls: type) -> list[str]:
-    """Returns the keys of a settings class that have no default."""
-    return [key_of(f) for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+def defaults_of(cls: type) -> dict[str, Any]:
+    """Returns the defaults of a settings class, by key; keys that must be given are left out."""
+    return {key_of(f): f.default for f in fields(cls) if f.default is not MISSING}
 
 
 _TYPES = {int: "integer", float: "number", bool: "boolean", str: "string"}

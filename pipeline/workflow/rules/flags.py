@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline import METHOD_VERSION
 from pipeline.common.registry import Registry
-from pipeline.common.settings import flags
+from pipeline.common.settings import defaults_of, flags
 from pipeline.data.datasets import DATASETS
 from pipeline.networks.architectures import ARCHITECTURES
 from pipeline.networks.binary.binarisers import BINARISERS
@@ -110,7 +110,11 @@ class Flags:
     def dataset(self) -> str:
         """Returns what is prepared, and how."""
         dataset = self._config["dataset"]
-        words = [*shlex.split(flags(DatasetSettings, {**dataset, "path": None})), "--seed", self._config["seed"]]
+        words = [
+            *shlex.split(flags(DatasetSettings, {**defaults_of(DatasetSettings), **dataset, "path": None})),
+            "--seed",
+            self._config["seed"],
+        ]
         there = self._sources.state
         key = ["--sources", there.key] if there.key else []
         paths = (dataset.get("path"), there.path)
