@@ -18,6 +18,7 @@ PROGRAMS = (
     "ties",
     "seeds",
     "proxy",
+    "search",
     "inference",
     "gpu --device cpu",
 )

@@ -222,3 +222,11 @@ def independent_difference(mine: Sequence[float], theirs: Sequence[float]) -> In
         return None
     found = _parts(Sample(tuple(mine)), Sample(tuple(theirs))).at(ERROR_RATE)
     return Interval95(found.points, found.low, found.high)
+
+
+def mean_interval(values: Sequence[float]) -> Interval95:
+    """Returns the mean of at least two values with Student's 95 % interval."""
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(len(values) - 1, 0.975)) * (variance(map(float, values)) / len(values)) ** 0.5
+    return Interval95(fmean(values), fmean(values) - reach, fmean(values) + reach)

@@ -31,6 +31,8 @@ STEPS = {
     "figures": "figures",
     "report": "report",
     "cost": "cost",
+    "search": "search",
+    "tabulate": "tabulate",
     "init": "init",
     "check": "check",
     "plan": "plan",

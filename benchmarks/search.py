@@ -1,0 +1,133 @@
+"""Which search algorithm finds the best network for a given number of evaluations: a study on tables of whole spaces.
+
+    python -m benchmarks.search --tables digits --seeds 200
+    python -m benchmarks.search --quick
+
+Each algorithm searches each table from many seeds, at the default experiment's budget and with larger ones. What a
+search would choose is the genome of the best score. Its worth is the objective of that genome's *quality*, the accuracy
+that a full training would have (:mod:`pipeline.search.tabular`). Differences from the paper's evolution are paired by
+seed, with Student's 95 % interval. 'Evaluations to equal it' is the number after which the mean over seeds first
+reaches what evolution has at its end.
+"""
+
+import argparse
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from scipy.stats import t as student
+
+from benchmarks.timing import table as drawn
+from pipeline.common.log import progress
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.objectives import Objective, configured
+from pipeline.search.tabular import Table, find_table, read_table, tables, write_table
+from pipeline.search.tabular.run import best_worth, course, search_on
+
+#: Generations × population.
+BUDGETS = ((4, 16), (10, 16), (50, 32))
+#: What needs seconds for a search is tried from fewer seeds, and not at the largest budget.
+SLOW = {"predictor": 40, "nsga2": 100}
+
+
+def courses(table: Table, algorithm: str, objective: Objective, seeds: int, budget: tuple[int, int]) -> np.ndarray:
+    """Returns the true worth of what each search would choose after each evaluation, (seeds, evaluations)."""
+    generations, population = budget
+    settings = ALGORITHMS[algorithm].Settings(population=population)
+    found = []
+    with progress(f"{algorithm} {generations} × {population}", seeds, "searches") as bar:
+        for seed in range(seeds):
+            found.append(course(table, search_on(table, algorithm, settings, objective, seed, generations), objective))
+            bar.advance()
+    spent = min(map(len, found))
+    return np.array([one[:spent] for one in found])
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """Returns the mean difference of as many seeds as both have, with its 95 % interval."""
+    differences = [a - b for a, b in zip(ours, theirs, strict=False)]
+    if len(differences) < 2:
+        return ""
+    half = float(student.ppf(0.975, len(differences) - 1)) * statistics.stdev(differences) / len(differences) ** 0.5
+    return f"{statistics.mean(differences):+.2f} ± {half:.2f}"
+
+
+def study(table: Table, penalty: float, seeds: int, budget: tuple[int, int], algorithms: Sequence[str]) -> str:
+    """Returns the table of one budget and one λ."""
+    objective = configured({"lambda": penalty})
+    best = best_worth(table, objective)
+    evolution = courses(table, "evolution", objective, seeds, budget)
+    goal = float(evolution[:, -1].mean())
+    rows = []
+    for algorithm in algorithms:
+        if algorithm == "evolution":
+            found = evolution
+        else:
+            found = courses(table, algorithm, objective, min(seeds, SLOW.get(algorithm, seeds)), budget)
+        ends, means = found[:, -1], found.mean(axis=0)
+        reached = np.flatnonzero(means >= goal - 1e-9)
+        rows.append(
+            [
+                ALGORITHMS[algorithm].TITLE,
+                len(found),
+                f"{ends.mean():.2f}",
+                f"{best - ends.mean():.2f}",
+                f"{best - np.percentile(ends, 90):.2f} to {best - np.percentile(ends, 10):.2f}",
+                "" if algorithm == "evolution" else paired(ends.tolist(), evolution[:, -1].tolist()),
+                str(reached[0] + 1) if len(reached) else f"more than {found.shape[1]}",
+            ]
+        )
+    heading = ["algorithm", "seeds", "worth", "regret", "80 % of searches", "against evolution"]
+    heading.append("evaluations to equal it")
+    return drawn(heading, rows)
+
+
+def main() -> None:
+    """Prints a table for each space, λ and budget."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", nargs="+", default=tables(), help="names or files")
+    parser.add_argument("--seeds", type=int, default=200)
+    parser.add_argument("--lambdas", type=float, nargs="+", default=[4.0, 16.0])
+    parser.add_argument("--algorithms", nargs="+", default=[name for name in ALGORITHMS if name != "exhaustive"])
+    parser.add_argument("--budgets", nargs="+", default=[f"{g}x{p}" for g, p in BUDGETS], help="GENERATIONSxPOPULATION")
+    parser.add_argument("--quick", action="store_true", help="a made-up table, few seeds, one small budget")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.seeds, arguments.budgets, arguments.lambdas = 3, ["3x8"], [4.0]
+    with TemporaryDirectory() as folder:
+        if arguments.quick:
+            arguments.tables = [str(_made_up(Path(folder) / "made-up.npz"))]
+        for name in arguments.tables:
+            table = read_table(find_table(name))
+            over_seeds, about_model = table.noise
+            scored, trained = (int((~np.isnan(one)).any(axis=1).sum()) for one in (table.scores, table.trained))
+            print(
+                f"table {Path(name).stem}: {len(table.genomes):,} genomes, {scored:,} scored, {trained:,} trained in "
+                f"full; deviation of a training over seeds {over_seeds:.2f} points, of genomes about the model "
+                f"{about_model:.2f}\n"
+            )
+            for penalty in arguments.lambdas:
+                for budget in arguments.budgets:
+                    generations, population = map(int, budget.split("x"))
+                    slow = [a for a in arguments.algorithms if a != "predictor" or generations * population <= 400]
+                    print(f"λ = {penalty:g}, {generations} generations of {population}:\n")
+                    print(study(table, penalty, arguments.seeds, (generations, population), slow), "\n", flush=True)
+
+
+def _made_up(path: Path) -> Path:
+    """A table of a smooth landscape with noise, to try the program on."""
+    spec, ratios = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), size=8), (0.5, 1.0, 2.0)
+    empty = np.full((len(ratios) ** 6, 1), np.nan)
+    wide = np.log2(np.array(Table.of(spec, ratios, empty, empty, {}).genomes))
+    random = np.random.default_rng(0)
+    truth = 80 + wide @ np.array([4.0, 3, 2, 2, 1, 1]) - (wide**2).sum(axis=1) / 2
+    scores, trained = (truth[:, None] + random.normal(0, 2, (len(truth), count)) for count in (1, 3))
+    write_table(path, Table.of(spec, ratios, scores, trained, {}))
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Tables of a whole search space: what every genome scored as a candidate, and what full trainings of many gave.
+
+On a table a search takes a moment, so that algorithms can be compared over hundreds of seeds. Scores are measured, one
+for each genome. A genome's **quality** stands for the accuracy that its full training would have. Measured accuracies
+are noisy, and most genomes were not trained in full: quality is the measured mean drawn towards a model of all
+measurements (a quadratic in the logarithms of the ratios, and the score), each weighed by its variance.
+
+A table is one compressed file, and answers as any evaluator does:
+
+>>> table = Table.of(NetworkSpec("vgg_small", (1.0,) * 6), (1.0,), np.array([[80.0]]), np.array([[90.0, 91.0]]), {})
+>>> table.individual((1.0,) * 6)
+Individual(genome=(1.0, 1.0, 1.0, 1.0, 1.0, 1.0), top1=80.0, relative_flops=1.0)
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations_with_replacement
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.common.errors import UserError
+from pipeline.common.files import replacing
+from pipeline.networks.genome import Genome
+from pipeline.networks.spec import NetworkSpec
+from pipeline.search.individual import Individual
+from pipeline.search.space import Budget, SearchSpace, search_space
+
+#: Tables that come with the project.
+FOLDER = Path(__file__).parent
+_ENDING = ".npz"
+_FORMAT = 1
+#: Accuracies are stored in hundredths of a percent; this one says that there is none.
+_NONE = 65535
+#: Of each part of a file: equal tables shall have equal bytes.
+_NO_TIME = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What was measured of every genome of a space.
+
+    Attributes:
+        spec: the network with any genome, at the width at which costs are counted.
+        ratios: values of a gene, ascending.
+        scores: top-1 in percent as a candidate, float64 (genomes, scorings), NaN where there is none. Genomes stand in
+            the order of :meth:`SearchSpace.enumerate`.
+        trained: top-1 in percent after full trainings, (genomes, trainings), NaN where there is none.
+        made: how it was made, by name.
+    """
+
+    spec: NetworkSpec
+    ratios: tuple[float, ...]
+    scores: np.ndarray
+    trained: np.ndarray
+    made: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        spec: NetworkSpec,
+        ratios: Sequence[float],
+        scores: np.ndarray,
+        trained: np.ndarray,
+        made: Mapping[str, Any],
+    ) -> "Table":
+        """Makes a table. Raises ValueError where arrays are not of the space's size."""
+        table = cls(spec, tuple(sorted(map(float, ratios))), scores, trained, dict(made))
+        if not len(scores) == len(trained) == len(table.ratios) ** len(spec.genome):
+            raise ValueError("there must be one line for each genome")
+        return table
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """All genomes, without a budget."""
+        return search_space(self.spec, self.ratios, Budget())
+
+    @cached_property
+    def genomes(self) -> list[Genome]:
+        """All genomes in the table's order."""
+        return list(self.space.enumerate())
+
+    @cached_property
+    def costs(self) -> np.ndarray:
+        """Cost of each genome relative to uniform-1x, as in Eq. 4, (genomes,)."""
+        return self.space.costs(self.genomes)
+
+    @cached_property
+    def _places(self) -> dict[Genome, int]:
+        return {genome: place for place, genome in enumerate(self.genomes)}
+
+    def individual(self, genome: Genome) -> Individual:
+        """Returns a genome as a search sees it when it has been evaluated."""
+        place = self._places[genome]
+        score = float(self.scores[place, 0])
+        return Individual(genome, None if np.isnan(score) else score, float(self.costs[place]))
+
+    def quality_of(self, genome: Genome) -> float:
+        """Returns the quality of a genome, in percent."""
+        return float(self.quality[self._places[genome]])
+
+    @cached_property
+    def quality(self) -> np.ndarray:
+        """The accuracy in percent that a full training of each genome is expected to have, (genomes,)."""
+        modelled, of_model, of_seed = self._model
+        counts = (~np.isnan(self.trained)).sum(axis=1)
+        means = np.where(counts > 0, np.nansum(self.trained, axis=1) / np.maximum(counts, 1), modelled)
+        weight = of_model / (of_model + of_seed / np.maximum(counts, 1)) if of_model else np.zeros(len(means))
+        return np.clip(np.where(counts > 0, modelled + weight * (means - modelled), modelled), 0.0, 100.0)
+
+    @property
+    def noise(self) -> tuple[float, float]:
+        """Standard deviations in points: of a full training over seeds, and of genomes about the model."""
+        _, of_model, of_seed = self._model
+        return of_seed**0.5, of_model**0.5
+
+    @cached_property
+    def _model(self) -> tuple[np.ndarray, float, float]:
+        """The model's prediction for each genome, the variance of genomes about it, and that of a training's seed."""
+        logarithms = np.log2(np.array(self.genomes))
+        scores = np.nanmean(self.scores, axis=1) if self.scores.size else np.zeros(len(logarithms))
+        filled = np.where(np.isnan(scores), np.nanmean(scores), scores)
+        columns = [np.ones(len(logarithms)), *logarithms.T, filled, filled**2]
+        columns += [
+            logarithms[:, a] * logarithms[:, b] for a, b in combinations_with_replacement(range(len(logarithms.T)), 2)
+        ]
+        features = np.column_stack(columns)
+        counts = (~np.isnan(self.trained)).sum(axis=1)
+        known = counts > 0
+        means = np.nansum(self.trained[known], axis=1) / counts[known]
+        repeated = counts >= 2
+        of_seed = float(np.nanvar(self.trained[repeated], axis=1, ddof=1).mean()) if repeated.any() else 0.0
+        # A small ridge: the quadratic of a gene of two ratios is its line.
+        inner = features[known].T @ features[known] + 1e-6 * np.eye(features.shape[1])
+        weights = np.linalg.solve(inner, features[known].T @ means)
+        free = max(int(known.sum()) - features.shape[1], 1)
+        residual = float(np.sum((means - features[known] @ weights) ** 2)) / free
+        of_model = max(residual - of_seed * float(np.mean(1 / counts[known])), 0.0)
+        return features @ weights, of_model, of_seed
+
+
+def tables() -> list[str]:
+    """Returns the names of the tables that come with the project."""
+    return sorted(path.stem for path in FOLDER.glob(f"*{_ENDING}"))
+
+
+def find_table(name: str) -> Path:
+    """Returns the file of a table: one that comes with the project, by name, or any file.
+
+    Raises:
+        UserError: there is neither.
+    """
+    ours = FOLDER / f"{name}{_ENDING}"
+    if ours.exists():
+        return ours
+    if Path(name).is_file():
+        return Path(name)
+    known = ", ".join(tables()) or "none comes with the project yet"
+    raise UserError(f"there is no table '{name}'", f"name a file or one of these: {known}")
+
+
+def write_table(path: Path, table: Table) -> None:
+    """Writes a table as one compressed file, which numpy reads; equal tables have equal bytes."""
+
+    def packed(values: np.ndarray) -> np.ndarray:
+        return np.where(np.isnan(values), _NONE, np.round(100 * np.nan_to_num(values))).astype("<u2")
+
+    about = {"format": _FORMAT, "network": table.spec.record(), "ratios": table.ratios, "made": table.made}
+    arrays = {
+        "about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8),
+        "scores": packed(table.scores),
+        "trained": packed(table.trained),
+    }
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, array in arrays.items():
+            one = io.BytesIO()
+            np.save(one, array, allow_pickle=False)
+            # A fixed time, since equal tables shall have equal bytes.
+            archive.writestr(
+                zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), one.getvalue(), zipfile.ZIP_DEFLATED
+            )
+    with replacing(path) as partial:
+        partial.write_bytes(whole.getvalue())
+
+
+def read_table(path: Path) -> Table:
+    """Reads a table.
+
+    Raises:
+        UserError: the file is none.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            about = json.loads(arrays["about"].tobytes())
+            packed = [arrays[name] for name in ("scores", "trained")]
+        if about["format"] != _FORMAT:
+            raise UserError(f"{path} is a table of format {about['format']}", f"this version reads format {_FORMAT}")
+        scores, trained = (np.where(one == _NONE, np.nan, one / 100) for one in packed)
+        return Table.of(NetworkSpec.from_record(about["network"]), about["ratios"], scores, trained, about["made"])
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path} is no table of a search space ({error})", "name a file that `tabulate` has made"
+        ) from None

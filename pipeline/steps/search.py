@@ -1,0 +1,70 @@
+"""Tries a search algorithm on a table of a whole search space, from many seeds, in seconds."""
+
+import argparse
+
+from pipeline.steps.options import add_algorithm, add_objective, path, read_chosen
+
+#: Shares of a search's evaluations after which it is looked at.
+_LOOKS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--table", required=True, help="a table that comes with the project, by name, or a file")
+    parser.add_argument("--seeds", type=int, default=50, help="how many searches, each from a seed of its own")
+    parser.add_argument("--generations", type=int, default=10, help="of each search")
+    path(parser, "--csv", "also write what every search would choose after every evaluation", required=False)
+    add_algorithm(parser)
+    add_objective(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Prints what the searches would choose, by evaluations spent."""
+    import numpy as np
+
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import write_csv
+    from pipeline.common.log import progress
+    from pipeline.common.terminal import draw
+    from pipeline.report.statistics import mean_interval
+    from pipeline.search.algorithms import ALGORITHMS
+    from pipeline.search.objectives import OBJECTIVES, Objective
+    from pipeline.search.tabular import find_table, read_table
+    from pipeline.search.tabular.run import best_worth, course, search_on
+
+    if arguments.seeds < 2 or arguments.generations < 1:
+        raise UserError("at least two seeds and one generation are needed", "raise --seeds or --generations")
+    algorithm, objective = ALGORITHMS[arguments.algorithm], OBJECTIVES[arguments.objective]
+    settings, weights = read_chosen(arguments.others, algorithm.Settings, objective.Settings)
+    sought = Objective(arguments.objective, weights)
+    table = read_table(find_table(arguments.table))
+    best = best_worth(table, sought)
+    courses = []
+    with progress(arguments.algorithm, arguments.seeds, "searches") as bar:
+        for seed in range(arguments.seeds):
+            history = search_on(table, arguments.algorithm, settings, sought, seed, arguments.generations)
+            courses.append(course(table, history, sought))
+            bar.advance()
+    spent = min(map(len, courses))
+    worths = np.array([one[:spent] for one in courses])
+    if arguments.csv:
+        columns = ("seed", "evaluations", "worth")
+        lines = [
+            dict(zip(columns, (seed, place + 1, round(float(value), 4)), strict=True))
+            for seed, one in enumerate(courses)
+            for place, value in enumerate(one)
+        ]
+        write_csv(arguments.csv, columns, lines)
+    over_seeds, about_model = table.noise
+    print(
+        f"{algorithm.TITLE}, {sought.title}, {arguments.seeds} seeds on table {arguments.table} "
+        f"({len(table.genomes):,} genomes)\nthe best there is: {best:.2f}; a training's deviation over seeds is "
+        f"{over_seeds:.2f} points, that of genomes about the model {about_model:.2f}\n"
+    )
+    rows = []
+    for look in sorted({max(1, round(share * spent)) for share in _LOOKS}):
+        reached = worths[:, look - 1]
+        found = mean_interval(reached.tolist())
+        span = f"{found.low:.2f} to {found.high:.2f}"
+        rows.append([str(look), f"{found.value:.2f}", span, f"{best - found.value:.2f}", f"{np.median(reached):.2f}"])
+    print(draw(["evaluations", "worth of what it would choose", "95 %", "below the best", "median"], rows))

@@ -1,0 +1,132 @@
+"""Tables of a whole search space: what stands in them, what searches make of them, what is no table."""
+
+import numpy as np
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.common.errors import UserError
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.objectives import configured
+from pipeline.search.tabular import Table, find_table, read_table, write_table
+from pipeline.search.tabular.run import best_worth, course, search_on, true_worth
+
+SPEC = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), size=8)
+RATIOS = (0.5, 1.0, 2.0)
+NOISE, ABOUT = 2.0, 1.0
+FITNESS = configured({"lambda": 4})
+
+
+@pytest.fixture(scope="module")
+def truth() -> np.ndarray:
+    """The accuracy that each genome has: wider is better, by less and less."""
+    random = np.random.default_rng(1)
+    wide = np.log2(np.array(list(Table.of(SPEC, RATIOS, empty(), empty(), {}).genomes)))
+    return 70 + wide @ np.array([4.0, 3, 2, 2, 1, 1]) - (wide**2).sum(axis=1) / 2 + random.normal(0, ABOUT, len(wide))
+
+
+def empty() -> np.ndarray:
+    return np.full((len(RATIOS) ** 6, 1), np.nan)
+
+
+@pytest.fixture(scope="module")
+def table(truth) -> Table:
+    random = np.random.default_rng(2)
+    scores = truth[:, None] - 15 + random.normal(0, 3, (len(truth), 1))
+    trained = truth[:, None] + random.normal(0, NOISE, (len(truth), 3))
+    trained[random.random(len(truth)) < 0.6] = np.nan
+    return Table.of(SPEC, RATIOS, scores, trained, {"dataset": "made up"})
+
+
+def test_a_search_sees_scores_and_costs(table):
+    seen = table.individual(SPEC.genome)
+    assert seen.relative_flops == 1 and seen.top1 == table.scores[table.genomes.index(SPEC.genome), 0]
+
+
+def test_quality_is_nearer_to_the_truth_than_what_was_measured(table, truth):
+    known = ~np.isnan(table.trained).any(axis=1)
+    measured = table.trained[known].mean(axis=1)
+
+    def error(values: np.ndarray, of: np.ndarray) -> float:
+        return float(np.sqrt(np.mean((values - of) ** 2)))
+
+    assert error(table.quality[known], truth[known]) < error(measured, truth[known])
+    assert error(table.quality[~known], truth[~known]) < 1.3 * ABOUT
+    over_seeds, about_model = table.noise
+    assert over_seeds == pytest.approx(NOISE, rel=0.1)
+    assert about_model == pytest.approx(ABOUT, rel=0.3)
+
+
+def test_a_search_is_judged_by_quality_not_by_score(table):
+    """The best score is partly luck: what it is worth is what a training would give."""
+    settings = ALGORITHMS["random"].Settings(population=8)
+    history = search_on(table, "random", settings, FITNESS, 0, 5)
+    found = course(table, history, FITNESS)
+    everyone = [individual for generation in history for individual in generation]
+    assert len(found) == len(everyone) == 40
+    assert found[-1] == true_worth(table, FITNESS.rank(everyone, 1)[0], FITNESS)
+    assert found.max() <= best_worth(table, FITNESS)
+
+
+def test_what_looks_at_scores_beats_chance_on_it(table):
+    def reached(algorithm: str) -> float:
+        settings = ALGORITHMS[algorithm].Settings(population=8)
+        histories = [search_on(table, algorithm, settings, FITNESS, seed, 8) for seed in range(12)]
+        return float(np.mean([course(table, history, FITNESS)[-1] for history in histories]))
+
+    assert reached("evolution") > reached("random")
+
+
+def test_exhaustive_search_ends_with_the_table(table):
+    settings = ALGORITHMS["exhaustive"].Settings(population=100)
+    history = search_on(table, "exhaustive", settings, FITNESS, 0, 8)
+    assert sum(map(len, history)) == len(table.genomes)
+
+
+def test_a_file_gives_it_back_in_equal_bytes(table, tmp_path):
+    for name in ("a.npz", "b.npz"):
+        write_table(tmp_path / name, table)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    read = read_table(tmp_path / "a.npz")
+    assert read.spec == table.spec and read.ratios == table.ratios and read.made == {"dataset": "made up"}
+    np.testing.assert_allclose(read.scores, table.scores, atol=0.0051)
+    np.testing.assert_allclose(read.trained, table.trained, atol=0.0051)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"genome,score\n"])
+def test_what_is_no_table_gets_one_sentence(tmp_path, content):
+    (tmp_path / "table.npz").write_bytes(content)
+    with pytest.raises(UserError, match="is no table of a search space"):
+        read_table(tmp_path / "table.npz")
+
+
+def test_a_table_that_lost_genomes(table, tmp_path):
+    short = Table(table.spec, table.ratios, table.scores[:-1], table.trained[:-1], {})
+    write_table(tmp_path / "table.npz", short)
+    with pytest.raises(UserError, match="one line for each genome"):
+        read_table(tmp_path / "table.npz")
+
+
+def test_an_unknown_table():
+    with pytest.raises(UserError, match="there is no table 'nothing'"):
+        find_table("nothing")
+
+
+def test_the_command_prints_what_searches_reach(table, tmp_path, capsys):
+    write_table(tmp_path / "t.npz", table)
+    words = ["search", "--table", str(tmp_path / "t.npz"), "--algorithm", "evolution", "--lambda", "4", "--seeds", "3"]
+    assert main([*words, "--generations", "4", "--population", "6", "--csv", str(tmp_path / "courses.csv")]) == 0
+    text = capsys.readouterr().out
+    assert "evolution, λ = 4, 3 seeds" in text and "729 genomes" in text
+    assert len((tmp_path / "courses.csv").read_text().splitlines()) == 1 + 3 * 24
+    assert main([*words, "--colour", "red"]) == 1
+
+
+def test_lambda_reaches_the_search(table, tmp_path, capsys):
+    write_table(tmp_path / "t.npz", table)
+    words = ["search", "--table", str(tmp_path / "t.npz"), "--seeds", "3", "--generations", "3"]
+    outputs = []
+    for penalty in ("0", "16"):
+        assert main([*words, "--lambda", penalty]) == 0
+        outputs.append(capsys.readouterr().out)
+    assert outputs[0] != outputs[1]

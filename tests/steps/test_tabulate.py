@@ -1,0 +1,62 @@
+"""An exhaustive experiment's files become a table."""
+
+import numpy as np
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.common.files import write_csv
+from pipeline.search.tables import EVALUATIONS, SCORES
+from pipeline.search.tabular import read_table
+from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.saved_config import save_config
+
+
+@pytest.fixture
+def experiment(tmp_path) -> Layout:
+    """Two generations of an exhaustive search over two ratios, and a sample of it."""
+    layout = Layout(tmp_path / "results" / "all")
+    config = read_config([ROOT / "config.yaml"])
+    config |= {"experiment": "all", "searches": {"all": {"algorithm": "exhaustive", "seed": 0, "seeds": 1}}}
+    config["search"] |= {"ratios": [1, 2], "generations": 3, "population": 32}
+    config["proxy"] = {"sample": 2, "scores": 1, "trainings": 2}
+    layout.folder.mkdir(parents=True)
+    save_config(config, layout)
+    images = ["--dataset", "digits", "--image-size", "8", "--train", str(layout.train), "--test", str(layout.test)]
+    assert main(["prepare-dataset", *images]) == 0
+    genomes = [",".join("12"[bit == "1"] for bit in f"{number:06b}") for number in range(48)]
+    for number in range(2):  # the third generation has not been scored yet
+        rows = [
+            dict(zip(SCORES, (slot, genome, "enumerated", "ok", 40 + slot, 1.0, 40, "", ""), strict=True))
+            for slot, genome in enumerate(genomes[32 * number : 32 * number + 32])
+        ]
+        write_csv(layout.generation("all", number).scores, SCORES, rows)
+    for file, tops in (
+        (layout.sample.scores(0), (50.5, 60.25)),
+        (layout.sample.trained(0), (80, 90)),
+        (layout.sample.trained(1), (81, 92)),
+    ):
+        lines = [(slot, genomes[47 * slot], "ok", tops[slot], 0.5, "", "") for slot in range(2)]
+        write_csv(file, EVALUATIONS, [dict(zip(EVALUATIONS, line, strict=True)) for line in lines])
+    return layout
+
+
+def test_scores_and_trainings_stand_at_their_genomes(experiment, tmp_path, capsys):
+    assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
+    assert "48 of 64 genomes scored, 2 trained in full" in capsys.readouterr().err
+    table = read_table(tmp_path / "t.npz")
+    assert table.ratios == (1, 2) and table.spec.size == 8 and table.spec.base_width == 1
+    first, last = table.genomes.index((1.0,) * 6), table.genomes.index((2.0, 1.0, 2.0, 2.0, 2.0, 2.0))
+    np.testing.assert_array_equal(table.scores[first], [40, 50.5])
+    np.testing.assert_array_equal(table.trained[[first, last]], [[80, 81], [90, 92]])
+    assert np.isnan(table.scores[:, 0]).sum() == 16 and np.isnan(table.trained).all(axis=1).sum() == 62
+    assert table.made["dataset"] == "digits" and table.made["trained base width"] == 0.0625
+
+
+def test_an_experiment_without_scores_is_told(experiment, tmp_path, capsys):
+    for number in range(2):
+        experiment.generation("all", number).scores.unlink()
+    assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 1
+    assert "has no scores yet" in capsys.readouterr().err
+    assert main(["tabulate", str(tmp_path / "nothing"), "--output", str(tmp_path / "t.npz")]) == 1
+    assert "there is no experiment in" in capsys.readouterr().err
