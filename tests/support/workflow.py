@@ -16,6 +16,9 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "tiny.yaml"
 
+#: Name of the file that says how long the tiny experiment took here and now.
+SECONDS = "seconds"
+
 #: Seconds after which a test gives up what must happen. It only keeps a failure from hanging: no test is about time.
 PATIENCE = 600
 

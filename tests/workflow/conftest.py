@@ -3,11 +3,12 @@
 import fcntl
 import os
 import shutil
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.workflow import command, complete
+from tests.support.workflow import SECONDS, command, complete
 
 
 @pytest.fixture(scope="session")
@@ -15,19 +16,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny experiment, left alone. Where several processes run tests, the first one makes it for all."""
     folder = tmp_path_factory.mktemp("finished")
     if "PYTEST_XDIST_WORKER" not in os.environ:
-        complete(command("--cores", 2), folder)
-        return folder
+        return _make(folder)
     shared = tmp_path_factory.getbasetemp().parent / "shared"
     shared.mkdir(exist_ok=True)
     with open(shared / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         made = shared / "finished"
         if not made.exists():
-            complete(command("--cores", 2), folder)
+            _make(folder)
             shutil.copytree(folder, made.with_name("partial"))
             made.with_name("partial").rename(made)
             return folder
     return Path(shutil.copytree(made, folder, dirs_exist_ok=True))
+
+
+def _make(folder: Path) -> Path:
+    started = time.monotonic()
+    complete(command("--cores", 2), folder)
+    (folder / SECONDS).write_text(str(time.monotonic() - started))
+    return folder
 
 
 @pytest.fixture
