@@ -1,9 +1,14 @@
 """Every benchmark runs; what it says of so short a run means nothing."""
 
+import io
+import os
 import subprocess
 import sys
+import zipfile
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.support.workflow import ROOT
 
@@ -20,7 +25,6 @@ PROGRAMS = (
     "proxy",
     "search",
     "inference",
-    "gpu --device cpu",
 )
 
 
@@ -31,3 +35,30 @@ def test_it_prints_its_table(program):
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "| --- |" in done.stdout
+
+
+@pytest.fixture
+def images(tmp_path):
+    """A ZIP of few photographs in the folders that the program for a GPU expects."""
+    random = np.random.default_rng(0)
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for part, count in (("train", 40), ("test", 4)):
+            for name in ("cat", "dog", "frog"):
+                for number in range(count):
+                    pixels = random.integers(0, 256, (32, 32, 3), np.uint8)
+                    whole = io.BytesIO()
+                    Image.fromarray(pixels).save(whole, "JPEG")
+                    archive.writestr(f"{part}/{name}/{number}.jpg", whole.getvalue())
+    return tmp_path / "images.zip"
+
+
+@pytest.mark.slow
+def test_all_that_a_gpu_is_asked_for_runs_to_its_end_on_the_cpu(images, tmp_path):
+    words = ["bash", ROOT / "benchmarks" / "on_gpu.sh", images, tmp_path / "out", "--device", "cpu", "--quick"]
+    environment = {**os.environ, "PYTHON": sys.executable}
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| images/s |" in (tmp_path / "out" / "gpu.md").read_text()
+    text = (tmp_path / "out" / "cifar10.md").read_text()
+    assert "| uniform-1x | 1 | " in text and "| VGG-Auto-A | 1 | " in text
+    assert "120 train and 12 test images, 2 epochs, the paper's schedule scaled to them" in text
