@@ -45,6 +45,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch-size", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--constants", nargs="+", help="these alone")
     parser.add_argument("--quick", action="store_true", help="one other size, one small layer, one round")
     arguments = parser.parse_args()
     others, layers = OTHERS, LAYERS
@@ -61,14 +62,15 @@ def main() -> None:
     works = {
         f"{channels} channels, {side} px": _work(channels, side, arguments.batch_size) for channels, side in layers
     }
-    rows = []
+    print(table(["file", "constant", "chosen", "other", *works], []), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for number, ((file, constant), values) in enumerate(others.items()):
+            if arguments.constants and constant not in arguments.constants:
+                continue
             for place, value in enumerate(values):
                 ours, other = _compiled(Path(folder) / f"{number}-{place}", file, constant, value)
                 cells = [_ratio(work, chosen, other, arguments.rounds) for work in works.values()]
-                rows.append([file, constant, ours, value, *cells])
-    print(table(["file", "constant", "chosen", "other", *works], rows))
+                print("| " + " | ".join([file, constant, ours, value, *cells]) + " |", flush=True)
 
 
 def _compiled(folder: Path, file: str, constant: str, value: str) -> tuple[str, ctypes.CDLL]:
