@@ -1,4 +1,4 @@
-"""What a folder of images holds: classes, how many images of each, their sizes, and which cannot be read."""
+"""The content of a folder of images: classes, how many images of each, their sizes, and which cannot be read."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ _LOOK_AT = 600
 
 @dataclass(frozen=True)
 class Survey:
-    """What was seen.
+    """The things seen in a folder.
 
     Attributes:
         path: the folder.

@@ -268,7 +268,7 @@ _NO_TEXT = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 
 
 def _yaml(value: Any) -> str:
-    """A value as JSON, which YAML reads; simple names bare."""
+    """Returns a value as JSON, which YAML reads; simple names bare."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_yaml(inner)}" for key, inner in value.items()) + "}"
     if (

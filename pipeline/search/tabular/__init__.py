@@ -43,7 +43,7 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """What was measured of every genome of a space.
+    """Measurements of every genome of a space.
 
     Attributes:
         spec: the network with any genome, at the width at which costs are counted.
