@@ -66,6 +66,7 @@ class Measurement:
         images: how many there are; 0 where it is not known.
         census: what was wrong with train and test images; None where the record is too old to say so.
         answered: the answers, class by class; None where the record is too old to say so.
+        weights: digest of the network's weights; nothing where the record is too old to say so.
     """
 
     model: str
@@ -77,6 +78,7 @@ class Measurement:
     images: int = 0
     census: Census | None = None
     answered: Answered | None = field(default=None, repr=False, compare=False)
+    weights: str = ""
 
 
 @dataclass(frozen=True)
@@ -190,8 +192,8 @@ def collect_rows(
         cost_width: base width at which costs are counted; None for that at which a row was trained.
 
     Raises:
-        UserError: a model has no measurement or is not in ``models``, its seeds are of different networks, or the
-            published table is about another network.
+        UserError: a model has no measurement or is not in ``models``, its seeds are of different networks or two of
+            them of the same training, its search found another network, or the published table is about another one.
     """
     table = find_table(published) if published else None
     by_model: dict[str, list[Measurement]] = {model: [] for model in models}
@@ -216,6 +218,13 @@ def _row(
     if any(measurement.spec != spec for measurement in measured):
         raise UserError(
             f"the seeds of row '{model}' are of different networks", "delete its evaluations, and they are made again"
+        )
+    _check_weights(model, measured)
+    if isinstance(origin, Search) and origin.best is not None and origin.best.genome != spec.genome:
+        raise UserError(
+            f"row '{model}' was trained as {format_genome(spec.genome)}, but what its search found is "
+            f"{format_genome(origin.best.genome)}",
+            "run the experiment again, or delete the row's evaluations, and they are made again",
         )
     published = None
     if table is not None:
@@ -244,6 +253,18 @@ def _row(
         measured[0].census,
         _answered(measured),
     )
+
+
+def _check_weights(model: str, measured: Sequence[Measurement]) -> None:
+    """Raises UserError if two evaluations are of one training: a copied file, which would make the row look certain."""
+    seeds: dict[str, int] = {}
+    for one in measured:
+        if one.weights and one.weights in seeds:
+            raise UserError(
+                f"the evaluations of seeds {seeds[one.weights]} and {one.seed} of row '{model}' are of one training",
+                "delete them and the weights that were copied, and they are made again",
+            )
+        seeds[one.weights] = one.seed
 
 
 def _answered(measured: Sequence[Measurement]) -> tuple[Answered, ...]:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class _Evaluated(NamedTuple):
-    """How a network answers the images, and its shape."""
+    """How a network answers the images, its shape, and the digest of its weights."""
 
     score: "Score"
     network: dict[str, Any]
+    weights: str
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", execution: "Execution") -> "_Evaluated":
     from pipeline.common.errors import UserError
+    from pipeline.common.hdf5 import read_attributes
     from pipeline.networks.weights import load_network
     from pipeline.training.memory import enough_memory
     from pipeline.training.scoring import score
@@ -61,7 +63,7 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
     if (info.channels, info.size, len(info.classes)) != (spec.channels, spec.size, spec.classes):
         raise UserError(f"{weights} was trained on other images than these", "name files of one experiment")
     with enough_memory(f"scoring {weights}", "one image is too much: use a machine with more memory"):
-        return _Evaluated(score(network, images, execution), spec.record())
+        return _Evaluated(score(network, images, execution), spec.record(), read_attributes(weights)["digest"])
 
 
 def _write(output: Path, evaluated: "_Evaluated", images: Path, info: "ImagesInfo") -> None:
@@ -85,5 +87,6 @@ def _write(output: Path, evaluated: "_Evaluated", images: Path, info: "ImagesInf
     ]
     answers = pack_answers(result.answers, result.right)
     answers |= pack_classes(info.classes, result.labels, result.confidences, mistakes)
+    about = {"network": evaluated.network, "weights": evaluated.weights}
     # What was wrong with the images belongs to whatever is said about the accuracy on them.
-    write_record(output, {**accuracies, **answers, "network": evaluated.network, "census": json.loads(info.census)})
+    write_record(output, {**accuracies, **answers, **about, "census": json.loads(info.census)})

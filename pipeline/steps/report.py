@@ -140,6 +140,9 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     files, flags = Files(config), Flags(config)
     trainings = [name.split(":") for name in files.trainings]
     evaluated = {model for model, seed in trainings if layout.measurement(model, seed).exists()}
+    found = dict(zip(files.searched, files.found, strict=True))
+    # While a search that has found something else is trained anew, the old evaluations are still there.
+    evaluated -= {model for model in evaluated & found.keys() if _is_stale(layout, model, found[model])}
     parser = argparse.ArgumentParser()
     add_measurements(parser, complete=False)
     of_trainings(parser, "--histories", "", complete=False)
@@ -168,12 +171,11 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
         words.insert(words.index("--models") + 1, "none")
     words += _given(
         "--evaluations",
-        ((f"{m}:{s}={layout.measurement(m, s)}", layout.measurement(m, s)) for m, s in trainings),
+        ((f"{m}:{s}={layout.measurement(m, s)}", layout.measurement(m, s)) for m, s in trainings if m in evaluated),
     )
     words += of_every_training("--histories", "history") + of_every_training("--timings", "timing")
     words += of_every_search("--scores", "history") + of_every_search("--candidate-timings", "timing")
-    found = zip(files.searched, files.found, strict=True)
-    words += _given("--found", ((f"{model}={file}", file) for model, file in found if model in evaluated))
+    words += _given("--found", ((f"{model}={file}", file) for model, file in found.items() if model in evaluated))
     for flag, several_files in (
         ("--sample-scores", files.sample_scores),
         ("--sample-trained", files.sample_trained),
@@ -186,6 +188,15 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     ):
         words += _given(flag, [(str(file), file)])
     return parser.parse_args(words)
+
+
+def _is_stale(layout: "Layout", model: str, found: Path) -> bool:
+    """Tells whether a row was evaluated as another network than the one that its search has found by now."""
+    from pipeline.report.inputs import read_measurement
+    from pipeline.search.tables import read_genome
+
+    files = sorted(layout.measurement(model, 0).parent.glob(layout.measurement(model, "*").name))
+    return found.exists() and any(read_measurement(model, 0, f).spec.genome != read_genome(found) for f in files)
 
 
 def _given(flag: str, named: Iterable[tuple[str, Path]]) -> list[str]:

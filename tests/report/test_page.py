@@ -19,6 +19,7 @@ from pipeline.report.page.build import Findings, build_page
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.results import Interval, Row
 from pipeline.search.individual import Individual
+from pipeline.search.tables import read_best, write_best
 from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import COMPARISON, Layout
 from pipeline.workflow.saved_config import save_config
@@ -202,6 +203,14 @@ def test_the_command_writes_the_page_of_an_experiment(experiment):
     assert len(page) < 2_000_000
     assert main(["report", "measured"]) == 0
     assert re.sub(r"\bf\d+-", "", experiment.report.read_text()) == re.sub(r"\bf\d+-", "", page)
+
+
+def test_a_row_whose_search_has_found_something_else_waits_for_its_training(experiment):
+    found = experiment.finalists("found-A").found
+    write_best(found, replace(read_best(found), genome=(4.0, 2.0, 1.0, 1.0, 1.0, 0.5)))
+    assert main(["report", "measured"]) == 0
+    page = experiment.report.read_text()
+    assert "The run is not finished: found-A have no accuracy yet." in page and "Found: random-A" in page
 
 
 def test_it_tells_if_not_all_was_computed_in_the_same_way(experiment):

@@ -1,5 +1,7 @@
 """The table of results, the proxy's rank correlation and the account of time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -19,6 +21,7 @@ from pipeline.report.results import (
 from pipeline.report.statistics import Sample
 from pipeline.report.timing import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
 from pipeline.search.objectives import configured
+from pipeline.search.tables import Best
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
 OTHER = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
@@ -122,6 +125,26 @@ def test_rows_keep_what_their_seeds_answered():
     assert [list(answers) for answers in complete.sample.right] == [[True, False], [True, True]]
     (older,) = collect_rows({"a": None}, [made[0], Measurement("a", 1, 100.0, None, spec_of(1), None, 2)])
     assert (older.sample.top1, older.sample.right, older.sample.images) == ((50.0, 100.0), (), 2)
+
+
+def test_no_training_counts_twice():
+    """A copied evaluation would make a row look certain."""
+    made = [replace(one, weights=digest) for one, digest in zip(measured("a", 1, 90.0, 90.0), ("x", "x"), strict=True)]
+    with pytest.raises(UserError, match="evaluations of seeds 0 and 1 of row 'a' are of one training: delete"):
+        collect_rows({"a": None}, made)
+    for known in ("x", "y"), ("", ""):  # older records do not say it
+        made = [replace(one, weights=digest) for one, digest in zip(made, known, strict=True)]
+        assert collect_rows({"a": None}, made)[0].top1.seeds == 2
+
+
+def test_a_row_is_of_what_its_search_found():
+    found = Best("A", VGG_A, 90.0, 1.0, 86.0, 0, 0, 4)
+    search = Search("A", "evolution", configured({"lambda": 4}), found)
+    assert collect_rows({"found-A": search}, measured("found-A", VGG_A, 90.0))[0].search == search
+    with pytest.raises(
+        UserError, match=r"row 'found-A' was trained as 1,1,1,1,1,1, but what its search found is 0.5,2"
+    ):
+        collect_rows({"found-A": search}, measured("found-A", 1, 90.0))
 
 
 def test_pareto_front():

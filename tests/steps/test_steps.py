@@ -19,6 +19,7 @@ from PIL import Image
 from pipeline.__main__ import main
 from pipeline.common.errors import StoppedError
 from pipeline.common.files import write_csv
+from pipeline.common.hdf5 import read_attributes
 from pipeline.data.prepared import read_info, read_labels
 from pipeline.report.answers import MOST_MISTAKES, unpack_answered
 from pipeline.steps import STEPS
@@ -122,6 +123,7 @@ def test_the_steps_work_by_hand(folder):
     test = ["--weights", folder / "w.h5", "--images", folder / "test.h5", *CPU, "--output", folder / "r.json"]
     assert call("evaluate", *test, at=folder) == 0
     record = json.loads((folder / "r.json").read_text())
+    assert record["weights"] == read_attributes(folder / "w.h5")["digest"]
     answered = unpack_answered(record)
     right = answered.answers == answered.labels
     assert 100 * right.mean() == pytest.approx(record["top1"], abs=1e-4)
