@@ -116,7 +116,7 @@ def _propose_after(generations: int) -> Callable[[], object]:
         paths.append(Path(folder.name) / f"{generation}.csv")
         rows = []
         for slot, one in enumerate(everyone[32 * generation : 32 * (generation + 1)]):
-            values = (slot, format_genome(one.genome), "random", "ok", one.top1, one.relative_flops, 0.0, "", None)
+            values = (slot, format_genome(one.genome), "random", "ok", one.top1, one.relative_cost, 0.0, "", None)
             rows.append(dict(zip(SCORES, values, strict=True)))
         write_csv(paths[-1], SCORES, rows)
 

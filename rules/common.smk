@@ -1,5 +1,6 @@
 # What all rules share: the checked configuration, and what pipeline.workflow makes of it. A rule's params hold the flags
-# of its own command and nothing else, so that it runs again exactly when something that it depends on has changed.
+# of its own command and nothing else, so that it runs again exactly when something that it depends on has changed. A
+# table of latencies is an input of age unknown: it counts by its digest, which stands among the params.
 
 import sys
 

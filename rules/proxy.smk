@@ -5,6 +5,7 @@
 rule sample_genomes:
     input:
         images=rules.prepare_dataset.output.train,
+        latencies=ancient(files.latencies()),
     output:
         layout.sample.population,
     log:

@@ -5,6 +5,7 @@ rule choose_control:
     input:
         images=rules.prepare_dataset.output.train,
         found=files.controlled_genome,
+        latencies=ancient(files.latencies()),
     output:
         layout.control("{model}"),
     log:

@@ -9,6 +9,7 @@ rule propose_generation:
     input:
         images=rules.prepare_dataset.output.train,
         earlier=files.earlier_generations,
+        latencies=ancient(files.latencies()),
     output:
         generation.population,
     log:
@@ -135,6 +136,7 @@ rule choose_finalists:
     input:
         images=rules.prepare_dataset.output.train,
         histories=files.histories,
+        latencies=ancient(files.latencies()),
     output:
         finalists.population,
     log:

@@ -6,6 +6,7 @@ MEASUREMENTS = {
     "found": files.found,
     "sample_scores": files.sample_scores,
     "sample_trained": files.sample_trained,
+    "latencies": ancient(files.latencies(for_tables=True)),
 }
 
 

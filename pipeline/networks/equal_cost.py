@@ -15,7 +15,6 @@ True
 """
 
 import math
-from bisect import bisect_right
 from collections.abc import Callable
 
 from pipeline.networks.genome import Genome
@@ -29,7 +28,7 @@ def uniform_control(found: NetworkSpec, cost: Cost) -> NetworkSpec:
 
     Args:
         found: the network to be measured against it, at the base width that is trained.
-        cost: of a network; a network with a wider layer must not cost less.
+        cost: of a network.
     """
     return _widest(found, cost, fixed=0)
 
@@ -54,8 +53,10 @@ def _widest(found: NetworkSpec, cost: Cost, fixed: int) -> NetworkSpec:
     def control(ratio: float) -> NetworkSpec:
         return found.with_genome((*found.genome[:fixed], *_whole(bases[fixed:], ratio)))
 
+    # From the widest down, since measured costs need not grow with every channel.
     limit = cost(found)
-    return control(ratios[bisect_right(ratios, limit, lo=1, key=lambda ratio: cost(control(ratio))) - 1])
+    within = (wide for wide in map(control, reversed(ratios)) if cost(wide) <= limit)
+    return next(within, control(ratios[0]))
 
 
 def _whole(bases: tuple[int, ...], ratio: float) -> Genome:

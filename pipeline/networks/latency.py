@@ -12,15 +12,18 @@ True
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import read_json, write_json
 from pipeline.networks.graph import Layer
-from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec
 
 _FORMAT = "binary-nas latency 1"
 
@@ -61,42 +64,119 @@ class LatencyTable:
         values = {key: value for key, value in asdict(self).items() if key != "made_with"}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
-    def check(self, spec: NetworkSpec) -> None:
-        """Raises UserError if the table is of another network, width or kind of images than ``spec``."""
+    def check(self, spec: NetworkSpec, ratios: Sequence[float] = ()) -> None:
+        """Checks that the table is of a network, and has every layer at whatever widths some ratios give it.
+
+        Args:
+            spec: the network at the width at which its cost is counted, with any genome.
+            ratios: values that a gene can take.
+
+        Raises:
+            UserError: it is of another network, width or kind of images, or lacks a layer at some widths.
+        """
         for key in ("network", "base_width", "channels", "size", "classes"):
             theirs, ours = getattr(self, key), getattr(spec, key)
             if theirs != ours:
+                width = " (search.cost_width, at which costs are counted)" if key == "base_width" else ""
                 raise UserError(
-                    f"the latency table is for {key.replace('_', ' ')} {theirs}, and this search has {ours}",
-                    "measure one for it (python -m pipeline measure-latency)",
+                    f"the latency table is for {key.replace('_', ' ')} {theirs}, and this search has {ours}{width}",
+                    f"measure one for it: {measuring_command(spec, ratios)}",
                 )
+        genes = range(len(spec.genome))
+        # Two genes differ in some bit of their numbers: so they take every pair of ratios.
+        for bit in range(len(genes).bit_length()):
+            for pair in product(ratios, repeat=2):
+                layer = self._unmeasured(spec.with_genome(tuple(pair[gene >> bit & 1] for gene in genes)))
+                if layer is not None:
+                    raise UserError(
+                        f"the latency table has no time of layer '{layer.name}' with {layer.in_channels} and "
+                        f"{layer.out_channels} channels, which search.ratios can give it",
+                        f"measure one that has: {measuring_command(spec, ratios)}",
+                    )
 
-    def seconds(self, spec: NetworkSpec) -> float:
+    def _unmeasured(self, spec: NetworkSpec) -> Layer | None:
+        for layer in spec.layers:
+            if layer.name in self.layers and widths_of(layer) not in self.layers[layer.name]:
+                return layer
+        return None
+
+    def seconds(self, spec: NetworkSpec, *, between: bool = False) -> float:
         """Returns the predicted time of a network for one image.
 
+        Args:
+            spec: the network.
+            between: whether a layer whose widths were not measured is taken to lie on the straight line between the
+                nearest ones that were. What a processor computes at once makes steps, which a line does not know.
+
         Raises:
-            UserError: it has a layer of widths that were not measured.
+            UserError: it has a layer of widths that were not measured, or that lie outside of those that were.
         """
         total = self.start
         for layer in spec.layers:
             entries = self.layers.get(layer.name)
             if entries is None:
                 continue
-            key = widths_of(layer)
-            if key not in entries:
+            found = entries.get(widths_of(layer))
+            if found is None and between:
+                found = self._grids[layer.name].between(layer.in_channels, layer.out_channels)
+            if found is None:
                 raise UserError(
                     f"the latency table has no time of layer '{layer.name}' with {layer.in_channels} and "
                     f"{layer.out_channels} channels",
                     "measure one with this search's ratios (python -m pipeline measure-latency --ratios)",
                 )
-            total += entries[key]
+            total += found
         return total
 
-    def relative(self, spec: NetworkSpec) -> float:
-        """Returns the predicted time over that of the uniform 1x binary network. Raises UserError as :meth:`seconds`
-        does.
-        """
-        return self.seconds(spec) / self.seconds(replace(spec, genome=uniform_genome(spec.network, 1), binary=True))
+    @cached_property
+    def _grids(self) -> "Mapping[str, _Grid]":
+        return {name: _Grid.of(entries) for name, entries in self.layers.items()}
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """The times of a layer, at whatever pairs of widths were measured."""
+
+    times: Mapping[tuple[int, int], float]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    @classmethod
+    def of(cls, entries: Mapping[str, float]) -> "_Grid":
+        times = {(int(key.split(",")[0]), int(key.split(",")[1])): value for key, value in entries.items()}
+        return cls(times, tuple(sorted({a for a, _ in times})), tuple(sorted({b for _, b in times})))
+
+    def between(self, inputs: int, outputs: int) -> float | None:
+        """Returns the bilinear interpolation; along the diagonal for a layer as wide as its input. None outside."""
+        if inputs == outputs and all(a == b for a, b in self.times):
+            pairs = [((width, width), share) for width, share in _around(self.inputs, inputs)]
+        else:
+            pairs = [
+                ((a, b), p * q) for a, p in _around(self.inputs, inputs) for b, q in _around(self.outputs, outputs)
+            ]
+        if not pairs or any(pair not in self.times for pair, _ in pairs):
+            return None
+        return sum(self.times[pair] * share for pair, share in pairs)
+
+
+def _around(widths: Sequence[int], width: int) -> list[tuple[int, float]]:
+    """Returns the measured widths on both sides, each with its share; nothing outside of all."""
+    if not (widths and widths[0] <= width <= widths[-1]):
+        return []
+    above = bisect_left(widths, width)
+    if widths[above] == width:
+        return [(width, 1.0)]
+    low, high = widths[above - 1], widths[above]
+    share = (width - low) / (high - low)
+    return [(low, 1 - share), (high, share)]
+
+
+def measuring_command(spec: NetworkSpec, ratios: Sequence[float] = ()) -> str:
+    """Returns the command that measures a table for a network at the width at which its cost is counted."""
+    words = f"--network {spec.network} --base-width {spec.base_width:g} --channels {spec.channels}"
+    words += f" --image-size {spec.size} --classes {spec.classes}"
+    words += "".join([" --ratios", *(f" {ratio:g}" for ratio in ratios)]) if ratios else ""
+    return f"python -m pipeline measure-latency {words} --output latency.json"
 
 
 def write_latency(path: Path, table: LatencyTable) -> None:
@@ -119,10 +199,11 @@ def read_latency(path: Path) -> LatencyTable:
         table = LatencyTable(**record)
         times = [float(value) for entries in table.layers.values() for value in entries.values()]
         times.append(float(table.start))
-    except (TypeError, ValueError, AttributeError):
+        _ = table.digest, table._grids
+    except (TypeError, ValueError, AttributeError, IndexError):
         raise UserError(f"{path} is no whole latency table", remedy) from None
     if digest != table.digest:
         raise UserError(f"{path} has changed since it was measured: its digest differs", remedy)
-    if not times or not all(0 <= value < float("inf") for value in times):
+    if not any(times) or not all(0 <= value < float("inf") for value in times):
         raise UserError(f"{path} holds times that are none", remedy)
     return table

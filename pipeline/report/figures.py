@@ -23,6 +23,7 @@ from pipeline.report.label_placement import Point, place_labels
 from pipeline.report.proxy import ProxyPoint, proxy_worth
 from pipeline.report.published import FIGURE_1, find_table
 from pipeline.report.results import Row, Search, pareto_front, published_only
+from pipeline.search.costs import FLOPS, CostName, Counting
 from pipeline.search.individual import Individual
 
 if TYPE_CHECKING:
@@ -185,17 +186,21 @@ def _pick(colours: Sequence[str], number: int) -> str:
 
 @styled
 def accuracy_figure(rows: Sequence[Row]) -> Figure:
-    """Returns top-1 on the test set against FLOPs (logarithmic): every row, the uniform networks' line, the Pareto
-    front.
+    """Returns top-1 on the test set against cost (logarithmic): rows, the uniform networks' line, the Pareto front.
+
+    Cost is what the searches weighed. If that is latency, full precision is left out: no time of it was measured.
     """
+    rows = [row for row in rows if _cost(row) is not None]
     figure = new_figure(8, 5.4)
-    _draw_accuracies(figure, [figure.subplots()], [rows])
+    _draw_accuracies(
+        figure, [figure.subplots()], [rows], _cost_of, _COST_LABELS[rows[0].counting.cost] if rows else "cost"
+    )
     return figure
 
 
 @styled
 def accuracies_figure(experiments: Mapping[str, Sequence[Row]]) -> Figure:
-    """Returns the same of several experiments, a panel for each; all have the same axes.
+    """Returns the same of several experiments over FLOPs, a panel for each; all have the same axes.
 
     Args:
         experiments: rows of each, by its name.
@@ -203,16 +208,22 @@ def accuracies_figure(experiments: Mapping[str, Sequence[Row]]) -> Figure:
     figure, panels = _panels(len(experiments), 2, 6, 4.6, sharex=True, sharey=True)
     for axes, name in zip(panels, experiments, strict=True):
         axes.set_title(name)
-    _draw_accuracies(figure, panels, list(experiments.values()))
+    _draw_accuracies(figure, panels, list(experiments.values()), _millions, "FLOPs for one image (millions)")
     return figure
 
 
-def _draw_accuracies(figure: Figure, panels: "Sequence[Axes]", experiments: Sequence[Sequence[Row]]) -> None:
+def _draw_accuracies(
+    figure: Figure,
+    panels: "Sequence[Axes]",
+    experiments: Sequence[Sequence[Row]],
+    cost: Callable[[Row], float],
+    label: str,
+) -> None:
     handles: dict[str, Any] = {}
     lines = []
     for axes, rows in zip(panels, experiments, strict=True):
-        uniform = sorted((row for row in rows if row.kind == "uniform"), key=lambda row: row.cost.flops)
-        lines.append([[(_millions(row), row.top1.mean) for row in line] for line in (pareto_front(rows), uniform)])
+        uniform = sorted((row for row in rows if row.kind == "uniform"), key=cost)
+        lines.append([[(cost(row), row.top1.mean) for row in line] for line in (pareto_front(rows, cost), uniform)])
         front: dict[str, Any] = {
             "color": ORANGE,
             "linewidth": 5,
@@ -225,7 +236,7 @@ def _draw_accuracies(figure: Figure, panels: "Sequence[Axes]", experiments: Sequ
         for kind, (colour, marker, name) in KINDS.items():
             of_kind = [row for row in rows if row.kind == kind]
             if of_kind:
-                _draw_points(axes, [(_millions(row), row.top1.mean, row.top1.std) for row in of_kind], colour, marker)
+                _draw_points(axes, [(cost(row), row.top1.mean, row.top1.std) for row in of_kind], colour, marker)
                 dashes: Any = "--" if kind == "uniform" else ""
                 how: dict[str, Any] = {
                     "color": colour,
@@ -238,19 +249,33 @@ def _draw_accuracies(figure: Figure, panels: "Sequence[Axes]", experiments: Sequ
         axes.margins(x=0.12, y=0.12)
     first = panels[0]
     first.set_xscale("log")
-    plain_log_ticks(first, [_millions(row) for rows in experiments for row in rows])
+    plain_log_ticks(first, [cost(row) for rows in experiments for row in rows])
     first.set_ylim(top=min(100.0, first.get_ylim()[1]))
-    counting = ", a binary multiply-accumulate counted as 1/64" if len(panels) == 1 else ""
     for axes in panels:
-        axes.set_xlabel(f"FLOPs for one image (millions{counting})")
+        axes.set_xlabel(label)
         axes.set_ylabel("top-1 on the test set (%)")
     figure.legend(
         handles=list(handles.values()), loc="outside lower center", ncols=5 if len(handles) < 6 else 3, fontsize=9
     )
     for axes, rows, drawn in zip(panels, experiments, lines, strict=True):
-        place_labels(
-            axes, [Point(_millions(row), row.top1.mean, row.top1.std or 0.0, row.model) for row in rows], drawn
-        )
+        place_labels(axes, [Point(cost(row), row.top1.mean, row.top1.std or 0.0, row.model) for row in rows], drawn)
+
+
+_COST_LABELS: Mapping[CostName, str] = {
+    "flops": "FLOPs for one image (millions, a binary multiply-accumulate counted as 1/64)",
+    "memory": "memory of the weights (KiB)",
+    "latency": "time for one image (ms, by the table of latencies)",
+}
+
+
+def _cost(row: Row) -> float | None:
+    """Returns the cost that the searches weighed, in the unit of its label; None if it is not known."""
+    cost = row.counting.cost
+    return row.milliseconds if cost == "latency" else row.cost.bytes / 1024 if cost == "memory" else _millions(row)
+
+
+def _cost_of(row: Row) -> float:
+    return _cost(row) or 0.0
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -363,7 +388,7 @@ def _over_seeds(curve: Curve, reduce: Callable[[Sequence[float]], float]) -> lis
 
 
 @styled
-def proxy_figure(points: Sequence[ProxyPoint]) -> Figure:
+def proxy_figure(points: Sequence[ProxyPoint], counting: Counting = FLOPS) -> Figure:
     """Returns accuracy when trained in full against one score as a candidate, shaded by cost, with Kendall's tau."""
     if not points:
         return _empty_figure("No genomes were sampled to judge the proxy on.")
@@ -371,7 +396,7 @@ def proxy_figure(points: Sequence[ProxyPoint]) -> Figure:
     axes = figure.subplots()
     accuracies, costs = [fmean(point.trained) for point in points], [point.cost for point in points]
     shades = axes.scatter([point.scores[0] for point in points], accuracies, c=costs, norm="log", cmap="viridis", s=36)
-    figure.colorbar(shades, ax=axes, label="FLOPs / FLOPs of uniform-1x")
+    figure.colorbar(shades, ax=axes, label=f"{counting.title} / {counting.title} of uniform-1x")
     worth = proxy_worth(points)
     count = f"{len(points)} random genome{'s' * (len(points) != 1)}"
     if worth is None:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from pipeline.networks.cost import Cost, network_cost
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
+from pipeline.search.costs import FLOPS, Counting
 
 T = TypeVar("T")
 
@@ -16,6 +17,7 @@ COSTS: Mapping[str, Callable[[Cost], float]] = {
     "memory_bytes": lambda cost: cost.bytes,
 }
 
+#: Of the table of candidates; :func:`candidate_columns` adds those of latency.
 CANDIDATES = ("genome", "top1", *COSTS, *(f"on_front_{name}" for name in COSTS))
 
 
@@ -33,15 +35,20 @@ def front(points: Sequence[T], cost: Callable[[T], float], worth: Callable[[T], 
     return kept
 
 
+def candidate_columns(*, timed: bool) -> tuple[str, ...]:
+    """Returns the columns of the table of candidates; ``timed`` if there is a table of latencies."""
+    return (*CANDIDATES, "latency_ms", "on_front_latency_ms") if timed else CANDIDATES
+
+
 def candidate_table(
-    spec: NetworkSpec, scores: Iterable[tuple[Genome, float]], latency: Callable[[NetworkSpec], float] | None = None
+    spec: NetworkSpec, scores: Iterable[tuple[Genome, float]], counting: Counting = FLOPS
 ) -> list[dict[str, Any]]:
-    """Returns every evaluated candidate once, cheapest first, and which fronts it is on; columns ``CANDIDATES``.
+    """Returns every evaluated candidate once, cheapest first, and which fronts it is on; see ``candidate_columns``.
 
     Args:
         spec: the network at the width at which costs are counted.
         scores: genomes and their top-1 on validation images in percent; of several scores of a genome, the first.
-        latency: milliseconds of a network, where they are measured; gives two more columns.
+        counting: has the table of latencies, if there is one.
     """
     known: dict[Genome, float] = {}
     for genome, top1 in scores:
@@ -51,9 +58,10 @@ def candidate_table(
         network = spec.with_genome(genome)
         cost = network_cost(network)
         values = {name: round(read(cost), 6) for name, read in COSTS.items()}
-        measured = {} if latency is None else {"latency_ms": latency(network)}
+        milliseconds = counting.milliseconds(network)
+        measured = {} if milliseconds is None else {"latency_ms": milliseconds}
         lines.append({"genome": format_genome(genome), "top1": top1, **values, **measured})
-    for name in [*COSTS, *([] if latency is None else ["latency_ms"])]:
+    for name in [*COSTS, *([] if counting.table is None else ["latency_ms"])]:
         best = {line["genome"] for line in front(lines, lambda line: line[name], lambda line: line["top1"])}  # noqa: B023
         for line in lines:
             line[f"on_front_{name}"] = int(line["genome"] in best)

@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.report.statistics import Interval95
+from pipeline.search.costs import DEFAULT, CostName, relative_column
 
 #: Fewer genomes than these have no rank correlation worth a number.
 FEWEST = 5
@@ -25,7 +26,7 @@ class ProxyPoint(NamedTuple):
 
     Attributes:
         genome: its ratios.
-        cost: FLOPs relative to uniform-1x.
+        cost: relative to uniform-1x, as in Eq. 4.
         scores: as a candidate, of each training, in percent.
         trained: accuracies of each training in full, in percent, on images that were in no training of the search.
     """
@@ -36,15 +37,20 @@ class ProxyPoint(NamedTuple):
     trained: tuple[float, ...]
 
 
-PROXY = ("genome", "relative_flops", "score", "scores", "trained_mean", "trainings")
+PROXY = ("genome", relative_column(DEFAULT), "score", "scores", "trained_mean", "trainings")
 
 
-def proxy_table(points: Sequence[ProxyPoint]) -> list[dict[str, Any]]:
-    """Returns the points as a table with the columns ``PROXY``, rounded; several values stand with spaces between."""
+def proxy_table(points: Sequence[ProxyPoint], cost: CostName = DEFAULT) -> list[dict[str, Any]]:
+    """Returns the points as a table, rounded; several values stand with spaces between.
+
+    Args:
+        points: of the sample.
+        cost: what their costs are of. The columns are ``columns_for(PROXY, cost)``.
+    """
     return [
         {
             "genome": format_genome(point.genome),
-            "relative_flops": round(point.cost, 6),
+            relative_column(cost): round(point.cost, 6),
             "score": round(point.scores[0], 4),
             "scores": " ".join(f"{score:.4f}" for score in point.scores),
             "trained_mean": round(fmean(point.trained), 4),

@@ -29,6 +29,7 @@ from pipeline.report.fronts import front
 from pipeline.report.published import PublishedRow, PublishedTable, find_table
 from pipeline.report.statistics import Sample
 from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.objectives import Objective
 from pipeline.search.tables import Best
 
@@ -129,6 +130,7 @@ class Row:
         control_of: the row of the same cost that it is a control of; None for any other row.
         sample: all that was measured, for comparisons.
         cost_width: base width at which its cost is counted.
+        counting: what its cost is in comparisons.
         census: what was wrong with the images; None where it is not known.
         answered: the answers of every seed's network; none where those of one are not known.
     """
@@ -144,6 +146,17 @@ class Row:
     cost_width: float = PUBLISHED_WIDTH
     census: Census | None = None
     answered: tuple[Answered, ...] = field(default=(), repr=False, compare=False)
+    counting: Counting = FLOPS
+
+    @cached_property
+    def weighed_cost(self) -> float:
+        """Its cost as the search means it, at ``cost_width``: operations, bytes or seconds, of the binary network."""
+        return self.counting.value(self.counted_spec)
+
+    @cached_property
+    def milliseconds(self) -> float | None:
+        """Its time for one image by the table of latencies; None without one, and for full precision."""
+        return self.counting.milliseconds(self.counted_spec) if self.spec.binary else None
 
     @cached_property
     def cost(self) -> Cost:
@@ -182,6 +195,7 @@ def collect_rows(
     measurements: Iterable[Measurement],
     published: str | None = None,
     cost_width: float | None = None,
+    counting: Counting = FLOPS,
 ) -> list[Row]:
     """Returns one row for each model, in the order of ``models``.
 
@@ -190,6 +204,7 @@ def collect_rows(
         measurements: of all seeds of all models, in any order.
         published: ``table1`` or ``table2`` to put beside, or None.
         cost_width: base width at which costs are counted; None for that at which a row was trained.
+        counting: what costs are in comparisons.
 
     Raises:
         UserError: a model has no measurement or is not in ``models``, its seeds are of different networks or two of
@@ -201,7 +216,7 @@ def collect_rows(
         if measurement.model not in by_model:
             raise UserError(f"there is an evaluation of '{measurement.model}'", "but the table has no such row")
         by_model[measurement.model].append(measurement)
-    return [_row(model, models[model], by_model[model], table, cost_width) for model in models]
+    return [_row(model, models[model], by_model[model], table, cost_width, counting) for model in models]
 
 
 def _row(
@@ -210,6 +225,7 @@ def _row(
     measured: list[Measurement],
     table: PublishedTable | None,
     cost_width: float | None,
+    counting: Counting,
 ) -> Row:
     if not measured:
         raise UserError(f"row '{model}' has no evaluation", "evaluate it with at least one seed")
@@ -252,6 +268,7 @@ def _row(
         spec.base_width if cost_width is None else cost_width,
         measured[0].census,
         _answered(measured),
+        counting,
     )
 
 
@@ -317,8 +334,14 @@ RESULT_COLUMNS = (
 )
 
 
+def results_columns(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Returns the columns of the table of results: ``RESULT_COLUMNS``, and the time of each row if there is a table of it."""
+    timed = any(row.milliseconds is not None for row in rows)
+    return (*RESULT_COLUMNS, "latency_ms") if timed else RESULT_COLUMNS
+
+
 def results_table(rows: Sequence[Row], published: str | None = None) -> list[dict[str, Any]]:
-    """Returns the table of results with the columns ``RESULT_COLUMNS``, rounded; None is an empty cell.
+    """Returns the table of results with the columns ``results_columns``, rounded; None is an empty cell.
 
     Units: 10^6 operations, 10^6 bits, KiB, percent. Costs are counted at the rows' ``cost_width``; what is called
     'trained' is that of the network as it was trained. The lines of the published table that were not measured here
@@ -326,6 +349,8 @@ def results_table(rows: Sequence[Row], published: str | None = None) -> list[dic
     """
     front = pareto_front(rows)
     lines = [{**_measured_cells(row, row in front), **_published_cells(row.published)} for row in rows]
+    if results_columns(rows) != RESULT_COLUMNS:
+        lines = [{**line, "latency_ms": row.milliseconds} for line, row in zip(lines, rows, strict=True)]
     return lines + [_published_line(line) for line in published_only(rows, published)]
 
 

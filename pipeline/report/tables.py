@@ -15,6 +15,8 @@ from pipeline.report.published import LATER, find_table
 from pipeline.report.results import Row, pareto_front, results_table
 from pipeline.report.text import Grid, latex, markdown, wrap
 from pipeline.report.verdicts import verdicts
+from pipeline.search.costs import DEFAULT as COST
+from pipeline.search.costs import FLOPS, Counting
 
 _Text = Callable[[float], str]
 
@@ -56,7 +58,7 @@ _TIMING_NOTE = (
 
 def results_markdown(rows: Sequence[Row], points: Sequence[ProxyPoint], published: str | None) -> str:
     """Returns the table of results and, below it, what follows from it in sentences."""
-    parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE + _width_note(rows))]
+    parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE + _width_note(rows) + _cost_note(rows))]
     parts += _images_note(rows)
     parts += _verdict_section(rows)
     parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows))]
@@ -77,6 +79,20 @@ def _images_note(rows: Sequence[Row]) -> list[str]:
     return [wrap(" ".join([f"Images: {counts}", *census.sentences()]))]
 
 
+def _cost_note(rows: Sequence[Row]) -> str:
+    """Says what counted as cost if it was not FLOPs, and where latencies are from."""
+    counting, note = rows[0].counting, ""
+    if counting.cost != COST:
+        note += f" Searches weighed {counting.title} against accuracy, and controls have equal {counting.title}."
+    if counting.table is not None:
+        machine = counting.table.made_with.get("machine", "an unknown machine")
+        note += (
+            f" Latency: milliseconds for one image, summed from a table of layers measured on {machine} (digest "
+            f"{counting.table.digest[:16]}); between measured widths it is interpolated."
+        )
+    return note
+
+
 def _width_note(rows: Sequence[Row]) -> str:
     narrow = [row for row in rows if row.spec.base_width != row.cost_width]
     if not narrow:
@@ -94,6 +110,10 @@ def _front_lines(rows: Sequence[Row]) -> list[str]:
     for measure, read in COSTS.items():
         front = pareto_front(rows, lambda row, read=read: read(row.cost))  # type: ignore[misc]
         lines.append(wrap(f"- over {names[measure]}: {', '.join(row.model for row in front) or 'none'}", "  "))
+    timed = [row for row in rows if row.milliseconds is not None]
+    if timed:
+        front = pareto_front(timed, lambda row: row.milliseconds or 0.0)
+        lines.append(wrap(f"- over latency: {', '.join(row.model for row in front)}", "  "))
     return lines
 
 
@@ -146,9 +166,9 @@ def _published_section(rows: Sequence[Row], published: str) -> list[str]:
     ]
 
 
-def proxy_markdown(points: Sequence[ProxyPoint]) -> str:
+def proxy_markdown(points: Sequence[ProxyPoint], counting: Counting = FLOPS) -> str:
     """Returns the scores of candidates beside what became of them, and what that says."""
-    return _document("Proxy", _proxy_grid(points), *proxy_sentences(points))
+    return _document("Proxy", _proxy_grid(points, counting), *proxy_sentences(points))
 
 
 def timing_markdown(times: Iterable[Mapping[str, Any]], balance: Sequence[Mapping[str, Any]]) -> str:
@@ -171,6 +191,7 @@ def _results_grid(rows: Sequence[Row]) -> Grid:
         "speedup (theoretical)",
         "Mbit",
         "memory",
+        "latency",
         "as trained: FLOPs (M)",
         "memory, trained",
     ]
@@ -182,6 +203,7 @@ def _results_grid(rows: Sequence[Row]) -> Grid:
             f"{row.speedup:.1f}×",
             _four_digits(row.cost.bits / 1e6),
             _memory(row.cost.bytes),
+            "" if row.milliseconds is None else f"{row.milliseconds:.4g} ms",
             _four_digits(row.trained_cost.flops / 1e6) if narrow else "",
             _memory(row.trained_cost.bytes) if narrow else "",
             str(row.top1),
@@ -224,8 +246,8 @@ def _claims_grid(rows: Sequence[Row], published: str) -> Grid:
     return Grid(headers, lines, words=4)
 
 
-def _proxy_grid(points: Sequence[ProxyPoint]) -> Grid:
-    headers = ["genome", "FLOPs / 1x", "scores as a candidate, %", "trained in full, top-1 %"]
+def _proxy_grid(points: Sequence[ProxyPoint], counting: Counting) -> Grid:
+    headers = ["genome", f"{counting.title} / 1x", "scores as a candidate, %", "trained in full, top-1 %"]
     lines = [
         [
             _short_genome(point.genome),

@@ -11,6 +11,7 @@ from pipeline.common.text import counted
 from pipeline.networks.genome import format_genome
 from pipeline.report.results import Row
 from pipeline.report.statistics import Difference, Interval95, compare, independent_difference, seeds_to_tell
+from pipeline.search.costs import DEFAULT as COST
 from pipeline.search.objectives import DEFAULT
 from pipeline.search.tables import RunBest
 
@@ -63,9 +64,9 @@ def _controls(row: Row, rows: Sequence[Row]) -> list[Row]:
 
 
 def _dearest_within(row: Row, rows: Sequence[Row]) -> list[Row]:
-    within = [other for other in rows if other.kind == "uniform" and other.cost.flops <= row.cost.flops]
+    within = [other for other in rows if other.kind == "uniform" and other.weighed_cost <= row.weighed_cost]
     within = [other for other in within if other.spec != row.spec]
-    return [max(within, key=lambda other: other.cost.flops)] if within else []
+    return [max(within, key=lambda other: other.weighed_cost)] if within else []
 
 
 def _baselines(row: Row, rows: Sequence[Row]) -> list[Row]:
@@ -121,7 +122,8 @@ def _headline(row: Row) -> str:
                 f"fitness {best.fitness:.2f} when scored anew ({finalists}, {trainings} each), "
                 f"{best.selected or 0:.2f} when it was selected"
             )
-    parts.append(f"{row.cost.flops / 1e6:.4g}M FLOPs, top-1 {row.top1} %")
+    weighed = "" if row.counting.cost == COST else f"{row.counting.shown(row.weighed_cost)} ({row.counting.title}), "
+    parts.append(f"{weighed}{row.cost.flops / 1e6:.4g}M FLOPs, top-1 {row.top1} %")
     return "; ".join([*parts, f"genome {format_genome(row.spec.genome)}"])
 
 
@@ -201,7 +203,8 @@ def _fitness(found: Interval95) -> str:
 
 def _relative(one: Comparison) -> str:
     """Returns the other's cost relative to that of the row, and its accuracy."""
-    return f"{one.other.cost.flops / one.row.cost.flops:.2f} times its FLOPs, {one.other.top1} %"
+    share = one.other.weighed_cost / one.row.weighed_cost
+    return f"{share:.2f} times its {one.row.counting.title}, {one.other.top1} %"
 
 
 def _power(one: Comparison) -> str:

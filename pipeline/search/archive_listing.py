@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
 from pipeline.networks.cost import network_cost
-from pipeline.networks.genome import Genome, format_genome, parse_genome
+from pipeline.networks.genome import format_genome, parse_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.archive import archive_files, read_entry, read_timing
+from pipeline.search.costs import DEFAULT, FLOPS, Counting, relative_column
 from pipeline.search.objectives.fitness import fitness
+from pipeline.search.tables import columns_for
 
 if TYPE_CHECKING:
     import pandas
@@ -24,8 +26,8 @@ _DIGITS = 8
 #: Of a listing. top1 in percent, seconds of the training; 'settings' is a digest of the facts, micro_batch empty for
 #: whole batches.
 COLUMNS = ("key", "settings", "genome", "status", "top1", "loss", "reason", "micro_batch", "seconds", "machine")
-#: Operations for one image, the same over those of uniform-1x, bytes of weights.
-COSTS = ("flops", "relative_flops", "memory_bytes")
+#: Operations for one image, the cost of Eq. 4 over that of uniform-1x (called by what it is of), bytes of weights.
+COSTS = ("flops", relative_column(DEFAULT), "memory_bytes")
 
 
 @dataclass
@@ -118,22 +120,26 @@ def _uniform(facts: Mapping[str, Any]) -> NetworkSpec:
 
 
 def with_costs(
-    rows: "pandas.DataFrame", settings: Sequence[SharedFacts], penalty: float, cost_width: float
+    rows: "pandas.DataFrame",
+    settings: Sequence[SharedFacts],
+    penalty: float,
+    cost_width: float,
+    counting: Counting = FLOPS,
 ) -> "pandas.DataFrame":
     """Returns the rows with ``COSTS``, counted at base width ``cost_width``, and the fitness for λ = ``penalty``."""
     import pandas
 
     counted = {shared.digest: shared.uniform.at_width(cost_width) for shared in settings}
-    networks = {digest: (uniform, network_cost(uniform).flops) for digest, uniform in counted.items()}
     named = zip(rows["settings"], rows["genome"], strict=True)
-    costs = [_costs(*networks[digest], parse_genome(genome)) for digest, genome in named]
-    costed = rows.join(pandas.DataFrame(costs, columns=list(COSTS), index=rows.index, dtype=float))
+    costs = [_costs(counted[digest].with_genome(parse_genome(genome)), counting) for digest, genome in named]
+    columns = list(columns_for(COSTS, counting.cost))
+    costed = rows.join(pandas.DataFrame(costs, columns=columns, index=rows.index, dtype=float))
     scored = zip(
-        costed["top1"].astype(object).where(costed["top1"].notna(), None), costed["relative_flops"], strict=True
+        costed["top1"].astype(object).where(costed["top1"].notna(), None), costed[counting.column], strict=True
     )
-    return costed.assign(fitness=[round(fitness(top1, flops, penalty), 6) for top1, flops in scored])
+    return costed.assign(fitness=[round(fitness(top1, relative, penalty), 6) for top1, relative in scored])
 
 
-def _costs(uniform: NetworkSpec, reference: float, genome: Genome) -> tuple[float, float, float]:
-    cost = network_cost(uniform.with_genome(genome))
-    return cost.flops, cost.flops / reference, cost.bytes
+def _costs(spec: NetworkSpec, counting: Counting) -> tuple[float, float, float]:
+    cost = network_cost(spec)
+    return cost.flops, counting.relative(spec), cost.bytes

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from pipeline.common.errors import UserError
 from pipeline.networks.genome import Genome
+from pipeline.search.costs import DEFAULT, CostName
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
 from pipeline.search.tables import Best, RunBest, Scored
@@ -40,6 +41,7 @@ def select_found(
     objective: Objective,
     evaluations: int,
     rescored: Sequence[Mapping[Genome, float | None]] = (),
+    cost: CostName = DEFAULT,
 ) -> Best:
     """Returns what a search found: the finalist that is best by its mean new score, the cheaper one of equals.
 
@@ -50,6 +52,7 @@ def select_found(
         evaluations: distinct candidates of each run, summed.
         rescored: for each repetition, the new top-1 of each finalist in percent, None where it diverged; empty if
             finalists are not scored anew, when the candidate of highest fitness in the search is taken.
+        cost: what the candidates' relative costs are of.
 
     Raises:
         UserError: a run has no scored candidate, or every finalist diverged.
@@ -58,7 +61,7 @@ def select_found(
     anew = {genome: _mean([scores[genome] for scores in rescored]) for genome in (rescored[0] if rescored else ())}
 
     def individual(genome: Genome) -> Individual:
-        return Individual(genome, anew[genome], everyone[genome].individual.relative_flops)
+        return Individual(genome, anew[genome], everyone[genome].individual.relative_cost)
 
     def value(one: Individual) -> float:
         return round(objective.value(one), 6)
@@ -74,7 +77,7 @@ def select_found(
         search,
         winner.genome,
         round(winner.top1, 4),
-        winner.relative_flops,
+        winner.relative_cost,
         value(winner),
         found.generation,
         found.slot,
@@ -87,6 +90,7 @@ def select_found(
             RunBest(run, best.genome, value(best), value(individual(best.genome)) if rescored else None)
             for run, best in bests.items()
         ),
+        cost,
     )
 
 

@@ -6,8 +6,8 @@ from pipeline.networks.genome import Genome
 
 
 class Individual(NamedTuple):
-    """An evaluated genome. ``top1`` in percent, None if there is no score; ``relative_flops`` over uniform-1x's."""
+    """An evaluated genome: ``top1`` in percent, None without a score; ``relative_cost`` over uniform-1x's (Eq. 4)."""
 
     genome: Genome
     top1: float | None
-    relative_flops: float
+    relative_cost: float

@@ -7,9 +7,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from pipeline.common.settings import setting
-from pipeline.networks.cost import network_cost, relative_flops
+from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import RATIOS, Genome
 from pipeline.networks.spec import NetworkSpec
+from pipeline.search.costs import FLOPS, Counting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 class SearchSpace:
     """All genomes of ``genes`` ratios that are within budget.
 
-    ``within_budget`` must be monotone: a genome below an allowed one, gene by gene, is allowed as well. Cost is.
+    ``within_budget`` must be monotone: a genome below an allowed one, gene by gene, is allowed as well. Cost is; where
+    measured time is not quite, ``enumerate`` can leave out genomes, and gives none that is over budget.
     ``relative_cost`` is that of Eq. 4: over the cost of uniform-1x.
     """
 
@@ -103,28 +105,47 @@ class Budget:
         limits={"exclusiveMinimum": 0},
         default=None,
     )
+    max_latency: float | None = setting(
+        "Milliseconds for one image, by latency_table, above which no genome is proposed. null: no limit.",
+        limits={"exclusiveMinimum": 0},
+        default=None,
+    )
+
+    def over(self, spec: NetworkSpec, counting: Counting) -> "tuple[str, float, str, float] | None":
+        """Returns the limit that a network exceeds: key, value, unit, and what the network needs; None for none.
+
+        Args:
+            spec: the network at the width at which its cost is counted.
+            counting: has the table of latencies, if time is limited.
+        """
+        cost = network_cost(spec)
+        for key, unit, limit, needs in (
+            ("max_flops", "operations", self.max_flops, cost.flops),
+            ("max_memory", "bytes", self.max_memory, cost.bytes),
+            ("max_latency", "ms", self.max_latency, None if self.max_latency is None else counting.milliseconds(spec)),
+        ):
+            if limit is not None and needs is not None and needs > limit:
+                return key, limit, unit, needs
+        return None
 
 
-def search_space(spec: NetworkSpec, ratios: Sequence[float], budget: Budget) -> SearchSpace:
+def search_space(spec: NetworkSpec, ratios: Sequence[float], budget: Budget, counting: Counting = FLOPS) -> SearchSpace:
     """Returns the genomes that a search may propose.
 
     Args:
         spec: the network, with any genome.
         ratios: values that a gene can take.
         budget: what no genome exceeds.
+        counting: what costs are.
     """
-    limits = (budget.max_flops, budget.max_memory)
 
     def within_budget(genome: Genome) -> bool:
-        cost = network_cost(spec.with_genome(genome))
-        return all(
-            limit is None or value <= limit for limit, value in zip(limits, (cost.flops, cost.bytes), strict=True)
-        )
+        return budget.over(spec.with_genome(genome), counting) is None
 
-    limited = {"within_budget": within_budget} if limits != (None, None) else {}
+    limited = {"within_budget": within_budget} if budget != Budget() else {}
     return SearchSpace(
         len(spec.genome),
         tuple(map(float, ratios)),
         **limited,
-        relative_cost=lambda genome: relative_flops(spec.with_genome(genome)),
+        relative_cost=lambda genome: counting.relative(spec.with_genome(genome)),
     )

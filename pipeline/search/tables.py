@@ -7,16 +7,21 @@ from typing import Any, NamedTuple, get_args
 
 from pipeline.common.errors import UserError, made_again
 from pipeline.common.files import read_csv, read_record, write_csv, write_record
-from pipeline.networks.cost import network_cost, relative_flops
+from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, check_ratios, format_genome, parse_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.search.algorithms.base import Origin
 from pipeline.search.archive import Evaluation, Status, Timing
+from pipeline.search.costs import COSTS, DEFAULT, FLOPS, CostName, Counting, cost_of_column, relative_column
 from pipeline.search.individual import Individual
 
-POPULATION = ("slot", "genome", "origin", "flops", "relative_flops", "memory_bytes")
+#: Stands for the column of the relative cost, which is called by what is counted: see :func:`columns_for`.
+_RELATIVE = relative_column(DEFAULT)
+
+#: The columns of tables if cost is FLOPs; :func:`columns_for` gives those of other costs.
+POPULATION = ("slot", "genome", "origin", "flops", _RELATIVE, "memory_bytes")
 EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason", "micro_batch")
-SCORES = ("slot", "genome", "origin", "status", "top1", "relative_flops", "fitness", "reason", "micro_batch")
+SCORES = ("slot", "genome", "origin", "status", "top1", _RELATIVE, "fitness", "reason", "micro_batch")
 #: Columns that tables from before there were any may lack.
 _ADDED = ("micro_batch", "arithmetic")
 #: How a candidate came about: by a search, as one of its best, or drawn to judge the proxy.
@@ -49,7 +54,7 @@ class Best:
         search: its name.
         genome: that it found.
         top1: in percent: the mean over ``rescorings``, or the score by which it was chosen where there are none.
-        relative_flops: as in Eq. 4.
+        relative_cost: as in Eq. 4.
         fitness: of ``top1``.
         generation, slot: where the run that found it first trained it.
         evaluations: distinct candidates of all runs of the search.
@@ -58,12 +63,13 @@ class Best:
         finalists: genomes that were scored anew.
         selected: the fitness by which it became a finalist; None without rescorings.
         runs: the best of each run.
+        cost: what the relative cost is of.
     """
 
     search: str
     genome: Genome
     top1: float
-    relative_flops: float
+    relative_cost: float
     fitness: float
     generation: int
     slot: int
@@ -73,18 +79,33 @@ class Best:
     finalists: int = 0
     selected: float | None = None
     runs: tuple[RunBest, ...] = ()
+    cost: CostName = DEFAULT
 
 
 def needed(columns: Sequence[str]) -> tuple[str, ...]:
-    """Returns the columns of ``EVALUATIONS``, ``SCORES`` or ``TIMINGS`` that a table must have to be read."""
-    return tuple(column for column in columns if column not in _ADDED)
+    """Returns the columns of ``EVALUATIONS`` and the like that a table must have to be read, a relative cost apart."""
+    return tuple(column for column in columns if column not in (*_ADDED, _RELATIVE))
 
 
-def population_row(slot: int, spec: NetworkSpec, origin: str) -> dict[str, Any]:
-    """Returns a line of a population: a candidate and what it costs."""
+def columns_for(columns: Sequence[str], cost: CostName) -> tuple[str, ...]:
+    """Returns the columns of a table in which relative costs are of ``cost``.
+
+    >>> columns_for(("genome", "relative_flops"), "latency")
+    ('genome', 'relative_latency')
+    """
+    return tuple(relative_column(cost) if column == _RELATIVE else column for column in columns)
+
+
+def relative_cost(row: Mapping[str, str]) -> str:
+    """Returns the cell of a row's relative cost, whatever cost it is of. Raises KeyError if it has none."""
+    return row[relative_column(cost_of_column(row) or DEFAULT)]
+
+
+def population_row(slot: int, spec: NetworkSpec, origin: str, counting: Counting = FLOPS) -> dict[str, Any]:
+    """Returns a line of a population, with the columns ``columns_for(POPULATION, counting.cost)``."""
     cost = network_cost(spec)
-    values = (slot, format_genome(spec.genome), origin, cost.flops, relative_flops(spec), cost.bytes)
-    return dict(zip(POPULATION, values, strict=True))
+    values = (slot, format_genome(spec.genome), origin, cost.flops, counting.relative(spec), cost.bytes)
+    return dict(zip(columns_for(POPULATION, counting.cost), values, strict=True))
 
 
 def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> list[dict[str, Any]]:
@@ -93,7 +114,8 @@ def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> l
     Raises:
         UserError: a row is not one that a search can have written; it names the row.
     """
-    rows = read_csv(path, POPULATION)
+    rows, cost = read_costed(path, POPULATION)
+    relative = relative_column(cost)
     seen: set[Genome] = set()
     population = []
     for slot, row in enumerate(rows):
@@ -112,11 +134,24 @@ def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> l
             raise UserError(f"{where}: slot {row['slot']!r} should be {slot}", remedy)
         if row["origin"] not in ORIGINS:
             raise UserError(f"{where}: origin is '{row['origin']}'", remedy)
-        for column in ("flops", "relative_flops", "memory_bytes"):
+        for column in ("flops", "memory_bytes"):
             _number(row, column, where)
         seen.add(genome)
-        population.append({**row, "genome": genome, "relative_flops": _number(row, "relative_flops", where)})
+        population.append({**row, "genome": genome, relative: _number(row, relative, where)})
     return population
+
+
+def read_costed(path: Path, columns: Sequence[str]) -> tuple[list[dict[str, str]], CostName]:
+    """Reads a table with relative costs, and says what these are of.
+
+    Raises:
+        UserError: the file is missing or no such table.
+    """
+    rows = read_csv(path, needed(columns))
+    cost = cost_of_column(rows[0]) if rows else DEFAULT
+    if cost is None:
+        raise UserError(f"{path} has no column '{' or '.join(map(relative_column, COSTS))}'", made_again())
+    return rows, cost
 
 
 def check_genome(genome: Genome, genes: int, ratios: Sequence[float], path: Path) -> None:
@@ -132,14 +167,15 @@ def read_individuals(path: Path) -> list[Individual]:
         UserError: the file holds no such table.
     """
     individuals = []
-    for line, row in enumerate(read_csv(path, ("genome", "relative_flops")), start=2):
+    rows, cost = read_costed(path, ("genome",))
+    for line, row in enumerate(rows, start=2):
         where = f"line {line} of {path}"
         top1 = _number(row, "top1", where, most=100) if row.get("top1") else None
         try:
             genome = parse_genome(row["genome"])
         except UserError as error:
             raise UserError(f"{where}: {error}", made_again()) from None
-        individuals.append(Individual(genome, top1, _number(row, "relative_flops", where)))
+        individuals.append(Individual(genome, top1, _number(row, relative_column(cost), where)))
     return individuals
 
 
@@ -245,13 +281,16 @@ def join_generations(tables: Sequence[Path], columns: Sequence[str], joined: Pat
         for generation, path in enumerate(tables)
         for row in read_csv(path, needed(columns))
     ]
-    write_csv(joined, ("generation", *columns), rows)
+    cost = (cost_of_column(rows[0]) if rows else None) or DEFAULT
+    write_csv(joined, ("generation", *columns_for(columns, cost)), rows)
 
 
 def write_best(path: Path, best: Best) -> None:
     """Writes what a search found."""
     runs = [{**asdict(run), "genome": format_genome(run.genome)} for run in best.runs]
-    write_record(path, {**asdict(best), "genome": format_genome(best.genome), "runs": runs})
+    record = {**asdict(best), "genome": format_genome(best.genome), "runs": runs}
+    del record["cost"]
+    write_record(path, {relative_column(best.cost) if key == "relative_cost" else key: record[key] for key in record})
 
 
 def read_best(path: Path) -> Best:
@@ -259,7 +298,9 @@ def read_best(path: Path) -> Best:
     record = read_record(path)
     try:
         runs = tuple(RunBest(**{**run, "genome": parse_genome(run["genome"])}) for run in record.get("runs", ()))
-        return Best(**{**record, "genome": parse_genome(record["genome"]), "runs": runs})
+        cost = cost_of_column(record) or DEFAULT
+        relative = {"relative_cost": record.pop(relative_column(cost)), "cost": cost}
+        return Best(**{**record, **relative, "genome": parse_genome(record["genome"]), "runs": runs})
     except (KeyError, TypeError, AttributeError):
         raise UserError(f"{path} does not say what a search found", made_again()) from None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.common.text import counted, printable
 from pipeline.networks.spec import PUBLISHED_WIDTH
-from pipeline.steps.options import add_cost_width, genome
+from pipeline.steps.options import add_cost, add_cost_width, counting_for, genome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group = parser.add_argument_group("How they are shown")
     add_cost_width(group, PUBLISHED_WIDTH)
+    add_cost(group)
     group.add_argument("--lambda", dest="penalty", type=amount, default=4.0, help="weight of the cost, for the fitness")
     group.add_argument("--sort", choices=tuple(_SORTS), default="top1", help="highest first; lowest first for flops")
     group.add_argument(
@@ -122,6 +123,7 @@ def _selected(listing: "Listing", current: "SharedFacts | None", arguments: argp
     """Returns the rows that were asked for, in order, with their costs."""
     from pipeline.networks.genome import format_genome
     from pipeline.search.archive_listing import with_costs
+    from pipeline.search.costs import FLOPS
 
     rows = listing.rows
     if arguments.genome is not None:
@@ -137,7 +139,9 @@ def _selected(listing: "Listing", current: "SharedFacts | None", arguments: argp
     costly = arguments.max_flops is not None or arguments.sort in ("fitness", "flops")
     if not costly:  # the costs of the rows that are shown are enough
         rows = _first(rows, arguments.sort, limit)
-    rows = with_costs(rows, listing.settings, arguments.penalty, arguments.cost_width)
+    shown = current or next(iter(listing.settings), None)
+    counting = counting_for(arguments, shown.uniform.at_width(arguments.cost_width)) if shown else FLOPS
+    rows = with_costs(rows, listing.settings, arguments.penalty, arguments.cost_width, counting)
     if arguments.max_flops is not None:
         rows = rows[rows["flops"] <= arguments.max_flops]
     return _first(rows, arguments.sort, limit)
@@ -191,7 +195,9 @@ def _show(
 ) -> None:
     """The list, and below it what there is besides."""
     from pipeline.common.terminal import draw, width
+    from pipeline.search.costs import Counting
 
+    of_cost = Counting(arguments.cost)
     if len(rows):
         columns = {
             "genome": rows["genome"],
@@ -199,7 +205,7 @@ def _show(
             "top-1 %": rows["top1"].map("{:.2f}".format),
             "fitness": rows["fitness"].map("{:.2f}".format),
             "FLOPs": rows["flops"].map(lambda flops: f"{flops / 1e6:.4g}M"),
-            "FLOPs / 1x": rows["relative_flops"].map("{:.3f}".format),
+            f"{of_cost.title} / 1x": rows[of_cost.column].map("{:.3f}".format),
             "memory": rows["memory_bytes"].map(lambda size: f"{size / 1024:.1f} KiB"),
             "loss": rows["loss"].map("{:.4f}".format),
             "seconds": rows["seconds"].map("{:.1f}".format),

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline.steps.options import add_configuration, read_configuration
 
 if TYPE_CHECKING:
+    from pipeline.networks.spec import NetworkSpec
+    from pipeline.search.costs import Counting
     from pipeline.workflow.forecast.images import Available
 
 
@@ -47,8 +49,10 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
     from pipeline.common.text import counted
     from pipeline.data.datasets import expect_images, resolve_storage
     from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
-    from pipeline.networks.spec import NetworkSpec, uniform_genome
+    from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
+    from pipeline.search.costs import DEFAULT as COST
     from pipeline.training.execution import gpu_is_used
+    from pipeline.workflow.counting import check_counting, counting_of
     from pipeline.workflow.forecast.images import shares
     from pipeline.workflow.forecast.jobs import forecast
     from pipeline.workflow.forecast.step_time import ORDINARY, ORDINARY_PHOTOGRAPHS
@@ -68,6 +72,8 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
         classes=classes,
         binariser=network.get("binariser", BINARISER),
     )
+    check_counting(config, spec, classes)
+    counting, width = counting_of(config), search.get("cost_width", PUBLISHED_WIDTH)
     expected = forecast(config, spec, images, ORDINARY_PHOTOGRAPHS if photographs else ORDINARY, cores)
     seeds, rows, searches = config["retrain"]["seeds"], len(config["models"]), len(config["searches"])
     budget = search["generations"] * search["population"]
@@ -102,9 +108,19 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
             else "none, so no supernet is trained and no candidate scored",
         ),
         *proxy,
+        *([] if counting.cost == COST else [("cost", _cost(counting, spec.at_width(width)))]),
         (
             "table",
             f"{counted(rows, 'row')} of {counted(seeds, 'seed')}: {counted(rows * seeds, 'training')} in full",
         ),
         ("jobs", f"{counted(expected.jobs, 'job')}, {guess}"),
     ]
+
+
+def _cost(counting: "Counting", uniform: "NetworkSpec") -> str:
+    """Says what is weighed against accuracy, and what that is of uniform-1x."""
+    where = f" on {counting.table.made_with.get('machine', 'an unknown machine')}" if counting.table else ""
+    return (
+        f"{counting.title}{where}, at base width {uniform.base_width:g}, where uniform-1x has "
+        f"{counting.shown(counting.value(uniform))}"
+    )

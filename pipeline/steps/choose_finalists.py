@@ -4,10 +4,12 @@ import argparse
 
 from pipeline.steps.measurements import of_searches
 from pipeline.steps.options import (
+    add_cost,
     add_cost_width,
     add_network,
     add_objective,
     add_setting,
+    counting_for,
     network_for,
     output,
     path,
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_setting(parser, SearchSettings, "finalists", required=True)
     add_network(parser)
     add_cost_width(parser, default=None)
+    add_cost(parser)
     output(parser, "--output", "the population to write (CSV)")
 
 
@@ -34,12 +37,13 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.networks.spec import uniform_genome
     from pipeline.search.finalists import choose_finalists
     from pipeline.search.objectives import OBJECTIVES, Objective
-    from pipeline.search.tables import POPULATION, population_row, read_scored
+    from pipeline.search.tables import POPULATION, columns_for, population_row, read_scored
 
     objective = Objective(arguments.objective, *read_chosen(arguments.others, OBJECTIVES[arguments.objective].Settings))
     runs = {run: read_scored(path) for run, path in arguments.histories}
     chosen = choose_finalists(runs, objective, arguments.finalists)
     uniform = uniform_genome(arguments.network, 1)
     spec = network_for(arguments, read_info(arguments.images, "train"), uniform).at_width(arguments.cost_width)
-    rows = [population_row(slot, spec.with_genome(genome), "finalist") for slot, genome in enumerate(chosen)]
-    write_csv(arguments.output, POPULATION, rows)
+    counting = counting_for(arguments, spec)
+    rows = [population_row(slot, spec.with_genome(genome), "finalist", counting) for slot, genome in enumerate(chosen)]
+    write_csv(arguments.output, columns_for(POPULATION, counting.cost), rows)

@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
         "curves": curves_figure(
             read_curves([row.model for row in rows], arguments.histories, arguments.supernet_history)
         ),
-        "proxy": proxy_figure(read_sample(arguments, rows)),
+        "proxy": proxy_figure(read_sample(arguments, rows), rows[0].counting),
         "methods": methods_figure(rows, arguments.published),
     }
     for name, figure in figures.items():

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.steps.options import add_cost_width, path, read_chosen
+from pipeline.steps.options import add_cost, add_cost_width, counting_for, path, read_chosen
 
 if TYPE_CHECKING:
     from pipeline.networks.genome import Genome
@@ -51,6 +51,7 @@ def add_measurements(parser: argparse.ArgumentParser, *, complete: bool = True) 
     several(parser, "--sample-scores", "random genomes scored as candidates, a file for each repetition (CSV)")
     several(parser, "--sample-trained", "the same genomes trained in full, a file for each repetition (CSV)")
     add_cost_width(parser, default=None)
+    add_cost(parser)
     parser.add_argument("--published", help="put a published table beside it: table1 or table2")
 
 
@@ -151,8 +152,10 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
         for model, search in arguments.models
     }
     models.update({model: ControlOf(found, control) for model, control, found in arguments.controls})
-    measurements = (read_measurement(*file) for file in arguments.evaluations)
-    return collect_rows(models, measurements, arguments.published, arguments.cost_width)
+    measurements = [read_measurement(*file) for file in arguments.evaluations]
+    specs = [measurement.spec.at_width(arguments.cost_width) for measurement in measurements]
+    counting = counting_for(arguments, next((spec for spec in specs if spec.binary), specs[0]))
+    return collect_rows(models, measurements, arguments.published, arguments.cost_width, counting)
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":
@@ -185,7 +188,6 @@ def read_sample(arguments: argparse.Namespace, rows: "Sequence[Row]") -> "list[P
         arguments: with the flags of ``add_measurements``.
         rows: of the table, which know how costs are counted.
     """
-    from pipeline.networks.cost import relative_flops
     from pipeline.report.proxy import ProxyPoint
     from pipeline.search.tables import read_new_scores
 
@@ -197,5 +199,6 @@ def read_sample(arguments: argparse.Namespace, rows: "Sequence[Row]") -> "list[P
         values = [tuple(one.get(genome) for one in tables) for tables in (scores, trained)]
         known = [tuple(value for value in part if value is not None) for part in values]
         if [len(part) for part in known] == [len(part) for part in values]:
-            points.append(ProxyPoint(genome, relative_flops(rows[0].counted_spec.with_genome(genome)), *known))
+            cost = rows[0].counting.relative(rows[0].counted_spec.with_genome(genome))
+            points.append(ProxyPoint(genome, cost, *known))
     return points

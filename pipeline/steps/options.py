@@ -5,7 +5,7 @@ import types
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import claim
@@ -15,6 +15,9 @@ from pipeline.networks.genome import Genome, parse_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
 from pipeline.training.settings import ExecutionSettings, RunSettings
 from pipeline.workflow.settings import NetworkSettings, SearchSettings
+
+if TYPE_CHECKING:
+    from pipeline.search.costs import Counting
 
 #: The default of a parser that names the flags declared by ``output``.
 OUTPUTS = "outputs"
@@ -178,6 +181,37 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 def add_cost_width(parser: "argparse._ActionsContainer", default: float | None = PUBLISHED_WIDTH) -> None:
     """Declares the width at which a genome's cost is counted; with ``default`` None that of the network itself."""
     add_setting(parser, SearchSettings, "cost_width", default=default)
+
+
+def add_cost(parser: "argparse._ActionsContainer") -> None:
+    """Declares what a network's cost is, and the table that it is read from if it is time."""
+    from pipeline.search.costs import CostSettings
+
+    add_setting(parser, CostSettings, "cost")
+    add_setting(parser, CostSettings, "latency_table", type=Path)
+
+
+def counting_for(arguments: argparse.Namespace, spec: NetworkSpec, ratios: Sequence[float] = ()) -> "Counting":
+    """Returns how cost is counted, from the flags of ``add_cost``.
+
+    Args:
+        arguments: with these flags.
+        spec: the network at the width at which its cost is counted, with any genome.
+        ratios: values that a gene can take, if genomes of all of them are to be counted.
+
+    Raises:
+        UserError: time counts and there is no table; or the table is damaged, of another network, or lacks widths.
+    """
+    from pipeline.networks.latency import read_latency
+    from pipeline.search.costs import Counting
+
+    if arguments.latency_table is None:
+        if arguments.cost == "latency":
+            raise UserError("--cost is latency, which is read from a table", "name one with --latency-table")
+        return Counting(arguments.cost)
+    table = read_latency(arguments.latency_table)
+    table.check(spec, ratios)
+    return Counting(arguments.cost, table)
 
 
 def counted(spec: NetworkSpec, arguments: argparse.Namespace) -> NetworkSpec:

@@ -5,12 +5,14 @@ import argparse
 from pipeline.search.space import Budget
 from pipeline.steps.options import (
     add_algorithm,
+    add_cost,
     add_cost_width,
     add_network,
     add_objective,
     add_ratios,
     add_settings,
     counted,
+    counting_for,
     network_for,
     output,
     path,
@@ -35,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_ratios(parser)
     add_network(parser)
     add_cost_width(parser, default=None)
+    add_cost(parser)
     add_settings(parser, Budget)
     add_algorithm(parser)
     add_objective(parser)
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.algorithms import ALGORITHMS, propose
     from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.space import search_space
-    from pipeline.search.tables import POPULATION, check_genome, population_row, read_individuals
+    from pipeline.search.tables import POPULATION, check_genome, columns_for, population_row, read_individuals
 
     if len(arguments.earlier) != arguments.generation:
         raise UserError(f"generation {arguments.generation} needs the scores of {arguments.generation} earlier ones")
@@ -64,7 +67,8 @@ def run(arguments: argparse.Namespace) -> None:
     uniform = uniform_genome(arguments.network, 1)
     spec = network_for(arguments, read_info(arguments.images, "train"), uniform)
     of_cost = counted(spec, arguments)
-    space = search_space(of_cost, arguments.ratios, read_settings(arguments, Budget))
+    counting = counting_for(arguments, of_cost, arguments.ratios)
+    space = search_space(of_cost, arguments.ratios, read_settings(arguments, Budget), counting)
     history = [read_individuals(path) for path in arguments.earlier]
     for scores, individuals in zip(arguments.earlier, history, strict=True):
         for individual in individuals:
@@ -79,6 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
         Objective(arguments.objective, weights),
     )
     rows = [
-        population_row(slot, of_cost.with_genome(child.genome), child.origin) for slot, child in enumerate(children)
+        population_row(slot, of_cost.with_genome(child.genome), child.origin, counting)
+        for slot, child in enumerate(children)
     ]
-    write_csv(arguments.output, POPULATION, rows)
+    write_csv(arguments.output, columns_for(POPULATION, counting.cost), rows)

@@ -102,6 +102,7 @@ def read_findings(layout: "Layout") -> "Findings":
     from pipeline.common.errors import UserError
     from pipeline.common.provenance import versions
     from pipeline.report.page.build import Findings
+    from pipeline.workflow.counting import counting_of
     from pipeline.workflow.saved_config import read_saved_config
 
     saved = read_saved_config(layout)
@@ -118,6 +119,7 @@ def read_findings(layout: "Layout") -> "Findings":
         config_text=layout.config.read_text(encoding="utf-8"),
         rows=rows,
         searches=read_searches(arguments),
+        counting=counting_of(saved.config),
         generations=read_generations(arguments.scores),
         points=read_sample(arguments, rows) if rows else [],
         curves=_read_curves(rows, arguments),

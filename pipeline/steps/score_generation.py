@@ -22,14 +22,17 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.files import read_csv, write_csv
     from pipeline.common.log import log
     from pipeline.networks.genome import format_genome
+    from pipeline.search.costs import DEFAULT, cost_of_column, relative_column
     from pipeline.search.individual import Individual
     from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.shards import longest_over_mean
-    from pipeline.search.tables import SCORES, TIMINGS, needed, read_evaluations, read_population
+    from pipeline.search.tables import SCORES, TIMINGS, columns_for, needed, read_evaluations, read_population
 
     objective = Objective(arguments.objective, *read_chosen(arguments.others, OBJECTIVES[arguments.objective].Settings))
     population = read_population(arguments.population, None, arguments.ratios)
     evaluations = read_evaluations(arguments.evaluations)
+    cost = (cost_of_column(population[0]) if population else None) or DEFAULT
+    columns = columns_for(SCORES, cost)
     rows = []
     for slot, candidate in enumerate(population):
         evaluated = evaluations.get(slot)
@@ -40,14 +43,14 @@ def run(arguments: argparse.Namespace) -> None:
                 f"delete {arguments.evaluations[0].parent}, and the generation is evaluated again",
             )
         top1 = float(evaluated["top1"]) if evaluated["top1"] else None
-        relative = candidate["relative_flops"]
-        row = {key: evaluated.get(key, candidate.get(key)) for key in SCORES}
+        relative = candidate[relative_column(cost)]
+        row = {key: evaluated.get(key, candidate.get(key)) for key in columns}
         value = objective.value(Individual(candidate["genome"], top1, relative))
-        rows.append({**row, "relative_flops": relative, "fitness": round(value, 6)})
+        rows.append({**row, relative_column(cost): relative, "fitness": round(value, 6)})
     shards = [read_csv(path, needed(TIMINGS)) for path in arguments.timings]
     times = [row for shard in shards for row in shard]
     if len(shards) > 1:
         seconds = [sum(float(row["seconds"]) for row in shard if row["reused"] == "0") for shard in shards]
         log(f"{len(shards)} shards: the longest trained {longest_over_mean(seconds):.2f} times the mean")
     write_csv(arguments.timing, TIMINGS, sorted(times, key=lambda row: int(row["slot"])))
-    write_csv(arguments.output, SCORES, rows)
+    write_csv(arguments.output, columns, rows)

@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
         TIMINGS,
         Best,
         join_generations,
+        read_costed,
         read_individuals,
         read_micro_batch,
         write_best,
@@ -50,12 +51,13 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.search,
         best.genome,
         best.top1,
-        best.relative_flops,
+        best.relative_cost,
         value,
         generation,
         slot,
         len(place),
         read_micro_batch(arguments.scores[generation], slot),
+        cost=read_costed(arguments.scores[generation], SCORES)[1],
     )
     join_generations(arguments.scores, SCORES, arguments.history)
     join_generations(arguments.timings, TIMINGS, arguments.timing)

@@ -24,13 +24,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes what was found; of equals the cheaper one."""
-    from pipeline.common.files import read_csv
     from pipeline.search.finalists import select_found
     from pipeline.search.objectives import OBJECTIVES, Objective
-    from pipeline.search.tables import read_new_scores, read_scored, write_best
+    from pipeline.search.tables import read_costed, read_new_scores, read_scored, write_best
 
     objective = Objective(arguments.objective, *read_chosen(arguments.others, OBJECTIVES[arguments.objective].Settings))
     runs = {run: read_scored(path) for run, path in arguments.histories}
-    evaluations = sum(len({row["genome"] for row in read_csv(path, ("genome",))}) for _, path in arguments.histories)
+    tables = [read_costed(path, ("genome",)) for _, path in arguments.histories]
+    evaluations = sum(len({row["genome"] for row in rows}) for rows, _ in tables)
+    _, cost = tables[0]
     anew = [read_new_scores(path) for path in arguments.rescored]
-    write_best(arguments.output, select_found(arguments.search, runs, objective, evaluations, anew))
+    write_best(arguments.output, select_found(arguments.search, runs, objective, evaluations, anew, cost))

@@ -238,7 +238,7 @@ def _searches(summary: "Summary") -> list[str]:
                 str(search.reused),
             )
         )
-    named = ("best so far", "top-1 %", "fitness", "FLOPs / 1x", "genome", "FLOPs", "memory", "generation")
+    named = ("best so far", "top-1 %", "fitness", "cost / 1x", "genome", "FLOPs", "memory", "generation")
     best = [_best(search.name, search.best) for search in summary.searches]
     return [
         draw(header, table, left={"left"}, spare=("reused", "diverged"), columns=width() - 1),
@@ -268,7 +268,7 @@ def _best(name: str, best: "BestSoFar | None") -> tuple[str, ...]:
         name,
         f"{best.top1:.2f}",
         f"{best.fitness:.2f}",
-        f"{best.relative_flops:.3f}",
+        f"{best.relative_cost:.3f}",
         format_genome(best.genome),
         _millions(best.flops),
         "-" if best.memory_bytes is None else f"{best.memory_bytes / 1024:.1f} KiB",

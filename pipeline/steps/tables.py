@@ -42,14 +42,16 @@ def run(arguments: argparse.Namespace) -> None:
     """Writes the tables. All but those of time hold the same bytes whenever they are made from the same inputs."""
     from pipeline.common.files import write_csv, write_text
     from pipeline.report.classes import CLASSES, class_table
-    from pipeline.report.fronts import CANDIDATES, candidate_table
+    from pipeline.report.fronts import candidate_columns, candidate_table
     from pipeline.report.mixture import mixed_arithmetic
     from pipeline.report.proxy import PROXY, proxy_table
-    from pipeline.report.results import RESULT_COLUMNS, results_table
+    from pipeline.report.results import results_columns, results_table
     from pipeline.report.tables import proxy_markdown, results_latex, results_markdown, timing_markdown
     from pipeline.report.timing import BALANCE, TIMING, balance_table, timing_table
+    from pipeline.search.tables import columns_for
 
     rows, scores = read_rows(arguments), read_scores(arguments)
+    counting = rows[0].counting
     points = read_sample(arguments, rows)
     sample = [OfSearch(_SAMPLE, path) for path in arguments.sample_timings]
     candidates = read_candidate_times([*arguments.candidate_timings, *sample])
@@ -58,13 +60,14 @@ def run(arguments: argparse.Namespace) -> None:
     times = timing_table(trainings, candidates, supernet)
     mixture = mixed_arithmetic([*trainings.values(), [supernet] if supernet else []], candidates)
     written = TableFiles(arguments.output_folder)
-    write_csv(written.results_csv, RESULT_COLUMNS, results_table(rows, arguments.published))
+    write_csv(written.results_csv, results_columns(rows), results_table(rows, arguments.published))
     write_text(written.results, results_markdown(rows, points, arguments.published) + mixture)
     write_text(written.results_tex, results_latex(rows, arguments.published))
     write_csv(written.classes, CLASSES, class_table(rows))
-    write_csv(written.candidates, CANDIDATES, candidate_table(rows[0].counted_spec, scores))
-    write_csv(written.proxy_csv, PROXY, proxy_table(points))
-    write_text(written.proxy, proxy_markdown(points))
+    columns = candidate_columns(timed=counting.table is not None)
+    write_csv(written.candidates, columns, candidate_table(rows[0].counted_spec, scores, counting))
+    write_csv(written.proxy_csv, columns_for(PROXY, counting.cost), proxy_table(points, counting.cost))
+    write_text(written.proxy, proxy_markdown(points, counting))
     write_csv(written.timing_csv, TIMING, times)
     balance = balance_table(candidates)
     write_csv(written.balance, BALANCE, balance)

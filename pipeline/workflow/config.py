@@ -20,19 +20,20 @@ from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError, best_match
 
 from pipeline.common.errors import UserError
-from pipeline.common.settings import key_of
+from pipeline.common.settings import from_mapping, key_of
 from pipeline.common.yaml_text import check_values, read_yaml
 from pipeline.data.datasets import DATASETS, expect_images, resolve_storage
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.binary.binarisers import BINARISERS
 from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
-from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, check_ratios, format_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
 from pipeline.report.published import find_table
 from pipeline.search.algorithms import own_keys
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured
+from pipeline.search.space import Budget
+from pipeline.workflow.counting import check_counting, counting_of
 from pipeline.workflow.models import is_baseline, runs_of, with_controls, with_runs
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.schema import ROOT as ROOT
@@ -413,15 +414,17 @@ def _check_searches(config: Mapping[str, Any]) -> None:
     search = config["search"]
     spec = _spec(config).at_width(search.get("cost_width", PUBLISHED_WIDTH))
     smallest = spec.with_genome(uniform_genome(spec.network, min(search["ratios"])))
-    cost = network_cost(smallest)
-    for key, unit, least in (("max_flops", "operations", cost.flops), ("max_memory", "bytes", cost.bytes)):
-        limit = search.get(key)
-        if limit is not None and least > limit:
-            raise UserError(
-                f"search.{key} is {limit:g}, but the smallest genome {format_genome(smallest.genome)} "
-                f"needs {least:g} {unit}",
-                "raise it or set it to null",
-            )
+    if search.get("latency_table") is not None:
+        search["latency_table"] = _expanded(search["latency_table"])
+    check_counting(config, spec, expect_images(config["dataset"]).classes)
+    over = from_mapping(Budget, search).over(smallest, counting_of(config))
+    if over is not None:
+        key, limit, unit, least = over
+        raise UserError(
+            f"search.{key} is {limit:g}, but the smallest genome {format_genome(smallest.genome)} "
+            f"needs {least:g} {unit}",
+            "raise it or set it to null",
+        )
     if samples(config) and not config["split"].get("held_out_per_class", 0):
         raise UserError(
             f"proxy.sample is {samples(config)}, but split.held_out_per_class holds out no images to judge it on",

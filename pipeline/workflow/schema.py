@@ -19,6 +19,7 @@ from pipeline.common.settings import schema_of
 from pipeline.common.yaml_text import read_yaml
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.algorithms.base import SearchSettings
+from pipeline.search.costs import CostSettings
 from pipeline.search.objectives import DEFAULT, OBJECTIVES
 from pipeline.search.space import Budget
 from pipeline.training.settings import ExecutionSettings, RunSettings, TrainingSettings
@@ -79,6 +80,7 @@ def _completed() -> dict[str, Any]:
     for section, settings in SECTIONS.items():
         properties[section]["properties"] = schema_of(settings)
     properties["search"]["properties"].update(schema_of(Budget))
+    properties["search"]["properties"].update(schema_of(CostSettings))
     properties["execution"]["properties"] = schema_of(ExecutionSettings) | schema_of(RunSettings)
     for name in ALGORITHMS.own:
         _add_algorithm(whole, ALGORITHMS[name].Settings)

@@ -9,6 +9,7 @@ import pytest
 from pipeline.common.errors import UserError
 from pipeline.networks.latency import LatencyTable, read_latency, widths_of, write_latency
 from pipeline.networks.spec import NetworkSpec
+from tests.support.latencies import made_up
 
 SPEC = NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8)
 
@@ -26,8 +27,7 @@ def test_a_network_takes_the_sum_of_its_layers() -> None:
     found = table(SPEC, wide)
     channels = sum(SPEC.widths)
     assert found.seconds(SPEC) == channels + 0.5
-    assert found.relative(wide) == (2 * channels + 0.5) / (channels + 0.5)
-    assert found.relative(SPEC) == 1.0
+    assert found.seconds(wide) == 2 * channels + 0.5
 
 
 def test_it_survives_a_file_and_keeps_its_digest(tmp_path: Path) -> None:
@@ -43,6 +43,7 @@ def test_it_survives_a_file_and_keeps_its_digest(tmp_path: Path) -> None:
         (lambda record: record.update(format="other"), "is no latency table"),
         (lambda record: record.pop("layers"), "is no whole latency table"),
         (lambda record: record.update(layers={"conv1": 3}), "is no whole latency table"),
+        (lambda record: record.update(layers={"conv1": {"3": 0.5}}), "is no whole latency table"),
         (lambda record: record["layers"]["conv1"].update({"1,8": 0.1}), "its digest differs"),
     ],
 )
@@ -60,7 +61,7 @@ def test_a_damaged_table_is_refused_in_a_sentence(tmp_path: Path, change, says: 
     ("spec", "says"),
     [
         (replace(SPEC, size=16), "is for size 8, and this search has 16"),
-        (replace(SPEC, base_width=0.125), "is for base width 0.0625, and this search has 0.125"),
+        (replace(SPEC, base_width=0.125), "is for base width 0.0625, and this search has 0.125 \\(search.cost_width"),
         (NetworkSpec("resnet18", (1,) * 12, base_width=1 / 16, channels=1, size=32), "is for network vgg_small"),
     ],
 )
@@ -72,3 +73,21 @@ def test_a_table_of_another_network_is_refused_in_a_sentence(spec: NetworkSpec, 
 def test_widths_that_were_not_measured_are_named() -> None:
     with pytest.raises(UserError, match="no time of layer 'conv1' with 1 and 16 channels"):
         table(SPEC).seconds(SPEC.with_genome((2, 1, 1, 1, 1, 1)))
+
+
+def test_ratios_that_were_not_measured_are_told_with_the_command_that_measures_them() -> None:
+    made_up(SPEC, ratios=(0.5, 1.0, 2.0)).check(SPEC, (0.5, 1.0, 2.0))
+    with pytest.raises(UserError, match="no time of layer 'conv.*which search.ratios can give it") as raised:
+        made_up(SPEC, ratios=(0.5, 1.0, 2.0)).check(SPEC, (0.5, 1.0, 3.0))
+    assert "--base-width 0.0625 --channels 1 --image-size 8 --classes 10 --ratios 0.5 1 3" in str(raised.value)
+
+
+def test_every_pair_of_a_residual_networks_widths_is_looked_for() -> None:
+    resnet = NetworkSpec("resnet18", (1,) * 12, base_width=1 / 16, channels=3, size=32)
+    whole = made_up(resnet, ratios=(1.0, 2.0))
+    whole.check(resnet, (1.0, 2.0))
+    for name, entries in whole.layers.items():
+        for key in entries:
+            rest = {other: value for other, value in entries.items() if other != key}
+            with pytest.raises(UserError, match=f"no time of layer '{name}'"):
+                replace(whole, layers={**whole.layers, name: rest}).check(resnet, (1.0, 2.0))

@@ -1,6 +1,7 @@
 """Pareto fronts over all candidates, by each measure of cost."""
 
 import random
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import RATIOS, parse_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.report.fronts import CANDIDATES, COSTS, candidate_table, front
+from pipeline.report.fronts import CANDIDATES, COSTS, candidate_columns, candidate_table, front
+from pipeline.search.costs import Counting
+from tests.support.latencies import DIGITS, made_up
 
 SPEC = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1))
 
@@ -37,5 +40,9 @@ def test_every_candidate_once_with_its_costs_and_fronts():
 
 def test_latency_where_it_is_measured():
     scores = [(SPEC.genome, 80.0), (uniform_genome("vgg_small", 2), 90.0)]
-    lines = candidate_table(SPEC, scores, latency=lambda spec: 10.0 - spec.genome[0])
-    assert [(line["latency_ms"], line["on_front_latency_ms"]) for line in lines] == [(9.0, 0), (8.0, 1)]
+    spec = replace(DIGITS, genome=SPEC.genome)
+    table = made_up(seconds=lambda layer: 1e-3 / layer.out_channels)  # the wider the faster
+    lines = candidate_table(spec, scores, Counting("flops", table))
+    assert all(sorted(line) == sorted(candidate_columns(timed=True)) for line in lines)
+    assert [line["on_front_latency_ms"] for line in lines] == [0, 1] and lines[0]["latency_ms"] > lines[1]["latency_ms"]
+    assert all(line["on_front_flops"] for line in lines)

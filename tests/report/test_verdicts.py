@@ -1,5 +1,7 @@
 """What is said of searched rows: first against equal cost, then against baselines, in words that the numbers bear."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,10 @@ from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.results import ControlOf, Interval, Row, Search
 from pipeline.report.statistics import Sample
 from pipeline.report.verdicts import comparisons, verdicts
+from pipeline.search.costs import Counting
 from pipeline.search.objectives import configured
 from pipeline.search.tables import Best, RunBest
+from tests.support.latencies import made_up
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
 #: 26.2M FLOPs, between uniform-1x (13.2M) and uniform-2x (45.3M).
@@ -172,3 +176,21 @@ def test_equal_rows_are_told_apart_in_at_most_one_table_of_twenty():
         text = " ".join(sentence for verdict in verdicts(table) for sentence in verdict.sentences)
         told_apart += "better by" in text or "worse by" in text
     assert told_apart / tables <= 0.05 + 2 * (0.05 * 0.95 / tables) ** 0.5
+
+
+def test_the_cost_that_was_weighed_is_named():
+    table = made_up(NetworkSpec("vgg_small", ONE.spec.genome), lambda layer: layer.out_channels * 1e-6)
+    for counting in (Counting("memory"), Counting("latency", table)):
+        found = replace(row("found", VGG_A, 90.0, 91.0, search=EVOLUTION), counting=counting)
+        control = replace(row("iso", 0.9, 89.0, 90.0, control_of=ControlOf("found", "uniform")), counting=counting)
+        share = counting.value(control.spec) / counting.value(found.spec)
+        assert f"({share:.2f} times its {counting.title}, " in sentences_on("found", found, control)[0]
+        assert counting.shown(counting.value(found.spec)) in verdicts([found, control])[0].headline
+
+
+def test_the_dearest_uniform_network_within_the_cost_that_was_weighed():
+    # By memory uniform-2x is too dear; on a machine that knows no width it is as cheap as any.
+    table = made_up(NetworkSpec("vgg_small", ONE.spec.genome), lambda layer: 1e-3)
+    for counting, beside in ((Counting("memory"), "uniform-1x"), (Counting("latency", table), "uniform-2x")):
+        rows = [replace(one, counting=counting) for one in (row("found", BETWEEN, 92.0, search=EVOLUTION), TWO, ONE)]
+        assert sentences_on("found", *rows)[0].startswith(f"Against {beside}, the largest uniform network")

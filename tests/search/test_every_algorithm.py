@@ -102,7 +102,7 @@ def test_candidates_without_a_score_are_no_parents_and_no_obstacle(algorithm, sp
 )
 def test_what_looks_at_scores_finds_better_genomes_than_chance(learner, space):
     def quality(individual: Individual) -> float:
-        return fitness(smooth(individual.genome), individual.relative_flops, PENALTY)
+        return fitness(smooth(individual.genome), individual.relative_cost, PENALTY)
 
     def reached(algorithm: str) -> float:
         last = [search(algorithm, space, 5, seed=seed)[-1] for seed in range(4)]

@@ -12,6 +12,7 @@ from pipeline.networks.cost import network_cost, relative_flops
 from pipeline.networks.genome import parse_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.search.archive import Archive, Evaluation, Timing, archive_files, read_entry
+from pipeline.search.costs import Counting
 from pipeline.search.objectives.fitness import fitness
 from tests.support.mid_search import folder, made  # noqa: F401 - fixtures
 
@@ -191,3 +192,17 @@ def test_nothing_there(tmp_path, monkeypatch, capsys):
     assert list(archive_files(tmp_path / "results" / "exp" / "archive")) == []
     assert main(["archive", "exp"]) == 0
     assert "0 of 0 candidates" in capsys.readouterr().out
+
+
+def test_fitness_by_another_cost(archive, capsys):
+    rows = listed(capsys, "--lambda", "2", "--cost", "memory")
+    for row in rows:
+        spec = NetworkSpec(
+            **read_entry(archive / row["key"][:2] / f"{row['key']}.json").facts["network"],
+            genome=parse_genome(row["genome"]),
+        ).at_width(1.0)
+        relative = Counting("memory").relative(spec)
+        assert float(row["relative_memory"]) == pytest.approx(relative)
+        top1 = float(row["top1"]) if row["top1"] else None
+        assert float(row["fitness"]) == pytest.approx(fitness(top1, relative, 2.0), abs=1e-6)
+    assert main(["archive", "exp", "--cost", "memory"]) == 0

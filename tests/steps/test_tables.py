@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,13 @@ import pytest
 from pipeline.__main__ import main
 from pipeline.common.files import write_json
 from pipeline.data.census import Census
+from pipeline.networks.genome import parse_genome
+from pipeline.networks.latency import read_latency
+from pipeline.search.costs import Counting
 from pipeline.search.tables import Best, write_best
 from pipeline.workflow.layout import Layout, TableFiles
-from tests.support.measured import FOUND, ROWS, SEARCHES, timing, write_experiment
+from tests.support.latencies import made_up, table_file
+from tests.support.measured import FOUND, RANDOM, ROWS, SEARCHES, SPEC, timing, write_experiment
 from tests.support.tables import forget_seals
 
 OUTPUTS = [path.name for path in TableFiles(Path()).all]
@@ -246,3 +251,42 @@ def test_malformed_search(tmp_path, search, capsys):
     arguments[arguments.index("A=evolution:4")] = search
     assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 2
     assert "--searches" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("cost", ["flops", "memory", "latency"])
+def test_tables_count_by_the_cost_that_was_meant_and_show_latencies(tmp_path, cost):
+    spec = replace(SPEC, base_width=1.0)
+    table = table_file(tmp_path / "latency.json", made_up(spec, lambda layer: layer.out_channels * 1e-6))
+    counting = Counting(cost, read_latency(table))
+    how = ["--cost-width", "1", "--cost", cost, "--latency-table", str(table)]
+    written = make_tables(tmp_path, tmp_path / "tables", *how)
+    lines = {line["model"]: line for line in csv.DictReader(written["results.csv"].splitlines())}
+    found = spec.with_genome(FOUND)
+    assert float(lines["found-A"]["latency_ms"]) == pytest.approx(counting.milliseconds(found))
+    assert lines["full-precision"]["latency_ms"] == "", "the table is of binary networks"
+    plain = " ".join(written["results.md"].split())
+    share = counting.value(spec.with_genome(RANDOM)) / counting.value(found)
+    assert f"({share:.2f} times its {counting.title}, " in plain
+    assert "- over latency: " in plain and "measured on a board (digest " in plain
+    weighed = f"Searches weighed {counting.title} against accuracy, and controls have equal {counting.title}."
+    assert (weighed in plain) is (cost != "flops")
+    for line in csv.DictReader(written["candidates.csv"].splitlines()):
+        network = spec.with_genome(parse_genome(line["genome"]))
+        assert float(line["latency_ms"]) == pytest.approx(counting.milliseconds(network))
+    for line in csv.DictReader(written["proxy.csv"].splitlines()):
+        relative = counting.relative(spec.with_genome(parse_genome(line["genome"])))
+        assert float(line[f"relative_{cost}"]) == pytest.approx(relative, abs=1e-6)
+    assert f"{counting.title} / 1x" in written["proxy.md"]
+
+
+def test_figures_are_drawn_over_the_cost_that_was_meant(tmp_path):
+    spec = replace(SPEC, base_width=1.0)
+    table = table_file(tmp_path / "latency.json", made_up(spec, lambda layer: layer.out_channels * 1e-6))
+    drawn = {}
+    for cost in ("flops", "memory", "latency"):
+        how = ["--cost-width", "1", "--cost", cost, "--latency-table", str(table)]
+        words = [*write_experiment(tmp_path)["figures"], *how, "--output-folder", str(tmp_path / cost)]
+        assert main(["figures", *words]) == 0
+        drawn[cost] = {name: (tmp_path / cost / f"{name}.svg").read_bytes() for name in ("accuracy", "proxy")}
+    for name in ("accuracy", "proxy"):
+        assert len({figures[name] for figures in drawn.values()}) == 3

@@ -18,6 +18,7 @@ from pipeline.workflow.config import TRAININGS, check_config, genome_of, read_co
 from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.schema import ROOT, schema_for
+from tests.support.latencies import table_file
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
 OVERLAYS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -373,3 +374,44 @@ def test_when_a_supernet_is_trained_and_the_proxy_judged(enabled, searches, samp
     if sample == 0:  # as configurations have it that were saved before there was such a key
         del config["proxy"]
         assert (samples(config), trains_supernet(config)) == (0, supernet)
+
+
+def latency(file, **more):
+    return changed({"search.cost": "latency", "search.latency_table": str(file)} | more)
+
+
+def test_a_search_by_latency_needs_a_table_of_its_network(tmp_path):
+    table = table_file(tmp_path / "latency.json")
+    assert check_config(latency(table))["search"]["cost"] == "latency"
+    for config, sentence in (
+        (changed({"search.cost": "time"}), "search.cost is 'time': choose one of flops, memory, latency"),
+        (
+            changed({"search.cost": "latency"}),
+            "search.cost is 'latency', but search.latency_table names no file: measure it: python -m pipeline "
+            "measure-latency --network vgg_small --base-width 1 --channels 1 --image-size 8 --classes 10 --ratios",
+        ),
+        (changed({"search.max_latency": 3.0}), "search.max_latency limits time, but search.latency_table names no"),
+        (latency(tmp_path / "none.json"), f"search.latency_table: there is no file {tmp_path}/none.json: measure it"),
+        (latency(table, **{"search.cost_width": 0.5}), "table is for base width 1.0, and this search has 0.5 (search."),
+        (latency(table, **{"search.ratios": [1, 4, 5]}), "the latency table has no time of layer 'conv"),
+        (
+            latency(table, **{"search.max_latency": 31.9}),
+            "search.max_latency is 31.9, but the smallest genome 0.25,0.25,0.25,0.25,0.25,0.25 needs 32 ms: raise it",
+        ),
+        (
+            latency(table_file(tmp_path / "resnet.json", network="resnet18")),
+            "the latency table is for network resnet18, and this search has vgg_small",
+        ),
+    ):
+        with pytest.raises(UserError) as raised:
+            check_config(config)
+        assert sentence in str(raised.value)
+    table.write_text(table.read_text().replace("0.128", "0.127"))
+    with pytest.raises(UserError, match="has changed since it was measured: its digest differs"):
+        check_config(latency(table))
+
+
+def test_a_table_that_counts_for_nothing_is_checked_all_the_same(tmp_path):
+    (tmp_path / "latency.json").write_text("{}")
+    with pytest.raises(UserError, match="is no latency table"):
+        check_config(changed({"search.latency_table": str(tmp_path / "latency.json")}))

@@ -1,5 +1,7 @@
 """What rules depend on: a part whose source has changed reruns just what is made of it."""
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.data.datasets import DATASETS
@@ -8,8 +10,9 @@ from pipeline.networks.binary.binarisers import BINARISERS
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.objectives import OBJECTIVES
 from pipeline.workflow.config import read_config
-from pipeline.workflow.rules import Flags
+from pipeline.workflow.rules import Files, Flags
 from pipeline.workflow.schema import ROOT
+from tests.support.latencies import table_file
 
 
 def depends() -> dict[str, object]:
@@ -42,3 +45,39 @@ def test_a_changed_part_reruns_what_is_made_of_it(monkeypatch, registry, name, a
     monkeypatch.setattr(registry, "founding", {**registry.founding, name: "another source"})
     after = depends()
     assert {what for what in before if before[what] != after[what]} == again
+
+
+def costs(**search: object) -> tuple[Flags, Files]:
+    config = read_config([ROOT / "config.yaml"], {"inference": {"measure": False}, "search": search})
+    return Flags(config), Files(config)
+
+
+def test_flops_add_nothing_to_what_rules_were_called_with_before() -> None:
+    flags, files = costs()
+    assert flags.counted_network() == "--network vgg_small --base-width 0.0625 --cost-width 1"
+    assert "--cost " not in flags.measurements() and "--latency" not in flags.measurements()
+    assert files.latencies() == files.latencies(for_tables=True) == []
+
+
+def test_every_setting_of_cost_reaches_the_rules_that_depend_on_it(tmp_path: Path) -> None:
+    table = table_file(tmp_path / "latency.json")
+    flags, files = costs(cost="memory")
+    assert flags.counted_network().endswith(" --cost memory") and flags.measurements().endswith(" --cost memory")
+    # A table that only tables of results show is no input of the search.
+    flags, files = costs(latency_table=str(table))
+    assert "--latency-table" not in flags.counted_network() and files.latencies() == []
+    assert f"--latency-table {table}" in flags.measurements() and files.latencies(for_tables=True) == [table]
+    for search in ({"cost": "latency"}, {"max_latency": 100.0}):
+        flags, files = costs(latency_table=str(table), **search)
+        assert f"--latency-table {table}" in flags.counted_network() and files.latencies() == [table]
+    assert "--max-latency 100.0" in flags.proposal("A") and "--max-latency 100.0" in flags.budget()
+
+
+def test_a_table_counts_by_its_digest(tmp_path: Path) -> None:
+    files = [
+        table_file(tmp_path / "a.json"),
+        table_file(tmp_path / "b.json", made_with={"machine": "the same"}),
+        table_file(tmp_path / "c.json", start=1.0),
+    ]
+    a, b, c = (repr(costs(cost="latency", latency_table=str(file))[0].counted_network()) for file in files)
+    assert a == b != c and str(tmp_path) not in a

@@ -27,6 +27,7 @@ from pipeline.report.published import find_table
 from pipeline.report.results import Row, Search
 from pipeline.report.tables import CLAIMS_NOTE
 from pipeline.report.verdicts import verdicts
+from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.individual import Individual
 
 
@@ -55,6 +56,7 @@ class Findings:
         versions: of the software.
         note: what the page lacks, while a run is in progress; else nothing.
         arithmetic: the kinds by which it was computed, if there were several.
+        counting: what cost is.
     """
 
     config: Mapping[str, Any]
@@ -69,6 +71,7 @@ class Findings:
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
     arithmetic: Sequence[str] = ()
+    counting: Counting = FLOPS
 
 
 def build_page(findings: Findings, refresh: int | None = None) -> str:
@@ -111,7 +114,7 @@ def _summary(findings: Findings) -> list[Part]:
         names = ", ".join(f"{one.name} ({one.title}, {one.objective.title})" for one in searches.values())
         asked += (
             f"{_count(len(searches), 'search', 'es')} looked at {search['generations']} generations of "
-            f"{search['population']} candidates each: {names}."
+            f"{search['population']} candidates each: {names}. Cost: {findings.counting.title}."
         )
     body = paragraph(asked, "lead")
     found = verdicts(findings.rows)
@@ -136,7 +139,8 @@ def _results(findings: Findings) -> list[Part]:
         return []
     genes = find_architecture(findings.config["network"]["name"]).GENES
     headers = [
-        *("network", "top-1 %", "top-5 %", "FLOPs (M)", "speedup (theoretical)", "weights (Mbit)", "binary MACs (M)"),
+        *("network", "top-1 %", "top-5 %", "FLOPs (M)", "speedup (theoretical)", "weights (Mbit)", "latency (ms)"),
+        "binary MACs (M)",
         *("FLOPs as trained (M)", "seeds", *genes),
     ]
     lines = [
@@ -148,6 +152,7 @@ def _results(findings: Findings) -> list[Part]:
                 millions_cell(row.cost.flops),
                 Cell(f"{row.speedup:.1f}×", row.speedup),
                 millions_cell(row.cost.bits),
+                Cell("" if row.milliseconds is None else f"{row.milliseconds:.4g}", row.milliseconds),
                 millions_cell(row.cost.binary_macs),
                 millions_cell(row.trained_cost.flops),
                 Cell(str(row.top1.seeds), row.top1.seeds),
@@ -204,7 +209,11 @@ def _accuracy(findings: Findings) -> list[Part]:
     body = Markup()
     if any(findings.generations.values()):
         description = "Points: candidates, by cost relative to uniform-1x and score. A line joins those on the front."
-        svg = inline_svg(cloud_figure(findings.generations), "Every evaluated candidate against its cost", description)
+        svg = inline_svg(
+            cloud_figure(findings.generations, findings.counting),
+            "Every evaluated candidate against its cost",
+            description,
+        )
         body += figure(
             svg,
             "Every candidate that was evaluated: its score on validation images after its short training, against its "
@@ -257,7 +266,7 @@ def _proxy(findings: Findings) -> list[Part]:
     if not findings.points:
         return []
     svg = inline_svg(
-        proxy_figure(findings.points),
+        proxy_figure(findings.points, findings.counting),
         "Score as a candidate against accuracy when trained in full",
         "; ".join(
             f"{format_genome(point.genome)}: score {point.scores[0]:.1f} %, trained {fmean(point.trained):.1f} %"

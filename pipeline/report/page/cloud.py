@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from pipeline.report.figures import BLUE, ORANGE, new_figure, plain_log_ticks, styled
 from pipeline.report.fronts import front
+from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.individual import Individual
 
 #: From the first generation to the last: told apart in grey as well.
@@ -15,11 +16,12 @@ _GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#b9d9ec", BLUE
 
 
 @styled
-def cloud_figure(generations: Mapping[str, Sequence[Sequence[Individual]]]) -> Figure:
+def cloud_figure(generations: Mapping[str, Sequence[Sequence[Individual]]], counting: Counting = FLOPS) -> Figure:
     """Returns scores against cost relative to uniform-1x, coloured by generation, with the front over all of them.
 
     Args:
         generations: scored candidates of each search, by its name and generation.
+        counting: what their costs are.
     """
     found = [
         (number, individual)
@@ -30,7 +32,7 @@ def cloud_figure(generations: Mapping[str, Sequence[Sequence[Individual]]]) -> F
     ]
     figure = new_figure(8, 4.8)
     axes = figure.subplots()
-    costs = [individual.relative_flops for _, individual in found]
+    costs = [individual.relative_cost for _, individual in found]
     scores = [individual.top1 or 0.0 for _, individual in found]
     numbers = [number for number, _ in found]
     best = front(list(zip(costs, scores, strict=True)), lambda point: point[0], lambda point: point[1])
@@ -41,7 +43,7 @@ def cloud_figure(generations: Mapping[str, Sequence[Sequence[Individual]]]) -> F
     axes.set_xscale("log")
     plain_log_ticks(axes, costs)
     axes.set_ylim(top=min(100.0, axes.get_ylim()[1]))
-    axes.set_xlabel("cost relative to uniform-1x (FLOPs)")
+    axes.set_xlabel(f"cost relative to uniform-1x ({counting.title})")
     axes.set_ylabel("score on the validation images, top-1 %")
     axes.legend(loc="lower right", fontsize=9)
     return figure

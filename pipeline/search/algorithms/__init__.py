@@ -37,7 +37,7 @@ ALGORITHMS = Registry(
     package=__name__,
     group="binary_nas.algorithms",
     needs=("TITLE", "LOOKS_AT_SCORES", "BASELINE", "Settings", "propose"),
-    founding={"evolution": "f615b803f51c9d9a", "random": "49674dd5f5945d43"},
+    founding={"evolution": "303239cc4ffa0681", "random": "e4952be277d9ac91"},
     also=(
         "pipeline.search.space",
         "pipeline.search.individual",

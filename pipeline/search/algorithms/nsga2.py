@@ -81,7 +81,7 @@ def elite(individuals: Sequence[Individual], count: int) -> list[Individual]:
     if not individuals:
         return []
     # Both are to be small.
-    points = np.array([(-(individual.top1 or 0.0), individual.relative_flops) for individual in individuals])
+    points = np.array([(-(individual.top1 or 0.0), individual.relative_cost) for individual in individuals])
     ranks = moocore.pareto_rank(points)
     distances = np.empty(len(points))
     for front in np.unique(ranks):

@@ -30,7 +30,7 @@ OBJECTIVES = Registry(
     package=__name__,
     group="binary_nas.objectives",
     needs=("Settings", "value", "title"),
-    founding={"fitness": "9c8116e8b0019d09"},
+    founding={"fitness": "6999f97f2029db17"},
     also=("pipeline.search.individual",),
 )
 
@@ -59,7 +59,7 @@ class Objective:
         worth = OBJECTIVES[self.name].value
 
         def key(individual: Individual) -> tuple[float, float, Genome]:
-            return (-worth(individual, self.settings), individual.relative_flops, individual.genome)
+            return (-worth(individual, self.settings), individual.relative_cost, individual.genome)
 
         return heapq.nsmallest(len(individuals) if count is None else count, individuals, key)
 

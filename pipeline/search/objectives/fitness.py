@@ -20,14 +20,14 @@ class Settings:
     )
 
 
-def fitness(top1: float | None, relative_flops: float, penalty: float) -> float:
-    """Returns max(Acc − λ · FLOPs / FLOPs(uniform 1x), 0), Eq. 4, with Acc in percent; 0 without a score."""
-    return 0.0 if top1 is None else max(top1 - penalty * relative_flops, 0.0)
+def fitness(top1: float | None, relative_cost: float, penalty: float) -> float:
+    """Returns max(Acc − λ · cost / cost(uniform 1x), 0), Eq. 4, with Acc in percent; 0 without a score."""
+    return 0.0 if top1 is None else max(top1 - penalty * relative_cost, 0.0)
 
 
 def value(individual: Individual, settings: Settings) -> float:
     """Returns the fitness of an individual."""
-    return fitness(individual.top1, individual.relative_flops, settings.penalty)
+    return fitness(individual.top1, individual.relative_cost, settings.penalty)
 
 
 def title(settings: Settings) -> str:

@@ -24,6 +24,7 @@ from pipeline.search.shards import balance, predicted_cost
 from pipeline.search.space import Budget, SearchSpace, search_space
 from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import genome_of
+from pipeline.workflow.counting import counting_of
 from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, workload
 from pipeline.workflow.models import chosen_anew, runs_of, search_of, searched
@@ -101,7 +102,7 @@ def configured_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpac
     """Returns the genomes that a configuration's searches may propose."""
     search = config["search"]
     counted = spec.at_width(search.get("cost_width", PUBLISHED_WIDTH))
-    return search_space(counted, search["ratios"], from_mapping(Budget, search))
+    return search_space(counted, search["ratios"], from_mapping(Budget, search), counting_of(config))
 
 
 def forecast(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.search.algorithms import ALGORITHMS
+from pipeline.workflow.counting import looks_at_latency
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.models import chosen_anew, judge_of, runs_of, searched
 from pipeline.workflow.proxy import samples, trains_supernet
@@ -47,6 +48,11 @@ class Files:
     def supernet(self) -> list[Path]:
         """Returns the supernet, where candidates inherit from it."""
         return [self._layout.supernet.weights] if self._config["supernet"]["enabled"] else []
+
+    def latencies(self, *, for_tables: bool = False) -> list[Path]:
+        """Returns the table of latencies, if time counts or is limited; for tables of results whenever there is one."""
+        named = self._config["search"].get("latency_table")
+        return [Path(named)] if named and (for_tables or looks_at_latency(self._config)) else []
 
     def found_genome(self, wildcards: Any) -> list[Path]:
         """Returns the file with a search's best genome, where a row takes it from there."""

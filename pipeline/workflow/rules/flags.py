@@ -23,6 +23,7 @@ from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
 from pipeline.search.space import Budget
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
 from pipeline.workflow.config import genome_of
+from pipeline.workflow.counting import cost_words
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.models import judge_of
 from pipeline.workflow.proxy import samples
@@ -143,10 +144,15 @@ class Flags:
         return shlex.join(words + (["--binariser", binariser] if binariser != BINARISER else []))
 
     def counted_network(self) -> str:
-        """Returns the network, and the width at which its cost is counted if that is another one."""
+        """Returns the network, what its cost is, and the width at which that is counted if it is another one."""
         base_width = self._config["network"]["base_width"]
         same = self._config["search"].get("cost_width", PUBLISHED_WIDTH) == base_width
-        return self.network() if same else f"{self.network()} {self.cost_width()}"
+        return self._with_cost(self.network() if same else f"{self.network()} {self.cost_width()}")
+
+    def _with_cost(self, words: str, *, for_tables: bool = False) -> str:
+        """Adds what cost is. A table of latencies counts by its digest: the same one in another place is no other."""
+        said, counted = cost_words(self._config, for_tables=for_tables)
+        return FlagWords(f"{words} {said}", f"{words} {counted}") if said else words
 
     def cost_width(self) -> str:
         """Returns the width at which a genome's cost is counted."""
@@ -246,7 +252,7 @@ class Flags:
         published = self._config.get("published")
         words = ["--models", *rows, "--searches", *named, *(["--controls", *controls] if controls else [])]
         words += ["--published", published] if published else []
-        return f"{shlex.join(words)} {self.cost_width()}".rstrip()
+        return self._with_cost(f"{shlex.join(words)} {self.cost_width()}", for_tables=True)
 
 
 def _search_words(section: Mapping[str, Any]) -> str:

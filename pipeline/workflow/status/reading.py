@@ -66,7 +66,7 @@ class Candidate(NamedTuple):
     """A proposed genome. ``status`` is None while it has not been evaluated."""
 
     genome: Genome
-    relative_flops: float | None = None
+    relative_cost: float | None = None
     flops: float | None = None
     memory_bytes: float | None = None
     status: str | None = None

@@ -8,7 +8,7 @@ from pipeline.common.errors import UserError
 from pipeline.networks.genome import parse_genome
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective, configured
-from pipeline.search.tables import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed
+from pipeline.search.tables import EVALUATIONS, POPULATION, SCORES, TIMINGS, needed, relative_cost
 from pipeline.workflow.layout import GenerationFiles
 from pipeline.workflow.status.archive_folder import ArchiveFolder
 from pipeline.workflow.status.experiment import Experiment
@@ -57,7 +57,7 @@ class Searches:
         return found
 
     def _population(self, path: Path) -> tuple[Candidate, ...] | None:
-        rows = self._files.table(path, POPULATION)
+        rows = self._files.table(path, needed(POPULATION))
         try:
             return None if rows is None else tuple(_proposed(row) for row in rows)
         except MALFORMED as error:
@@ -131,7 +131,7 @@ class Searches:
 
 
 def _proposed(row: Mapping[str, str]) -> Candidate:
-    flops, relative, memory = (number(row[name]) for name in ("flops", "relative_flops", "memory_bytes"))
+    flops, relative, memory = map(number, (row["flops"], relative_cost(row), row["memory_bytes"]))
     return Candidate(parse_genome(row["genome"]), relative, flops, memory)
 
 
@@ -142,14 +142,14 @@ def _top1_of(row: Mapping[str, str]) -> float | None:
 def _agrees(row: Mapping[str, str], objective: Objective) -> bool:
     """Returns whether a line of scores was written for this objective; a line without a score says nothing."""
     try:
-        individual = Individual(parse_genome(row["genome"]), _top1_of(row), number(row["relative_flops"]))
+        individual = Individual(parse_genome(row["genome"]), _top1_of(row), number(relative_cost(row)))
         return individual.top1 is None or abs(objective.value(individual) - float(row["fitness"])) < _ROUNDING
-    except (UserError, ValueError):
+    except (UserError, ValueError, KeyError):
         return True
 
 
 def _implied(row: Mapping[str, str]) -> float | None:
     try:
-        return implied_penalty(*(number(row[name]) for name in ("top1", "relative_flops", "fitness")))
-    except ValueError:
+        return implied_penalty(*map(number, (row["top1"], relative_cost(row), row["fitness"])))
+    except (ValueError, KeyError):
         return None

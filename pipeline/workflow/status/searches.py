@@ -17,7 +17,7 @@ class BestSoFar:
     genome: Genome
     top1: float
     fitness: float
-    relative_flops: float
+    relative_cost: float
     flops: float | None
     memory_bytes: float | None
     generation: int
@@ -130,20 +130,20 @@ def best(search: SearchState) -> BestSoFar | None:
         candidate.genome: (number, candidate)
         for number, generation in enumerate(search.proposed)
         for candidate in generation.candidates
-        if candidate.top1 is not None and candidate.relative_flops is not None
+        if candidate.top1 is not None and candidate.relative_cost is not None
     }
-    individuals = [Individual(g, c.top1, c.relative_flops or 0.0) for g, (_, c) in places.items()]
+    individuals = [Individual(g, c.top1, c.relative_cost or 0.0) for g, (_, c) in places.items()]
     for chosen in search.objective.rank(individuals, 1):
         number, candidate = places[chosen.genome]
         value, costs = search.objective.value(chosen), (candidate.flops, candidate.memory_bytes)
-        return BestSoFar(chosen.genome, chosen.top1 or 0.0, value, chosen.relative_flops, *costs, number)
+        return BestSoFar(chosen.genome, chosen.top1 or 0.0, value, chosen.relative_cost, *costs, number)
     return None
 
 
-def implied_penalty(top1: float, relative_flops: float, value: float) -> float | None:
+def implied_penalty(top1: float, relative_cost: float, value: float) -> float | None:
     """Returns the λ of Eq. 4 with which a score was written; None if it does not show, the fitness being cut off at 0.
 
     >>> implied_penalty(80.0, 0.5, 78.0)
     4.0
     """
-    return (top1 - value) / relative_flops if value > 0 and relative_flops > 0 else None
+    return (top1 - value) / relative_cost if value > 0 and relative_cost > 0 else None

@@ -16,7 +16,7 @@ class Settings:
 
 def value(individual, settings):
     """Accuracy for each unit of cost."""
-    return (individual.top1 or 0.0) / max(individual.relative_flops, settings.least)
+    return (individual.top1 or 0.0) / max(individual.relative_cost, settings.least)
 
 
 def title(settings):
