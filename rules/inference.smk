@@ -6,6 +6,8 @@
 rule measure_inference:
     input:
         weights=[layout.training(model, files.seeds[0]).weights for model in config["models"]],
+        evaluations=[layout.measurement(model, files.seeds[0]) for model in config["models"]],
+        images=rules.prepare_dataset.output.test,
         tables=ancient(list(map(str, rules.tables.output))),
         figures=ancient(list(map(str, rules.figures.output))),
     output:
@@ -24,9 +26,11 @@ rule measure_inference:
         cpus_per_task=config["inference"]["threads"],
     params:
         networks=lambda wildcards, input: labelled("--networks", config["models"], input.weights),
+        evaluations=lambda wildcards, input: labelled("--evaluations", config["models"], input.evaluations),
         packed=lambda wildcards, output: labelled("--packed", config["models"], output.packed),
         threads=config["inference"]["threads"],
         method=flags.method,
     shell:
         "python -m pipeline measure-inference {params.networks} {params.packed} --threads {params.threads}"
+        " {params.evaluations} --images {input.images:q}"
         " --table {output.table:q} --output {output.csv:q} > {log:q} 2>&1"

@@ -59,7 +59,7 @@ rule retrain:
         " --weights {output.weights:q} --history {output.history:q} --timing {output.timing:q} > {log:q} 2>&1"
 
 
-# The only rule that has the test set among its inputs. One job for all seeds of a row: it takes seconds.
+# The only rule that scores on the test set (measure_inference compares what it answered). One job for all seeds of a row: it takes seconds.
 rule evaluate:
     input:
         weights=expand(rules.retrain.output.weights, seed=files.seeds, allow_missing=True),

@@ -93,6 +93,7 @@ rule write_report:
     input:
         rules.tables.output,
         rules.figures.output,
+        layout.tables.inference_csv if config["inference"]["measure"] else [],
     output:
         layout.report,
     log:

@@ -16,6 +16,8 @@ INFERENCE_COLUMNS = (
     "most_milliseconds",
     "speedup_measured",
     "speedup_theoretical",
+    "answers_as_evaluated",
+    "images",
     "threads",
     "machine",
 )
@@ -42,6 +44,8 @@ class MeasuredInference:
             run it with.
         size: bytes on disk; None for what stands beside the rows.
         speedup: the theoretical one; None likewise.
+        agreeing: on how many of how many test images it answers as the trained network did when that was evaluated;
+            None where that is not known.
     """
 
     model: str
@@ -49,6 +53,7 @@ class MeasuredInference:
     milliseconds: Sequence[float]
     size: int | None = None
     speedup: float | None = None
+    agreeing: tuple[int, int] | None = None
 
 
 def inference_table(rows: Sequence[MeasuredInference], threads: int, machine: str) -> list[dict[str, Any]]:
@@ -68,6 +73,8 @@ def inference_table(rows: Sequence[MeasuredInference], threads: int, machine: st
                 "most_milliseconds": _rounded(max, times),
                 "speedup_measured": _rounded(statistics.median, ratios),
                 "speedup_theoretical": _rounded(min, [] if row.speedup is None else [row.speedup]),
+                "answers_as_evaluated": row.agreeing and row.agreeing[0],
+                "images": row.agreeing and row.agreeing[1],
                 "threads": threads,
                 "machine": machine,
             }
@@ -92,14 +99,30 @@ def inference_markdown(
         threads=threads, s="" if threads == 1 else "s", machine=machine, rounds=rounds, fastest=_fastest(rows).engine
     )
     parts = ["# Inference", markdown(inference_grid(inference_table(rows, threads, machine))), wrap(note)]
+    parts += [wrap(sentence) for sentence in agreement_sentences(rows)]
     if missing:
         parts.append(wrap(f"The rows were not timed: {missing}."))
     return "\n\n".join(parts) + "\n"
 
 
+def agreement_sentences(rows: Sequence[MeasuredInference]) -> list[str]:
+    """Returns whether packed networks answer the test images as the trained ones did; nothing if it is not known."""
+    compared = [(row.model, *row.agreeing) for row in rows if row.agreeing]
+    others = [f"{model} ({images - same} of {images})" for model, same, images in compared if same < images]
+    if not compared:
+        return []
+    if not others:
+        return ["Every packed network gives each test image the class that the trained network gave it."]
+    return [
+        f"NOT every packed network answers as the trained one did: {', '.join(others)} test images differ. Networks "
+        "that were evaluated in float32 may differ in ties alone, those in bfloat16 in more."
+    ]
+
+
 def inference_grid(lines: Sequence[Mapping[str, Any]]) -> Grid:
     """Returns the table's cells as text."""
     headers = ["model", "engine", "bytes", "ms", "least", "most", "speedup (measured)", "speedup (theoretical)"]
+    headers.append("answers as evaluated")
     cells = [
         [
             str(line["model"]),
@@ -107,10 +130,11 @@ def inference_grid(lines: Sequence[Mapping[str, Any]]) -> Grid:
             "" if line["bytes"] is None else f"{line['bytes']:,}",
             *(_milliseconds(line[key]) for key in ("milliseconds", "least_milliseconds", "most_milliseconds")),
             *("" if line[f"speedup_{kind}"] is None else f"{line[f'speedup_{kind}']:.1f}×" for kind in _KINDS),
+            "" if line["images"] is None else f"{line['answers_as_evaluated']} of {line['images']}",
         ]
         for line in lines
     ]
-    return Grid(headers, cells, words=2)
+    return Grid(headers, cells, words=2).keep(lambda _, column: any(column))
 
 
 def _milliseconds(value: float | None) -> str:

@@ -335,7 +335,7 @@ RESULT_COLUMNS = (
 
 
 def results_columns(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Returns the columns of the table of results: ``RESULT_COLUMNS``, and the time of each row if there is a table of it."""
+    """Returns ``RESULT_COLUMNS``, and the time of each row if there is a table of latencies."""
     timed = any(row.milliseconds is not None for row in rows)
     return (*RESULT_COLUMNS, "latency_ms") if timed else RESULT_COLUMNS
 

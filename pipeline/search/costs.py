@@ -1,4 +1,4 @@
-"""What a search means by the cost of a network (Eq. 4): operations, bytes of weights, or time on a machine.
+"""The cost of a network as a search means it (Eq. 4): operations, bytes of weights, or time on a machine.
 
 The paper counts FLOPs. Whoever wants a small file, or short answers on a certain machine, weighs that instead; time
 comes from a table of latencies (:mod:`pipeline.networks.latency`), so that it is as reproducible as a count. Everything
@@ -27,7 +27,7 @@ DEFAULT: CostName = "flops"
 
 @dataclass(frozen=True)
 class CostSettings:
-    """What is weighed against accuracy."""
+    """The cost that is weighed against accuracy."""
 
     cost: CostName = setting(
         "What Eq. 4 weighs against accuracy, relative to uniform-1x: flops (the paper's), memory (of weights), or "

@@ -2,14 +2,15 @@
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.steps.options import add_setting, output
+from pipeline.steps.options import add_setting, output, path
 from pipeline.workflow.settings import InferenceSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import numpy as np
 
@@ -33,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--networks", nargs="+", required=True, type=_of_row, metavar="MODEL=FILE", help=weights)
     packed = "the packed networks to write"
     parser.add_argument("--packed", nargs="+", required=True, type=_of_row, metavar="MODEL=FILE", help=packed)
+    evaluations = "their evaluations (JSON), with which the packed networks' answers are compared"
+    parser.add_argument("--evaluations", nargs="*", default=[], type=_of_row, metavar="MODEL=FILE", help=evaluations)
+    path(parser, "--images", "prepared test set (HDF5), if there are evaluations", required=False)
     add_setting(parser, InferenceSettings, "threads")
     output(parser, "--table", "the table to write (Markdown)")
     output(parser, "--output", "the same for programs (CSV)")
@@ -61,10 +65,54 @@ def run(arguments: argparse.Namespace) -> None:
         with replacing(packed[row.model]) as temporary:
             temporary.write_bytes(data)
         data_of[row.model] = data
+    if bool(arguments.evaluations) != bool(arguments.images):
+        raise UserError("--evaluations and --images belong together", "name both")
+    agreeing = compare(data_of, arguments.evaluations, arguments.images, arguments.threads)
     measured, missing = measure_rows(dict(arguments.networks), data_of, arguments.threads)
+    measured = [replace(row, agreeing=agreeing.get(row.model)) for row in measured]
     machine = describe_machine()
     write_csv(arguments.output, INFERENCE_COLUMNS, inference_table(measured, arguments.threads, machine))
     write_text(arguments.table, inference_markdown(measured, arguments.threads, machine, ROUNDS, missing))
+
+
+def compare(
+    packed: Mapping[str, bytes], evaluations: "Sequence[OfRow]", images: Path | None, threads: int
+) -> dict[str, tuple[int, int]]:
+    """Returns, for each row, on how many of how many test images its packed network answers as was evaluated.
+
+    Args:
+        packed: the networks, by row.
+        evaluations: of the trained networks; those of earlier versions hold no answers, and are left out.
+        images: the test set.
+        threads: of the runtime.
+
+    Raises:
+        UserError: a file is damaged, or an evaluation is of other images.
+    """
+    from pipeline.common.errors import UserError, made_again
+    from pipeline.common.files import read_record
+    from pipeline.common.log import log
+    from pipeline.data.loading import load_images
+    from pipeline.export.agreement import answers_of
+    from pipeline.report.answers import unpack_answers
+
+    if images is None:
+        return {}
+    source, found = load_images(images, "cpu"), {}
+    for model, file in evaluations:
+        try:
+            evaluated = unpack_answers(read_record(file))
+        except (KeyError, TypeError, ValueError):
+            raise UserError(f"{file} is no evaluation", made_again()) from None
+        if evaluated is None:
+            continue
+        if len(evaluated) != len(source):
+            raise UserError(f"{file} is of {len(evaluated)} images, but {images} has {len(source)}", made_again())
+        same = int((answers_of(packed[model], source, threads) == evaluated).sum())
+        if same < len(source):
+            log(f"warning: packed, {model} answers {len(source) - same} of {len(source)} test images otherwise")
+        found[model] = same, len(source)
+    return found
 
 
 def pack_row(weights: Path) -> bytes:

@@ -124,6 +124,7 @@ def read_findings(layout: "Layout") -> "Findings":
         points=read_sample(arguments, rows) if rows else [],
         curves=_read_curves(rows, arguments),
         times=times,
+        inference=_read_inference(layout.tables.inference_csv),
         commands={
             title: command.format(folder=folder, row=found, config=layout.config, name=layout.experiment)
             for title, command in _COMMANDS.items()
@@ -225,3 +226,12 @@ def _read_times(rows: Any, arguments: argparse.Namespace) -> Any:
     trainings = {row.model: read_training_times(arguments.timings or [], row.model) for row in rows}
     kinds = kinds_of_arithmetic([*trainings.values(), [supernet] if supernet else []], candidates)
     return (timing_table(trainings, candidates, supernet) if rows else []), kinds
+
+
+def _read_inference(table: Path) -> "list[dict[str, str]]":
+    """Reads what was measured of packed networks; nothing if it has not been."""
+    from pipeline.common.files import read_csv
+    from pipeline.report.inference import INFERENCE_COLUMNS
+
+    added = ("answers_as_evaluated", "images")  # a table of an earlier version lacks them
+    return read_csv(table, [column for column in INFERENCE_COLUMNS if column not in added]) if table.exists() else []

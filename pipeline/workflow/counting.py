@@ -1,4 +1,4 @@
-"""What a configuration means by the cost of a network, and the table of latencies that it names."""
+"""The cost of a network as a configuration means it, and the table of latencies that it names."""
 
 import shlex
 from collections.abc import Mapping

@@ -2,7 +2,6 @@
 
 import csv
 import ctypes
-import json
 import re
 import shutil
 import subprocess
@@ -88,6 +87,20 @@ def check_digits(digits: Path, program: list[str], tmp_path: Path) -> None:
         assert answers[0][0] == max(wanted, key=wanted.__getitem__)
 
 
+def test_cmake_builds_it_as_well(digits: Path, tmp_path: Path) -> None:
+    if not shutil.which("cmake"):
+        pytest.skip("there is no cmake")
+    folder = tmp_path / "c"
+    shutil.copytree(digits.parent / "c", folder, ignore=shutil.ignore_patterns("*.o", "classify"))
+    (words,) = re.findall(r"cmake -B build && cmake --build build", (folder / "CMakeLists.txt").read_text())
+    # Fewer optimisations, so that the test waits less for the compiler.
+    less = "-DCMAKE_BUILD_TYPE=None -DCMAKE_C_FLAGS=-O1 -DCMAKE_CXX_FLAGS=-O1"
+    words = words.replace("-B build", f"-B build {less}")
+    done = subprocess.run(["sh", "-c", words], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    check_digits(digits, [str(folder / "build" / "classify")], tmp_path)
+
+
 def test_it_answers_as_prediction_does(digits: Path, program: Path, tmp_path: Path) -> None:
     check_digits(digits, [str(program)], tmp_path)
 
@@ -98,19 +111,6 @@ def test_it_answers_so_on_an_arm_processor(digits: Path, tmp_path: Path) -> None
     folder = tmp_path / "arm"
     shutil.copytree(digits.parent / "c", folder, ignore=shutil.ignore_patterns("classify", "*.o"))
     check_digits(digits, ["qemu-aarch64", str(build(folder, _ARM, "-static"))], tmp_path)
-
-
-def test_the_cmake_files_name_every_source(digits: Path, tmp_path: Path) -> None:
-    """Configures only: building is the command above."""
-    if not shutil.which("cmake"):
-        pytest.skip("there is no cmake")
-    folder = digits.parent / "c"
-    words = ["cmake", "-S", folder, "-B", tmp_path / "build", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON"]
-    done = subprocess.run([*map(str, words)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    commands = json.loads((tmp_path / "build" / "compile_commands.json").read_text())
-    compiled = {Path(entry["file"]).relative_to(folder).as_posix() for entry in commands}
-    assert compiled == {file.relative_to(folder).as_posix() for file in folder.rglob("*.c*") if file.suffix != ".txt"}
 
 
 def test_a_wrong_image_is_told_in_a_sentence(program: Path, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """The table of measured inference."""
 
-from pipeline.report.inference import MeasuredInference, inference_grid, inference_table
+from dataclasses import replace
+
+from pipeline.report.inference import MeasuredInference, agreement_sentences, inference_grid, inference_table
 
 ROWS = [
     MeasuredInference("full precision 1x", "torch", [8.0, 4.0, 6.0]),
     MeasuredInference("full precision 1x", "ONNX Runtime", [4.0, 2.0, 3.0]),
-    MeasuredInference("found", "runtime, avx2", [0.5, 0.5, 0.3], 2048, 46.1),
+    MeasuredInference("found", "runtime, avx2", [0.5, 0.5, 0.3], 2048, 46.1, (719, 719)),
     MeasuredInference("other", "", [], 1024, 3.0),
 ]
 
@@ -21,5 +23,13 @@ def test_medians_and_the_ratio_of_the_same_round() -> None:
 
 def test_cells_as_text() -> None:
     lines = inference_grid(inference_table(ROWS, 1, "a machine")).lines
-    assert lines[2] == ["found", "runtime, avx2", "2,048", "0.5000", "0.3000", "0.5000", "8.0×", "46.1×"]
-    assert lines[3] == ["other", "", "1,024", "", "", "", "", "3.0×"]
+    assert lines[2] == ["found", "runtime, avx2", "2,048", "0.5000", "0.3000", "0.5000", "8.0×", "46.1×", "719 of 719"]
+    assert lines[3] == ["other", "", "1,024", "", "", "", "", "3.0×", ""]
+
+
+def test_answers_that_differ_are_told() -> None:
+    assert agreement_sentences([replace(row, agreeing=None) for row in ROWS]) == []
+    assert agreement_sentences(ROWS)[0].startswith("Every packed network gives each test image the class")
+    other = replace(ROWS[3], agreeing=(717, 719))
+    assert "NOT every packed network" in agreement_sentences([*ROWS, other])[0]
+    assert "other (2 of 719)" in agreement_sentences([*ROWS, other])[0]

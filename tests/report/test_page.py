@@ -14,6 +14,7 @@ from pipeline.__main__ import main
 from pipeline.common.files import read_json, write_csv, write_json
 from pipeline.report.answers import Answered, Mistake
 from pipeline.report.figures import accuracies_figure
+from pipeline.report.inference import INFERENCE_COLUMNS, MeasuredInference, inference_table
 from pipeline.report.mixture import MIXED
 from pipeline.report.page.build import Findings, build_page
 from pipeline.report.page.inline import inline_svg
@@ -236,6 +237,21 @@ def test_a_run_in_progress_shows_what_is_there(experiment):
     shutil.rmtree(experiment.retrainings)
     assert main(["report", "measured"]) == 0
     assert 'id="search"' in experiment.report.read_text() and 'id="table"' not in experiment.report.read_text()
+
+
+def test_measured_times_and_sizes_are_shown_as_soon_as_they_are_there(experiment):
+    assert main(["report"]) == 0
+    assert "ms for one image" not in experiment.report.read_text()
+    rows = [
+        MeasuredInference("full precision 1x", "torch", [4.0]),
+        MeasuredInference("found-A", "runtime, avx2", [0.5], 2048, 46.1, (718, 719)),
+    ]
+    write_csv(experiment.tables.inference_csv, INFERENCE_COLUMNS, inference_table(rows, 1, "EPYC"))
+    assert main(["report"]) == 0
+    text = experiment.report.read_text()
+    part = text[text.index('<section id="inference"') :].partition("</section>")[0]
+    for shown in ("2,048", "0.5", "8.0×", "46.1×", "718 of 719", "on EPYC, threads: 1"):
+        assert shown in part
 
 
 def test_a_damaged_file_is_named(experiment, capsys):

@@ -20,12 +20,12 @@ def home(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def measure(home: Path, folder: Path) -> int:
+def measure(home: Path, folder: Path, *more: object) -> int:
     rows = {f"row-{seed}": home / "retrain" / "uniform-1x" / f"seed_{seed}" / "weights.h5" for seed in range(2)}
     networks = [f"{row}={weights}" for row, weights in rows.items()]
     packed = [f"{row}={folder}/{row}.bnn" for row in rows]
     outputs = ["--table", folder / "i.md", "--output", folder / "i.csv"]
-    return main(["measure-inference", "--networks", *networks, "--packed", *packed, *map(str, outputs)])
+    return main(["measure-inference", "--networks", *networks, "--packed", *packed, *map(str, [*outputs, *more])])
 
 
 def test_every_row_is_packed_and_timed(home: Path, tmp_path: Path) -> None:
@@ -66,3 +66,31 @@ def test_bench_prints_the_rows_of_an_experiment(home: Path, tmp_path: Path, caps
     assert "has no trained network" in sentence(capsys)
     assert main(["bench", str(home), "--threads", "0"]) == 1
     assert "--threads is 0" in sentence(capsys)
+
+
+def test_the_packed_networks_answer_as_was_evaluated_and_the_table_says_if_not(home, tmp_path, monkeypatch, capsys):
+    evaluations = [f"row-{seed}={home / 'evaluation' / 'uniform-1x' / f'seed_{seed}.json'}" for seed in range(2)]
+    how = ["--images", home / "data" / "test.h5", "--evaluations"]
+    monkeypatch.setattr("pipeline.steps.measure_inference.ROUNDS", 1)
+    assert measure(home, tmp_path, *how, *evaluations) == 0
+    lines = list(csv.DictReader((tmp_path / "i.csv").open()))[-2:]
+    assert [(line["answers_as_evaluated"], line["images"]) for line in lines] == [("359", "359")] * 2
+    assert "Every packed network gives each test image the class" in " ".join((tmp_path / "i.md").read_text().split())
+    # The evaluations of two networks changed for each other: no longer are all answers those of the packed one.
+    others = [f"row-{seed}={evaluations[1 - seed].partition('=')[2]}" for seed in range(2)]
+    capsys.readouterr()
+    assert measure(home, tmp_path, *how, *others) == 0
+    text = " ".join((tmp_path / "i.md").read_text().split())
+    lines = list(csv.DictReader((tmp_path / "i.csv").open()))[-2:]
+    assert all(0 < int(line["answers_as_evaluated"]) < 359 for line in lines)
+    differ = 359 - int(lines[0]["answers_as_evaluated"])
+    assert f"NOT every packed network answers as the trained one did: row-0 ({differ} of 359)" in text
+    assert f"warning: packed, row-0 answers {differ} of 359 test images otherwise" in capsys.readouterr().err
+
+
+def test_evaluations_of_other_images_are_refused(home, tmp_path, capsys):
+    evaluation = f"row-0={home / 'evaluation' / 'uniform-1x' / 'seed_0.json'}"
+    assert measure(home, tmp_path, "--images", home / "data" / "train.h5", "--evaluations", evaluation) == 1
+    assert "is of 359 images, but" in sentence(capsys)
+    assert measure(home, tmp_path, "--evaluations", evaluation) == 1
+    assert "--evaluations and --images belong together" in sentence(capsys)

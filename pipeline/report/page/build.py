@@ -52,6 +52,7 @@ class Findings:
         points: random genomes, scored as candidates and trained in full.
         curves: of every training.
         times: lines of the account of time, with the columns ``TIMING``.
+        inference: lines of what was measured of packed networks, with the columns ``INFERENCE_COLUMNS``; none without.
         commands: what it is for → command.
         versions: of the software.
         note: what the page lacks, while a run is in progress; else nothing.
@@ -67,6 +68,7 @@ class Findings:
     points: Sequence[ProxyPoint] = ()
     curves: Sequence[Curve] = ()
     times: Sequence[Mapping[str, Any]] = ()
+    inference: Sequence[Mapping[str, Any]] = ()
     commands: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     note: str = ""
@@ -296,6 +298,38 @@ def _mistakes(findings: Findings) -> list[Part]:
     return [Part("mistakes", "Right and wrong, by class", body)] if body else []
 
 
+def _inference(findings: Findings) -> list[Part]:
+    if not findings.inference:
+        return []
+    headers = ["network", "computed by", "bytes on disk", "ms for one image", "speedup (measured)"]
+    headers += ["speedup (theoretical)", "answers as evaluated"]
+    lines = [
+        Line(
+            [
+                Cell(str(line["model"])),
+                Cell(str(line["engine"]), text=True),
+                *(_counted(line["bytes"], "{:,.0f}"), _counted(line["milliseconds"], "{:.4g}")),
+                *(_counted(line[f"speedup_{kind}"], "{:.1f}×") for kind in ("measured", "theoretical")),
+                _counted(line.get("answers_as_evaluated"), f"{{:.0f}} of {line.get('images')}"),
+            ]
+        )
+        for line in findings.inference
+    ]
+    one = findings.inference[0]
+    note = (
+        f"One image at a time on {one['machine']}, threads: {one['threads']}; medians of rounds in which all took "
+        "turns. A row is its packed network, at the width that was trained. The measured speedup is over the fastest "
+        "full-precision network of width 1x there, the theoretical one compares FLOPs. 'Answers as evaluated': on how "
+        "many test images the packed network gives the class that the trained one gave."
+    )
+    return [Part("inference", "How fast it is", table(grid(headers, lines), "Inference") + paragraph(note, "muted"))]
+
+
+def _counted(value: Any, shown: str) -> Cell:
+    number = _number(value)
+    return Cell("") if number is None else Cell(shown.format(number), number)
+
+
 def _times(findings: Findings) -> list[Part]:
     if not findings.times:
         return []
@@ -344,4 +378,17 @@ def _made(findings: Findings) -> list[Part]:
     return [Part("made", "How to use it, how it was made", body)]
 
 
-_PARTS = (_summary, _results, _claims, _accuracy, _channels, _course, _proxy, _curves, _mistakes, _times, _made)
+_PARTS = (
+    _summary,
+    _results,
+    _claims,
+    _accuracy,
+    _channels,
+    _course,
+    _proxy,
+    _curves,
+    _mistakes,
+    _inference,
+    _times,
+    _made,
+)

@@ -172,13 +172,13 @@ class _Jobs:
         evaluations = [self._row(model, prepared, found) for model in self._config["models"]]
         done = (*evaluations, *best.values(), *self._judge_proxy(prepared, tuple(first), held_out))
         # Drawing takes about as long as its imports.
-        drawn = (
+        drawn: tuple[int, ...] = (
             self._add("tables", here.light_start, needs=done),
             self._add("tables", 2 * here.figures_start, needs=done),
         )
-        self._add("tables", 2 * here.figures_start, needs=drawn)  # the page
         if self._config["inference"]["measure"]:
-            self._add("tables", here.heavy_start, needs=done)
+            drawn = (*drawn, self._add("tables", here.heavy_start, needs=drawn))
+        self._add("tables", 2 * here.figures_start, needs=drawn)  # the page
         return self._jobs
 
     def _add(
