@@ -5,6 +5,7 @@ a table that has each layer at every pair of widths predicts each genome's netwo
 (:mod:`pipeline.export.latency`), on this machine or on another one, and is a file with a digest; a search that counts
 by it is as reproducible as one that counts operations.
 
+>>> from dataclasses import replace
 >>> table = LatencyTable("vgg_small", 1.0, 3, 32, 10, {"conv1": {"3,128": 0.001}})
 >>> table.digest == replace(table, made_with={"machine": "a board"}).digest
 True

@@ -193,7 +193,7 @@ def test_it_trusts_the_model_from_two_scores_for_each_gene(scored, origin):
 def test_what_it_proposes_is_good_and_cheap_whether_or_not_all_can_be_listed(monkeypatch, listed):
     monkeypatch.setattr("pipeline.search.algorithms.predictor.LISTED", listed)
     space = SearchSpace(4, relative_cost=lambda genome: genome[2])
-    known = [one._replace(relative_flops=one.genome[2]) for one in landscape(space, 60, noise=0.5)]
+    known = [one._replace(relative_cost=one.genome[2]) for one in landscape(space, 60, noise=0.5)]
     made = children("predictor", [known], space=space, population=8)
     assert len({child.genome for child in made}) == 8
     assert not {child.genome for child in made} & {one.genome for one in known}

@@ -40,7 +40,7 @@ def table(truth) -> Table:
 
 def test_a_search_sees_scores_and_costs(table):
     seen = table.individual(SPEC.genome)
-    assert seen.relative_flops == 1 and seen.top1 == table.scores[table.genomes.index(SPEC.genome), 0]
+    assert seen.relative_cost == 1 and seen.top1 == table.scores[table.genomes.index(SPEC.genome), 0]
 
 
 def test_quality_is_nearer_to_the_truth_than_what_was_measured(table, truth):

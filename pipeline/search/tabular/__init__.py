@@ -9,7 +9,7 @@ A table is one compressed file, and answers as any evaluator does:
 
 >>> table = Table.of(NetworkSpec("vgg_small", (1.0,) * 6), (1.0,), np.array([[80.0]]), np.array([[90.0, 91.0]]), {})
 >>> table.individual((1.0,) * 6)
-Individual(genome=(1.0, 1.0, 1.0, 1.0, 1.0, 1.0), top1=80.0, relative_flops=1.0)
+Individual(genome=(1.0, 1.0, 1.0, 1.0, 1.0, 1.0), top1=80.0, relative_cost=1.0)
 """
 
 import io
