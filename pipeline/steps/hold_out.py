@@ -22,10 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes both tables."""
-    from pipeline.data.prepared import read_info, read_labels
+    from pipeline.data.prepared import read_info, read_labels, verify_images
     from pipeline.data.splits import draw, write_split
 
     classes, labels = read_info(arguments.images, "train").classes, read_labels(arguments.images)
+    verify_images(arguments.images)
     per_class = arguments.validation_per_class, arguments.subset_per_class
     held_out = draw(labels, classes, *per_class, arguments.seed, arguments.held_out_per_class).held_out
     others = sorted(set(range(len(labels))) - set(held_out))

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.common.errors import UserError
 from pipeline.search.algorithms import ALGORITHMS, propose
-from pipeline.search.algorithms.nsga2 import elite
+from pipeline.search.algorithms.nsga2 import crowding_distances, elite
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective, configured
 from pipeline.search.posterior import Posterior
@@ -113,6 +113,14 @@ def test_the_elite_goes_by_front_then_by_room_then_by_genome():
     assert elite(everyone, 3) == [BOTTOM, TOP, LONELY] and elite([], 3) == []
     nothing, little = individual(1.0, 0.0, 1.0), individual(2.0, 0.5, 1.0)
     assert elite([nothing, little], 2) == [little, nothing]
+
+
+def test_room_is_measured_along_the_front_wherever_it_lies():
+    for offset in (0.0, 10.0, -10.0):
+        points = np.array([[0.0, 4.0], [1.0, 1.0], [4.0, 0.0]]) + offset
+        assert crowding_distances(points).tolist() == [np.inf, 2.0, np.inf]
+    with np.errstate(all="raise"):
+        assert sorted(crowding_distances(np.full((3, 2), 7.0))) == [0.0, np.inf, np.inf]
 
 
 def test_parents_are_scored_and_mutated_in_a_gene_or_crossed():

@@ -66,6 +66,11 @@ def sample(at: Path) -> int:
     return call("sample-subset", *words, "--subset", at / "s1.csv", "--validation", at / "v1.csv", at=at)
 
 
+def hold_out(at: Path) -> int:
+    words = ["--images", at / "train.h5", "--validation-per-class", 1, "--held-out-per-class", 1]
+    return call("hold-out", *words, "--held-out", at / "h1.csv", "--not-held-out", at / "n1.csv", at=at)
+
+
 def tables(at: Path) -> int:
     from tests.support.measured import flags, write_experiment
 
@@ -136,6 +141,7 @@ TENSORS = "its tensors are not those that were written"
         ("train.h5", one_value("pixels", 3), evaluate, IMAGES),
         ("train.h5", one_value("pixels", 3), train, IMAGES),
         ("train.h5", one_value("labels", 3), sample, IMAGES),
+        ("train.h5", one_value("labels", 3), hold_out, IMAGES),
         ("train.h5", one_value("labels", 3), train, IMAGES),
         ("train.h5", one_value("labels", 10), train, "a label is outside of its 10 classes"),
         ("test.h5", one_value("pixels", 3), test, IMAGES),

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -179,6 +180,14 @@ def test_an_incomplete_last_batch_is_dropped_and_a_large_one_cut(digits):
     assert start(digits, TrainingSettings(epochs=2, batch_size=999, learning_rate=0.1)).steps_total == 2
 
 
+def test_the_history_has_the_rate_at_which_each_epoch_began(digits):
+    settings = replace(SETTINGS, epochs=3, schedule="cosine")
+    history = finish(start(digits, settings)).history
+    assert [(epoch.epoch, epoch.learning_rate) for epoch in history] == [
+        (number + 1, settings.rate_at(number)) for number in range(3)
+    ]
+
+
 def test_every_epoch_sees_every_image_once_in_another_order(digits):
     training = start(digits)
     first = torch.cat(training._plan())
@@ -186,6 +195,8 @@ def test_every_epoch_sees_every_image_once_in_another_order(digits):
     second = torch.cat(training._plan())
     assert sorted(first.tolist()) == sorted(second.tolist()) == list(range(200))
     assert first.tolist() != second.tolist()
+    other = torch.cat(start(digits, seed=1)._plan())
+    assert first.tolist() != other.tolist(), "another seed, another order"
 
 
 def test_score_counts_by_hand(digits):
