@@ -37,6 +37,7 @@ template <typename V> void spread_inputs(const V *d, V *to) {
     to[0] = d[0] - d[2], to[1] = d[1] + d[2], to[2] = d[2] - d[1], to[3] = d[1] - d[3];
 }
 
+// `python -m benchmarks.blocks` (float32, AVX2): 0 takes 0.97 to 1.06 times as long, 16 takes 0.98 to 1.03.
 constexpr int64_t AHEAD = 4; // tiles whose pixels are asked for before they are needed
 
 // Bᵀ d B of the 4×4 pixels under every tile, those outside being zero, as rows [position][tile][channel].
@@ -74,8 +75,7 @@ template <class Kind, int W, typename Source>
     }
 }
 
-// --- The convolution
-// -----------------------------------------------------------------------------------------------------
+// --- The convolution ------------------------------------------------------------------------------------------------
 
 // 4 · G g Gᵀ of W filters of ±1 whose taps lie `inputs` apart.
 template <int W, bool MIRRORED>
@@ -204,6 +204,7 @@ template <typename Sum, typename T>
 
 template <typename T> const char *bytes(const T *at) { return reinterpret_cast<const char *>(at); }
 
+// `python -m benchmarks.blocks` (float32, AVX2): a quarter of it takes as long, four times as much 0.91 to 1.01.
 constexpr int64_t IN_CACHE = 384 << 10; // bytes of transformed inputs at once
 
 template <class Kind, typename Source, typename T>
@@ -268,9 +269,9 @@ void input_gradient(const T *gradient, const Tiles &tiles, int64_t inputs, int64
     convolve<Kind>(gradient, tiles, outputs, inputs, columns, nullptr, scale / 4, out, threads);
 }
 
-// --- The gradient towards the filter
-// -----------------------------------------------------------------------------------
+// --- The gradient towards the filter --------------------------------------------------------------------------------
 
+// `python -m benchmarks.blocks` (float32, AVX2): chunks of 64 take 0.90 to 1.00 times as long, of 1024 0.99 to 1.09.
 constexpr int64_t CHUNK = 256; // tiles at once
 constexpr int64_t BLOCK = 128; // channels at once
 
