@@ -5,11 +5,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from pipeline.common.errors import UserError
 from pipeline.search.algorithms import ALGORITHMS, propose
 from pipeline.search.algorithms.nsga2 import crowding_distances, elite
 from pipeline.search.individual import Individual
-from pipeline.search.objectives import Objective, configured
+from pipeline.search.objectives import configured
 from pipeline.search.posterior import Posterior
 from pipeline.search.space import SearchSpace
 
@@ -207,9 +206,3 @@ def test_what_it_proposes_is_good_and_cheap_whether_or_not_all_can_be_listed(mon
     assert not {child.genome for child in made} & {one.genome for one in known}
     assert np.mean([expected(child.genome) for child in made]) > 72  # of 76 at most, 59 by chance
     assert np.mean([child.genome[2] for child in made]) < 0.6  # a cost of 4 points of accuracy each
-
-
-def test_it_says_which_objective_it_knows():
-    other = Objective("another", EQUATION_4.settings)
-    with pytest.raises(UserError, match="does not know the objective 'another': choose fitness"):
-        children("predictor", [landscape(SPACE, 14, 0.5)], objective=other, population=4)

@@ -7,11 +7,10 @@ for batches K. Kandasamy et al., AISTATS 2018), so that a generation tries sever
 a score is noisy; the paper's evolution takes its luckiest score for its best.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.common.errors import UserError
 from pipeline.common.randomness import random_for, seed_for
 from pipeline.networks.genome import Genome
 from pipeline.search.algorithms.base import Child, SearchSettings, draw_random, draw_unseen, mutate, number_of_parents
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.search.posterior import Posterior
+
+    #: Of accuracies in percent (N,) of the genomes at these places (N,): what each is worth, (N,).
+    Worth = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 NAME = "predictor"
 TITLE = "search by a Gaussian process"
@@ -54,19 +56,11 @@ def propose(
 
     Arguments as of :func:`pipeline.search.algorithms.propose`. Genomes are drawn at random until there are two scores
     for each gene.
-
-    Raises:
-        UserError: the objective is another one than Eq. 4.
     """
     from threadpoolctl import threadpool_limits
 
     from pipeline.search.posterior import Posterior  # scikit-learn, which only this algorithm needs
 
-    if objective.name != DEFAULT:
-        raise UserError(
-            f"search algorithm '{NAME}' weighs cost as Eq. 4 does, and does not know the objective '{objective.name}'",
-            f"choose {DEFAULT}, or another algorithm",
-        )
     scored = [individual for individuals in history for individual in individuals if individual.top1 is not None]
     if len(scored) < 2 * space.genes:
         return draw_unseen(
@@ -76,8 +70,8 @@ def propose(
     genomes = _candidates(space, seen, objective.rank(scored, settings.parents), settings, seed, generation)
     with threadpool_limits(1):  # sums are the same, however many cores there are
         model = Posterior.of(scored, objective)
-        costs = objective.settings.penalty * space.costs(genomes)
-        chosen = _thompson(model, genomes, costs, settings.population, seed_for("posterior", seed, generation))
+        worth = _worth(objective, genomes, space.costs(genomes))
+        chosen = _thompson(model, genomes, worth, settings.population, seed_for("posterior", seed, generation))
     children = [Child(genomes[i], "model") for i in chosen]
     known = [*history, [Individual(child.genome, None, 0.0) for child in children]]
     missing = settings.population - len(children)
@@ -106,17 +100,33 @@ def _candidates(
     return [genome for genome in dict.fromkeys((*mutants, *drawn)) if genome not in seen]
 
 
-def _thompson(model: "Posterior", genomes: list[Genome], costs: "np.ndarray", count: int, seed: int) -> list[int]:
+def _worth(objective: Objective, genomes: list[Genome], costs: "np.ndarray") -> "Worth":
+    """Returns what the objective makes of accuracies that genomes are believed to have."""
+    import numpy as np
+
+    if objective.name == DEFAULT:  # Eq. 4 of many at once, and without its bound at 0, below which all would be equal
+        penalties = objective.settings.penalty * costs
+        return lambda top1, which: top1 - penalties[which]
+
+    def one_by_one(top1: "np.ndarray", which: "np.ndarray") -> "np.ndarray":
+        believed = zip(which.tolist(), np.clip(top1, 0, 100).tolist(), strict=True)
+        return np.array([objective.value(Individual(genomes[i], value, float(costs[i]))) for i, value in believed])
+
+    return one_by_one
+
+
+def _thompson(model: "Posterior", genomes: list[Genome], worth: "Worth", count: int, seed: int) -> list[int]:
     """Returns which genomes are the best of functions drawn from the posterior, each once."""
     import numpy as np
 
     if not genomes:
         return []
     mean, deviation = model.predict(genomes)
-    pool = np.argsort(-(mean + 2 * deviation - costs), kind="stable")[:POOL]
+    pool = np.argsort(-worth(mean + 2 * deviation, np.arange(len(genomes))), kind="stable")[:POOL]
     chosen: list[int] = []
-    for values in model.draw([genomes[i] for i in pool], count, seed) - costs[pool]:
-        best = next((int(pool[i]) for i in np.argsort(-values, kind="stable") if int(pool[i]) not in chosen), None)
+    for drawn in model.draw([genomes[i] for i in pool], count, seed):
+        order = np.argsort(-worth(drawn, pool), kind="stable")
+        best = next((int(pool[i]) for i in order if int(pool[i]) not in chosen), None)
         if best is not None:
             chosen.append(best)
     return chosen
