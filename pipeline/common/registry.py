@@ -18,6 +18,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.common.errors import UserError
@@ -36,6 +37,7 @@ class Registry(Mapping[str, Any]):
         needs: attributes that every entry must have.
         founding: digests of entries with which results were made that carry none, by name.
         also: modules outside of ``package`` that entries are made of, if they import them.
+        finders: what names of the form ``WORD:NAME`` begin with, and the module whose ``find(NAME)`` gives the entry.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Registry(Mapping[str, Any]):
         needs: tuple[str, ...],
         founding: Mapping[str, str],
         also: tuple[str, ...] = (),
+        finders: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.kind, self.group, self.founding = kind, group, founding
+        self._finders = finders
         self._package, self._needs, self._also = package, needs, also
 
     def __iter__(self) -> Iterator[str]:
@@ -77,6 +81,8 @@ class Registry(Mapping[str, Any]):
                 "install it, or name its folder in PYTHONPATH",
             ) from None
         found = getattr(loaded, attribute, None) if attribute else loaded
+        if name.partition(":")[0] in self._finders:
+            found = loaded.find(attribute)
         if found is None and getattr(loaded, "NAME", None) == attribute:
             found = loaded
         missing = [need for need in self._needs if not hasattr(found, need)]
@@ -98,7 +104,7 @@ class Registry(Mapping[str, Any]):
             UserError: there is none of that name.
         """
         module, _ = self._place(name)
-        own = name in self.own
+        own = name in self.own or module in self._finders.values()
         inside = self._package if own else module.partition(".")[0]
         try:
             return _digest(module, inside, self._also if own else ())
@@ -121,7 +127,7 @@ class Registry(Mapping[str, Any]):
             return point.module, point.attr
         module, _, attribute = name.partition(":")
         if module and attribute:
-            return module, attribute
+            return self._finders.get(module, module), attribute
         raise UserError(f"unknown {self.kind} '{name}'", f"choose one of {', '.join(self)}")
 
     @property

@@ -243,7 +243,9 @@ def _known_keys(error: ValidationError) -> list[str]:
 def _check_dataset(config: Mapping[str, Any]) -> None:
     dataset = config["dataset"]
     if dataset["name"] not in DATASETS:
-        raise UserError(f"dataset.name is '{dataset['name']}'", f"choose one of {', '.join(DATASETS)}")
+        raise UserError(
+            f"dataset.name is '{dataset['name']}'", f"choose one of {', '.join(DATASETS)}, torchvision:NAME"
+        )
     if dataset.get("path") is not None:
         dataset["path"] = _expanded(dataset["path"])
         if not _exists(dataset["path"]):

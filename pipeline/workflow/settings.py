@@ -24,7 +24,7 @@ class DatasetSettings:
 
     dataset: str = setting(
         "digits (embedded), fashion_mnist and cifar10 (downloaded if they are not there), image_folder (any folder of "
-        "class folders).",
+        "class folders), or torchvision:NAME, such as torchvision:CIFAR100 (any of its data sets for classification).",
         key="name",
         flag="--dataset",
     )

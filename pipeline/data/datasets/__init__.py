@@ -3,7 +3,8 @@
 A data set is a module with ``NAME``, ``CHANNELS``, ``CLASSES`` (how many; None where only the images tell) and
 ``open_dataset(path)``, which gives a :class:`~pipeline.data.datasets.sources.Dataset`: classes, train images and, where
 there is one, a test split of its own. To add one, put such a file into this folder, offer it from a package as an entry
-point of the group ``binary_nas.datasets``, or name it as ``module:name`` in ``dataset.name``.
+point of the group ``binary_nas.datasets``, or name it as ``module:name`` in ``dataset.name``. Those of torchvision are
+there by ``torchvision:NAME``.
 
 >>> expect_images({"name": "cifar10"})
 ExpectedImages(channels=3, classes=10)
@@ -28,6 +29,7 @@ DATASETS = Registry(
         "digits": "c23c2975f8f0dbbc",
         "image_folder": "9c2300fe22c46bd3",
     },
+    finders={"torchvision": f"{__name__}.torchvision_sets"},
 )
 
 
@@ -89,7 +91,7 @@ def locate(name: str, path: Path | str | None) -> Path:
         UserError: nobody knows where a user's own folder is.
     """
     if path is None:
-        return Path("resources") / name
+        return Path("resources") / name.replace(":", "/")
     given = Path(path)
     if not str(path).startswith("~") or os.path.lexists(given):
         return given

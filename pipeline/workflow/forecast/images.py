@@ -158,6 +158,11 @@ def count_images(config: Mapping[str, Any], given: Given | None = None, *, to_re
     if known is not None and (known[1] is not None or not to_read):
         train, held = known
         return _set_aside(train, (), fraction) if held is None else Available(train, sum(held))
+    if hasattr(module, "is_here") and not module.is_here(locate(section["name"], path)):
+        raise UserError(
+            f"{section['name']} is not here yet, and how many images it has of each class is not known",
+            "the workflow downloads it; plan takes --train-images and --test-images until then",
+        )
     dataset = open_dataset(section["name"], None if path is None else locate(section["name"], path))
     counts = tuple(np.bincount(dataset.train.labels, minlength=len(dataset.classes)).tolist())
     images = dataset.train if to_read else None
