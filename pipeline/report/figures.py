@@ -22,12 +22,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from pipeline.report.label_placement import Point, place_labels
 from pipeline.report.proxy import ProxyPoint, proxy_worth
 from pipeline.report.published import FIGURE_1, find_table
-from pipeline.report.results import Row, Search, pareto_front, published_only
+from pipeline.report.results import ControlOf, Row, Search, pareto_front, published_only
 from pipeline.search.costs import FLOPS, CostName, Counting
 from pipeline.search.individual import Individual
+from pipeline.search.objectives import Objective
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 P = ParamSpec("P")
 
@@ -145,13 +147,13 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
     objectives = list(dict.fromkeys(search.objective for search in judged))
     figure, panels = _panels(len(objectives), 2, 5.2, 3.9)
     for axes, objective in zip(panels, objectives, strict=True):
-        # Baselines first: the others are drawn over them.
         here = [replace(s, objective=objective) for s in searches if s.baseline or s.objective == objective]
-        here.sort(key=lambda search: not search.baseline)
-        evolutions = [search for search in here if not search.baseline]
-        for search in here:
-            shade = GREY if search not in evolutions else _pick(_SEARCH_COLOURS, evolutions.index(search))
-            _draw_search(axes, search, generations[search.name], shade)
+        algorithms = list(dict.fromkeys(s.title for s in here if not s.baseline))
+        # Baselines first: the others are drawn over them.
+        for title in [*dict.fromkeys(s.title for s in here if s.baseline), *algorithms]:
+            runs = [generations[search.name] for search in here if search.title == title]
+            shade = _pick(_SEARCH_COLOURS, algorithms.index(title)) if title in algorithms else GREY
+            _draw_runs(axes, title, runs, objective, shade)
         axes.set_title(objective.title)
         axes.set_xlabel("generation")
         axes.set_ylabel("fitness")
@@ -161,20 +163,25 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
     return figure
 
 
-def _draw_search(axes: "Axes", search: Search, generations: Sequence[Sequence[Individual]], colour: str) -> None:
-    values = [
-        [search.objective.value(individual) for individual in generation if individual.top1 is not None]
-        for generation in generations
-    ]
-    numbers = [number for number, generation in enumerate(values) if generation]
-    if not numbers:
-        return
-    best = [max(value for generation in values[: number + 1] for value in generation) for number in numbers]
-    name = f"{search.name} ({search.title})" if search.baseline else search.name
-    few = {"marker": "o", "markersize": 3.5} if len(numbers) <= 20 else {}
-    axes.plot(numbers, best, color=colour, linewidth=1.8, label=f"{name}: best so far", **few)  # type: ignore[arg-type]
-    middle = [median(values[number]) for number in numbers]
-    axes.plot(numbers, middle, color=colour, linewidth=1.2, linestyle=(0, (4, 2)), label=f"{name}: median")
+def _draw_runs(
+    axes: "Axes", title: str, runs: Sequence[Sequence[Sequence[Individual]]], objective: Objective, colour: str
+) -> None:
+    """Draws the runs of one algorithm from different seeds alike, and names them once."""
+    several = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
+    names = {"best": f"{title}{several}: best so far", "median": f"{title}{several}: median"}
+    for generations in runs:
+        values = [
+            [objective.value(individual) for individual in generation if individual.top1 is not None]
+            for generation in generations
+        ]
+        numbers = [number for number, generation in enumerate(values) if generation]
+        if not numbers:
+            continue
+        best = [max(value for generation in values[: number + 1] for value in generation) for number in numbers]
+        few = {"marker": "o", "markersize": 3.5} if len(numbers) <= 20 else {}
+        axes.plot(numbers, best, color=colour, linewidth=1.8, label=names.pop("best", None), **few)  # type: ignore[arg-type]
+        middle = [median(values[number]) for number in numbers]
+        axes.plot(numbers, middle, color=colour, linewidth=1.2, linestyle=(0, (4, 2)), label=names.pop("median", None))
 
 
 def _pick(colours: Sequence[str], number: int) -> str:
@@ -249,7 +256,7 @@ def _draw_accuracies(
         axes.margins(x=0.12, y=0.12)
     first = panels[0]
     first.set_xscale("log")
-    plain_log_ticks(first, [cost(row) for rows in experiments for row in rows])
+    plain_log_ticks(first.xaxis, [cost(row) for rows in experiments for row in rows])
     first.set_ylim(top=min(100.0, first.get_ylim()[1]))
     for axes in panels:
         axes.set_xlabel(label)
@@ -292,12 +299,12 @@ def _draw_points(axes: "Axes", points: Sequence[tuple[float, float, float | None
         axes.errorbar(x, y, fmt=marker, color=colour, markersize=6.5, clip_on=False, **bars)
 
 
-def plain_log_ticks(axes: "Axes", values: Sequence[float]) -> None:
+def plain_log_ticks(axis: "Axis", values: Sequence[float]) -> None:
     """Ticks as 0.5, 1, 2 instead of powers of ten."""
     decades = math.log10(max(values) / min(values)) if values else 1.0
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3 else (1.0,), numticks=20))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3 else (1.0,), numticks=20))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 # --- output channels ---
@@ -305,7 +312,7 @@ def plain_log_ticks(axes: "Axes", values: Sequence[float]) -> None:
 
 @styled
 def channels_figure(rows: Sequence[Row]) -> Figure:
-    """Figure 2 of the paper: output channels of every layer of a found network, beside a uniform one of similar FLOPs.
+    """Figure 2 of the paper: output channels of every layer of a found network, beside the uniform one of equal cost.
 
     Shortcut convolutions are left out: they are as wide as their stage.
     """
@@ -313,15 +320,17 @@ def channels_figure(rows: Sequence[Row]) -> Figure:
     if not found:
         return _empty_figure("No row comes from a search.")
     layers = len(_channels(found[0]))
-    figure, panels = _panels(len(found), 2 if layers <= 8 else 1, 5.2 if layers <= 8 else 9, 3.3)
+    figure, panels = _panels(len(found), 2 if layers <= 8 else 1, 5.2 if layers <= 8 else 9, 3.3, sharey=True)
     for axes, row in zip(panels, found, strict=True):
-        beside = _most_similar(row, [other for other in rows if other.kind == "uniform"])
+        beside = _most_similar(row, rows)
         _draw_channels(axes, [row] if beside is None else [row, beside])
     return figure
 
 
-def _most_similar(row: Row, uniform: Sequence[Row]) -> Row | None:
-    """Returns the uniform row whose FLOPs are nearest, as a ratio."""
+def _most_similar(row: Row, rows: Sequence[Row]) -> Row | None:
+    """Returns the uniform control of equal cost, or for want of one the uniform row whose FLOPs are nearest."""
+    controls = [one for one in rows if one.control_of and one.control_of == ControlOf(row.model, "uniform")]
+    uniform = controls or [one for one in rows if one.kind == "uniform"]
     return min(uniform, key=lambda other: abs(math.log(other.cost.flops / row.cost.flops)), default=None)
 
 
@@ -374,6 +383,7 @@ def curves_figure(curves: Sequence[Curve]) -> Figure:
         axes.plot(epochs, mean, color=BLUE, linewidth=1.8)
         axes.set_title(curve.name, fontsize=10)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
+    panels[0].set_ylim(top=min(100.0, panels[0].get_ylim()[1]))
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel("top-1 on the training images (%)", fontsize=10)
     return figure
@@ -396,7 +406,8 @@ def proxy_figure(points: Sequence[ProxyPoint], counting: Counting = FLOPS) -> Fi
     axes = figure.subplots()
     accuracies, costs = [fmean(point.trained) for point in points], [point.cost for point in points]
     shades = axes.scatter([point.scores[0] for point in points], accuracies, c=costs, norm="log", cmap="viridis", s=36)
-    figure.colorbar(shades, ax=axes, label=f"{counting.title} / {counting.title} of uniform-1x")
+    bar = figure.colorbar(shades, ax=axes, label=f"{counting.title} / {counting.title} of uniform-1x")
+    plain_log_ticks(bar.ax.yaxis, costs)
     worth = proxy_worth(points)
     count = f"{len(points)} random genome{'s' * (len(points) != 1)}"
     if worth is None:
@@ -406,6 +417,8 @@ def proxy_figure(points: Sequence[ProxyPoint], counting: Counting = FLOPS) -> Fi
     axes.set_xlabel("score as a candidate, top-1 on the validation images (%)")
     axes.set_ylabel("trained in full, top-1 on held-out images (%)")
     axes.margins(0.1)
+    axes.set_xlim(right=min(100.0, axes.get_xlim()[1]))
+    axes.set_ylim(top=min(100.0, axes.get_ylim()[1]))
     return figure
 
 

@@ -19,7 +19,7 @@ from pipeline.report.figures import (
 )
 from pipeline.report.proxy import ProxyPoint
 from pipeline.report.published import find_published
-from pipeline.report.results import Interval, Row, Search
+from pipeline.report.results import ControlOf, Interval, Row, Search
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured
 from pipeline.steps.figures import read_curves
@@ -141,6 +141,42 @@ def test_channels_stand_beside_the_uniform_network_of_nearest_flops():
     assert any(label.startswith("uniform-1x, 13.2M FLOPs") for label in labels)  # VGG-Auto-A has 11.3M
     assert any(label.startswith("uniform-2x, 45.3M FLOPs") for label in labels)  # VGG-Auto-B has 59.3M
     assert not any("shortcut" in label for label in texts(channels_figure(RESNET)))
+
+
+def test_channels_stand_beside_the_control_of_equal_cost():
+    found = row("found-A", VGG_A, 90.0, search=EVOLUTION)
+    control = replace(row("uniform-iso-A", 0.75, 88.0), control_of=ControlOf("found-A", "uniform"))
+    other = replace(row("first-iso-A", 1, 88.0), control_of=ControlOf("found-A", "first-layer"))
+    labels = texts(channels_figure([row("uniform-1x", 1, 89.0), other, control, found]))
+    assert any(label.startswith("uniform-iso-A, ") for label in labels)
+    assert not any(label.startswith(("uniform-1x, ", "first-iso-A, ")) for label in labels)
+
+
+def test_runs_of_one_search_look_alike_and_are_named_once():
+    runs = [EVOLUTION, replace(EVOLUTION, name="A-1"), RANDOM]
+    generations = {run.name: [[Individual(VGG_A, 80.0 + i, 1.0)] for i in range(2)] for run in runs}
+    (axes,) = fitness_figure(runs, generations).axes
+    named = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert named == [
+        "random search: best so far",
+        "random search: median",
+        "evolution (2 seeds): best so far",
+        "evolution (2 seeds): median",
+    ]
+    colours = [line.get_color() for line in axes.get_lines()]
+    assert len(colours) == 6 and len(set(colours[:2])) == 1 and len(set(colours[2:])) == 1
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda: accuracy_figure([row("uniform-1x", 1, 99.9, 98.0), row("uniform-2x", 2, 99.95)]),
+        lambda: curves_figure([Curve("a", [[50.0, 100.0]])]),
+        lambda: proxy_figure([ProxyPoint(VGG_A, 1.0, (99.0,), (99.5,)), ProxyPoint(VGG_B, 2.0, (60.0,), (70.0,))]),
+    ],
+)
+def test_axes_end_where_accuracies_can_end(draw):
+    assert draw().axes[0].get_ylim()[1] == 100.0
 
 
 def test_best_so_far_never_falls():

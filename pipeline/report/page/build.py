@@ -4,6 +4,7 @@ It tells what was asked and found first, then the table, then what each of its s
 was made and how to use what was found.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 import pipeline
+from pipeline.common.text import counted
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.genome import format_genome
 from pipeline.report.claims import claims_held
@@ -27,6 +29,7 @@ from pipeline.report.published import find_table
 from pipeline.report.results import Row, Search
 from pipeline.report.tables import CLAIMS_NOTE
 from pipeline.report.verdicts import verdicts
+from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.individual import Individual
 
@@ -113,15 +116,15 @@ def _summary(findings: Findings) -> list[Part]:
         else f"Asked: how accurate are these binary networks of the form {title}? "
     )
     if searches:
-        names = ", ".join(f"{one.name} ({one.title}, {one.objective.title})" for one in searches.values())
         asked += (
-            f"{_count(len(searches), 'search', 'es')} looked at {search['generations']} generations of "
-            f"{search['population']} candidates each: {names}. Cost: {findings.counting.title}."
+            f"{_listed_searches(list(searches.values()))} looked at {search['generations']} generations of "
+            f"{search['population']} candidates each. Cost: {findings.counting.title}."
         )
     body = paragraph(asked, "lead")
     found = verdicts(findings.rows)
     for verdict in found:
-        body += Markup("<h3>{}</h3>").format(f"Found: {verdict.model}")
+        top1 = next(row.top1 for row in findings.rows if row.model == verdict.model)
+        body += Markup("<h3>{}</h3>").format(f"Found: {verdict.model}, {top1} % of the test images right")
         body += paragraph(verdict.sentences[0], "lead")
         body += paragraphs(*verdict.sentences[1:])
         body += paragraph(verdict.headline, "muted")
@@ -132,8 +135,19 @@ def _summary(findings: Findings) -> list[Part]:
     return [Part("summary", "What was asked, what was found", body)]
 
 
-def _count(number: int, thing: str, ending: str = "s") -> str:
-    return f"{number} {thing}{ending if number != 1 else ''}"
+def _listed_searches(searches: Sequence[Search]) -> str:
+    """Returns what searched, and from how many seeds; a baseline that looks at no score has no objective."""
+    runs = Counter((one.title, "" if _blind(one) else one.objective.title) for one in searches)
+    parts = [
+        f"{title}{f' ({objective})' if objective else ''}, {counted(seeds, 'run')}"
+        for (title, objective), seeds in runs.items()
+    ]
+    listed = "; ".join(parts)
+    return f"{counted(len(searches), 'search', 'searches')} ({listed})"
+
+
+def _blind(search: Search) -> bool:
+    return not ALGORITHMS[search.algorithm].LOOKS_AT_SCORES
 
 
 def _results(findings: Findings) -> list[Part]:
@@ -243,7 +257,9 @@ def _channels(findings: Findings) -> list[Part]:
         "Output channels of every layer",
         "; ".join(f"{row.model}: ratios {format_genome(row.spec.genome)}" for row in found),
     )
-    caption = "Output channels of every convolution of a found network, beside a uniform network of similar cost."
+    caption = (
+        "Output channels of every convolution of a found network, beside the uniform network that the legend names."
+    )
     return [Part("channels", "What the found networks look like", figure(svg, caption))]
 
 
@@ -258,8 +274,9 @@ def _course(findings: Findings) -> list[Part]:
     )
     svg = inline_svg(fitness_figure(searches, findings.generations), "Fitness over generations", description)
     caption = (
-        "Fitness (accuracy on validation images in percent, less λ times the relative cost) by generation. Solid: the "
-        "best so far. Dashed: the median of the generation. Grey: the baseline with the same number of candidates."
+        "Fitness by generation (accuracy on the validation images in percent, less λ times the relative cost, Eq. 4; "
+        "or what another objective says), a line for each run. Solid: the best so far. Dashed: the median of the "
+        "generation. Grey: the baseline."
     )
     return [Part("search", "How the searches went", figure(svg, caption))]
 
@@ -333,7 +350,15 @@ def _counted(value: Any, shown: str) -> Cell:
 def _times(findings: Findings) -> list[Part]:
     if not findings.times:
         return []
-    headers = ["what", "kind", "trainings", "wall time of one", "device-hours", "reused", "saved device-hours"]
+    headers: list[str | Heading] = [
+        "what",
+        Heading("kind", text=True),
+        "trainings",
+        "wall time of one",
+        "device-hours",
+        "reused",
+        "saved device-hours",
+    ]
     lines = [
         Line(
             [

@@ -11,8 +11,8 @@ from pipeline.report.fronts import front
 from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.individual import Individual
 
-#: From the first generation to the last: told apart in grey as well.
-_GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#b9d9ec", BLUE, "#03263d"])
+#: From the first generation to the last: told apart in grey as well, and on dark paper.
+_GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#9fcdea", BLUE, "#7b45b0"])
 
 
 @styled
@@ -41,7 +41,7 @@ def cloud_figure(generations: Mapping[str, Sequence[Sequence[Individual]]], coun
     if len(set(numbers)) > 1:
         figure.colorbar(points, ax=axes, label="generation", ticks=MaxNLocator(6, integer=True))
     axes.set_xscale("log")
-    plain_log_ticks(axes, costs)
+    plain_log_ticks(axes.xaxis, costs)
     axes.set_ylim(top=min(100.0, axes.get_ylim()[1]))
     axes.set_xlabel(f"cost relative to uniform-1x ({counting.title})")
     axes.set_ylabel("score on the validation images, top-1 %")

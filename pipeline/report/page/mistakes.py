@@ -104,5 +104,5 @@ def _pictures(row: Row) -> Markup:
         )
     if not items:
         return paragraph("It answers every test image rightly.")
-    note = "The mistakes of which it was surest. All of them are in the files under evaluation/."
+    note = "The mistakes of which a network of the row was surest. Such an image may also be labelled wrongly."
     return Markup("<h4>{}</h4>").format("Surest mistakes") + pictures(items) + paragraph(note, "muted")
