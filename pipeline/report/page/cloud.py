@@ -6,13 +6,13 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.report.figures import BLUE, ORANGE, new_figure, plain_log_ticks, styled
+from pipeline.report.figures import ORANGE, new_figure, plain_log_ticks, styled
 from pipeline.report.fronts import front
 from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.individual import Individual
 
 #: From the first generation to the last: told apart in grey as well, and on dark paper.
-_GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#9fcdea", BLUE, "#7b45b0"])
+_GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#a9d6f0", "#2f8fcb", "#7b45b0"])
 
 
 @styled
