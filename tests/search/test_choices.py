@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from pipeline.common.settings import schema_of
 from pipeline.search.algorithms import ALGORITHMS, propose
 from pipeline.search.algorithms.nsga2 import crowding_distances, elite
 from pipeline.search.individual import Individual
@@ -93,9 +94,11 @@ def test_the_first_half_of_the_living_is_drawn(evaluated, origin):
     assert {child.origin for child in made} == {origin}
 
 
-def test_defaults_of_regularised_evolution():
+def test_defaults_and_limits_of_regularised_evolution():
     settings = ALGORITHMS["regularised_evolution"].Settings()
     assert (settings.alive, settings.tournament) == (40, 10)
+    limits = schema_of(type(settings))
+    assert (limits["alive"]["minimum"], limits["tournament"]["minimum"]) == (2, 1)
 
 
 # --- NSGA-II ---
@@ -114,9 +117,9 @@ def test_the_elite_goes_by_front_then_by_room_then_by_genome():
     assert elite([nothing, little], 2) == [little, nothing]
 
 
-def test_room_is_measured_along_the_front_wherever_it_lies():
-    for offset in (0.0, 10.0, -10.0):
-        points = np.array([[0.0, 4.0], [1.0, 1.0], [4.0, 0.0]]) + offset
+def test_room_is_measured_along_the_front_wherever_it_lies_and_whatever_its_units():
+    for scale, offset in ((1.0, 0.0), (1.0, 10.0), (1.0, -10.0), (0.125, 0.0)):
+        points = scale * np.array([[0.0, 4.0], [1.0, 1.0], [4.0, 0.0]]) + offset
         assert crowding_distances(points).tolist() == [np.inf, 2.0, np.inf]
     with np.errstate(all="raise"):
         assert sorted(crowding_distances(np.full((3, 2), 7.0))) == [0.0, np.inf, np.inf]
