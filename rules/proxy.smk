@@ -15,7 +15,7 @@ rule sample_genomes:
         "../envs/pipeline.yaml"
     params:
         sample=flags.sample(),
-        network=flags.counted_network(),
+        network=lambda wildcards: flags.counted_network(),
         ratios=flags.ratios(),
         budget=flags.budget(),
         method=flags.counting_method,

@@ -17,7 +17,7 @@ rule choose_control:
         "../envs/pipeline.yaml"
     params:
         control=lambda wildcards: flags.control(wildcards.model),
-        network=flags.counted_network(),
+        network=lambda wildcards: flags.counted_network(),
         method=flags.method,
     shell:
         "python -m pipeline choose-control --images {input.images:q} --found {input.found:q} {params.control}"

@@ -19,7 +19,7 @@ rule propose_generation:
     conda:
         "../envs/pipeline.yaml"
     params:
-        network=flags.counted_network(),
+        network=lambda wildcards: flags.counted_network(),
         ratios=flags.ratios(),
         evolution=lambda wildcards: flags.proposal(wildcards.search),
         number=lambda wildcards: int(wildcards.generation),
@@ -150,7 +150,7 @@ rule choose_finalists:
         finalists=flags.finalists(),
         identity=lambda wildcards: flags.objective_identity(files.judge(wildcards.model)),
         objective=lambda wildcards, output: flags.objective(files.judge(wildcards.model)),
-        network=flags.counted_network(),
+        network=lambda wildcards: flags.counted_network(),
         method=flags.counting_method,
     shell:
         "python -m pipeline choose-finalists --images {input.images:q} {params.histories} {params.finalists}"

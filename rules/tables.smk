@@ -34,7 +34,7 @@ rule tables:
     conda:
         "../envs/pipeline.yaml"
     params:
-        measurements=flags.measurements(),
+        measurements=lambda wildcards: flags.measurements(),
         evaluations=lambda wildcards, input: labelled("--evaluations", files.trainings, input.measurements),
         scores=lambda wildcards, input: labelled("--scores", config["searches"], input.histories),
         timings=lambda wildcards, input: labelled("--timings", files.trainings, input.timings),
@@ -73,7 +73,7 @@ rule figures:
     conda:
         "../envs/pipeline.yaml"
     params:
-        measurements=flags.measurements(),
+        measurements=lambda wildcards: flags.measurements(),
         evaluations=lambda wildcards, input: labelled("--evaluations", files.trainings, input.measurements),
         scores=lambda wildcards, input: labelled("--scores", config["searches"], input.histories),
         curves=lambda wildcards, input: labelled("--histories", files.trainings, input.curves),

@@ -81,3 +81,11 @@ def test_a_table_counts_by_its_digest(tmp_path: Path) -> None:
     ]
     a, b, c = (repr(costs(cost="latency", latency_table=str(file))[0].counted_network()) for file in files)
     assert a == b != c and str(tmp_path) not in a
+
+
+def test_rules_are_given_words_that_count_as_others_by_a_function() -> None:
+    """Snakemake makes plain text of any other parameter, and compares that."""
+    rules = "".join(path.read_text() for path in sorted((ROOT / "rules").glob("*.smk")))
+    for name in ("counted_network", "measurements", "dataset"):
+        uses = rules.count(f"flags.{name}()")
+        assert uses and uses == rules.count(f"=lambda wildcards: flags.{name}()"), name
