@@ -18,6 +18,7 @@ from pipeline.common.errors import StoppedError, UserError
 from pipeline.common.processes import collect_rarely, end_with_workflow, leave
 from pipeline.common.terminal import width
 from pipeline.steps import COMMANDS, STEPS
+from pipeline.steps.completion import complete_command_line
 from pipeline.steps.options import claim_outputs
 
 #: A step that sets this default takes flags that it does not know, to pass them on.
@@ -151,6 +152,7 @@ def _help() -> int:
 
 def start() -> NoReturn:
     """Runs the command line of this process, and ends it."""
+    complete_command_line()
     speak_utf8()
     collect_rarely()
     at_work = end_with_workflow()
