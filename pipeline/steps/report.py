@@ -131,7 +131,7 @@ def read_findings(layout: "Layout") -> "Findings":
             if found or "{row}" not in command
         },
         versions=versions(),
-        note=f"The run is not finished: {', '.join(missing)} have no accuracy yet." if missing else "",
+        note=f"The run is not finished: there is no accuracy yet of {', '.join(missing)}." if missing else "",
         arithmetic=arithmetic,
     )
 

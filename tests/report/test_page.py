@@ -18,6 +18,7 @@ from pipeline.report.inference import INFERENCE_COLUMNS, MeasuredInference, infe
 from pipeline.report.mixture import MIXED
 from pipeline.report.page.build import Findings, build_page
 from pipeline.report.page.inline import inline_svg
+from pipeline.report.page.mistakes import mistakes_body
 from pipeline.report.results import Interval, Row
 from pipeline.search.individual import Individual
 from pipeline.search.tables import read_best, write_best
@@ -136,6 +137,17 @@ def test_right_and_wrong_by_class(page):
     assert "Not known by class: old one, evaluated before" in part
 
 
+def test_of_many_classes_the_hardest_are_shown():
+    labels = np.repeat(np.arange(30), 10)
+    given = np.where(np.arange(300) % 10 < labels // 4, (labels + 1) % 30, labels)
+    answered = Answered(tuple(f"class {n}" for n in range(30)), labels, given, np.ones(300), ())
+    body = str(mistakes_body([Row("many", SPEC, Interval(65.0, None, 1), answered=(answered,))]))
+    assert "Of 30 classes, the 20 on which many is least accurate." in body and 'class="confusion"' not in body
+    shown = re.findall(r"<tr><td>(class \d+)</td>", body)
+    assert shown[:20] == shown[20:] and shown[:2] == ["class 28", "class 29"] and "class 0" not in shown
+    assert re.search(r"<td>class 28</td><td[^>]*>30\.00</td><td[^>]*>class 29</td><td[^>]*>70\.0</td>", body)
+
+
 def test_a_part_that_has_nothing_to_tell_is_left_out(page):
     assert 'id="time"' not in page and 'id="proxy"' not in page
     empty = build_page(Findings(CONFIG, "", [], {}, {}, note="The run is not finished."), refresh=5)
@@ -213,7 +225,7 @@ def test_a_row_whose_search_has_found_something_else_waits_for_its_training(expe
     write_best(found, replace(read_best(found), genome=(4.0, 2.0, 1.0, 1.0, 1.0, 0.5)))
     assert main(["report", "measured"]) == 0
     page = experiment.report.read_text()
-    assert "The run is not finished: found-A have no accuracy yet." in page and "Found: random-A" in page
+    assert "The run is not finished: there is no accuracy yet of found-A." in page and "Found: random-A" in page
 
 
 def test_it_tells_if_not_all_was_computed_in_the_same_way(experiment):
@@ -234,7 +246,7 @@ def test_a_run_in_progress_shows_what_is_there(experiment):
     shutil.rmtree(experiment.measurements / "found-A")
     assert main(["report", "measured"]) == 0
     page = experiment.report.read_text()
-    assert "The run is not finished: found-A have no accuracy yet." in page
+    assert "The run is not finished: there is no accuracy yet of found-A." in page
     shutil.rmtree(experiment.measurements)
     shutil.rmtree(experiment.retrainings)
     assert main(["report", "measured"]) == 0
