@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from pipeline.search.cost_table import CostTable
+
+#: Genomes of which it is remembered whether they are within budget: all of VGG-small's.
+_REMEMBERED = 50_000
 
 
 @dataclass(frozen=True)
@@ -139,6 +142,7 @@ def search_space(spec: NetworkSpec, ratios: Sequence[float], budget: Budget, cou
         counting: what costs are.
     """
 
+    @lru_cache(maxsize=_REMEMBERED)
     def within_budget(genome: Genome) -> bool:
         return budget.over(spec.with_genome(genome), counting) is None
 

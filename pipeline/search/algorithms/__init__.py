@@ -37,7 +37,7 @@ ALGORITHMS = Registry(
     package=__name__,
     group="binary_nas.algorithms",
     needs=("TITLE", "LOOKS_AT_SCORES", "BASELINE", "Settings", "propose"),
-    founding={"evolution": "303239cc4ffa0681", "random": "e4952be277d9ac91"},
+    founding={"evolution": "ecce8624f77a73af", "random": "402a9d6294ac77c3"},
     also=(
         "pipeline.search.space",
         "pipeline.search.individual",

@@ -51,7 +51,7 @@ class _Uniform:
     """Draws from a space, every genome within budget with the same probability."""
 
     def __init__(self, space: SearchSpace) -> None:
-        self._space = space
+        self._space, self._few = space, False
 
     def draw(self, random: Random) -> Child:
         """Returns a genome within budget: by rejection, or where few are affordable from a list of them.
@@ -59,10 +59,11 @@ class _Uniform:
         Where they are few, but too many to list, genes drawn by chance are lowered until the genome is affordable. Only
         then are some genomes likelier than others.
         """
-        for _ in range(REJECTIONS):
+        for _ in range(0 if self._few else REJECTIONS):
             genome = self._space.draw_any(random)
             if self._space.within_budget(genome):
                 return Child(genome, "random")
+        self._few = True
         return Child(random.choice(self._affordable) if self._affordable else self._space.draw(random), "random")
 
     @cached_property
