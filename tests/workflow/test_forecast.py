@@ -109,7 +109,8 @@ def test_hours_of_the_default_experiment_by_hand(tmp_path):
 def test_more_cores_shards_and_generations(tmp_path):
     one, two = (forecast(default(tmp_path), DIGITS, IMAGES, HERE, cores=cores) for cores in (1, 2))
     assert one.seconds / 2 <= two.seconds < one.seconds
-    longer = forecast(default(tmp_path, search="{generations: 10}"), DIGITS, IMAGES, HERE, cores=2)
+    generations = read_config([ROOT / "config.yaml"])["search"]["generations"]
+    longer = forecast(default(tmp_path, search=f"{{generations: {2 * generations}}}"), DIGITS, IMAGES, HERE, cores=2)
     search = [next(s for s in p.stages if s.name == "search A").core_seconds for p in (two, longer)]
     assert search[1] == pytest.approx(2 * search[0], rel=0.05)
 

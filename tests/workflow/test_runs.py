@@ -54,7 +54,7 @@ def test_finished_means_nothing_to_do(finished):
 def test_measured_inference_comes_last_and_changes_nothing(copied, tmp_path):
     before = outcome(copied)
     config = overlay(tmp_path, {"inference": {"measure": True}})
-    assert planned(copied, config=config) == {"measure_inference": 1}
+    assert planned(copied, config=config) == {"measure_inference": 1, "write_report": 1}
     complete(command("--cores", 2, config=config), copied)
     assert outcome(copied) == before
     table = (copied / "results" / "tiny" / "tables" / "inference.csv").read_text()
