@@ -21,8 +21,8 @@ def predicted_cost(spec: NetworkSpec) -> float:
 def longest_over_mean(seconds: Sequence[float]) -> float:
     """Returns how well shards were balanced: 1 where all took equally long, their number where one did all the work.
 
-    >>> longest_over_mean([30.0, 10.0, 20.0])
-    1.5
+    >>> longest_over_mean([30.0, 10.0, 20.0]), longest_over_mean([])
+    (1.5, 1.0)
     """
     mean = fmean(seconds) if seconds else 0.0
     return max(seconds) / mean if mean else 1.0

@@ -8,10 +8,12 @@ from scipy import stats
 
 from pipeline.report.statistics import (
     Difference,
+    Interval95,
     Sample,
     compare,
     holm_levels,
     independent_difference,
+    mean_interval,
     seeds_to_tell,
 )
 
@@ -156,10 +158,92 @@ def test_intervals_leave_out_zero_where_holm_says_so():
         (Difference(-1.8, -3.2, -0.4, 0.01, "trainings"), "worse by 1.8 points (0.4 to 3.2)"),
         (Difference(0.4, -1.1, 1.9, 0.4, "trainings"), "no difference seen (−1.1 to 1.9)"),
         (Difference(0.0, -0.04, 0.04, 1.0, "trainings"), "no difference seen (0.0 to 0.0)"),
+        (Difference(1.0, 0.0, 2.0, 0.05, "trainings"), "no difference seen (0.0 to 2.0)"),
+        (Difference(-1.0, -2.0, 0.0, 0.05, "trainings"), "no difference seen (−2.0 to 0.0)"),
+        (Difference(0.0, -1.0, 1.0, 1.0, "images"), "0.0 points above in these trainings (−1.0 to 1.0 over test "),
+        (Difference(-2.0, -3.0, -1.0, 0.0, "images"), "2.0 points below in these trainings (−3.0 to −1.0 over test "),
     ],
 )
 def test_words(difference, words):
-    assert str(difference) == words
+    assert str(difference).startswith(words)
+    assert difference.seen is words.startswith(("better", "worse"))
+
+
+def test_an_interval_in_words():
+    assert str(Interval95(-0.5, -1.0, 0.25)) == "−0.50 (−1.00 to 0.25)"
+
+
+def two_sided(t, freedom):
+    return pytest.approx(2 * stats.t.sf(t, freedom))
+
+
+def row_of(*answers):
+    right = tuple(np.array(one, dtype=bool) for one in answers)
+    return Sample(tuple(100 * float(one.mean()) for one in right), right, len(answers[0]))
+
+
+def test_the_variance_over_images_by_hand():
+    """Differences of 0, 100, 0 and 50 points by image: variance 6875/3, of which the second row's seeds own 625."""
+    mine, theirs = row_of([1, 1, 0, 1], [1, 1, 0, 1]), row_of([1, 0, 0, 0], [1, 0, 0, 1])
+    images, seeds = (4 * (6875 / 3 - 625) + 100**2) / 6**2, 312.5 / 2
+    (found,) = compare([(mine, theirs)])
+    assert found.points == 37.5 and found.p == two_sided(37.5 / (images + seeds) ** 0.5, 1)
+    assert found.high - found.points == pytest.approx(stats.t.isf(0.025, 1) * (images + seeds) ** 0.5)
+    # What the seeds own can be all of it.
+    (found,) = compare([(row_of([1, 0, 1, 0], [0, 1, 0, 1]), row_of([1, 0, 0, 0], [0, 1, 1, 0]))])
+    assert found.points == 12.5 and found.p == two_sided(12.5 / ((100 / 6) ** 2 + 312.5 / 2) ** 0.5, 1)
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "points", "variance", "freedom"),
+    [
+        (row_of([1, 1, 0]), row_of([1, 0, 0]), 100 / 3, 800, 2),  # (3 · 3333.3 + 100²) / 5²
+        (row_of([1]), row_of([0]), 100, 100**2 / 9, 1),
+        (row_of([1, 1]), row_of([1, 0]), 50, (2 * 5000 + 100**2) / 16, 1),
+        (Sample((80.0,), (), 50), Sample((70.0,), (), 200), 10, (80 * 20 + 70 * 30 + 2 * 200) / 50, 49),
+        (Sample((80.0,), (), 1), Sample((70.0,), (), 1), 10, 80 * 20 + 70 * 30 + 2 * 100**2, 1),
+        (Sample((80.0, 80.0), (), 50), Sample((70.0,), (), 50), 10, (80 * 20 + 70 * 30 + 2 * 200) / 50, 49),
+        (row_of([1, 1, 0]), Sample((50.0,), (), 3), 50 / 3, (200 / 9 * 100 + 50 * 50 + 2 * 100**2 / 3) / 3, 2),
+    ],
+)
+def test_one_training_by_hand(mine, theirs, points, variance, freedom):
+    (found,) = compare([(mine, theirs)])
+    assert found.scope == "images" and found.points == pytest.approx(points)
+    assert found.p == two_sided(points / variance**0.5, freedom)
+    assert found.high - found.points == pytest.approx(stats.t.isf(0.025, freedom) * variance**0.5)
+
+
+def test_without_any_spread_a_difference_is_certain():
+    (none,) = compare([(Sample((90.0, 90.0, 90.0)), Sample((90.0, 90.0)))])
+    (some,) = compare([(Sample((90.0, 90.0, 90.0)), Sample((91.0, 91.0)))])
+    assert none == (0, 0, 0, 1, "trainings") and some == (-1, -1, -1, 0, "trainings")
+    # With images, whose part leaves the seeds' least degrees of freedom.
+    (found,) = compare([(Sample((90.0, 90.0, 90.0), (), 100), Sample((95.0, 95.0), (), 100))])
+    assert found.p == two_sided(5 / (9 + 4.75 + 2) ** 0.5, 1)
+
+
+def test_a_test_at_its_level_is_significant():
+    assert holm_levels([0.025, 0.04]) == [0.025, 0.05] and holm_levels([]) == []
+
+
+def test_textbook_numbers_of_seeds():
+    """For differences of 2, 1 and ½ standard deviations: 6, 17 and 64 of each, for a power of 0.9 and one 23."""
+    rows = Sample((90.0, 92.0)), Sample((91.0, 93.0))  # both of variance 2
+    assert [seeds_to_tell(*rows, 2**0.5 * by) for by in (2, 1, 0.5)] == [6, 17, 64]
+    assert seeds_to_tell(*rows, 2**0.5, power=0.9) == 23
+    assert (seeds_to_tell(*rows, 2**0.5, most=17), seeds_to_tell(*rows, 2**0.5, most=16)) == (17, None)
+    assert seeds_to_tell(*rows, 100) == seeds_to_tell(Sample((90.0, 90.0)), Sample((90.0, 90.0)), 1) == 2
+    assert seeds_to_tell(rows[0], Sample((90.0,)), 5) is None
+
+
+def test_means_and_differences_have_students_and_welchs_intervals():
+    mine, theirs = [80.0, 82.0, 81.0], [78.0, 79.0, 78.5, 80.0]
+    assert mean_interval(theirs) == pytest.approx(
+        (np.mean(theirs), *stats.t.interval(0.95, 3, np.mean(theirs), stats.sem(theirs)))
+    )
+    welch = stats.ttest_ind(mine, theirs, equal_var=False).confidence_interval(0.95)
+    assert independent_difference(mine, theirs) == pytest.approx((2.125, welch.low, welch.high))
+    assert independent_difference(mine[:2], theirs[:2]) is not None and independent_difference(theirs, [80.0]) is None
 
 
 def test_more_seeds_are_needed_for_smaller_differences():

@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.search.algorithms import ALGORITHMS, propose
 from pipeline.search.individual import Individual
-from pipeline.search.objectives import OBJECTIVES, configured
+from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
 from pipeline.search.space import SearchSpace
 
 CHEAP, GOOD, BEST = (
@@ -55,3 +55,39 @@ def test_all_values_can_stand_in_a_table():
     for name in OBJECTIVES:
         objective = configured({"objective": name, "lambda": 4, "max_cost": 1, "min_top1": 80})
         assert all(objective.value(one) >= 0 for one in (CHEAP, GOOD, BEST, FAILED))
+
+
+@pytest.mark.parametrize(
+    ("section", "one", "worth"),
+    [
+        ({"objective": "cheapest", "min_top1": 85}, GOOD, 85 + 100 / 1.9),
+        ({"objective": "cheapest", "min_top1": 85}, CHEAP, 80),
+        ({"objective": "cheapest", "min_top1": 85}, FAILED, 0),
+        ({"objective": "most_accurate", "max_cost": 0.9}, GOOD, 85),
+        ({"objective": "most_accurate", "max_cost": 0.8}, GOOD, 0),
+        ({"objective": "most_accurate", "max_cost": 0.9}, FAILED, 0),
+        ({"lambda": 4}, GOOD, 85 - 4 * 0.9),
+        ({"lambda": 100}, GOOD, 0),
+        ({"lambda": 4}, FAILED, 0),
+    ],
+)
+def test_what_a_candidate_is_worth(section, one, worth):
+    assert configured(section).value(one) == pytest.approx(worth)
+
+
+def test_titles():
+    assert configured({"lambda": 0.5}).title == "λ = 0.5"
+    assert configured({"objective": "cheapest", "min_top1": 84}).title == "the cheapest of at least 84 %"
+
+
+@pytest.mark.parametrize(
+    ("section", "flags"),
+    [
+        ({"lambda": 4.0}, "--lambda 4"),
+        ({"lambda": 0.25, "objective": "fitness"}, "--lambda 0.25"),
+        ({"objective": "cheapest", "min_top1": 84}, "--objective cheapest --min-top1 84"),
+        ({"objective": "most_accurate", "algorithm": "random"}, "--objective most_accurate"),
+    ],
+)
+def test_the_flags_that_give_a_step_its_objective(section, flags):
+    assert objective_flags(section) == flags
