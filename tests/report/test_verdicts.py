@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.results import ControlOf, Interval, Row, Search
-from pipeline.report.statistics import Sample
+from pipeline.report.statistics import Sample, seeds_to_tell
 from pipeline.report.verdicts import comparisons, verdicts
 from pipeline.search.costs import Counting
 from pipeline.search.objectives import configured
@@ -194,3 +194,160 @@ def test_the_dearest_uniform_network_within_the_cost_that_was_weighed():
     for counting, beside in ((Counting("memory"), "uniform-1x"), (Counting("latency", table), "uniform-2x")):
         rows = [replace(one, counting=counting) for one in (row("found", BETWEEN, 92.0, search=EVOLUTION), TWO, ONE)]
         assert sentences_on("found", *rows)[0].startswith(f"Against {beside}, the largest uniform network")
+
+
+# --- which rows are compared, and what exactly is said ---
+
+
+HALF = row("uniform-0.5x", 0.5, 85.0, 85.1)
+FOUND = row("found", BETWEEN, 91.0, 91.1, 91.2, search=EVOLUTION)
+
+
+def searched(model, genome, *top1, penalty=4, algorithm="evolution", **more):
+    return row(model, genome, *top1, search=Search(model, algorithm, configured({"lambda": penalty, **more})))
+
+
+RANDOM = searched("random-A", VGG_B, 91.0, 91.2, algorithm="random")
+
+
+@pytest.mark.parametrize(
+    ("rows", "rivals"),
+    [
+        # The control of equal cost first, and then no other uniform row.
+        ([ONE, FIRST, RANDOM, TWO, FOUND, ISO], ["uniform-iso", "first-iso", "random-A"]),
+        # Without a uniform control the dearest uniform row within the cost.
+        ([ONE, HALF, FIRST, TWO, FOUND], ["uniform-1x", "first-iso"]),
+        ([TWO, FOUND], []),
+        # Nothing is compared with itself, whatever it is called.
+        ([HALF, ONE, row("iso", 1, 90.0, control_of=ControlOf("found", "uniform")), searched("found", 1, 90.0)],
+         ["uniform-0.5x"]),
+        ([searched("found", VGG_B, 92.0), RANDOM], []),
+        # A baseline has no baselines, nor has a search that looks for something else.
+        ([RANDOM, searched("random-B", VGG_A, 90.0, algorithm="random")], []),
+        ([searched("found", VGG_A, 90.0, penalty=1), RANDOM], []),
+    ],
+)  # fmt: skip
+def test_what_is_compared_with_what(rows, rivals):
+    assert [one.other.model for one in comparisons(rows)] == rivals
+
+
+def test_every_row_has_its_own_comparisons():
+    rows = [FOUND, searched("found-B", VGG_A, 92.0, 92.1), ISO, RANDOM]
+    made = {verdict.model: verdict.sentences for verdict in verdicts(rows)}
+    assert list(made) == ["found", "found-B"]
+    assert made["found"][0].startswith("Against uniform-iso, ")
+    assert made["found-B"][0] == "There is no uniform network of equal or lower cost to compare with."
+    for sentences, share in ((made["found"], RANDOM.cost.flops / FOUND.cost.flops), (made["found-B"], 5.24)):
+        assert sentences[1].startswith(f"Against random-A, found by random search for the same λ ({share:.2f} times")
+        assert len(sentences) == 2
+
+
+def test_a_baseline_that_found_the_same_network():
+    same = searched("random-A", VGG_A, 91.0, 91.2, algorithm="random")
+    other = searched("random-B", VGG_B, 91.0, 91.2, algorithm="random")
+    found = searched("found", VGG_A, 92.0, 92.1)
+    _, first, second = sentences_on("found", other, found, same)
+    assert first.startswith("Against random-B, found by random search for the same λ (5.24 times its FLOPs, 91.10")
+    assert second == "random-A, found by random search for the same λ, is the same network."
+
+
+def test_what_two_searches_share_is_called_an_objective_if_it_is_not_equation_4():
+    within = {"objective": "most_accurate", "max_cost": 1.0}
+    found = searched("found", VGG_A, 92.0, 92.1, **within)
+    assert sentences_on("found", found)[1].startswith("No row comes from a baseline search of the same objective, so")
+    assert (
+        "for the same objective ("
+        in sentences_on("found", found, searched("r", VGG_B, 9, algorithm="random", **within))[1]
+    )
+    assert "objective" not in " ".join(sentences_on("found", searched("found", VGG_A, 92.0)))
+
+
+def with_best(search, **changes):
+    return replace(search, best=replace(search.best, **changes))
+
+
+def test_micro_batches_are_said_and_a_baseline_that_is_judged_lacks_none():
+    plain = found_by("A", "evolution", 4, (87.0, 87.2))
+    for count in (0, 16):
+        found = row("found", VGG_A, 92.1, 92.2, search=with_best(plain, micro_batch=count))
+        said = [one for one in sentences_on("found", found) if "micro-batches of 16 images, since memory" in one]
+        assert len(said) == (count == 16)
+    assert len(sentences_on("random-A", BASELINE)) == 1
+
+
+def test_headlines_in_full():
+    search = found_by("A", "evolution", 4, (86.9, 87.0, 87.1))
+    tail = "11.31M FLOPs, top-1 92.15 ± 0.07 %; genome 0.5,2,1,1,1,0.5"
+
+    def headline(search):
+        return verdicts([row("found", VGG_A, 92.1, 92.2, search=search)])[0].headline
+
+    assert headline(search) == (
+        "evolution, λ = 4, 96 candidates of 3 seeds; fitness 87.00 when scored anew (5 finalists, 3 trainings each), "
+        f"89.00 when it was selected; {tail}"
+    )
+    once = with_best(found_by("A", "evolution", 4, (87.0,)), selected=None, rescorings=1, finalists=1)
+    assert headline(once) == (
+        "evolution, λ = 4, 96 candidates; fitness 87.00 when scored anew (1 finalist, 1 training each), 0.00 when it "
+        f"was selected; {tail}"
+    )
+    assert headline(with_best(search, rescorings=0)) == f"evolution, λ = 4, 96 candidates of 3 seeds; {tail}"
+    assert headline(EVOLUTION) == f"evolution, λ = 4; {tail}"
+
+
+def fitness_sentence(mine, theirs):
+    sides = [
+        row(name, genome, 92.0, search=found_by(name, algorithm, 4, values))
+        for name, genome, algorithm, values in (("found", VGG_A, "evolution", mine), ("r", VGG_B, "random", theirs))
+    ]
+    sentences = sentences_on("found", *sides)
+    return next((one for one in sentences if one.startswith("Fitness")), None)
+
+
+def test_how_often_and_by_how_much_runs_are_better():
+    assert fitness_sentence((80.0, 81.0), (84.0, 85.0)).endswith(
+        "is above random search in 0 of 2 seeds; the mean is lower by 4.00 (0.96 to 7.04)."
+    )
+    assert fitness_sentence((84.0, 85.0), (80.0, 81.0)).endswith(
+        "2 of 2 seeds; the mean is higher by 4.00 (0.96 to 7.04)."
+    )
+    assert "in 0 of 2 seeds; the mean is not told apart: 0.00 (" in fitness_sentence((80.0, 81.0), (80.0, 81.0))
+    assert "in 1 of 1 seed, 84.00 against 80.00; one seed says nothing" in fitness_sentence((84.0,), (80.0, 81.0))
+    # Of runs that agree nothing is told, however little they differ; and those beyond the other's number have no pair.
+    assert "not told apart: 0.00 (0.00 to 0.00)" in fitness_sentence((80.0, 80.0), (80.0, 80.0))
+    assert "not told apart: 0.00 (−0.30 to 0.30)" in fitness_sentence((80.0, 80.1), (80.0, 80.1))
+    assert "in 2 of 2 seeds" in fitness_sentence((84.0, 85.0, 86.0), (80.0, 81.0))
+
+
+def test_a_search_of_which_little_is_known_is_not_judged_by_its_runs():
+    known, unknown = found_by("A", "evolution", 4, (87.0, 88.0)), EVOLUTION
+    for search, baseline in ((known, Search("r", "random", EVOLUTION.objective)), (unknown, BASELINE.search)):
+        rows = [row("found", VGG_A, 92.0, search=search), row("r", VGG_B, 92.0, search=baseline)]
+        assert len(sentences_on("found", *rows)) == 2
+
+
+def test_runs_of_which_one_was_not_scored_anew():
+    mine, theirs = found_by("A", "evolution", 4, (87.0, 88.0)), found_by("r", "random", 4, (80.0, 81.0))
+    for search in (mine, theirs):
+        runs = (replace(search.best.runs[0], rescored=None), *search.best.runs[1:])
+        partly = with_best(search, runs=runs)
+        sides = [partly if one is search else one for one in (mine, theirs)]
+        rows = [row("found", VGG_A, 92.0, search=sides[0]), row("r", VGG_B, 92.0, search=sides[1])]
+        assert sentences_on("found", *rows)[2].startswith("Fitness (of the selected candidates, ")
+        without = [row("found", VGG_A, 92.0, search=with_best(sides[0], runs=())), rows[1]]
+        assert len(sentences_on("found", *without)) == 2
+
+
+def test_no_seeds_are_asked_for_where_there_are_enough_or_nothing_is_to_be_told():
+    def power(mine, theirs, images=100_000):
+        control = row("iso", 1.4, *theirs, control_of=ControlOf("found", "uniform"), images=images)
+        found = row("found", BETWEEN, *mine, search=EVOLUTION, images=images)
+        first = sentences_on("found", control, found)[0]
+        return seeds_to_tell(found.sample, control.sample, 1.0), "To tell" in first, first
+
+    assert power((90.0, 90.25, 90.5), (90.0, 90.25, 90.5))[:2] == (3, False)
+    assert power((90.0, 90.5), (90.0, 90.25, 90.5))[1]
+    assert not power((95.0, 95.3, 95.6), (90.0, 90.3, 90.6))[1]
+    assert not power((95.0,), (90.0, 90.3, 90.6))[1]
+    needed, asked, text = power((88.5, 90.5, 92.5), (90.4, 90.5, 90.6))
+    assert asked and f"would take about {needed} seeds of each." in text
