@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from tests.support.faults import FAULTS
-from tests.support.mutations import ROOT, files_that_test, mutants
+from tests.support.mutations import ROOT, by_how_they_run, files_that_test, mutants
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=[fault.name for fault in FAULTS])
@@ -32,6 +32,16 @@ def test_what_is_changed(tmp_path):
         "x + 3  →  x - 3",
         "3  →  4",
     ]
+
+
+def test_changes_in_bodies_of_functions_are_told_from_others(tmp_path):
+    module = tmp_path / "module.py"
+    module.write_text(
+        "N = 1\n\ndef f(x=3):\n    return 5\n\nclass A:\n    n = 7\n    def g(self):\n        self.n += 9\n"
+    )
+    within, others = ([mutant.change for mutant in these] for these in by_how_they_run(module))
+    assert within == ["return 5  →  return None", "5  →  6", "self.n += 9  →  pass", "9  →  10"]
+    assert others == ["1  →  2", "3  →  4", "7  →  8"]
 
 
 def test_the_files_that_test_a_module_are_those_that_import_it():

@@ -361,7 +361,7 @@ def _shell(code: CodeType) -> tuple[object, ...]:
     return (code.co_code, code.co_names, *parts)
 
 
-def _by_how_they_run(path: Path) -> tuple[list[Mutant], list[Mutant]]:
+def by_how_they_run(path: Path) -> tuple[list[Mutant], list[Mutant]]:
     """Returns a module's mutants in whose functions' bodies alone something has changed, and the others."""
     known = _shell(compile(ast.parse(path.read_text()), str(path), "exec"))
     within, others = [], []
@@ -406,7 +406,7 @@ def main() -> int:
         if arguments.k:
             tests = [*tests, "-k", arguments.k]
         within, others = (
-            [one for one in these if arguments.line in (None, one.line)] for these in _by_how_they_run(path)
+            [one for one in these if arguments.line in (None, one.line)] for these in by_how_they_run(path)
         )
         if not tests:
             within, others = [], others + within
