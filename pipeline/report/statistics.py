@@ -3,9 +3,9 @@
 Two things are left to chance in a measured accuracy: the seed of the training, and which images the test set has. The
 variance of a difference between two rows is therefore the sum of
 
-- each row's variance over its seeds, divided by their number, as in Welch's test. Rows are not paired by seed: over 166
-  genomes that were trained from the same three seeds each, the variance of the paired difference is 0.998 times that of
-  the unpaired one, so that pairing would cost degrees of freedom and give nothing;
+- each row's variance over its seeds, divided by their number, as in Welch's test. Rows are not paired by seed: over 40
+  genomes that were trained from the same four seeds each, the variance of the paired difference is 1.016 times that of
+  the unpaired one (``python -m benchmarks.seeds``), so that pairing would cost degrees of freedom and give nothing;
 - the variance over images of the per-image difference, less what the seeds have put into it. Both rows answer the same
   images, so that this one is paired: for one training each it is McNemar's test in its Wald form, with Agresti and
   Min's half an image in each of the four cells, which keeps it from vanishing where all answers agree.
