@@ -20,9 +20,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from benchmarks.timing import heading, synchronise, table
+from benchmarks.timing import execution_on, heading, synchronise, table
 from pipeline.__main__ import main as step
-from pipeline.common.errors import UserError
 from pipeline.common.log import log, progress
 from pipeline.common.settings import from_mapping
 from pipeline.data.batches import ImageSource
@@ -31,10 +30,10 @@ from pipeline.data.prepared import read_info
 from pipeline.networks.genome import Genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.training.execution import Execution, resolve
+from pipeline.training.execution import Execution
 from pipeline.training.loop import Training
 from pipeline.training.scoring import score
-from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import ROOT, read_config
 
 ROWS: dict[str, Genome] = {"uniform-1x": uniform_genome("vgg_small", 1), "VGG-Auto-A": (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)}
@@ -69,13 +68,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a sixteenth of the width, two epochs")
     arguments = parser.parse_args()
     started = time.monotonic()
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("error: torch finds no GPU here; --device cpu --quick only tries the program out")
-    try:
-        execution = resolve(ExecutionSettings(arguments.device, "auto", 1))
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from None
-    execution.apply()
+    execution = execution_on(arguments.device)
     config = read_config([ROOT / "config.yaml", ROOT / "configs" / "cifar10.yaml"])
     recipe: TrainingSettings = from_mapping(TrainingSettings, config["retrain"])
     width, most = (1 / 16, 2) if arguments.quick else (1.0, EPOCHS)

@@ -20,15 +20,14 @@ import torch
 from torch import nn
 
 from benchmarks.plain import plain_steps
-from benchmarks.timing import heading, interleave, peak_flops, ratio, synchronise, table, training_flops
+from benchmarks.timing import execution_on, heading, interleave, peak_flops, ratio, synchronise, table, training_flops
 from benchmarks.workloads import engine_training, random_images
-from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.training.execution import Execution, resolve
-from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.training.execution import Execution
+from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import ROOT, read_config
 
 EPOCH = 50_000
@@ -46,17 +45,11 @@ def main() -> None:
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4], help="candidates that share the GPU")
     parser.add_argument("--quick", action="store_true", help="small networks and short times")
     arguments = parser.parse_args()
-    if arguments.device == "cuda" and not torch.cuda.is_available():
-        raise SystemExit("error: torch finds no GPU here; --device cpu --quick only tries the program out")
-    try:
-        execution = resolve(ExecutionSettings(arguments.device, "auto", 1))
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from None
+    execution = execution_on(arguments.device)
     base_width = 1.0
     if arguments.quick:
         base_width, arguments.images, arguments.batch_size = 1 / 16, 400, 32
         arguments.seconds, arguments.rounds, arguments.processes = 0.2, 1, [1, 2]
-    execution.apply()
     recipe: TrainingSettings = from_mapping(
         TrainingSettings, read_config([ROOT / "config.yaml", ROOT / "configs" / "cifar10.yaml"])["candidate"]
     )

@@ -8,7 +8,9 @@ from itertools import pairwise
 
 import torch
 
-from pipeline.training.execution import Execution, describe_machine
+from pipeline.common.errors import UserError
+from pipeline.training.execution import Execution, describe_machine, resolve
+from pipeline.training.settings import ExecutionSettings
 
 
 def interleave(ways: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
@@ -90,6 +92,18 @@ def synchronise(execution: Execution) -> None:
     """Waits for the GPU, where there is one."""
     if execution.device_type == "cuda":
         torch.cuda.synchronize()
+
+
+def execution_on(device: str) -> Execution:
+    """Settles how to compute on a device and applies it. Ends the program with a sentence where there is none."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise SystemExit("error: torch finds no GPU here; --device cpu --quick only tries the program out")
+    try:
+        execution = resolve(ExecutionSettings(device, "auto", 1))
+    except UserError as error:
+        raise SystemExit(f"error: {error}") from None
+    execution.apply()
+    return execution
 
 
 def heading(execution: Execution, more: str = "") -> str:
