@@ -1,29 +1,33 @@
 """VGG-small on real CIFAR-10 by the paper's recipe, as many of its epochs as fit into the time there is.
 
-    python -m benchmarks.cifar10_gpu --zip cifar10.zip --output OUTPUT --seconds 600
-    python -m benchmarks.cifar10_gpu --zip cifar10.zip --output OUTPUT --device cpu --quick
+    python -m benchmarks.cifar10_gpu --images cifar10.zip --output OUTPUT --seconds 600
+    python -m benchmarks.cifar10_gpu --images cifar10.zip --output OUTPUT --device cpu --quick
 
 Uniform-1x and the published VGG-Auto-A at the published width, batch 128, learning rate 0.1, milestones at 0.3, 0.6 and
-0.9 of the training, as the paper's 60, 120 and 180 of 200 epochs. The pace is measured first. If 200 epochs do not fit,
-the schedule is scaled to those that do, and the table says so. Seeds are trained in turn, so that a run that is cut
-short has equally many of both rows; the table is written anew after every training.
+0.9 of the training, as the paper's 60, 120 and 180 of 200 epochs. The pace is measured first. As many seeds are
+trained as have the time for 200 epochs. If two have not, two are trained on a schedule scaled to the epochs that fit
+(or one, if those were fewer than 50), and the table says so. Seeds are trained in turn, so that a run that is cut short
+has equally many of both rows; cifar10.md and epochs.csv are written anew after every training.
 """
 
 import argparse
+import csv
+import os
 import statistics
 import time
 import zipfile
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import torch
 
 from benchmarks.timing import execution_on, heading, synchronise, table
+from benchmarks.workloads import published_recipe
 from pipeline.__main__ import main as step
 from pipeline.common.log import log, progress
-from pipeline.common.settings import from_mapping
 from pipeline.data.batches import ImageSource
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
@@ -31,16 +35,17 @@ from pipeline.networks.genome import Genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.training.execution import Execution
-from pipeline.training.loop import Training
+from pipeline.training.loop import Epoch, Training
 from pipeline.training.scoring import score
 from pipeline.training.settings import TrainingSettings
-from pipeline.workflow.config import ROOT, read_config
 
 ROWS: dict[str, Genome] = {"uniform-1x": uniform_genome("vgg_small", 1), "VGG-Auto-A": (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)}
 #: The paper's, of 200 epochs.
 EPOCHS, MILESTONES = 200, (0.3, 0.6, 0.9)
 #: Of the time there is, what is not planned for: scoring, and trainings that are slower than measured.
-_SPARE = 0.1
+_SPARE = 0.07
+#: Epochs below which one seed has all the time.
+_FEWEST = 50
 
 
 def scaled(recipe: TrainingSettings, epochs: int) -> TrainingSettings:
@@ -48,32 +53,43 @@ def scaled(recipe: TrainingSettings, epochs: int) -> TrainingSettings:
     return replace(recipe, epochs=epochs, milestones=tuple(max(1, round(share * epochs)) for share in MILESTONES))
 
 
-def epochs_that_fit(seconds: float, epoch: float, trainings: int, most: int = EPOCHS) -> int:
-    """Returns how many epochs each of several trainings can have.
+def what_fits(seconds: float, epoch: float, most: int = EPOCHS, seeds: int = 5) -> tuple[int, int]:
+    """Returns how many seeds can be trained, and for how many epochs each.
 
-    >>> epochs_that_fit(1000, 2.0, 4), epochs_that_fit(10**6, 2.0, 4), epochs_that_fit(1, 2.0, 4)
-    (112, 200, 1)
+    Args:
+        seconds: that there are.
+        epoch: seconds that an epoch of all rows takes.
+        most: epochs that are wanted.
+        seeds: that are wanted.
+
+    >>> [what_fits(seconds, 1.0) for seconds in (1000, 500, 250, 90, 0.1)]
+    [(4, 200), (2, 200), (2, 116), (1, 83), (1, 1)]
     """
-    return max(1, min(most, int((1 - _SPARE) * seconds / (epoch * trainings))))
+    epochs = int((1 - _SPARE) * seconds / epoch)
+    if epochs >= min(seeds, 2) * most:
+        return min(epochs // most, seeds), most
+    return (2, epochs // 2) if seeds > 1 and epochs >= 2 * _FEWEST else (1, min(max(epochs, 1), most))
 
 
 def main() -> None:
     """Writes OUTPUT/cifar10.md and prints it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--zip", type=Path, required=True, help="train/CLASS/* and test/CLASS/*")
+    parser.add_argument("--images", type=Path, required=True, help="a ZIP or a folder: train/CLASS/*, test/CLASS/*")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--seeds", type=int, default=5, help="of each row, at most")
+    parser.add_argument("--prepared", type=Path, help="folder to keep the prepared images in, for the next time")
     parser.add_argument("--seconds", type=float, default=600.0, help="that all of it may take")
-    parser.add_argument("--seeds", type=int, default=1, help="of each row")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--quick", action="store_true", help="a sixteenth of the width, two epochs")
     arguments = parser.parse_args()
     started = time.monotonic()
+    arguments.output.mkdir(parents=True, exist_ok=True)
     execution = execution_on(arguments.device)
-    config = read_config([ROOT / "config.yaml", ROOT / "configs" / "cifar10.yaml"])
-    recipe: TrainingSettings = from_mapping(TrainingSettings, config["retrain"])
+    recipe = published_recipe("retrain")
     width, most = (1 / 16, 2) if arguments.quick else (1.0, EPOCHS)
+    wanted = 1 if arguments.quick else arguments.seeds
     with TemporaryDirectory() as name:
-        train, test = _prepare(arguments.zip, Path(name))
+        train, test = _prepare(arguments.images, Path(name), arguments.prepared or Path(name))
         info = read_info(train)
         images, unseen = load_images(train, execution.device), load_images(test, execution.device)
     base = NetworkSpec(
@@ -84,29 +100,45 @@ def main() -> None:
         size=info.size,
         classes=len(info.classes),
     )
-    epoch = _seconds_of_an_epoch(base, images, recipe, execution)
+    specs = {row: base.with_genome(genome) for row, genome in ROWS.items()}
+    paces = {row: _seconds_of_an_epoch(spec, images, recipe, execution) for row, spec in specs.items()}
     left = arguments.seconds - (time.monotonic() - started)
-    epochs = epochs_that_fit(left, epoch, len(ROWS) * arguments.seeds, most)
-    log(f"an epoch takes {epoch:.2f} s, {left:.0f} s are left: {epochs} epochs for each training")
+    seeds, epochs = what_fits(left, sum(paces.values()), most, wanted)
+    log(f"an epoch takes {', '.join(f'{pace:.2f} s ({row})' for row, pace in paces.items())}; {left:.0f} s are left")
     recipe = scaled(recipe, epochs)
-    found: dict[str, list[tuple[float, float]]] = {row: [] for row in ROWS}
-    with progress("CIFAR-10", arguments.seeds * len(ROWS), "trainings") as bar:
-        for seed in range(arguments.seeds):
-            for row, genome in ROWS.items():
-                found[row].append(_train(base.with_genome(genome), images, unseen, recipe, seed, execution))
+    found: dict[str, list[_Trained]] = {row: [] for row in ROWS}
+    with progress("CIFAR-10", seeds * len(ROWS), "trainings") as bar:
+        for seed in range(seeds):
+            for row, spec in specs.items():
+                found[row].append(_train(spec, images, unseen, recipe, seed, execution))
                 text = _text(found, base, epochs, execution, len(images), len(unseen))
                 (arguments.output / "cifar10.md").write_text(text)
-                bar.advance(note=f"{row}: {found[row][-1][0]:.2f} %")
+                _write_epochs(found, arguments.output / "epochs.csv")
+                bar.advance(note=f"{row}: {found[row][-1].top1:.2f} %")
     print(text)
 
 
-def _prepare(file: Path, folder: Path) -> tuple[Path, Path]:
-    """Unpacks the images and prepares them as the workflow does. Returns train and test images."""
-    with zipfile.ZipFile(file) as archive:
-        archive.extractall(folder / "images")
-    top = min((path.parent for path in (folder / "images").rglob("train")), key=lambda path: len(path.parts))
-    train, test = folder / "train.h5", folder / "test.h5"
+class _Trained(NamedTuple):
+    """A training: test top-1 in percent, seconds, and each epoch as it was."""
+
+    top1: float
+    seconds: float
+    epochs: list[Epoch]
+
+
+def _prepare(file: Path, folder: Path, kept: Path) -> tuple[Path, Path]:
+    """Unpacks the images and prepares them as the workflow does, unless they are kept. Returns train and test."""
+    train, test = kept / "train.h5", kept / "test.h5"
+    if train.exists() and test.exists():
+        return train, test
+    kept.mkdir(parents=True, exist_ok=True)
+    if file.is_file():
+        with zipfile.ZipFile(file) as archive:
+            archive.extractall(folder / "images")
+        file = folder / "images"
+    top = min((path.parent for path in file.rglob("train")), key=lambda path: len(path.parts))
     words = ["prepare-dataset", "--dataset", "image_folder", "--path", str(top), "--image-size", "32"]
+    words += ["--threads", str(len(os.sched_getaffinity(0)))]
     if step([*words, "--train", str(train), "--test", str(test)]):
         raise SystemExit(1)
     return train, test
@@ -143,35 +175,45 @@ def _train(
     recipe: TrainingSettings,
     seed: int,
     execution: Execution,
-) -> tuple[float, float]:
-    """Trains a network. Returns its top-1 in percent and the seconds it took."""
+) -> _Trained:
     training = _training(spec, images, recipe, seed, execution)
     begun = time.perf_counter()
     for _ in training.steps():
         pass
     synchronise(execution)
     took = time.perf_counter() - begun
-    return score(training.network, unseen, execution).top1, took
+    return _Trained(score(training.network, unseen, execution).top1, took, training.history)
+
+
+def _write_epochs(found: Mapping[str, Sequence[_Trained]], file: Path) -> None:
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["row", "seed", *(field.name for field in fields(Epoch))])
+        for row, trained in found.items():
+            for seed, training in enumerate(trained):
+                writer.writerows([row, seed, *astuple(epoch)] for epoch in training.epochs)
 
 
 def _text(
-    found: dict[str, list[tuple[float, float]]],
+    found: Mapping[str, Sequence[_Trained]],
     spec: NetworkSpec,
     epochs: int,
     execution: Execution,
     train: int,
     test: int,
 ) -> str:
-    def cells(row: str, measured: Sequence[tuple[float, float]]) -> list[str]:
-        tops = [top1 for top1, _ in measured]
+    def cells(row: str, trained: Sequence[_Trained]) -> list[str]:
+        tops = [training.top1 for training in trained]
         spread = f" ± {statistics.stdev(tops):.2f}" if len(tops) > 1 else ""
-        seconds = statistics.mean(took for _, took in measured)
-        return [row, str(len(tops)), f"{statistics.mean(tops):.2f}{spread}", f"{seconds:.0f}"]
+        seconds = statistics.mean(training.seconds for training in trained)
+        each = ", ".join(f"{top1:.2f}" for top1 in tops)
+        return [row, str(len(tops)), f"{statistics.mean(tops):.2f}{spread}", each, f"{seconds:.0f}"]
 
     rows = [cells(row, measured) for row, measured in found.items() if measured]
+    columns = ["row", "seeds", "top-1 %", "of each seed", "seconds a training"]
     whole = "the paper's 200 epochs" if epochs == EPOCHS else f"{epochs} epochs, the paper's schedule scaled to them"
     about = f"base width {spec.base_width:g}, {train:,} train and {test:,} test images, {whole}"
-    return f"{heading(execution, about)}\n\n{table(['row', 'seeds', 'top-1 %', 'seconds a training'], rows)}\n"
+    return f"{heading(execution, about)}\n\n{table(columns, rows)}\n"
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
-"""What a GPU makes of this: epochs, share of its peak, candidates that share it, compilation, the paper's whole search.
+"""What a GPU makes of this: epochs, share of its peak, recorded steps, candidates that share it, the paper's search.
 
     python -m benchmarks.gpu                      # on a machine with a GPU, some minutes
     python -m benchmarks.gpu --device cpu --quick # does the program itself run?
 
 Networks are binary VGG-small at the published widths, images 32×32 in memory, augmentation and recipe those of
 configs/cifar10.yaml. An epoch is 50,000 images; only some steps of it are timed. "Of the peak" is the share of a large
-bfloat16 matrix product, measured in the same run. CUDA graphs replay the steps of one network without Python.
+bfloat16 matrix product, measured in the same run. The engine records a step as a CUDA graph and replays it; "launched"
+is the same without. With --compile, a plain loop is set against torch.compile as well.
 """
 
 import argparse
@@ -21,14 +22,12 @@ from torch import nn
 
 from benchmarks.plain import plain_steps
 from benchmarks.timing import execution_on, heading, interleave, peak_flops, ratio, synchronise, table, training_flops
-from benchmarks.workloads import engine_training, random_images
-from pipeline.common.settings import from_mapping
+from benchmarks.workloads import engine_training, published_recipe, random_images
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.training.execution import Execution
 from pipeline.training.settings import TrainingSettings
-from pipeline.workflow.config import ROOT, read_config
 
 EPOCH = 50_000
 AUTO_A = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)
@@ -43,6 +42,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="that each thing is timed for")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4], help="candidates that share the GPU")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too (a minute for each network)")
     parser.add_argument("--quick", action="store_true", help="small networks and short times")
     arguments = parser.parse_args()
     execution = execution_on(arguments.device)
@@ -50,15 +50,15 @@ def main() -> None:
     if arguments.quick:
         base_width, arguments.images, arguments.batch_size = 1 / 16, 400, 32
         arguments.seconds, arguments.rounds, arguments.processes = 0.2, 1, [1, 2]
-    recipe: TrainingSettings = from_mapping(
-        TrainingSettings, read_config([ROOT / "config.yaml", ROOT / "configs" / "cifar10.yaml"])["candidate"]
-    )
+    recipe = published_recipe("candidate")
     recipe = replace(recipe, epochs=10**6, schedule="constant", batch_size=arguments.batch_size)
     print(heading(execution, f"batch {arguments.batch_size}"))
     bench = _Bench(execution, recipe, base_width, arguments.images, arguments.seconds)
     per_image = bench.epochs(arguments.rounds)
+    bench.recording(arguments.rounds)
     bench.sharing(arguments.processes)
-    bench.compilation(arguments.rounds)
+    if arguments.compile:
+        bench.compilation(arguments.rounds)
     _project(per_image, base_width)
 
 
@@ -109,17 +109,56 @@ class _Bench:
         print(table(["genome", "images/s", "seconds an epoch", "of the peak"], rows))
         return {genome: 1 / statistics.median(rates[format_genome(genome)]) for genome in genomes}
 
-    def sharing(self, processes: list[int]) -> None:
-        """Prints what several small candidates reach on one device."""
+    def recording(self, rounds: int) -> None:
+        """Prints recorded steps beside launched ones, and beside a plain loop on one batch."""
         rows = []
-        alone = 0.0
-        for genome in (uniform_genome("vgg_small", 0.25), AUTO_A):
-            for count in processes:
-                rate = self._side_by_side(genome, count)
-                alone = rate if count == processes[0] else alone
-                rows.append([format_genome(genome), count, f"{rate:.0f}", f"{rate / alone:.2f}"])
+        for genome in (uniform_genome("vgg_small", 0.25), AUTO_A, uniform_genome("vgg_small", 4)):
+            spec = self._spec(genome)
+            ways = {
+                "plain loop, one batch": plain_steps(self._network(genome), *self._batch(), self._execution),
+                "launched": engine_steps(spec, self._recipe, self._images, self._execution, replayed=False),
+                "replayed": engine_steps(spec, self._recipe, self._images, self._execution),
+            }
+            measured = {name: (lambda steps=steps: self._rate(steps)) for name, steps in ways.items()}  # type: ignore[misc]
+            rates = interleave(measured, rounds)
+            for name, values in rates.items():
+                faster = f"{ratio(rates, name, 'launched'):.2f}"
+                rows.append([format_genome(genome), name, f"{statistics.median(values):.0f}", faster])
         print()
-        print(table(["genome", "processes", "images/s in all", "over one process"], rows))
+        print(table(["genome", "steps", "images/s", "over launched"], rows))
+
+    def sharing(self, processes: list[int]) -> None:
+        """Prints what several small candidates reach on one device: in one process, or in several."""
+        rows = []
+        for genome in (uniform_genome("vgg_small", 0.25), AUTO_A):
+            together = {count: self._in_streams(genome, count) for count in (1, 2, 4, 8)}
+            ways = [(f"{count} in one process", rate) for count, rate in together.items()]
+            ways += [(f"{count} processes", self._side_by_side(genome, count)) for count in processes]
+            rows += [[format_genome(genome), way, f"{rate:.0f}", f"{rate / together[1]:.2f}"] for way, rate in ways]
+        print()
+        print(table(["genome", "candidates", "images/s in all", "over one alone"], rows))
+
+    def _in_streams(self, genome: Genome, count: int) -> float:
+        """Images/s of several trainings that take turns in one process, each on a stream of its own."""
+        trainings = [
+            engine_steps(self._spec(genome), self._recipe, self._images, self._execution) for _ in range(count)
+        ]
+        if self._execution.device_type != "cuda":
+            return count * self._rate(zip(*trainings, strict=True))
+        streams = [torch.cuda.Stream() for _ in trainings]
+
+        def steps() -> Iterator[None]:
+            while True:
+                for stream, training in zip(streams, trainings, strict=True):
+                    with torch.cuda.stream(stream):
+                        next(training)
+                yield
+
+        synchronise(self._execution)
+        together = steps()
+        for _ in range(5):
+            next(together)
+        return count * self._rate(together)
 
     def _side_by_side(self, genome: Genome, count: int) -> float:
         context = multiprocessing.get_context("spawn")
@@ -134,7 +173,7 @@ class _Bench:
         return sum(rates)
 
     def compilation(self, rounds: int) -> None:
-        """Prints eager steps against compiled ones and, on a GPU, a CUDA graph, and how long each takes to begin."""
+        """Prints a plain loop's eager steps against compiled ones, and how long those take to begin."""
         rows = []
         for genome in (AUTO_A, uniform_genome("vgg_small", 4)):
             ways: dict[str, Iterator[None]] = {
@@ -175,34 +214,14 @@ class _Bench:
             network = self._network(genome)
             return plain_steps(network, *self._batch(), self._execution, torch.compile(network))
 
-        if self._execution.device_type != "cuda":
-            return {"torch.compile": compiled}
-        return {
-            "torch.compile": compiled,
-            "CUDA graph": lambda: graph_steps(self._network(genome), *self._batch(), self._execution),
-        }
+        return {"torch.compile": compiled}
 
 
-def engine_steps(spec: NetworkSpec, recipe: TrainingSettings, count: int, execution: Execution) -> Iterator[None]:
+def engine_steps(
+    spec: NetworkSpec, recipe: TrainingSettings, count: int, execution: Execution, *, replayed: bool = True
+) -> Iterator[None]:
     """Steps of the engine itself, on random images."""
-    return engine_training(spec, recipe, random_images(spec, count), execution).steps()
-
-
-def graph_steps(network: nn.Module, x: torch.Tensor, y: torch.Tensor, execution: Execution) -> Iterator[None]:
-    """The same as one recorded CUDA graph."""
-    steps = plain_steps(network, x, y, execution)
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            next(steps)
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        next(steps)
-    while True:
-        graph.replay()
-        yield
+    return engine_training(spec, recipe, random_images(spec, count), execution, replayed=replayed).steps()
 
 
 def _train_beside(

@@ -96,7 +96,7 @@ class ImagesInMemory:
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """See :class:`ImageSource`."""
         for step in range(start, len(plan)):
-            indices = plan[step][part].to(self._pixels.device)
+            indices = self._moved(plan[step][part])
             if augmentation == "none":
                 images = self._normalise(self._pixels[indices])
             else:
@@ -109,7 +109,12 @@ class ImagesInMemory:
     def _crops(self, indices: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         if self._pixels.device.type == "cpu" and indices.dtype == torch.int64 and library.loaded():
             return crop_and_normalise(self._pixels, indices, rows, columns, padding(self._size), self._table)
-        return self._normalise(crop(self._pixels[indices], rows, columns))
+        return self._normalise(crop(self._pixels[indices], self._moved(rows), self._moved(columns)))
+
+    def _moved(self, numbers: Tensor) -> Tensor:
+        """Returns them on the device. Only from pinned memory does a GPU fetch them without making Python wait."""
+        device = self._pixels.device
+        return numbers.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else numbers.to(device)
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         return torch.addcmul(self._shift, pixels.float(), self._scale)

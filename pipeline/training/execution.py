@@ -68,6 +68,9 @@ class Execution:
         torch.set_num_threads(self.threads)
         if self.gpu is not None:
             torch.cuda.set_device(self.device)
+        if self.device_type == "cuda":
+            # All batches of a training have one shape, so timing a few algorithms for each layer pays.
+            torch.backends.cudnn.benchmark = True
         if self.device_type == "cpu":
             keep_freed_memory()
             self._choose_kernels()

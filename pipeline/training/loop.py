@@ -13,6 +13,7 @@ from pipeline.common.randomness import seed_for
 from pipeline.data.batches import ImageSource
 from pipeline.training.distributed import ALONE, World
 from pipeline.training.execution import Execution
+from pipeline.training.replay import ReplayedStep
 from pipeline.training.settings import TrainingSettings
 
 
@@ -46,6 +47,8 @@ class Training:
         micro_batch: most images that are computed at once, where memory does not hold a batch; None for all of it. The
             steps are those of the whole batches, but a batch norm sees only a micro-batch. Of a training by itself:
             several processes have the whole batch's moments.
+        replayed: on a GPU, record a step as a CUDA graph and replay it. A training of several processes, or one in
+            micro-batches, launches its steps all the same.
 
     Raises:
         UserError: the batches cannot be divided among the processes.
@@ -61,6 +64,8 @@ class Training:
         execution: Execution,
         world: World = ALONE,
         micro_batch: int | None = None,
+        *,
+        replayed: bool = True,
     ) -> None:
         if micro_batch is not None and not world.alone:
             raise ValueError("several processes do not divide their batches further")
@@ -81,6 +86,9 @@ class Training:
         self._momentum = [torch.zeros_like(parameter) for parameter in self._parameters]
         self.steps_per_epoch = len(images) // self._batch
         self._sums = torch.zeros(2, device=execution.device, dtype=torch.float64)  # loss, correct answers
+        self._replayed = replayed and world.alone and micro_batch is None and execution.device_type == "cuda"
+        #: Where a recorded step reads the learning rate; None where steps are given it as a number.
+        self._rate = torch.zeros((), device=execution.device) if self._replayed else None
 
     @property
     def steps_done(self) -> int:
@@ -99,11 +107,14 @@ class Training:
             DivergedError: at the end of an epoch in which the loss or a parameter stopped being finite.
         """
         self._replica.train()
+        take_step = ReplayedStep(self._take_step) if self._replayed else self._take_step
         while self.epoch < self.settings.epochs:
             plan = self._plan()
             address = ("augment", self.seed, self.epoch)
             for x, y in self.images.batches(plan, self.settings.augmentation, address, self.step, self._part):
-                self._take_step(x, y)
+                if self._rate is not None:
+                    self._rate.fill_(self._rate_now())
+                take_step(x, y)
                 self.step += 1
                 if self.step == self.steps_per_epoch:
                     self._finish_epoch()
@@ -167,13 +178,16 @@ class Training:
             list(gradients),
             list(momentum),
             fused=True,
-            lr=self.settings.rate_at(self.epoch + self.step / self.steps_per_epoch),
+            lr=self._rate_now() if self._rate is None else self._rate,
             momentum=self.settings.momentum,
             weight_decay=self.settings.weight_decay,
             dampening=0.0,
             nesterov=False,
             maximize=False,
         )
+
+    def _rate_now(self) -> float:
+        return self.settings.rate_at(self.epoch + self.step / self.steps_per_epoch)
 
     def _finish_epoch(self) -> None:
         loss, correct = (self._sums / self.steps_per_epoch).tolist()
