@@ -5,6 +5,10 @@ from pipeline.common.startup import import_from_the_library_first, speak_utf8
 if __name__ == "__main__":
     import_from_the_library_first()
 
+    from pipeline.common.handover import hand_over
+
+    hand_over()  # before anything else is imported, since it may be needless here
+
 import argparse
 import difflib
 import sys

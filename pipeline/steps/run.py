@@ -38,6 +38,11 @@ _SPARE = ("Mbit", "top-5 %", "seeds", "speedup (theoretical)", "memory")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     add_overlays(parser)
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="every step imports all that it needs by itself; else, on this machine, one process does it for all",
+    )
     parser.set_defaults(others=[])
 
 
@@ -67,9 +72,10 @@ def run(arguments: argparse.Namespace) -> int:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell sets it so for what it runs in the background. Snakemake would inherit it, and could not be ended.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    cold = arguments.cold or sends_to_slurm
     # Where it was called, as relative paths of profiles mean; it goes to --directory by itself.
     work = [*command, *extra]
-    code = call(work, started_in) if wordy else follow(work, config["experiment"], started_in)
+    code = call(work, started_in) if wordy else follow(work, config["experiment"], started_in, cold)
     layout = Layout.of(config["experiment"])
     if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not layout.tables.results.exists():
         return code

@@ -7,6 +7,7 @@ only the last lines are shown if a run fails without an event that says why.
 """
 
 import json
+import os
 import re
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -14,12 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from pipeline.common.errors import UserError
+from pipeline.common.files import replacing
 from pipeline.common.log import Progress, log, say
 from pipeline.workflow.slurm.partition import DECISION
 
 _WARNING = re.compile(r"\S+ \S+ +(warning: .+)")  # in our steps' logs, behind day and time
 #: How a message of Snakemake's plugin for SLURM begins. The step's own log knows nothing of it.
 _SLURM = "SLURM"
+#: Columns of a benchmark that a clock measures, and what stands for what is not known.
+_CLOCK = ("s", "h:m:s")
+_UNKNOWN = "NA"
 #: Warnings shown of one step; its log has all.
 _WARNINGS = 3
 #: Lines kept to explain a failure for which no event said why, and lines shown of a failed step's log.
@@ -32,10 +38,13 @@ class Overview:
 
     Args:
         title: for the progress line, such as the experiment's name.
+        measured: Snakemake sees the processes in which steps are done. It measures the memory and the processor's time
+            of those that it has started; where they only stand in for others, that is struck out.
     """
 
-    def __init__(self, title: str) -> None:
-        self._title = title
+    def __init__(self, title: str, measured: bool = True) -> None:
+        self._title, self._measured = title, measured
+        self._benchmarks: dict[Any, str | None] = {}  # by job
         self._progress: Progress | None = None
         self._done = 0
         self._what = ""
@@ -70,9 +79,14 @@ class Overview:
                 wildcards = ", ".join(f"{name}={value}" for name, value in (event["wildcards"] or {}).items())
                 self._what = f"{event['rule_name']} {wildcards}".rstrip()
                 self._logs[event["jobid"]] = event["log"] or []
+                self._benchmarks[event["jobid"]] = event.get("benchmark")
             case "job_finished":
                 for path in self._logs.pop(event["job_id"], []):
                     self._show_warnings(Path(path))
+                benchmark = self._benchmarks.pop(event["job_id"], None)
+                if benchmark and not self._measured:
+                    with suppress(UserError):  # the disk is full, as the next step will say
+                        _strike_out(Path(benchmark))
             case "progress":
                 self._advance(int(event["done"]))
             case "job_error":
@@ -123,6 +137,16 @@ class Overview:
         elif code != 0 and not self._failed:
             for line in self._last:
                 say(line)
+
+
+def _strike_out(path: Path) -> None:
+    """Leaves of a benchmark's table how long the job took, and makes all else unknown as Snakemake itself writes it."""
+    header, *rows = (line.split("\t") for line in _lines(path))
+    known = [[cell if name in _CLOCK else _UNKNOWN for name, cell in zip(header, row, strict=True)] for row in rows]
+    times = path.stat()
+    with replacing(path) as partial:
+        partial.write_text("".join("\t".join(line) + "\n" for line in (header, *known)), encoding="utf-8")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def _lines(path: Path) -> list[str]:

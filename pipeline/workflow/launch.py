@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import FrameType, MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from pipeline.common.errors import WORKFLOW_PID, UserError
 from pipeline.common.files import check_writable
 from pipeline.common.log import log
 from pipeline.workflow.console import Overview
+from pipeline.workflow.forkserver import fork_server
 from pipeline.workflow.interrupt import HEARD, interrupt, pass_on
 
 #: Names the descriptor through which the plugin tells events; said there too, which must not be imported here.
@@ -33,15 +34,29 @@ def call(command: list[str], folder: Path) -> int:
         return _wait_for(process, heard)
 
 
-def follow(command: list[str], title: str, folder: Path) -> int:
-    """Runs the workflow, started in a folder, and shows its progress in one line, and what explains a failure."""
-    overview = Overview(title)
+def follow(command: list[str], title: str, folder: Path, cold: bool) -> int:
+    """Runs the workflow, started in a folder, and shows its progress in one line, and what explains a failure.
+
+    Args:
+        command: of Snakemake.
+        title: of the experiment.
+        folder: where Snakemake is started.
+        cold: every step imports all that it needs by itself; else a fork server does it once for all.
+
+    Returns:
+        the exit code.
+    """
+    with nullcontext(dict[str, str]()) if cold else fork_server() as variables:
+        return _follow(command, Overview(title, measured=not variables), folder, variables)
+
+
+def _follow(command: list[str], overview: Overview, folder: Path, variables: Mapping[str, str]) -> int:
     told, tells = os.pipe()
     output: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     output |= {"encoding": "utf-8", "errors": "replace", "cwd": folder, "also": {EVENTS: tells}}
     with (
         open(told, encoding="utf-8") as events,
-        _started([*command, "--logger", _PLUGIN], **output) as (process, heard),
+        _started([*command, "--logger", _PLUGIN], variables=variables, **output) as (process, heard),
     ):
         assert process.stdout is not None
         readers = [
@@ -60,18 +75,22 @@ def follow(command: list[str], title: str, folder: Path) -> int:
 
 @contextmanager
 def _started(
-    command: list[str], also: Mapping[str, int] = MappingProxyType({}), **how: Any
+    command: list[str],
+    also: Mapping[str, int] = MappingProxyType({}),
+    variables: Mapping[str, str] = MappingProxyType({}),
+    **how: Any,
 ) -> "Iterator[tuple[subprocess.Popen[Any], int]]":
     """Starts Snakemake. Gives its process, and a pipe through which it says that it has got a SIGINT.
 
     Args:
         command: of Snakemake.
         also: further descriptors for it to write to, by the name of the variable that tells them. They are closed here.
+        variables: further ones of its environment.
         how: keywords of ``Popen``.
     """
     heard, says = os.pipe()
     written = {HEARD: says, **also}
-    environment = {**os.environ, **_TEXT, **_caches(), "PYTHONPATH": _path(str(PLUGINS))}
+    environment = {**os.environ, **_TEXT, **_caches(), **variables, "PYTHONPATH": _path(str(PLUGINS))}
     environment |= {name: str(number) for name, number in written.items()}
     try:
         process = subprocess.Popen(command, pass_fds=list(written.values()), env=environment, **how)

@@ -17,7 +17,7 @@ EVENTS = "BINARY_NAS_EVENTS_FD"
 #: What is told of an event, under the names that Snakemake gives.
 TOLD = {
     "run_info": ("stats",),
-    "job_info": ("jobid", "rule_name", "wildcards", "log"),
+    "job_info": ("jobid", "rule_name", "wildcards", "log", "benchmark"),
     "job_finished": ("job_id",),
     "job_error": ("jobid", "rule_name", "rule_msg", "log"),
     "group_error": ("msg", "aux_logs"),
