@@ -6,6 +6,7 @@ and the learning rate change, and these are copied to where the recorded kernels
 """
 
 from collections.abc import Callable
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -15,6 +16,12 @@ from pipeline.training.memory import in_one_line, ran_out_of_memory
 
 #: Steps that are launched one kernel at a time before one is recorded: libraries choose algorithms and allocate then.
 WARM_UP = 3
+
+
+@cache
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    # One for all trainings of a process: cuBLAS keeps some 32 MiB of workspace for every stream it has ever seen.
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 class ReplayedStep:
@@ -30,7 +37,6 @@ class ReplayedStep:
         self._taken = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._batch: tuple[Tensor, Tensor] | None = None
-        self._side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
 
     def __call__(self, x: Tensor, y: Tensor) -> None:
         """Takes one step. ``x`` and ``y`` have the same shapes every time."""
@@ -50,11 +56,11 @@ class ReplayedStep:
 
     def _launch_aside(self, x: Tensor, y: Tensor) -> None:
         # On a stream of its own, as what is recorded will be: libraries keep what they allocate by stream.
-        current = torch.cuda.current_stream()
-        self._side.wait_stream(current)
-        with torch.cuda.stream(self._side):
+        current, side = torch.cuda.current_stream(), _side_stream(x.device)
+        side.wait_stream(current)
+        with torch.cuda.stream(side):
             self._step(x, y)
-        current.wait_stream(self._side)
+        current.wait_stream(side)
 
     def _record(self, x: Tensor, y: Tensor) -> torch.cuda.CUDAGraph | None:
         """Returns the record, or None where a step has something that cannot be recorded."""

