@@ -3,6 +3,8 @@
 It times this machine for some seconds: steps of a few networks between the narrowest and the widest, in as many
 processes side by side as the experiment will have, starts of processes, reading some of the images. Nothing is
 downloaded and nothing is written. Searches are taken to propose random genomes.
+
+With --gpu, trainings are those of a GPU that is not here, as it was measured; all else is this machine's.
 """
 
 import argparse
@@ -25,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     add_configuration(parser)
     parser.add_argument("--cores", type=int, help="of the run; by default all of this machine")
+    parser.add_argument("--gpu", metavar="NAME", help="plan for one that was measured elsewhere, such as h200")
+    parser.add_argument("--gpus", type=int, default=1, help="how many of them")
     parser.add_argument("--train-images", type=int, help="of the data set, where it is not here yet")
     parser.add_argument("--test-images", type=int, help="of the data set, where it is not here yet")
     parser.add_argument("--classes", type=int, help="of the data set, where it is not here yet")
@@ -34,25 +38,42 @@ def run(arguments: argparse.Namespace) -> None:
     """Prints the table."""
     import os
     import time
+    from dataclasses import replace
 
     from pipeline.common.errors import UserError
-    from pipeline.training.execution import check_device
+    from pipeline.training.execution import check_device, describe_machine
     from pipeline.workflow.forecast.calibrate import calibrate
+    from pipeline.workflow.forecast.gpus import find_gpu
     from pipeline.workflow.forecast.jobs import forecast
+    from pipeline.workflow.forecast.step_time import workload
 
     config = read_configuration(arguments)
     cores = len(os.sched_getaffinity(0)) if arguments.cores is None else arguments.cores
     if cores < 1:
         raise UserError(f"--cores is {cores}", "it must be at least 1")
-    check_device(config["execution"]["device"])
+    elsewhere = find_gpu(arguments.gpu) if arguments.gpu else None
+    if arguments.gpus < 1:
+        raise UserError(f"--gpus is {arguments.gpus}", "it must be at least 1")
+    if elsewhere is None:
+        check_device(config["execution"]["device"])
+    else:
+        config["execution"] |= {"device": "cpu", "precision": "float32"}  # in which this machine's starts are timed
     started = time.perf_counter()
     images, spec, read, decode = look_at_images(config, arguments)
     probe = _probe(config, spec)
+    if elsewhere is not None:
+        probe = replace(probe, specs=(min(probe.specs, key=lambda one: workload(one).macs),))
     # On a GPU, as many as share one; Snakemake gives each job its own (--resources gpu=…).
     side_by_side = config["search"].get("candidates_per_gpu", 1) if probe.execution.device_type == "cuda" else None
     calibration = calibrate(probe, side_by_side or max(1, cores // probe.execution.threads), read, decode)
+    machine = describe_machine(probe.execution.device_type)
+    if elsewhere is not None:
+        gpus = arguments.gpus
+        calibration = replace(calibration, step=elsewhere.step, scoring=elsewhere.scoring, gpus=gpus)
+        probe = replace(probe, execution=replace(probe.execution, device_type="cuda", precision="bfloat16"))
+        machine = f"{machine} with {gpus} × {elsewhere.name}, measured elsewhere"
     timed = time.perf_counter() - started
-    _print(config, forecast(config, spec, images, calibration, cores), probe, cores, timed)
+    _print(config, forecast(config, spec, images, calibration, cores), probe, machine, cores, timed)
 
 
 def _probe(config: Mapping[str, Any], spec: "NetworkSpec") -> "Probe":
@@ -78,16 +99,16 @@ def _probe(config: Mapping[str, Any], spec: "NetworkSpec") -> "Probe":
     return Probe(specs, settings, resolve(from_mapping(ExecutionSettings, config["execution"])))
 
 
-def _print(config: Mapping[str, Any], found: "Forecast", probe: "Probe", cores: int, timed: float) -> None:
+def _print(
+    config: Mapping[str, Any], found: "Forecast", probe: "Probe", machine: str, cores: int, timed: float
+) -> None:
     import os
     import shutil
 
     from pipeline.common.log import duration
     from pipeline.search.algorithms import ALGORITHMS
-    from pipeline.training.execution import describe_machine
 
     execution = probe.execution
-    machine = describe_machine(execution.device_type)
     print(
         f"experiment '{config['experiment']}' on {machine}, {cores} cores, {execution.precision}, "
         f"{execution.threads} threads a training (timed in {timed:.0f} s)\n"
@@ -139,7 +160,8 @@ def advice(found: "Forecast", cores: int, device: str) -> str:
         f"{found.seconds / 86400:.0f} days are long for {counted(cores, 'core')}: "
         f"'{longest.name}' is {share:.0%} of the work. Lower {less}; "
         "a network of half the network.base_width takes a quarter of the time or less; "
-        f"or take {more} (docs/cluster.md). The run can be interrupted and goes on where it was.",
+        f"or take {more} (docs/cluster.md; --gpu h200 plans for one). The run can be interrupted and goes on where "
+        "it was.",
         width=80,
     )
 

@@ -20,6 +20,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     import pipeline
     from pipeline.common.errors import UserError
+    from pipeline.common.files import read_record
     from pipeline.common.log import log
     from pipeline.data.prepared import read_info
     from pipeline.networks.genome import Genome
@@ -69,7 +70,10 @@ def run(arguments: argparse.Namespace) -> None:
     proxy = config["proxy"]
     again = [_sampled(layout.sample.scores(number)) for number in range(proxy["scores"])]
     trained = [_sampled(layout.sample.trained(number)) for number in range(proxy["trainings"])]
+    arithmetic = read_record(layout.arithmetic) if layout.arithmetic.exists() else {"settled": {}, "on": {}}
     made = {
+        **arithmetic["settled"],
+        **arithmetic["on"],
         "version": pipeline.__version__,
         "method": pipeline.METHOD_VERSION,
         "dataset": config["dataset"]["name"],

@@ -107,6 +107,17 @@ def test_a_table_that_lost_genomes(table, tmp_path):
         read_table(tmp_path / "table.npz")
 
 
+def test_the_table_that_comes_with_the_project():
+    table = read_table(find_table("digits-4096"))
+    assert table.ratios == (0.5, 1, 2, 4) and len(table.genomes) == 4096
+    assert not np.isnan(table.scores[:, 0]).any()
+    assert (~np.isnan(table.trained)).all(axis=1).sum() == 200 and (~np.isnan(table.trained)).any(axis=1).sum() == 200
+    assert table.made["dataset"] == "digits" and table.made["torch"] == "torch 2.11.0"
+    # Wider is better, and three seeds of a training lie about as far apart as docs/tables.md says.
+    assert table.quality[-1] > table.quality[0] + 20
+    assert table.noise[0] == pytest.approx(3.26, abs=0.01)
+
+
 def test_an_unknown_table():
     with pytest.raises(UserError, match="there is no table 'nothing'"):
         find_table("nothing")

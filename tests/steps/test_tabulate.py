@@ -7,6 +7,8 @@ from pipeline.__main__ import main
 from pipeline.common.files import write_csv
 from pipeline.search.tables import EVALUATIONS, SCORES
 from pipeline.search.tabular import read_table
+from pipeline.training.arithmetic import settle
+from pipeline.training.settings import ExecutionSettings
 from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.saved_config import save_config
@@ -42,6 +44,7 @@ def experiment(tmp_path) -> Layout:
 
 
 def test_scores_and_trainings_stand_at_their_genomes(experiment, tmp_path, capsys):
+    settle(ExecutionSettings("cpu", "float32", 1), experiment.arithmetic)
     assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
     assert "48 of 64 genomes scored, 2 trained in full" in capsys.readouterr().err
     table = read_table(tmp_path / "t.npz")
@@ -51,6 +54,7 @@ def test_scores_and_trainings_stand_at_their_genomes(experiment, tmp_path, capsy
     np.testing.assert_array_equal(table.trained[[first, last]], [[80, 81], [90, 92]])
     assert np.isnan(table.scores[:, 0]).sum() == 16 and np.isnan(table.trained).all(axis=1).sum() == 62
     assert table.made["dataset"] == "digits" and table.made["trained base width"] == 0.0625
+    assert table.made["device"] == "cpu" and table.made["processor"] and table.made["torch"].startswith("torch ")
 
 
 def test_an_experiment_without_scores_is_told(experiment, tmp_path, capsys):

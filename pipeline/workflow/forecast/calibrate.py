@@ -112,6 +112,7 @@ def _measure(probe: Probe, asked: float) -> _Report:
     from pipeline.data.batches import ImagesInMemory, Normalisation
     from pipeline.networks.module import Network, initialise
     from pipeline.training.loop import Training
+    from pipeline.training.replay import WARM_UP
     from pipeline.training.scoring import score
 
     probe.execution.apply()
@@ -143,7 +144,8 @@ def _measure(probe: Probe, asked: float) -> _Report:
         network = Network(spec)
         initialise(network, torch.Generator().manual_seed(0))
         steps = Training(network, images(spec, 4 * batch), settings, 0, probe.execution).steps()
-        next(steps)
+        for _ in range(WARM_UP + 1 if device.type == "cuda" else 1):  # on a GPU, until a step has been recorded
+            next(steps)
         wait()
         first = time.perf_counter() - started
         started, done = time.perf_counter(), 0
