@@ -32,7 +32,7 @@ _PART_IMAGES = 1000
 _PART_BYTES = 32 * 2**20
 _LEVELS = 256
 #: Raised when parts hold something else.
-_FORMAT = 2
+_FORMAT = 3
 #: Images that a message names.
 _NAMED = 10
 #: As many images take so long to prepare that files which do not look like images are tried before all others.

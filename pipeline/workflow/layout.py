@@ -260,6 +260,11 @@ class Layout:
         return self.folder / "config.yaml"
 
     @property
+    def made_with(self) -> Path:
+        """Returns what each file was made with, as Snakemake noted it."""
+        return self.folder / "made_with.jsonl"
+
+    @property
     def arithmetic(self) -> Path:
         """Returns what the experiment computes with, settled by its first training."""
         return self.folder / "arithmetic.json"

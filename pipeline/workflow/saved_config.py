@@ -51,25 +51,31 @@ class SavedConfig:
     supernet: bool
 
 
-def save_config(config: Mapping[str, Any], layout: Layout) -> None:
-    """Writes the checked configuration, unless the file says the same already.
+def as_saved(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a checked configuration as it is saved.
 
-    Entries of the default configuration that this one has dropped are written as null: laid over the default, the
-    file gives the same experiment.
-
-    Raises:
-        UserError: the folder cannot be written.
+    Entries of the default configuration that it has dropped are null: laid over the default, what is saved gives the
+    same experiment.
     """
     from pipeline.workflow.config import default_config  # slow to import, and not needed to read it back
 
     default = default_config()
     # Through JSON: whatever mappings Snakemake uses become plain ones. Keys of Snakemake's own are left out.
-    plain = json.loads(json.dumps({key: config[key] for key in default if key in config}))
+    plain: dict[str, Any] = json.loads(json.dumps({key: config[key] for key in default if key in config}))
     # Every run of a search stands here by itself; the default's number of seeds would make more of them.
     plain["searches"] = {name: {**search, "seeds": 1} for name, search in plain["searches"].items()}
     for section in ("searches", "models"):
         plain[section] |= dict.fromkeys(name for name in default[section] if name not in plain[section])
-    text = _HEADING + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=120)
+    return plain
+
+
+def save_config(config: Mapping[str, Any], layout: Layout) -> None:
+    """Writes the checked configuration, unless the file says the same already.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    text = _HEADING + yaml.safe_dump(as_saved(config), sort_keys=False, allow_unicode=True, width=120)
     path = layout.config
     try:
         unchanged = path.read_text(encoding="utf-8") == text

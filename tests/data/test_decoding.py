@@ -5,7 +5,7 @@ import os
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from pipeline.data.datasets.decoding import decode, read_file
 from pipeline.data.datasets.sources import DamagedImageError
@@ -127,3 +127,42 @@ def test_pipes_and_devices_are_not_read(tmp_path):
         file.truncate(2**40)
     with pytest.raises(DamagedImageError, match="it is larger than 1 GiB"):
         read_file(tmp_path / "sparse.png")
+
+
+def several(form: str, count: int = 2, **options: object) -> bytes:
+    """Pictures in one file, each of one grey."""
+    pictures = [Image.new("L", (16, 16), 40 * number) for number in range(1, count + 1)]
+    buffer = io.BytesIO()
+    pictures[0].save(buffer, form, save_all=True, append_images=pictures[1:], **options)
+    return buffer.getvalue()
+
+
+def pages_of_kinds(*kinds: int) -> bytes:
+    """A TIFF file whose pages after the first say what they are."""
+    buffer = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(buffer, True) as writer:
+        for number, kind in enumerate((0, *kinds), start=1):
+            Image.new("L", (16 // number, 16 // number), 40 * number).save(writer, "TIFF", tiffinfo={254: kind})
+            writer.newFrame()
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("form", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_animations_and_pages_are_not_cut_to_their_first_picture(form):
+    with pytest.raises(DamagedImageError, match="it holds several pictures, and which one is meant is not known"):
+        decode(several(form))
+    assert (grey(several(form, 1)) - 40 < 3).all(), "a single one is what it is"
+
+
+def test_copies_and_masks_of_the_one_picture_are_no_others():
+    assert (grey(several("MPO")) - 40 < 3).all(), "what a camera appends to its JPEG files"
+    for kinds in ((1,), (4,), (1, 5, 1)):
+        assert (grey(pages_of_kinds(*kinds)) == 40).all() and grey(pages_of_kinds(*kinds)).shape == (16, 16)
+    for kinds in ((0,), (2,), (1, 0), (1, 2)):
+        with pytest.raises(DamagedImageError, match="several pictures"):
+            decode(pages_of_kinds(*kinds))
+
+
+def test_a_further_page_that_cannot_be_read_is_none():
+    data = tiff((RAMP * 257).astype("<u2"))
+    assert (grey(data[:-4] + (10**6).to_bytes(4, "little")) == RAMP).all()

@@ -96,8 +96,10 @@ def test_a_record_of_the_version_before(at, monkeypatch):
     """It names no experiment, and no process but by its number."""
     OLD_RECORD.write_text(json.dumps({"host": HERE, "pid": os.getpid(), "slurm": None}))
     settle_earlier_run("mine", False)  # this process is no Snakemake
-    snakemake = subprocess.Popen([sys.executable, "-c", "input()  # snakemake"], stdin=subprocess.PIPE)
+    words = [sys.executable, "-c", "print('here', flush=True); input()  # snakemake"]
+    snakemake = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
+        assert snakemake.stdout.readline()  # until then its words are not to be seen
         OLD_RECORD.write_text(json.dumps({"host": HERE, "pid": snakemake.pid, "slurm": None}))
         settle_earlier_run("mine", False)  # whose locks are gone by now
         with pytest.raises(UserError, match="'other' is already running"):

@@ -80,6 +80,14 @@ def test_fewer_generations_select_again(copied, tmp_path):
     assert jobs["select_best"] == 3
 
 
+def test_what_reruns_of_results_that_are_taken_elsewhere(copied, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(copied / "results", elsewhere / "results")
+    assert planned(elsewhere) == {}
+    change, rules = RERUNS[1]
+    assert set(planned(elsewhere, config=overlay(tmp_path, change))) == rules
+
+
 def test_a_comment_in_the_code_reruns_nothing(finished, tmp_path):
     """The whole checkout is copied, since the code that is changed must be the code that runs."""
     checkout = tmp_path / "checkout"

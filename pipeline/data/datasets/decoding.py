@@ -8,6 +8,8 @@ import hashlib
 import io
 import os
 import stat
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,10 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+#: Formats of which the first picture is the one that is meant: cameras append previews to it, Photoshop its layers.
+_ONE_OF_MANY = ("MPO", "PSD")
+#: The tag that says what a page of a TIFF file is, and the bits of a smaller copy of another page or a mask for it.
+_SUBFILE, _OF_THE_FIRST = 254, 0b101
 #: Formats whose greys of more than 8 bits Pillow brings to the full range of 16.
 _FULL_RANGE = ("PNG", "PPM", "JPEG2000")
 #: Tags of a TIFF file: the brightest value, in two forms, and how values are stored.
@@ -66,12 +72,15 @@ def decode(data: bytes) -> Picture:
     """Decodes a file's bytes: turned upright as its EXIF data say, transparency laid on white, 8 bits for a colour.
 
     Raises:
-        DamagedImageError: it is no image, damaged, cut short, or of a kind that has no agreed way to RGB.
+        DamagedImageError: it is no image, damaged, cut short, several images, or of a kind that has no agreed way to
+            RGB.
     """
     if not data:
         raise DamagedImageError("it is empty")
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if _holds_several(image, data):
+                raise DamagedImageError("it holds several pictures, and which one is meant is not known")
             image.load()
             orientation = _orientation(image)
             # Cameras append further pictures to some JPEG files (MPO); those are not kept as they are.
@@ -88,6 +97,20 @@ def decode(data: bytes) -> Picture:
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged input
         raise DamagedImageError(" ".join(str(error).split()) or type(error).__name__) from None
     return Picture(rgb, data if own else None)
+
+
+def _holds_several(image: Image.Image, data: bytes) -> bool:
+    """Returns whether a file has frames or pages that are pictures of their own, rather than parts or copies of one."""
+    if image.format in _ONE_OF_MANY or not getattr(image, "is_animated", False):
+        return False
+    if image.format != "TIFF":
+        return True
+    with suppress(Exception), Image.open(io.BytesIO(data)) as pages:  # EOFError after the last, anything if damaged
+        for page in count(1):
+            pages.seek(page)
+            if not int(_first(_tags(pages).get(_SUBFILE), 0)) & _OF_THE_FIRST:
+                return True
+    return False
 
 
 def _orientation(image: Image.Image) -> int:

@@ -13,6 +13,7 @@ from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import hold
+from pipeline.workflow.made_with import bring_records, keep_records
 from pipeline.workflow.saved_config import save_config
 from pipeline.workflow.sources import Sources
 
@@ -21,7 +22,8 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     """Sets the environment of the steps and returns the checked configuration.
 
     Raises:
-        WorkflowError: the working folder cannot be written, or something is wrong with the configuration.
+        WorkflowError: the working folder cannot be written, something is wrong with the configuration, or nobody knows
+            whether the experiment's files were made with it.
     """
     os.environ.update(step_environment(workflow.basedir))
     with _said():
@@ -31,6 +33,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     if workflow.is_main_process:
         with _said():
             _ = Sources(checked).state
+            bring_records(Layout.of(checked["experiment"]), checked)
     return checked
 
 
@@ -43,6 +46,7 @@ def note_run(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
     with _said():
         check_writable(layout.folder)
         hold(workflow, layout.experiment)
+        keep_records(workflow, layout)
     say_when_interrupted()
     save_config(config, layout)
 

@@ -1,0 +1,222 @@
+"""The settings that each file of an experiment was made with, kept with the files wherever they are taken.
+
+Snakemake notes them in ``.snakemake`` of the folder in which it runs, and takes a file of which it knows nothing for up
+to date. A folder of results that is moved or copied without ``.snakemake`` would then be told to be finished, whatever
+the configuration says. So ``results/EXPERIMENT/made_with.jsonl`` holds Snakemake's records as well: a line whenever a
+job starts or ends, the last one of each file counts. A folder of results that was last run elsewhere brings its records
+along; those that lie here, of whatever lay here before, give way to them.
+"""
+
+import json
+import os
+import secrets
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline.common.errors import UserError
+from pipeline.common.files import write_text
+from pipeline.common.yaml_text import parse_yaml
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.lock import RECORDS
+from pipeline.workflow.saved_config import as_saved
+
+#: Snakemake's own records, a file for each output; and its marks of outputs that a job was writing.
+METADATA, INCOMPLETE = Path(".snakemake/metadata"), Path(".snakemake/incomplete")
+#: What Snakemake never compares and is much of a record's length.
+_LEFT_OUT = ("conda_env",)
+#: Sections and keys that change no file of an experiment.
+_HARMLESS = {"experiment", "inference", "execution.save_minutes", "execution.loaders", "search.workers"}
+_HARMLESS |= {"search.candidates_per_gpu"}
+_SHOWN = 3
+
+
+class _Kept(NamedTuple):
+    """The content of ``made_with.jsonl``.
+
+    Attributes:
+        run: tells the run that wrote last from all others.
+        folder: of the experiment, as that run named it.
+        files: Snakemake's record of each file, by its path in that folder; None for one that a job had begun to write.
+    """
+
+    run: str
+    folder: str
+    files: dict[str, dict[str, Any] | None]
+
+
+def bring_records(layout: Layout, config: Mapping[str, Any]) -> None:
+    """Gives Snakemake the records that came with the experiment, if it was last run elsewhere.
+
+    Args:
+        layout: of the experiment.
+        config: as checked.
+
+    Raises:
+        UserError: no records came with it and it was made with other settings, or a record cannot be written.
+    """
+    if _last_run(layout.made_with) != _last_run(_note(layout)) and (kept := _read(layout.made_with)) is not None:
+        try:
+            _replace_records(layout, kept)
+        except OSError as error:
+            raise UserError(f"cannot write {error.filename}", error.strerror or str(error)) from None
+        _note_run_here(layout, kept.run)
+    if layout.train.exists() and not _record(METADATA, layout.train).exists():
+        _check_unchanged(layout, config)
+
+
+def keep_records(workflow: Any, layout: Layout) -> None:
+    """Lets this run's Snakemake, whose graph of jobs is made, keep its records with the experiment as well.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    kept = _read(layout.made_with)
+    files = dict(_records_here(layout)) if kept is None else kept.files
+    run = secrets.token_hex(8)
+    lines: list[dict[str, Any]] = [{"run": run, "folder": layout.folder.as_posix()}]
+    lines += [{"file": file, "record": record} for file, record in files.items()]
+    write_text(layout.made_with, "".join(f"{json.dumps(line)}\n" for line in lines))
+    _note_run_here(layout, run)
+    persistence = workflow.persistence
+    started, finished = persistence.started, persistence.finished
+
+    def note(job: Any, *, under_way: bool) -> None:
+        noted: list[dict[str, Any]] = []
+        persistence.deactivate_cache()  # which holds what was known of the outputs before
+        for output in job.output:
+            with suppress(ValueError):  # of another folder
+                file = Path(output).relative_to(layout.folder).as_posix()
+                noted.append({"file": file, "record": None if under_way else _plain(persistence.metadata(output))})
+        with open(layout.made_with, "a", encoding="utf-8") as lines:
+            lines.writelines(f"{json.dumps(one)}\n" for one in noted)
+
+    def start(job: Any, *others: Any, **more: Any) -> None:
+        note(job, under_way=True)
+        started(job, *others, **more)
+
+    async def finish(job: Any) -> None:
+        await finished(job)
+        note(job, under_way=False)
+
+    persistence.started, persistence.finished = start, finish
+
+
+def _plain(record: Any) -> dict[str, Any] | None:
+    return None if record is None else {key: value for key, value in record.items() if key not in _LEFT_OUT}
+
+
+def _read(path: Path) -> _Kept | None:
+    """Returns what came with the experiment; None if nothing did. A line that was cut off counts for nothing."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        first = json.loads(lines[0])
+        kept = _Kept(str(first["run"]), str(first["folder"]), {})
+    except (OSError, IndexError, ValueError, KeyError, TypeError):
+        return None
+    for line in lines[1:]:
+        with suppress(ValueError, KeyError, TypeError):
+            entry = json.loads(line)
+            kept.files[str(entry["file"])] = entry["record"]
+    return kept
+
+
+def _replace_records(layout: Layout, kept: _Kept) -> None:
+    """Writes Snakemake's records of the experiment's files as they came with it, and removes all others of its."""
+    for folder in (METADATA, INCOMPLETE):
+        folder.mkdir(parents=True, exist_ok=True)
+        for path, _ in _records_of(layout, folder):
+            path.unlink()
+    old, new = (json.dumps(f"{name}/")[1:-1] for name in (kept.folder, layout.folder.as_posix()))
+    for file, record in kept.files.items():
+        folder = METADATA if record is not None else INCOMPLETE
+        path = _record(folder, layout.folder / file)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"external_jobid": None} if record is None else record)
+        path.write_text(text if old == new else text.replace(old, new), encoding="utf-8")
+
+
+def _records_here(layout: Layout) -> Iterator[tuple[str, dict[str, Any] | None]]:
+    """Returns what Snakemake knows here of the experiment's files: of those of an earlier version all that there is."""
+    for path, file in _records_of(layout, METADATA):
+        with suppress(OSError, ValueError):
+            record = json.loads(path.read_text(encoding="utf-8"))
+            yield file, {key: value for key, value in record.items() if key not in _LEFT_OUT}
+    for _, file in _records_of(layout, INCOMPLETE):
+        yield file, None
+
+
+def _records_of(layout: Layout, folder: Path) -> list[tuple[Path, str]]:
+    """Returns Snakemake's records of the experiment's files, each with the file's path in the experiment's folder."""
+    found = []
+    for path in folder.rglob("*"):
+        with suppress(ValueError):
+            name = "".join(part.removeprefix("@") for part in path.relative_to(folder).parts)
+            file = Path(urlsafe_b64decode(name).decode()).relative_to(layout.folder).as_posix()
+            if path.is_file():
+                found.append((path, file))
+    return found
+
+
+def _record(folder: Path, file: Path) -> Path:
+    """Returns where Snakemake keeps what it knows of a file."""
+    name, most = urlsafe_b64encode(file.as_posix().encode()).decode(), _longest_name() - 1
+    parts = [name[start : start + most] for start in range(0, len(name), most)]
+    return folder.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1])
+
+
+def _longest_name() -> int:
+    """Returns how long a name can be here. Snakemake cuts those of its records into folders of so many characters."""
+    with suppress(OSError, ValueError):
+        return os.pathconf(".", "PC_NAME_MAX") or 255
+    return 255
+
+
+def _last_run(path: Path) -> str | None:
+    """Returns which run wrote last, of the first line of a file."""
+    with suppress(OSError, ValueError, KeyError, TypeError), open(path, encoding="utf-8", errors="replace") as lines:
+        return str(json.loads(next(lines, ""))["run"])
+    return None
+
+
+def _note_run_here(layout: Layout, run: str) -> None:
+    write_text(_note(layout), f"{json.dumps({'run': run})}\n")
+
+
+def _note(layout: Layout) -> Path:
+    return RECORDS / f"{layout.experiment}.made_with.json"
+
+
+def _check_unchanged(layout: Layout, config: Mapping[str, Any]) -> None:
+    """Compares the configuration with that of the last run, of an experiment that came without records.
+
+    Raises:
+        UserError: they differ, and nobody knows which files were made with which.
+    """
+    try:
+        before = parse_yaml(layout.config.read_text(encoding="utf-8"), str(layout.config))
+        changed = list(_changes(before, as_saved(config)))
+    except (OSError, UserError, ValueError, AttributeError):
+        return
+    if changed:
+        more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+        raise UserError(
+            f"{layout.folder} came without the folder .snakemake, which knows what its files were made with, and its "
+            f"settings have changed: {', '.join(changed[:_SHOWN])}{more}",
+            f"bring .snakemake too, set them back, or delete all of {layout.folder} but archive and trainings, from "
+            "which everything that is still right is taken again",
+        )
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> Iterator[str]:
+    """Yields the keys of a saved configuration that have another value now. Those that it did not know are left out."""
+    for key, value in before.items():
+        name = f"{within}{key}"
+        if name in _HARMLESS or (value is None and now.get(key) is None):
+            continue
+        if isinstance(value, dict) and isinstance(now.get(key), dict):
+            yield from _changes(value, now[key], f"{name}.")
+        elif key not in now or now[key] != value:
+            yield f"{name} (was {json.dumps(value)})"

@@ -1,0 +1,187 @@
+"""Results that are taken elsewhere bring along what they were made with: a changed setting is noticed there as well."""
+
+import asyncio
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from pipeline.common.errors import UserError
+from pipeline.workflow.config import read_config
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.made_with import INCOMPLETE, METADATA, bring_records, keep_records
+from pipeline.workflow.saved_config import save_config
+from tests.support.workflow import ROOT, TINY
+
+
+def record_of(file: Path, folder: Path = METADATA) -> Path:
+    """Where Snakemake keeps its record of a file with a short name."""
+    return folder / urlsafe_b64encode(file.as_posix().encode()).decode()
+
+
+def known(folder: Path = METADATA) -> dict[str, dict]:
+    """Snakemake's records here, by file."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    names = {path: "".join(part.removeprefix("@") for part in path.relative_to(folder).parts) for path in found}
+    return {urlsafe_b64decode(name).decode(): json.loads(path.read_text()) for path, name in names.items()}
+
+
+def note(file: Path, **record: object) -> None:
+    record_of(file).parent.mkdir(parents=True, exist_ok=True)
+    record_of(file).write_text(json.dumps(record))
+
+
+def brought(layout: Layout, files: dict[str, dict | None], run: str = "a", folder: str = "results/tiny") -> None:
+    """An experiment's folder as it comes from elsewhere."""
+    layout.folder.mkdir(parents=True, exist_ok=True)
+    lines = [{"run": run, "folder": folder}, *({"file": file, "record": record} for file, record in files.items())]
+    layout.made_with.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+
+
+@pytest.fixture
+def layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
+    """Of the tiny experiment, of which there is nothing yet, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    return Layout.of("tiny")
+
+
+#: A path so long that Snakemake cuts its record's name.
+LONG = f"search/{'A' * 200}/best.json"
+
+
+def test_what_comes_with_the_files_counts_and_what_was_known_of_others_here_does_not(layout):
+    for file in ("splits/subset.csv", "splits/validation.csv"):
+        note(layout.folder / file, params=["of what lay here before"])
+    note(Path("results/other/splits/subset.csv"), params=["another experiment's"])
+    brought(layout, {"splits/subset.csv": {"params": ["1"]}, LONG: {"params": ["2"]}})
+    bring_records(layout, {})
+    others = {"results/other/splits/subset.csv": {"params": ["another experiment's"]}}
+    mine = {"results/tiny/splits/subset.csv": {"params": ["1"]}, f"results/tiny/{LONG}": {"params": ["2"]}}
+    assert known() == {**others, **mine} and known(INCOMPLETE) == {}
+    # In the folder in which it is now, Snakemake's own records count, until another run has brought others.
+    note(layout.folder / "splits/subset.csv", params=["3"])
+    bring_records(layout, {})
+    assert known()["results/tiny/splits/subset.csv"] == {"params": ["3"]}
+    brought(layout, {"splits/subset.csv": {"params": ["4"]}}, run="b")
+    bring_records(layout, {})
+    assert known() == {**others, "results/tiny/splits/subset.csv": {"params": ["4"]}}
+
+
+def test_a_file_that_a_job_was_writing_is_incomplete_here_too(layout):
+    brought(layout, {"a.csv": {"params": ["1"]}, "b.csv": {"params": ["1"]}})
+    with layout.made_with.open("a") as lines:
+        for record in ({"file": "b.csv", "record": None}, {"file": "a.csv", "record": {"params": ["2"]}}):
+            lines.write(f"{json.dumps(record)}\n")
+        lines.write('{"file": "a.csv", "record": {"par')  # the last one was cut off
+    bring_records(layout, {})
+    assert known() == {"results/tiny/a.csv": {"params": ["2"]}}
+    assert known(INCOMPLETE) == {"results/tiny/b.csv": {"external_jobid": None}}
+    # Whoever is done with it there brings it whole.
+    brought(layout, {"b.csv": {"params": ["1"]}}, run="b")
+    bring_records(layout, {})
+    assert known(INCOMPLETE) == {} and set(known()) == {"results/tiny/b.csv"}
+
+
+class Persistence:
+    """Snakemake's records, kept in memory; the real ones are looked at by ``test_reruns.py``."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, dict] = {}
+        self.said: list[str] = []
+
+    def started(self, job: SimpleNamespace, external_jobid: str | None = None) -> None:
+        self.said.append(f"started {external_jobid}")
+
+    async def finished(self, job: SimpleNamespace) -> None:
+        self.said.append("finished")
+        self.records.update({file: {"params": job.params, "conda_env": "long"} for file in job.output})
+
+    def metadata(self, file: str) -> dict | None:
+        return self.records.get(file)
+
+    def deactivate_cache(self) -> None:
+        self.said.append("cleared")
+
+
+def test_what_jobs_make_is_noted_when_they_start_and_when_they_end(layout):
+    note(layout.folder / "old.csv", params=["of an earlier version"], conda_env="long")
+    persistence = Persistence()
+    keep_records(SimpleNamespace(persistence=persistence), layout)
+    one, two = (SimpleNamespace(output=[str(layout.folder / file), "elsewhere.txt"], params=[file]) for file in "ab")
+    for job in (one, two):
+        persistence.started(job, external_jobid="7")
+    asyncio.run(persistence.finished(one))
+    assert persistence.said == ["cleared", "started 7", "cleared", "started 7", "finished", "cleared"]
+    first, *lines = map(json.loads, layout.made_with.read_text().splitlines())
+    assert [(line["file"], line["record"]) for line in lines] == [
+        ("old.csv", {"params": ["of an earlier version"]}),
+        ("a", None),
+        ("b", None),
+        ("a", {"params": ["a"]}),
+    ]
+    # Here nothing is brought; another run takes over what is known, in one line for each file.
+    bring_records(layout, {})
+    assert list(known()) == ["results/tiny/old.csv"]
+    keep_records(SimpleNamespace(persistence=Persistence()), layout)
+    second, *lines = map(json.loads, layout.made_with.read_text().splitlines())
+    assert {line["file"]: line["record"] for line in lines}["a"] == {"params": ["a"]} and len(lines) == 3
+    assert first["run"] != second["run"] and first["folder"] == second["folder"] == "results/tiny"
+
+
+def test_an_experiment_under_another_name(layout):
+    names = {"input": ["results/tiny/data/train.h5", "tiny.csv"], "params": ["'--best results/tiny/controls/a.json'"]}
+    brought(Layout.of("other"), {"a.csv": names})
+    bring_records(Layout.of("other"), {})
+    renamed = {
+        "input": ["results/other/data/train.h5", "tiny.csv"],
+        "params": ["'--best results/other/controls/a.json'"],
+    }
+    assert known() == {"results/other/a.csv": renamed}
+
+
+# --- results without records, as of an earlier version ---
+
+
+@pytest.fixture
+def came(layout: Layout) -> Layout:
+    """Results that came without records, made with the tiny experiment's settings."""
+    layout.train.parent.mkdir(parents=True)
+    layout.train.touch()
+    save_config(read_config([ROOT / "config.yaml", TINY]), layout)
+    return layout
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"candidate": {"epochs": 7}}, r"candidate.epochs \(was 1\)"),
+        ({"searches": {"A": {"lambda": 3, "algorithm": "evolution"}}}, r"searches.A.lambda \(was 4\)"),
+        ({"search": {"max_flops": 9e6}, "seed": 4}, r"seed \(was 0\), search.max_flops \(was null\)"),
+        ({"models": {"found-A": None}, "controls": []}, r"models.found-A \(was .*, controls \(was .*\)"),
+        ({"split": {"subset_per_class": 9, "validation_per_class": 9}, "retrain": {"epochs": 9, "seeds": 9}},
+         r"split.subset_per_class \(was 10\), split.validation_per_class \(was 10\), retrain.\w+ \(was 2\) and 1 more"),
+    ],
+)  # fmt: skip
+def test_without_records_settings_may_not_have_changed(came, change, named):
+    with pytest.raises(UserError, match=f"{named}: bring .snakemake too, set them back, or delete all of results/tiny"):
+        bring_records(came, read_config([ROOT / "config.yaml", TINY], change))
+
+
+def test_without_records_what_changes_no_file_may_change(came):
+    harmless = {"experiment": "other", "execution": {"save_minutes": 3, "loaders": 2}, "search": {"workers": 1}}
+    bring_records(came, read_config([ROOT / "config.yaml", TINY], {**harmless, "inference": {"measure": True}}))
+    # A version that knew less: keys that it did not write are no changes.
+    values = yaml.safe_load(came.config.read_text())
+    del values["candidate"]["recalibrate"], values["proxy"]
+    came.config.write_text(yaml.safe_dump(values))
+    bring_records(came, read_config([ROOT / "config.yaml", TINY], {"candidate": {"recalibrate": True}}))
+    came.config.unlink()  # then nothing is known
+    bring_records(came, read_config([ROOT / "config.yaml", TINY], {"seed": 3}))
+
+
+def test_where_snakemake_knows_the_files_it_decides(came):
+    note(came.train, rule="prepare_dataset")
+    bring_records(came, read_config([ROOT / "config.yaml", TINY], {"seed": 3}))
