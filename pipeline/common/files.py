@@ -25,6 +25,11 @@ from pipeline.common.errors import UnreadableError, UserError, made_again
 #: How text lies on disk whatever the locale; a name of bytes that are no UTF-8 stays those bytes.
 _TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 
+#: The folder of all experiments, in the working folder.
+RESULTS = "results"
+#: Under which name a record says where it lies in its experiment.
+_FILE = "file"
+
 _QUOTING: tuple[Any, ...] = (csv.QUOTE_MINIMAL, csv.QUOTE_ALL)
 
 
@@ -56,7 +61,8 @@ def replacing(path: Path, *, sealed: bool = False) -> Iterator[Path]:
 
     Args:
         path: the file to write.
-        sealed: whether to leave its digest beside it, by which ``read_csv`` notices when it is changed or cut.
+        sealed: whether to leave its digest beside it, by which ``read_csv`` notices when it is changed, cut or
+            exchanged.
 
     Raises:
         UserError: the folder cannot be written, or the disk is full.
@@ -83,28 +89,51 @@ def replacing(path: Path, *, sealed: bool = False) -> Iterator[Path]:
 def _seal(path: Path, content: bytes) -> None:
     """Notes a content that a file is about to get.
 
-    In a file of its own, .NAME.sha256, since a table has no place for it. Lines are only added: another job may write
-    the same table at the same time, and whichever content stays has its line.
+    In a file of its own, .NAME.sha256, since a table has no place for it: the content's digest, and the file's place
+    in its experiment. Lines are only added: another job may write the same table at the same time, and whichever
+    content stays has its line.
     """
-    digest = hashlib.sha256(content).hexdigest()
-    with open(_seals(path), "a+", encoding="ascii") as file:
+    line = f"{hashlib.sha256(content).hexdigest()} {_place(path)}".rstrip()
+    with open(_seals(path), "a+", **_TEXT) as file:
         file.seek(0)
         known = file.read()
-        if digest not in known.split():
-            file.write("\n" * (not known.endswith("\n") and bool(known)) + digest + "\n")
+        if line not in known.splitlines():
+            file.write("\n" * (not known.endswith("\n") and bool(known)) + line + "\n")
             file.flush()
             os.fsync(file.fileno())
 
 
-def _unsealed(path: Path, content: bytes) -> bool:
-    """Returns whether a file holds something else than what was written. One without seals (of an older version)
-    passes.
+def _check_seal(path: Path, content: bytes) -> None:
+    """Raises UserError for a file that holds something else than what was written, or what was written elsewhere. One
+    without seals (of an older version) passes.
     """
     try:
-        known = _seals(path).read_text(encoding="ascii", errors="replace").split()
+        known = [line.partition(" ") for line in _seals(path).read_text(**_TEXT).splitlines()]
     except OSError:
-        return False
-    return bool(known) and hashlib.sha256(content).hexdigest() not in known
+        return
+    digest = hashlib.sha256(content).hexdigest()
+    places = [place for known_digest, _, place in known if known_digest == digest]
+    if known and not places:
+        raise UserError(f"{path} was changed after it was written", made_again())
+    if places and not any(_lies_at(path, place) for place in places):
+        raise _misplaced(path, places[0])
+
+
+def _place(path: Path) -> str:
+    """Returns where a file lies in its experiment, whose own name may change; nothing for a file of none.
+
+    >>> _place(Path("results/digits/search/A/best.json")), _place(Path("/tmp/best.json"))
+    ('search/A/best.json', '')
+    """
+    return "/".join(path.parts[2:]) if path.parts[:1] == (RESULTS,) else ""
+
+
+def _lies_at(path: Path, place: str) -> bool:
+    return not place or path.absolute().as_posix().endswith(f"/{place}")
+
+
+def _misplaced(path: Path, place: str) -> UserError:
+    return UserError(f"{path} was written as {place}, and is none of its own", made_again())
 
 
 def _seals(path: Path) -> Path:
@@ -139,22 +168,26 @@ def read_json(path: Path) -> Any:
 
 
 def write_record(path: Path, values: Mapping[str, Any]) -> None:
-    """Writes one record with a digest of its values."""
-    write_json(path, with_digest(values))
+    """Writes one record with its place in the experiment and a digest of its values."""
+    place = _place(path)
+    write_json(path, with_digest({**values, _FILE: place} if place else values))
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """Reads what ``write_record`` wrote, without the digest. Records of older versions have none.
+    """Reads what ``write_record`` wrote, without the digest and the place. Records of older versions have none.
 
     Raises:
-        UserError: the file is missing, no record, or was changed after it was written.
+        UserError: the file is missing, no record, was changed after it was written, or is another file's.
     """
     record = read_json(path)
     if not isinstance(record, dict):
         raise UserError(f"{path} holds no record", made_again())
     if not holds(record):
         raise UserError(f"{path} was changed after it was written", made_again())
-    return {name: value for name, value in record.items() if name != DIGEST}
+    place = str(record.get(_FILE, ""))
+    if not _lies_at(path, place):
+        raise _misplaced(path, place)
+    return {name: value for name, value in record.items() if name not in (DIGEST, _FILE)}
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -195,8 +228,8 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """Reads a table as ``write_csv`` writes it, which must have at least ``columns``.
 
     Raises:
-        UserError: the file is missing, was changed after it was written, a column is missing, or a row has too few or
-            too many cells.
+        UserError: the file is missing, was changed after it was written, is another table, a column is missing, or a
+            row has too few or too many cells.
     """
     try:
         content = path.read_bytes()
@@ -216,8 +249,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     for line, row in enumerate(rows, start=2):
         if None in row or None in row.values():
             raise UserError(f"line {line} of {path} does not have {len(found)} cells", made_again())
-    if _unsealed(path, content):
-        raise UserError(f"{path} was changed after it was written", made_again())
+    _check_seal(path, content)
     return [{column: _without_apostrophe(cell) for column, cell in row.items()} for row in rows]
 
 

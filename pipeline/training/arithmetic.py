@@ -16,8 +16,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pipeline.common.digests import with_digest
 from pipeline.common.errors import UserError
-from pipeline.common.files import read_record, write_record
+from pipeline.common.files import read_record, write_json
 from pipeline.common.log import log
 from pipeline.training.execution import Execution, describe_machine, keep_to, resolve
 from pipeline.training.settings import ExecutionSettings
@@ -119,7 +120,7 @@ def _write(record: Path, values: dict[str, Any], stale: dict[str, Any] | None) -
                 if _read(aside) != stale:  # another process has replaced it already
                     _link(aside, record)
             complete = Path(folder) / record.name
-            write_record(complete, values)
+            write_json(complete, with_digest(values))
             _link(complete, record)
     except FileNotFoundError:
         return  # another process is replacing the stale one

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from pipeline.common import files
+
 #: The folder of all experiments, in the working folder.
-RESULTS = Path("results")
+RESULTS = Path(files.RESULTS)
 
 #: Several experiments side by side on one page.
 COMPARISON = RESULTS / "comparison.html"

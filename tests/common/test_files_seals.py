@@ -1,7 +1,9 @@
 """A table that was changed or cut after it was written is noticed; writing it again is no damage."""
 
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +43,43 @@ def test_writing_again_is_no_damage_whatever_stays(table):
     assert len(read_csv(table, ())) == 3
     [seals] = table.parent.glob(".*.sha256")
     assert len(seals.read_text().split()) == 2
+
+
+def test_an_exchanged_table_is_noticed_though_its_seal_came_along(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, other = (Path(f"results/tiny/search/{search}/generation_000/scores.csv") for search in "AB")
+    for path, rows in ((one, ROWS), (other, ROWS[:2])):
+        write_csv(path, ("slot", "top1"), rows)
+    shutil.copytree(one.parent, other.parent, dirs_exist_ok=True)
+    said = (
+        r"^results/tiny/search/B/.*scores.csv was written as search/A/generation_000/scores.csv, and is none of its own"
+    )
+    with pytest.raises(UserError, match=f"{said}: .*delete it"):
+        read_csv(other, ())
+    # Equal tables are no exchange, and an experiment may be called otherwise or be looked at from elsewhere.
+    write_csv(other, ("slot", "top1"), ROWS)
+    assert read_csv(other, ()) == read_csv(one, ())
+    Path("results/tiny").rename("results/another")
+    monkeypatch.chdir(tmp_path / "results")
+    assert read_csv(Path("another/search/A/generation_000/scores.csv"), ())
+    # What lies in no experiment may lie anywhere.
+    write_csv(tmp_path / "mine.csv", ("slot", "top1"), ROWS)
+    for name in ("mine.csv", ".mine.csv.sha256"):
+        (tmp_path / name).rename(tmp_path / name.replace("mine", "yours"))
+    assert read_csv(tmp_path / "yours.csv", ())
+
+
+def test_an_exchanged_record_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    one, other = (Path(f"results/tiny/evaluation/{row}/seed_0.json") for row in ("uniform-iso-A", "first-iso-A"))
+    for path, top1 in ((one, 90.0), (other, 80.0)):
+        write_record(path, {"top1": top1})
+    assert read_record(one) == {"top1": 90.0} == read_record(one.absolute())
+    other.write_bytes(one.read_bytes())
+    with pytest.raises(
+        UserError, match=r"seed_0.json was written as evaluation/uniform-iso-A/seed_0.json, and is none"
+    ):
+        read_record(other)
 
 
 def test_a_line_that_was_cut_spoils_no_other(table):

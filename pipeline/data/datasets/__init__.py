@@ -27,7 +27,6 @@ DATASETS = Registry(
     founding={
         "cifar10": "a1c32419ef278486",
         "digits": "c23c2975f8f0dbbc",
-        "image_folder": "9c2300fe22c46bd3",
     },
     finders={"torchvision": f"{__name__}.torchvision_sets"},
 )
