@@ -22,7 +22,7 @@ from pipeline.common.errors import UserError
 from pipeline.data.census import Census
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.cost import Cost, network_cost, speedup
-from pipeline.networks.genome import format_genome
+from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
 from pipeline.report.answers import Answered
 from pipeline.report.fronts import front
@@ -117,6 +117,16 @@ class ControlOf:
     control: Control
 
 
+class Given(NamedTuple):
+    """A genome that the configuration gives a row, and whether its network is binary."""
+
+    genome: Genome
+    binary: bool
+
+    def __str__(self) -> str:
+        return format_genome(self.genome) + ("" if self.binary else " in full precision")
+
+
 @dataclass(frozen=True)
 class Row:
     """A line of the table of results: a network trained with one or more seeds.
@@ -191,7 +201,7 @@ class Row:
 
 
 def collect_rows(
-    models: Mapping[str, Search | ControlOf | None],
+    models: Mapping[str, Search | ControlOf | Given | None],
     measurements: Iterable[Measurement],
     published: str | None = None,
     cost_width: float | None = None,
@@ -200,7 +210,8 @@ def collect_rows(
     """Returns one row for each model, in the order of ``models``.
 
     Args:
-        models: name of each row, and the search that it came from or the row that it is a control of.
+        models: name of each row, and the search that it came from, the row that it is a control of, or its genome; None
+            where that is not known.
         measurements: of all seeds of all models, in any order.
         published: ``table1`` or ``table2`` to put beside, or None.
         cost_width: base width at which costs are counted; None for that at which a row was trained.
@@ -208,7 +219,8 @@ def collect_rows(
 
     Raises:
         UserError: a model has no measurement or is not in ``models``, its seeds are of different networks or two of
-            them of the same training, its search found another network, or the published table is about another one.
+            them of the same training, its search found or the configuration gives it another network, rows are of
+            different experiments, or the published table is about another network.
     """
     table = find_table(published) if published else None
     by_model: dict[str, list[Measurement]] = {model: [] for model in models}
@@ -216,12 +228,13 @@ def collect_rows(
         if measurement.model not in by_model:
             raise UserError(f"there is an evaluation of '{measurement.model}'", "but the table has no such row")
         by_model[measurement.model].append(measurement)
+    _check_alike(measured for measured in by_model.values() if measured)
     return [_row(model, models[model], by_model[model], table, cost_width, counting) for model in models]
 
 
 def _row(
     model: str,
-    origin: Search | ControlOf | None,
+    origin: Search | ControlOf | Given | None,
     measured: list[Measurement],
     table: PublishedTable | None,
     cost_width: float | None,
@@ -241,6 +254,11 @@ def _row(
             f"row '{model}' was trained as {format_genome(spec.genome)}, but what its search found is "
             f"{format_genome(origin.best.genome)}",
             "run the experiment again, or delete the row's evaluations, and they are made again",
+        )
+    if isinstance(origin, Given) and origin != (spec.genome, spec.binary):
+        raise UserError(
+            f"row '{model}' was trained as {Given(spec.genome, spec.binary)}, but the configuration gives it {origin}",
+            "delete the row's trainings and evaluations, and they are made again",
         )
     published = None
     if table is not None:
@@ -270,6 +288,23 @@ def _row(
         _answered(measured),
         counting,
     )
+
+
+def _check_alike(rows: Iterable[Sequence[Measurement]]) -> None:
+    """Raises UserError if rows differ by more than their genomes: one has come from another experiment."""
+    ones = [measured[0] for measured in rows]
+    # The full-precision network has no binariser, and so is set beside others without it.
+    for these in (ones, [one for one in ones if one.spec.binary]):
+        for one in these:
+            like = replace(one.spec, genome=these[0].spec.genome, binary=these[0].spec.binary)
+            if these is ones:
+                like = replace(like, binariser=these[0].spec.binariser)
+            if like != these[0].spec:
+                raise UserError(
+                    f"rows '{these[0].model}' and '{one.model}' are of networks for different experiments",
+                    "delete the trainings and evaluations of the one that does not belong here, and they are made "
+                    "again",
+                )
 
 
 def _check_weights(model: str, measured: Sequence[Measurement]) -> None:

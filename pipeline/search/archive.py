@@ -96,7 +96,7 @@ class Archive:
         try:
             record = read_json(path)
             found, arithmetic = _evaluation(record), str(record.get("arithmetic", ""))
-            if found.genome != genome:
+            if archive_key(record["facts"], found.genome) != path.stem:
                 raise ValueError("it is no evaluation of this candidate")
         except UnreadableError:
             raise

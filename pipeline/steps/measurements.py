@@ -12,7 +12,7 @@ from pipeline.steps.options import add_cost, add_cost_width, counting_for, path,
 if TYPE_CHECKING:
     from pipeline.networks.genome import Genome
     from pipeline.report.proxy import ProxyPoint
-    from pipeline.report.results import Control, Row, Search
+    from pipeline.report.results import Control, Given, Row, Search
     from pipeline.search.individual import Individual
 
 
@@ -34,6 +34,14 @@ def add_measurements(parser: argparse.ArgumentParser, *, complete: bool = True) 
         default=[],
         metavar="MODEL=CONTROL:FOUND",
         help="rows of equal cost: uniform or first-layer, and the row that they control",
+    )
+    parser.add_argument(
+        "--given",
+        nargs="*",
+        type=_given,
+        default=[],
+        metavar="MODEL=GENOME",
+        help="rows whose genome the configuration gives; MODEL=GENOME:full-precision for real weights and activations",
     )
     searches = "algorithm of every run and its λ of Eq. 4, or (ALGORITHM|OBJECTIVE|FLAGS) another objective"
     parser.add_argument(
@@ -115,6 +123,21 @@ def _control(text: str) -> "tuple[str, Control, str]":
     raise argparse.ArgumentTypeError(f"'{text}' is not MODEL=CONTROL:FOUND, such as uniform-iso-A=uniform:found-A")
 
 
+def _given(text: str) -> "tuple[str, Given]":
+    from pipeline.common.errors import UserError
+    from pipeline.networks.genome import parse_genome
+    from pipeline.report.results import Given
+
+    model, _, what = text.partition("=")
+    genome, _, precision = what.partition(":")
+    try:
+        if precision in ("", "full-precision"):
+            return model, Given(parse_genome(genome), not precision)
+    except UserError:
+        pass
+    raise argparse.ArgumentTypeError(f"'{text}' is not MODEL=GENOME, such as uniform-2x=2,2,2,2,2,2")
+
+
 def _search(text: str) -> "Search":
     from pipeline.common.errors import UserError
     from pipeline.report.results import Search
@@ -143,15 +166,16 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
         UserError: a file is missing or damaged, or a row has no evaluation.
     """
     from pipeline.report.inputs import read_measurement
-    from pipeline.report.results import ControlOf, Search, collect_rows
+    from pipeline.report.results import ControlOf, Given, Search, collect_rows
     from pipeline.search.tables import read_best
 
     found = {model: read_best(path) for model, path in arguments.found}
-    models: dict[str, Search | ControlOf | None] = {
+    models: dict[str, Search | ControlOf | Given | None] = {
         model: search and replace(search, name=getattr(found.get(model), "search", model), best=found.get(model))
         for model, search in arguments.models
     }
     models.update({model: ControlOf(found, control) for model, control, found in arguments.controls})
+    models.update(dict(arguments.given))
     measurements = [read_measurement(*file) for file in arguments.evaluations]
     specs = [measurement.spec.at_width(arguments.cost_width) for measurement in measurements]
     counting = counting_for(arguments, next((spec for spec in specs if spec.binary), specs[0]))

@@ -61,7 +61,10 @@ class FinishedTraining:
         if not self._folder.is_dir():
             return "it is no folder"
         try:
-            sums = read_json(self._folder / _RECORD)["files"]
+            record = read_json(self._folder / _RECORD)
+            sums = record["files"]
+            if digest_of(record["identity"])[:32] != self._folder.name:
+                return "it is another training's"
             changed = [name for name in names if _checksum(self._folder / name) != sums[name]]
         except UnreadableError:
             raise

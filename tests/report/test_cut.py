@@ -65,7 +65,7 @@ def test_a_page_is_whole_or_not_there(tmp_path, monkeypatch, capsys):
     layout = Layout.of("measured")
     write_experiment(layout.folder)
     config = read_config([ROOT / "config.yaml"])
-    rows = {name: {"genome": 1, "binary": binary} for name, (_, binary, _) in ROWS.items()}
+    rows = {name: {"genome": list(genome), "binary": binary} for name, (genome, binary, _) in ROWS.items()}
     save_config({**config, "experiment": "measured", "models": rows, "searches": {}}, layout)
     before = set(layout.folder.iterdir())
     with room_for(10_000):

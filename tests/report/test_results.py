@@ -10,6 +10,7 @@ from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.results import (
     RESULT_COLUMNS,
     ControlOf,
+    Given,
     Interval,
     Measurement,
     Row,
@@ -145,6 +146,38 @@ def test_a_row_is_of_what_its_search_found():
         UserError, match=r"row 'found-A' was trained as 1,1,1,1,1,1, but what its search found is 0.5,2"
     ):
         collect_rows({"found-A": search}, measured("found-A", 1, 90.0))
+
+
+def test_a_row_is_of_what_the_configuration_gives_it():
+    """The weights of all its seeds may have been exchanged."""
+    real = Given(uniform_genome("vgg_small", 1), False)
+    assert collect_rows({"a": Given(VGG_A, True)}, measured("a", VGG_A, 90.0))[0].kind == "given"
+    assert collect_rows({"a": real}, measured("a", 1, 90.0, binary=False))[0].kind == "full-precision"
+    for genome, given, said in (
+        (VGG_B, Given(VGG_A, True), "2,2,4,2,4,0.5, but the configuration gives it 0.5,2,1,1,1,0.5:"),
+        (1, real, "1,1,1,1,1,1, but the configuration gives it 1,1,1,1,1,1 in full precision:"),
+    ):
+        with pytest.raises(UserError, match=f"row 'a' was trained as {said} delete the row's trainings"):
+            collect_rows({"a": given}, measured("a", genome, 90.0, 91.0))
+
+
+@pytest.mark.parametrize("other", [{"base_width": 0.5}, {"channels": 1}, {"size": 8}, {"classes": 20}])
+def test_rows_of_different_experiments_do_not_stand_in_one_table(other):
+    rows = {"a": None, "b": None, "c": None}
+    alike = measured("a", 1, 90.0) + measured("b", 4, 91.0, binary=False)
+    assert len(collect_rows(rows, alike + measured("c", VGG_A, 92.0))) == 3
+    with pytest.raises(UserError, match="rows 'a' and 'c' are of networks for different experiments: delete the tra"):
+        collect_rows(rows, alike + measured("c", VGG_A, 92.0, **other))
+
+
+def test_another_binariser_is_another_experiment_where_it_has_an_influence():
+    """A full-precision network's record does not name it."""
+    one, other = (measured(model, VGG_A, 92.0, binariser=name) for model, name in (("a", "dorefa"), ("b", "another")))
+    real = measured("r", 1, 93.0, binary=False)
+    for first in (real + other, other + real):
+        assert len(collect_rows(dict.fromkeys(m.model for m in first), first)) == 2
+    with pytest.raises(UserError, match="different experiments"):
+        collect_rows({"a": None, "b": None}, one + other)
 
 
 def test_pareto_front():

@@ -49,6 +49,19 @@ def test_a_damaged_entry_is_set_aside(tmp_path, damage, capsys):
     assert archive.get(GENOME) is not None
 
 
+@pytest.mark.parametrize(
+    ("facts", "genome"), [({**FACTS, "seed": 1}, GENOME), (FACTS, (0.5, 2.0, 2.0)), ({**FACTS, "new": None}, GENOME)]
+)
+def test_another_candidates_entry_is_not_taken(tmp_path, facts, genome, capsys):
+    Archive(tmp_path, facts).put(Evaluation(genome, "ok", 99.0, 0.1), TIMING)
+    (other,) = tmp_path.glob("*/*.json")
+    key = archive_key(FACTS, GENOME)
+    (tmp_path / key[:2]).mkdir(exist_ok=True)
+    other.rename(tmp_path / key[:2] / f"{key}.json")
+    assert Archive(tmp_path, FACTS).get(GENOME) is None
+    assert "it is no evaluation of this candidate" in capsys.readouterr().err
+
+
 def test_whole_batches_are_written_as_before_there_were_others(tmp_path):
     Archive(tmp_path, FACTS).put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
     (entry,) = tmp_path.glob("*/*.json")

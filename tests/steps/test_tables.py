@@ -245,6 +245,18 @@ def test_damaged_files_are_named_in_one_sentence(tmp_path, capsys, damage, messa
     assert not (tmp_path / "tables").exists()
 
 
+def test_a_row_has_the_network_that_the_configuration_gives_it(tmp_path, capsys):
+    arguments = [*write_experiment(tmp_path)["tables"], "--output-folder", str(tmp_path / "tables"), "--given"]
+    right = ["uniform-1x=1,1,1,1,1,1", "full-precision=1,1,1,1,1,1:full-precision"]
+    assert main(["tables", *arguments, *right]) == 0
+    for given in ("uniform-1x=2,2,2,2,2,2", "uniform-1x=1,1,1,1,1,1:full-precision", "full-precision=1,1,1,1,1,1"):
+        assert main(["tables", *arguments, given]) == 1
+        assert "error: row '" + given.partition("=")[0] + "' was trained as 1,1,1" in capsys.readouterr().err
+    for malformed in ("uniform-1x", "uniform-1x=1,1,1,1,1,1:half", "uniform-1x=one"):
+        assert main(["tables", *arguments, malformed]) == 2
+        assert f"'{malformed}' is not MODEL=GENOME" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("search", ["A", "A=annealing:4", "A=evolution", "A=evolution:much"])
 def test_malformed_search(tmp_path, search, capsys):
     arguments = write_experiment(tmp_path)["tables"]

@@ -65,6 +65,19 @@ def test_another_training_is_another(kept, outputs, tmp_path):
     assert not any(path.exists() for path in outputs)
 
 
+def test_what_was_kept_of_another_training_is_not_taken_for_it(kept, outputs, tmp_path, capsys):
+    """Though its files are as they were written: two folders of the same files, exchanged."""
+    [folder] = (tmp_path / "trainings").iterdir()
+    other = FinishedTraining(tmp_path / "trainings", {**IDENTITY, "seed": 1})
+    other.keep(outputs)
+    [second] = {*(tmp_path / "trainings").iterdir()} - {folder}
+    shutil.rmtree(folder)
+    second.rename(folder)
+    remove(outputs)
+    assert not kept.take(outputs) and not any(path.exists() for path in outputs)
+    assert "is damaged (it is another training's); deleted, and trained again" in capsys.readouterr().err
+
+
 def flip(folder: Path) -> None:
     path = folder / "weights.h5"
     path.write_bytes(path.read_bytes()[:-1] + b"!")

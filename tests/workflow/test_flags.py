@@ -1,5 +1,6 @@
 """What rules depend on: a part whose source has changed reruns just what is made of it."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,13 @@ def test_a_changed_part_reruns_what_is_made_of_it(monkeypatch, registry, name, a
 def costs(**search: object) -> tuple[Flags, Files]:
     config = read_config([ROOT / "config.yaml"], {"inference": {"measure": False}, "search": search})
     return Flags(config), Files(config)
+
+
+def test_tables_are_told_what_the_configuration_gives_rows() -> None:
+    words = shlex.split(costs()[0].measurements())
+    given = words[words.index("--given") + 1 : words.index("--cost-width")]
+    ones, fours = (",".join([ratio] * 6) for ratio in "14")
+    assert given == [f"full-precision={ones}:full-precision", f"uniform-1x={ones}", f"uniform-4x={fours}"]
 
 
 def test_flops_add_nothing_to_what_rules_were_called_with_before() -> None:

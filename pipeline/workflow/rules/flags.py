@@ -219,6 +219,11 @@ class Flags:
         precision = "" if row.get("binary", True) else " --full-precision"
         return f"--genome {format_genome(genome_of(self._config, model))}{precision}" if "genome" in row else precision
 
+    def _given(self, model: str) -> str:
+        """Returns a row and the genome that the configuration gives it, in a word."""
+        precision = "" if self._config["models"][model].get("binary", True) else ":full-precision"
+        return f"{model}={format_genome(genome_of(self._config, model))}{precision}"
+
     def control(self, model: str) -> str:
         """Returns what a control has in common with the row that it controls."""
         return f"--control {self._config['models'][model]['control']}"
@@ -250,7 +255,9 @@ class Flags:
         controls = [f"{model}={row['control']}:{row['of']}" for model, row in models if "control" in row]
         named = (f"{name}={_search_words(section)}" for name, section in searches)
         published = self._config.get("published")
+        given = [self._given(model) for model, row in models if "genome" in row]
         words = ["--models", *rows, "--searches", *named, *(["--controls", *controls] if controls else [])]
+        words += ["--given", *given] if given else []
         words += ["--published", published] if published else []
         return self._with_cost(f"{shlex.join(words)} {self.cost_width()}", for_tables=True)
 
