@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_text
-from pipeline.common.yaml_text import parse_yaml
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS
-from pipeline.workflow.saved_config import as_saved
+from pipeline.workflow.saved_config import as_saved, read_saved_values
 
 #: Snakemake's own records, a file for each output; and its marks of outputs that a job was writing.
 METADATA, INCOMPLETE = Path(".snakemake/metadata"), Path(".snakemake/incomplete")
@@ -193,21 +192,25 @@ def _check_unchanged(layout: Layout, config: Mapping[str, Any]) -> None:
     """Compares the configuration with that of the last run, of an experiment that came without records.
 
     Raises:
-        UserError: they differ, and nobody knows which files were made with which.
+        UserError: they differ, or that of the last run cannot be read: nobody knows which files were made with which.
     """
     try:
-        before = parse_yaml(layout.config.read_text(encoding="utf-8"), str(layout.config))
-        changed = list(_changes(before, as_saved(config)))
-    except (OSError, UserError, ValueError, AttributeError):
-        return
+        before = read_saved_values(layout)
+        changed = [] if before is None else list(_changes(before, as_saved(config)))
+    except UserError as error:
+        raise UserError(*_unknown(layout, str(error).partition(": ")[0])) from None
     if changed:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-        raise UserError(
-            f"{layout.folder} came without the folder .snakemake, which knows what its files were made with, and its "
-            f"settings have changed: {', '.join(changed[:_SHOWN])}{more}",
-            f"bring .snakemake too, set them back, or delete all of {layout.folder} but archive and trainings, from "
-            "which everything that is still right is taken again",
-        )
+        raise UserError(*_unknown(layout, f"its settings have changed: {', '.join(changed[:_SHOWN])}{more}"))
+
+
+def _unknown(layout: Layout, problem: str) -> tuple[str, str]:
+    """Returns what is wrong with results of which nobody knows what they were made with, and what to do."""
+    return (
+        f"{layout.folder} came without the folder .snakemake, which knows what its files were made with, and {problem}",
+        f"bring .snakemake too, set back what has changed, or delete all of {layout.folder} but archive and trainings, "
+        "from which everything that is still right is taken again",
+    )
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> Iterator[str]:

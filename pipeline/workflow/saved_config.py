@@ -4,9 +4,11 @@
 from, and good for ``--configfile`` to make them again.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -19,6 +21,8 @@ from pipeline.workflow.layout import Layout
 from pipeline.workflow.proxy import trains_supernet
 
 _HEADING = "# The configuration that the workflow last ran this experiment with.\n"
+#: Begins the line after it, which holds the digest of all that follows.
+_SEAL = "# sha256 "
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ def save_config(config: Mapping[str, Any], layout: Layout) -> None:
     Raises:
         UserError: the folder cannot be written.
     """
-    text = _HEADING + yaml.safe_dump(as_saved(config), sort_keys=False, allow_unicode=True, width=120)
+    values = yaml.safe_dump(as_saved(config), sort_keys=False, allow_unicode=True, width=120)
+    text = f"{_HEADING}{_SEAL}{_digest(values)}\n{values}"
     path = layout.config
     try:
         unchanged = path.read_text(encoding="utf-8") == text
@@ -85,21 +90,55 @@ def save_config(config: Mapping[str, Any], layout: Layout) -> None:
         write_text(path, text)
 
 
-def read_saved_config(layout: Layout) -> SavedConfig | None:
-    """Returns the configuration in a results folder; None if the workflow has left none (yet).
+def read_saved_values(layout: Layout) -> dict[str, Any] | None:
+    """Returns what stands in a saved configuration; None if the workflow has left none (yet).
 
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, or was changed after it was written.
     """
     path = layout.config
     try:
-        return _saved(parse_yaml(path.read_text(encoding="utf-8"), str(path)))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
     except OSError as error:
         raise UserError(f"{path} cannot be read", error.strerror or str(error)) from None
+    except UnicodeDecodeError:
+        raise _damaged(path) from None
+    seal, _, values = text.removeprefix(_HEADING).partition("\n")
+    if text.startswith(_HEADING) and seal.startswith(_SEAL) and seal != _SEAL + _digest(values):
+        raise UserError(f"{path} was changed after it was written", f"delete it; {_ANEW}")
+    try:
+        found = parse_yaml(text, str(path))
+    except (UserError, RecursionError):
+        raise _damaged(path) from None
+    if not isinstance(found, dict):
+        raise _damaged(path)
+    return found
+
+
+def read_saved_config(layout: Layout) -> SavedConfig | None:
+    """Returns the configuration in a results folder; None if the workflow has left none (yet).
+
+    Raises:
+        UserError: the file is damaged, or was changed after it was written.
+    """
+    values = read_saved_values(layout)
+    try:
+        return None if values is None else _saved(values)
     except (UserError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
-        raise UserError(f"{path} holds no configuration", "the workflow writes it anew when it next runs") from None
+        raise _damaged(layout.config) from None
+
+
+_ANEW = "the workflow writes it anew when it next runs"
+
+
+def _damaged(path: Path) -> UserError:
+    return UserError(f"{path} holds no configuration", _ANEW)
+
+
+def _digest(values: str) -> str:
+    return hashlib.sha256(values.encode()).hexdigest()
 
 
 def _saved(config: dict[str, Any]) -> SavedConfig:

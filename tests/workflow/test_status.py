@@ -20,6 +20,7 @@ import yaml
 
 from pipeline.__main__ import main
 from pipeline.common import hdf5
+from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import read_attributes
 from pipeline.common.processes import birth
 from pipeline.search.facts import agree, expected_facts
@@ -385,6 +386,23 @@ def test_the_plan_is_the_configuration(tmp_path):
     assert written.stat().st_mtime == 0, "the same content is not written again"
     save_config({**config, "seed": 1}, Layout(tmp_path / "r"))
     assert written.stat().st_mtime > 0 and yaml.safe_load(written.read_text())["seed"] == 1
+
+
+def test_a_saved_configuration_that_was_edited_is_not_believed(tmp_path):
+    layout = Layout(tmp_path / "r")
+    save_config(configuration(tmp_path), layout)
+    text = layout.config.read_text()
+    layout.config.write_text(text.replace("\nseed: 0", "\nseed: 1"))
+    assert layout.config.read_text() != text
+    with pytest.raises(UserError, match="config.yaml was changed after it was written: delete it; the workflow writes"):
+        read_saved_config(layout)
+    earlier = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("# sha256"))
+    layout.config.write_text(earlier)  # as earlier versions wrote it
+    assert read_saved_config(layout).config["seed"] == 0
+    for damage in (b"\xff", b"[1, 2]", b"searches: 3"):
+        layout.config.write_bytes(damage)
+        with pytest.raises(UserError, match="holds no configuration: the workflow writes it anew"):
+            read_saved_config(layout)
 
 
 def test_expected_facts_are_those_of_the_steps(folder):
