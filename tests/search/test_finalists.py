@@ -60,6 +60,18 @@ def test_a_run_without_scores_is_said():
         choose_finalists({**RUNS, "A-1": []}, EQ4, 2)
 
 
+def test_a_diverged_finalist_does_not_win_as_the_cheapest_of_those_worth_nothing():
+    """Fitness is 0 below the cost's weight, and of equals the cheaper one wins."""
+    runs = {"A": [Scored(Individual((1.0,), 20.0, 9.0), 0, 0), Scored(Individual((2.0,), 20.0, 8.0), 0, 1)]}
+    assert select_found("A", runs, EQ4, 2, [{(1.0,): 21.0, (2.0,): None}]).genome == (1.0,)
+
+
+def test_what_is_written_is_rounded_to_four_and_six_places():
+    runs = {"A": [Scored(Individual((1.0,), 80.0, 1.0), 0, 0)]}
+    best = select_found("A", runs, EQ4, 1, [{(1.0,): 81.12345678}])
+    assert (best.top1, best.fitness, best.runs[0].rescored) == (81.1235, 77.123457, 77.123457)
+
+
 def test_of_equals_the_cheaper_one():
     runs = {"A": [Scored(Individual((1.0,), 80.0, 2.0), 0, 0), Scored(Individual((2.0,), 80.0, 1.0), 0, 1)]}
     assert select_found("A", runs, PLAIN, 2).genome == (2.0,)

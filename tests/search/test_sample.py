@@ -45,3 +45,11 @@ def test_a_genome_is_drawn_from_the_whole_space():
     sample = spread_over_cost(space, 20, sum, Random(1))
     assert len(set(sample)) == 20 and set(sample) <= set(space.enumerate())
     assert [sum(genome) for genome in sample] == sorted(sum(genome) for genome in sample)
+
+
+def test_equal_seeds_give_the_genomes_that_they_always_gave():
+    """Scores and trainings of a sample are kept under its genomes: another draw would mix old ones with new ones."""
+    space = SearchSpace(3, (0.5, 1.0, 2.0))
+    sample = [(0.5, 1.0, 0.5), (1.0, 1.0, 0.5), (0.5, 2.0, 0.5), (2.0, 0.5, 2.0)]
+    assert spread_over_cost(space, 4, sum, Random(7)) == sample
+    assert drawn(tuple(float(ratio) for ratio in range(1, 300)), 5, seed=2) == [1.0, 5.0, 13.0, 44.0, 192.0]
