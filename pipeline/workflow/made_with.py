@@ -77,7 +77,7 @@ def keep_records(workflow: Any, layout: Layout) -> None:
     run = secrets.token_hex(8)
     lines: list[dict[str, Any]] = [{"run": run, "folder": layout.folder.as_posix()}]
     lines += [{"file": file, "record": record} for file, record in files.items()]
-    write_text(layout.made_with, "".join(f"{json.dumps(line)}\n" for line in lines))
+    write_text(layout.made_with, "\n".join(map(json.dumps, lines)))
     _note_run_here(layout, run)
     persistence = workflow.persistence
     started, finished = persistence.started, persistence.finished
@@ -90,7 +90,7 @@ def keep_records(workflow: Any, layout: Layout) -> None:
                 file = Path(output).relative_to(layout.folder).as_posix()
                 noted.append({"file": file, "record": None if under_way else _plain(persistence.metadata(output))})
         with open(layout.made_with, "a", encoding="utf-8") as lines:
-            lines.writelines(f"{json.dumps(one)}\n" for one in noted)
+            lines.writelines(f"\n{json.dumps(one)}" for one in noted)  # after one that may have been cut off
 
     def start(job: Any, *others: Any, **more: Any) -> None:
         note(job, under_way=True)

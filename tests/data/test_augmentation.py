@@ -1,11 +1,13 @@
 """Random shifts and flips of small images: as often and as far as they should, and new ones in every epoch."""
 
 from collections import Counter
+from math import log
+from random import Random
 
 import pytest
 import torch
 
-from pipeline.data.augmentation import crop, draw_crops, padding
+from pipeline.data.augmentation import Box, centre_box, crop, draw_crops, padding, random_box, shrink_factor
 from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.networks.module import Network
 from pipeline.networks.spec import NetworkSpec
@@ -44,6 +46,76 @@ def test_what_a_crop_takes_from_outside_is_black():
     lines = torch.arange(8)[None]
     corner = crop(pixels, lines, lines + 2)[0, :, :, 0]  # a row above the image, and a column to its right
     assert (corner[0] == 0).all() and (corner[:, -1] == 0).all() and (corner[1:, :-1] == 200).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size", "box"),
+    [
+        (256, 256, 224, (16, 16, 240, 240)),
+        (500, 400, 224, (75, 25, 425, 375)),
+        (400, 500, 224, (25, 75, 375, 425)),
+        (300, 301, 32, (20, 21, 279, 280)),  # brought to 37 pixels: 300 · 32 / 37 = 259
+        (1, 5, 8, (0, 2, 1, 3)),
+        (2, 2, 2, (0, 0, 2, 2)),
+    ],
+)
+def test_the_centre_is_what_remains_of_the_shorter_side_at_256_over_224(width, height, size, box):
+    assert centre_box(width, height, size) == box
+
+
+class Scripted(Random):
+    """Draws what it is told, and notes what it was asked for."""
+
+    def __init__(self, shares, ratios) -> None:
+        self.answers = [value for share, ratio in zip(shares, ratios, strict=True) for value in (share, log(ratio))]
+        self.asked = []
+
+    def uniform(self, a: float, b: float) -> float:
+        self.asked.append((a, b))
+        return self.answers[len(self.asked) - 1]
+
+    def randint(self, a: int, b: int) -> int:
+        self.asked.append((a, b))
+        return b
+
+
+def test_a_random_box_has_the_area_and_the_ratio_that_were_drawn():
+    """Szegedy et al. 2015: 8 % to 100 % of the area, 3/4 to 4/3; anywhere in the image."""
+    random = Scripted([0.5], [4 / 3])
+    # Of 120 · 100 pixels the half, 6000: √8000 = 89.4 wide, √4500 = 67.1 high; 31 and 33 pixels are left.
+    assert random_box(120, 100, random) == (31, 33, 120, 100)
+    assert random.asked == [(0.08, 1.0), (log(3 / 4), log(4 / 3)), (0, 31), (0, 33)]
+    # As wide or as high as the image fits still.
+    assert random_box(100, 50, Scripted([0.5], [1.0])) == (50, 0, 100, 50)
+    assert random_box(50, 100, Scripted([0.5], [1.0])) == (0, 50, 50, 100)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "ratio", "box"),
+    [(100, 20, 3 / 4, (36, 0, 63, 20)), (20, 100, 4 / 3, (0, 36, 20, 63)), (1, 9, 4 / 3, (0, 4, 1, 5))],
+)
+def test_where_ten_boxes_do_not_fit_the_largest_in_the_middle_is_taken(width, height, ratio, box):
+    random = Scripted([1.0] * 10, [ratio] * 10)
+    assert random_box(width, height, random) == box and len(random.asked) == 20
+
+
+def test_the_tenth_box_is_tried():
+    assert random_box(100, 50, Scripted([1.0] * 9 + [0.5], [3 / 4] * 9 + [1.0])) == (50, 0, 100, 50)
+
+
+def test_no_box_is_without_pixels():
+    """8 % of a single pixel are none."""
+    assert random_box(1, 1, Scripted([0.08] * 10, [1.0] * 10)) == (0, 0, 1, 1)
+    assert random_box(2, 1, Scripted([0.5] + [0.08] * 9, [1.0] * 10)) == (1, 0, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("wide", "high", "factor"),
+    [(447, 900, 1), (448, 900, 2), (900, 448, 2), (895, 895, 2), (896, 896, 4), (1791, 1800, 4), (1792, 1792, 8),
+     (9999, 9999, 8), (100, 100, 1)],
+)  # fmt: skip
+def test_an_image_is_decoded_as_small_as_the_box_allows(wide, high, factor):
+    assert shrink_factor(Box(30, 7, 30 + wide, 7 + high), 224) == factor
 
 
 class _Recorded:

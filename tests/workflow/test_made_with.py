@@ -75,9 +75,10 @@ def test_a_file_that_a_job_was_writing_is_incomplete_here_too(layout):
     with layout.made_with.open("a") as lines:
         for record in ({"file": "b.csv", "record": None}, {"file": "a.csv", "record": {"params": ["2"]}}):
             lines.write(f"{json.dumps(record)}\n")
-        lines.write('{"file": "a.csv", "record": {"par')  # the last one was cut off
+        lines.write('{"file": "a.csv", "record": {"par')  # one that was cut off
+        lines.write('\n\n{"file": "c.csv", "record": {"params": []}}')
     bring_records(layout, {})
-    assert known() == {"results/tiny/a.csv": {"params": ["2"]}}
+    assert known() == {"results/tiny/a.csv": {"params": ["2"]}, "results/tiny/c.csv": {"params": []}}
     assert known(INCOMPLETE) == {"results/tiny/b.csv": {"external_jobid": None}}
     # Whoever is done with it there brings it whole.
     brought(layout, {"b.csv": {"params": ["1"]}}, run="b")
@@ -115,7 +116,11 @@ def test_what_jobs_make_is_noted_when_they_start_and_when_they_end(layout):
         persistence.started(job, external_jobid="7")
     asyncio.run(persistence.finished(one))
     assert persistence.said == ["cleared", "started 7", "cleared", "started 7", "finished", "cleared"]
-    first, *lines = map(json.loads, layout.made_with.read_text().splitlines())
+    text = layout.made_with.read_text()
+    layout.made_with.write_text(text + '\n{"file": "a", "rec')
+    asyncio.run(persistence.finished(two))  # though the disk was full for a moment
+    assert layout.made_with.read_text().splitlines()[-1] == '{"file": "b", "record": {"params": ["b"]}}'
+    first, *lines = map(json.loads, text.splitlines())
     assert [(line["file"], line["record"]) for line in lines] == [
         ("old.csv", {"params": ["of an earlier version"]}),
         ("a", None),
