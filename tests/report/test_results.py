@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.common.errors import UserError
 from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.report.answers import Answered
 from pipeline.report.results import (
     RESULT_COLUMNS,
     ControlOf,
@@ -17,12 +18,15 @@ from pipeline.report.results import (
     Search,
     collect_rows,
     pareto_front,
+    results_columns,
     results_table,
 )
 from pipeline.report.statistics import Sample
 from pipeline.report.timing import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
+from pipeline.search.costs import Counting
 from pipeline.search.objectives import configured
 from pipeline.search.tables import Best
+from tests.support.latencies import made_up
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
 OTHER = (1.0, 1.0, 1.0, 2.0, 2.0, 2.0)
@@ -52,7 +56,31 @@ def test_one_seed_has_no_standard_deviation():
     assert str(Interval.of([91.5])) == "91.50"
 
 
+def test_two_seeds_have_one():
+    assert Interval.of([91.0, 92.0]) == (91.5, pytest.approx(0.5**0.5), 2)
+
+
 # --- rows ---
+
+
+@pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.parametrize("width", [1.0, 0.125])
+def test_what_was_weighed_is_the_binary_network_at_the_width_at_which_costs_are_counted(binary, width):
+    def made(counting, **more):
+        return Row("r", spec_of(VGG_A, binary, base_width=width, **more), Interval.of([9]), counting=counting)
+
+    assert made(Counting("memory")).weighed_cost == 5_052_416 / 8, "as Table 1 counts it, 5.1M bits"
+    assert made(Counting()).weighed_cost == 11_313_152
+    assert made(Counting()).milliseconds is None
+    # A machine on which each channel of the first layer takes a millisecond: half of 128.
+    timed = made(Counting("latency", made_up()), channels=1, size=8)
+    assert timed.weighed_cost == pytest.approx(0.064)
+    assert timed.milliseconds == (64.0 if binary else None)
+
+
+def test_searches_are_called_by_their_algorithms():
+    assert (EVOLUTION.title, EVOLUTION.baseline) == ("evolution", False)
+    assert (RANDOM.title, RANDOM.baseline) == ("random search", True)
 
 
 def test_rows_keep_the_given_order_and_any_order_of_measurements_gives_the_same():
@@ -126,6 +154,26 @@ def test_rows_keep_what_their_seeds_answered():
     assert [list(answers) for answers in complete.sample.right] == [[True, False], [True, True]]
     (older,) = collect_rows({"a": None}, [made[0], Measurement("a", 1, 100.0, None, spec_of(1), None, 2)])
     assert (older.sample.top1, older.sample.right, older.sample.images) == ((50.0, 100.0), (), 2)
+
+
+def test_answers_count_if_they_are_all_known_and_of_the_same_images():
+    def seeds(*answered):
+        known = [
+            one and Answered(one[0], np.array(one[1]), np.array([0, 0]), np.array([0.5, 0.5]), ()) for one in answered
+        ]
+        made = [replace(one, answered=a) for one, a in zip(measured("a", 1, *[90.0] * len(known)), known, strict=True)]
+        return [one.labels.tolist() for one in collect_rows({"a": None}, made)[0].answered]
+
+    mine, other, called = (("x", "y"), [0, 1]), (("x", "y"), [1, 0]), (("x", "z"), [0, 1])
+    assert seeds(mine) == [[0, 1]] and seeds(mine, mine) == [[0, 1], [0, 1]]
+    for odd in (other, called, None):
+        assert seeds(mine, odd) == seeds(odd, mine) == seeds(mine, mine, odd) == []
+    assert seeds(None) == []
+
+
+def test_as_many_images_as_the_seed_of_which_fewest_are_known():
+    made = [replace(one, images=images) for one, images in zip(measured("a", 1, 90, 91), (450, 0), strict=True)]
+    assert collect_rows({"a": None}, made)[0].sample.images == 0
 
 
 def test_no_training_counts_twice():
@@ -222,6 +270,29 @@ def test_a_measured_line():
 def test_one_seed_leaves_the_standard_deviation_empty():
     (line,) = results_table(collect_rows({"a": None}, measured("a", 1, 90.0, top5=99.0)))
     assert (line["top1_mean"], line["top1_std"], line["top5_mean"], line["top5_std"]) == (90.0, None, 99.0, None)
+
+
+def test_cells_are_rounded():
+    genome = (0.25, 0.5, 1.0, 2.0, 0.25, 0.5)
+    more = {"base_width": 0.05, "channels": 1, "size": 8}
+    (line,) = results_table(collect_rows({"a": None}, measured("a", genome, 90.12345678, 91.0, 91.0, top5=99, **more)))
+    # 1637.5 operations, 56160 binary MACs, 9015 bits; 54.4916 times fewer than in full precision.
+    assert (line["flops_m"], line["trained_flops_m"], line["binary_macs_m"]) == (0.001638, 0.001638, 0.05616)
+    assert (line["speedup_theoretical"], line["memory_mbit"]) == (54.492, 0.009015)
+    assert line["memory_kib"] == line["trained_memory_kib"] == 1.1
+    assert (line["top1_mean"], line["top1_std"], line["top5_std"]) == (90.7078, 0.5061, 0)
+
+
+def test_latencies_have_a_column_where_one_row_has_one():
+    counting = Counting("flops", made_up())
+    rows = [
+        Row(name, spec_of(genome, binary, channels=1, size=8), Interval.of([90.0]), counting=counting)
+        for name, genome, binary in (("full-precision", 1, False), ("uniform-1x", 1, True), ("a", VGG_B, True))
+    ]
+    lines = results_table(rows)
+    assert [line["latency_ms"] for line in lines] == [None, 128.0, 256.0]
+    assert all(tuple(line) == (*RESULT_COLUMNS, "latency_ms") for line in lines)
+    assert results_columns(rows[:1]) == RESULT_COLUMNS == tuple(results_table(rows[:1])[0])
 
 
 def test_published_figures_stand_beside_measured_ones_and_the_rest_below():
