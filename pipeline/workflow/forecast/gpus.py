@@ -28,7 +28,7 @@ def _all(ratio: float) -> Genome:
 
 @dataclass(frozen=True)
 class MeasuredGpu:
-    """What ``python -m benchmarks.gpu`` printed on a GPU (docs/performance.md).
+    """Rates that ``python -m benchmarks.gpu`` printed on a GPU (docs/performance.md).
 
     Attributes:
         name: as the driver says it.
@@ -40,7 +40,7 @@ class MeasuredGpu:
 
     @cached_property
     def step(self) -> StepTime:
-        """Of a training alone on the GPU."""
+        """Seconds of a step of a training that has the GPU for itself."""
         timed = []
         for genome, base_width, rate in self.rates:
             spec = NetworkSpec("vgg_small", genome, base_width=base_width)
@@ -49,7 +49,7 @@ class MeasuredGpu:
 
     @cached_property
     def scoring(self) -> StepTime:
-        """Of scoring images: the forward third of a step. Not measured."""
+        """Seconds of scoring images: the forward third of a step, which was not measured."""
         return replace(self.step, element=_FORWARD * self.step.element, mac=_FORWARD * self.step.mac)
 
 
