@@ -32,8 +32,8 @@ HELLO, COLD, AGAIN, READY, GO = b"hello", b"cold", b"again", b"ready", b"go"
 CARRIED = 5
 #: Bytes that are enough for any message.
 _LONGEST = 64
-#: Seconds to wait for a child: longer than importing all anew can take.
-PATIENCE = 60.0
+#: Seconds to wait for a child: longer than importing all takes on a machine that is much too busy.
+PATIENCE = 180.0
 #: How often a server may want to be asked again.
 _TRIES = 3
 #: Signals that end a process, or that it may wait for.

@@ -18,7 +18,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
 from pipeline.common.terminal import draw_markdown
 from pipeline.steps.options import add_overlays, read_configuration, take_words
-from pipeline.training.execution import say_what_is_missing
+from pipeline.training.execution import gpu_is_used, say_what_is_missing
 from pipeline.workflow.launch import call, follow
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import settle_earlier_run, unlock
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell sets it so for what it runs in the background. Snakemake would inherit it, and could not be ended.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    cold = arguments.cold or sends_to_slurm
+    cold = arguments.cold or sends_to_slurm or gpu_is_used(config["execution"]["device"])  # untried beside CUDA
     # Where it was called, as relative paths of profiles mean; it goes to --directory by itself.
     work = [*command, *extra]
     code = call(work, started_in) if wordy else follow(work, config["experiment"], started_in, cold)

@@ -14,12 +14,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.__main__ import main
 from pipeline.common.errors import WORKFLOW_PID
 from pipeline.common.handover import ADDRESS, HELLO
 from pipeline.common.hdf5 import read_attributes
+from pipeline.steps import run as run_step
 from pipeline.workflow.forkserver import fork_server
 from tests.support.steps import CPU, NETWORK
-from tests.support.workflow import PATIENCE, ROOT, resume, run, wait_until
+from tests.support.workflow import PATIENCE, ROOT, TINY, resume, run, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is none elsewhere")
 
@@ -358,6 +360,16 @@ def test_importing_all_beforehand_leaves_nothing_behind():
     done = subprocess.run([sys.executable, "-P", "-c", IMPORTING], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [True, [], 1, False, False]
+
+
+@pytest.mark.parametrize(("flags", "gpu", "cold"), [([], False, False), (["--cold"], False, True), ([], True, True)])
+def test_beside_a_gpu_and_on_request_steps_start_cold(tmp_path, monkeypatch, flags, gpu, cold):
+    asked: list[bool] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run_step, "gpu_is_used", lambda device: gpu)
+    monkeypatch.setattr(run_step, "follow", lambda command, title, folder, cold: asked.append(cold) or 1)
+    assert main(["run", "--configfile", str(TINY), *flags]) == 1
+    assert asked == [cold]
 
 
 @pytest.mark.slow
