@@ -85,14 +85,23 @@ def receive(connection: socket.socket, most: int) -> tuple[bytes, list[int]]:
     return message, descriptors
 
 
+def is_possible() -> bool:
+    """Returns whether system and Python have what this takes: Linux, and a Python that was built for one after 5.3.
+
+    Elsewhere a process that has imported torch cannot be split safely, or its child not be watched as well.
+    """
+    needed = ((os, "memfd_create"), (os, "pidfd_open"), (signal, "pidfd_send_signal"))
+    return sys.platform.startswith("linux") and all(hasattr(module, name) for module, name in needed)
+
+
 def hand_over() -> None:
     """Has a child of the fork server do what this process was called for, and ends as it has ended.
 
     Returns if this process has to do it itself.
     """
     address = os.environ.pop(ADDRESS, "")  # what this step starts are no steps
-    # Otherwise the step starts itself anew; see startup.speak_utf8.
-    if not address or not sys.flags.utf8_mode or not sys.platform.startswith("linux"):
+    # In another mode the step would start itself anew; see startup.speak_utf8.
+    if not address or not sys.flags.utf8_mode or not is_possible():
         return
     code = None
     with suppress(OSError):
@@ -107,21 +116,24 @@ def _ask(address: str) -> int | None:
     Raises:
         OSError: nobody is there, or not any more; no child runs.
     """
-    request = _request()
-    here = os.open(".", os.O_PATH | os.O_DIRECTORY)
-    for _ in range(_TRIES):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
-            server.settimeout(PATIENCE)
-            server.connect(address)
-            if peer(server) != os.getuid():
-                return None
-            socket.send_fds(server, [HELLO], [request, here, 0, 1, 2])
-            answer, descriptors = receive(server, 1)
-            if answer == READY and descriptors:
-                return _stand_in(server, descriptors[0])
-            if answer != AGAIN:
-                return None
-    return None
+    here, request = os.open(".", os.O_PATH | os.O_DIRECTORY), _request()
+    try:
+        for _ in range(_TRIES):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
+                server.settimeout(PATIENCE)
+                server.connect(address)
+                if peer(server) != os.getuid():
+                    return None
+                socket.send_fds(server, [HELLO], [request, here, 0, 1, 2])
+                answer, descriptors = receive(server, 1)
+                if answer == READY and descriptors:
+                    return _stand_in(server, descriptors[0])
+                if answer != AGAIN:
+                    return None
+        return None
+    finally:
+        os.close(here)
+        os.close(request)
 
 
 def _request() -> int:

@@ -33,7 +33,19 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, BinaryIO, NoReturn, cast
 
-from pipeline.common.handover import ADDRESS, AGAIN, CARRIED, COLD, GO, HELLO, READY, circumstances, peer, receive
+from pipeline.common.handover import (
+    ADDRESS,
+    AGAIN,
+    CARRIED,
+    COLD,
+    GO,
+    HELLO,
+    READY,
+    circumstances,
+    is_possible,
+    peer,
+    receive,
+)
 
 #: What a server runs, with the path of modules, its descriptors and its folder.
 _PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from pipeline.workflow import forkserver; "
@@ -90,11 +102,8 @@ def fork_server() -> Iterator[dict[str, str]]:
 
 
 def _start() -> "tuple[subprocess.Popen[bytes], Path, int] | None":
-    """Starts a server. Returns its process, its folder, and the descriptor whose closing ends it.
-
-    On Linux alone: elsewhere a process that has imported torch cannot be split safely, or not be watched as well.
-    """
-    if not sys.platform.startswith("linux"):
+    """Starts a server. Returns its process, its folder, and the descriptor whose closing ends it; None if it cannot."""
+    if not is_possible():
         return None
     folder, reads, lifeline = None, None, None
     try:
@@ -287,7 +296,10 @@ class _ForkServer(_Server):
             self._decline(request)
             return None
         if pid == 0:
-            self._begin(request, server)
+            try:
+                self._begin(request, server)
+            except BaseException:
+                os._exit(1)  # never go on as a second server
             return request
         child = os.pidfd_open(pid)
         self._children[child] = pid, request.connection
