@@ -2,10 +2,21 @@
 
 import random
 
+import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from pipeline.report.proxy import PROXY, ProxyPoint, kendall_tau, partial_tau, proxy_sentences, proxy_table, proxy_worth
+from pipeline.report.proxy import (
+    PROXY,
+    ProxyPoint,
+    kendall_tau,
+    partial_tau,
+    proxy_sentences,
+    proxy_table,
+    proxy_worth,
+    tau_intervals,
+)
+from pipeline.report.statistics import Interval95
 
 
 def sample(count=40, seed=0, by_cost=0.0, noise=1.0, trainings=2, scores=2):
@@ -85,3 +96,93 @@ def test_table():
     (line, *_) = proxy_table([ProxyPoint((1.0, 0.5), 0.75, (71.25, 72.0), (90.0, 91.0))])
     assert tuple(line) == PROXY
     assert list(line.values()) == ["1,0.5", 0.75, 71.25, "71.2500 72.0000", 90.5, "90.0000 91.0000"]
+
+
+# --- in full, on five genomes ---
+
+#: In order of their first scores; of their second ones the first two and the last two stand the other way round.
+FIVE = [
+    ProxyPoint((1.0, float(number)), cost, scores, trained)
+    for number, cost, scores, trained in (
+        (1, 3.0, (61.0, 62.0, 9.0), (81.0, 71.0, 99.0)),
+        (2, 1.0, (62.0, 61.0, 8.0), (82.0, 72.0, 0.0)),
+        (3, 2.0, (63.0, 63.0, 7.0), (83.0, 79.0, 0.0)),
+        (4, 5.0, (65.0, 64.0, 6.0), (84.0, 75.0, 0.0)),
+        (5, 4.0, (64.0, 65.0, 5.0), (85.0, 78.0, 0.0)),
+    )
+]
+MEANS = [sum(point.trained) / 3 for point in FIVE]
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Intervals of few resamples, where they are not what is looked at."""
+    monkeypatch.setattr("pipeline.report.proxy.RESAMPLES", 30)
+
+
+def test_what_is_compared_with_what(few):
+    worth = proxy_worth(FIVE)
+    firsts, costs = [point.scores[0] for point in FIVE], [point.cost for point in FIVE]
+    assert worth.score.value == pytest.approx(kendalltau(firsts, MEANS).statistic)
+    assert worth.cost.value == pytest.approx(kendalltau(costs, MEANS).statistic)
+    assert worth.partial.value == pytest.approx(partial_tau(firsts, MEANS, costs))
+    # Of ten pairs two stand the other way round: the first two genomes, and the last two.
+    assert worth.scores.value == pytest.approx((8 - 2) / 10)
+    assert worth.trainings.value == pytest.approx((8 - 2) / 10)
+    assert len({round(tau.value, 6) for tau in worth[:4]}) == 4, "or they could stand for each other"
+
+
+def test_a_genome_that_was_scored_or_trained_once_leaves_no_ceiling(few):
+    odd = FIVE[0]._replace(scores=(61.0,))
+    assert proxy_worth([odd, *FIVE[1:]]).scores is None and proxy_worth([odd, *FIVE[1:]]).trainings is not None
+    odd = FIVE[4]._replace(trained=(61.0,))
+    assert proxy_worth([*FIVE[:4], odd]).trainings is None and proxy_worth([*FIVE[:4], odd]).scores is not None
+
+
+def test_the_interval_is_that_of_a_thousand_resamples():
+    draw, firsts = np.random.default_rng(0), [point.scores[0] for point in FIVE]
+    chosen = [draw.integers(0, 5, 5) for _ in range(1000)]
+    values = [kendall_tau([firsts[i] for i in some], [MEANS[i] for i in some]) for some in chosen]
+    worth = proxy_worth(FIVE)
+    assert (worth.score.low, worth.score.high) == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])))
+    both = tau_intervals(firsts, MEANS, [point.cost for point in FIVE])
+    assert both == (worth.score, worth.partial)
+
+
+def test_fewer_than_five_genomes_are_worth_no_number(few):
+    assert proxy_worth(FIVE) is not None and proxy_worth(FIVE[:4]) is None
+
+
+def test_sentences_in_full(few):
+    score, cost, partial, scores, trainings = proxy_worth(FIVE)
+    assert proxy_sentences(FIVE) == [
+        f"Over 5 random genomes, spread over cost, Kendall's tau-b between one score as a candidate and the accuracy "
+        f"when trained in full is {score}. Cost alone reaches {cost}; what the score says beyond it, the partial tau "
+        f"given cost, is {partial}.",
+        "That the score tells anything beyond cost is not seen: the interval of the partial tau holds 0.",
+        f"The noise sets a ceiling: two scores of the same genomes agree by {scores}; two trainings in full of the "
+        f"same genomes agree by {trainings}.",
+        "Intervals are 95 %, by bootstrap over genomes.",
+    ]
+
+
+def test_an_interval_that_ends_at_0_holds_it(few, monkeypatch):
+    worth = proxy_worth(FIVE)
+    for low, said in ((0.0, "is not seen"), (0.01, "lies above 0")):
+        found = worth._replace(partial=Interval95(0.5, low, 0.9))
+        monkeypatch.setattr("pipeline.report.proxy.proxy_worth", lambda points, found=found: found)
+        assert said in proxy_sentences(FIVE)[1]
+
+
+def test_rankings_without_an_order():
+    assert kendall_tau([1, 2, 3], [1, 1, 1]) == 0
+    # What the third ranking explains wholly leaves nothing, on either side.
+    assert partial_tau([1, 2, 3], [1, 3, 2], [1, 3, 2]) == 0 == partial_tau([1, 3, 2], [1, 2, 3], [2, 3, 1][::-1])
+
+
+def test_cells_of_the_table_are_rounded():
+    point = ProxyPoint((0.5,), 0.123456789, (71.23456, 60.0), (90.00004, 90.00005))
+    assert list(proxy_table([point])[0].values()) == [
+        "0.5", 0.123457, 71.2346, "71.2346 60.0000", 90.0, "90.0000 90.0001"
+    ]  # fmt: skip
+    assert list(proxy_table([point], "memory")[0]) == [column.replace("flops", "memory") for column in PROXY]
