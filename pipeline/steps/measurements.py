@@ -175,7 +175,7 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
         for model, search in arguments.models
     }
     models.update({model: ControlOf(found, control) for model, control, found in arguments.controls})
-    models.update(dict(arguments.given))
+    models.update({model: given for model, given in arguments.given if model in models})
     measurements = [read_measurement(*file) for file in arguments.evaluations]
     specs = [measurement.spec.at_width(arguments.cost_width) for measurement in measurements]
     counting = counting_for(arguments, next((spec for spec in specs if spec.binary), specs[0]))

@@ -144,8 +144,9 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     trainings = [name.split(":") for name in files.trainings]
     evaluated = {model for model, seed in trainings if layout.measurement(model, seed).exists()}
     found = dict(zip(files.searched, files.found, strict=True))
-    # While a search that has found something else is trained anew, the old evaluations are still there.
-    evaluated -= {model for model in evaluated & found.keys() if _is_stale(layout, model, found[model])}
+    # While a search that has found something else is trained anew, or a row that is given something else, the old
+    # evaluations are still there.
+    evaluated -= {model for model in evaluated if _is_stale(layout, config, model, found.get(model))}
     parser = argparse.ArgumentParser()
     add_measurements(parser, complete=False)
     of_trainings(parser, "--histories", "", complete=False)
@@ -168,7 +169,7 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     about = ""
     for word in shlex.split(flags.measurements()):
         about = word if word.startswith("--") else about
-        if about not in ("--models", "--controls") or word.partition("=")[0] not in missing:
+        if about not in ("--models", "--controls", "--given") or word.partition("=")[0] not in missing:
             words.append(word)
     if not evaluated:
         words.insert(words.index("--models") + 1, "none")
@@ -193,13 +194,21 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _is_stale(layout: "Layout", model: str, found: Path) -> bool:
-    """Tells whether a row was evaluated as another network than the one that its search has found by now."""
+def _is_stale(layout: "Layout", config: dict[str, Any], model: str, found: Path | None) -> bool:
+    """Tells whether a row was evaluated as another network than the one that it is by now: given, or found by its
+    search.
+    """
     from pipeline.report.inputs import read_measurement
     from pipeline.search.tables import read_genome
+    from pipeline.workflow.config import genome_of
 
+    row = config["models"][model]
     files = sorted(layout.measurement(model, 0).parent.glob(layout.measurement(model, "*").name))
-    return found.exists() and any(read_measurement(model, 0, f).spec.genome != read_genome(found) for f in files)
+    specs = [read_measurement(model, 0, file).spec for file in files]
+    if "genome" in row:
+        given = genome_of(config, model), row.get("binary", True)
+        return any((spec.genome, spec.binary) != given for spec in specs)
+    return found is not None and found.exists() and any(spec.genome != read_genome(found) for spec in specs)
 
 
 def _given(flag: str, named: Iterable[tuple[str, Path]]) -> list[str]:

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import yaml
 
 from pipeline.__main__ import main
 from pipeline.common.files import read_json, write_csv, write_json
@@ -226,6 +227,19 @@ def test_a_row_whose_search_has_found_something_else_waits_for_its_training(expe
     assert main(["report", "measured"]) == 0
     page = experiment.report.read_text()
     assert "The run is not finished: there is no accuracy yet of found-A." in page and "Found: random-A" in page
+
+
+def test_a_row_that_is_given_another_genome_waits_for_its_training(experiment):
+    values = yaml.safe_load(experiment.config.read_text())
+    values["models"]["uniform_2x"] = {"genome": 3}
+    experiment.config.write_text(yaml.safe_dump(values))
+    assert main(["report", "measured"]) == 0
+    assert "there is no accuracy yet of uniform_2x." in experiment.report.read_text()
+    values["models"]["uniform-1x"]["binary"] = False
+    experiment.config.write_text(yaml.safe_dump(values))
+    shutil.rmtree(experiment.measurement("full-precision", 0).parent)
+    assert main(["report", "measured"]) == 0
+    assert "no accuracy yet of full-precision, uniform-1x, uniform_2x." in experiment.report.read_text()
 
 
 def test_it_tells_if_not_all_was_computed_in_the_same_way(experiment):
