@@ -1,6 +1,6 @@
 """Which search algorithm finds the best network for a given number of evaluations: a study on tables of whole spaces.
 
-    python -m benchmarks.search --tables digits --seeds 200
+    python -m benchmarks.search --tables digits-4096 --seeds 200
     python -m benchmarks.search --quick
 
 Each algorithm searches each table from many seeds, at the default experiment's budget and with larger ones. What a
@@ -8,6 +8,8 @@ search would choose is the genome of the best score. Its worth is the objective 
 that a full training would have (:mod:`pipeline.search.tabular`). Differences from the paper's evolution are paired by
 seed, with Student's 95 % interval. 'Evaluations to equal it' is the number after which the mean over seeds first
 reaches what evolution has at its end.
+
+Before that, what would rank the genomes without a training: costs, each a number for every genome, beside one score.
 """
 
 import argparse
@@ -21,7 +23,9 @@ from scipy.stats import t as student
 
 from benchmarks.timing import table as drawn
 from pipeline.common.log import progress
+from pipeline.networks.cost import network_cost
 from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.report.proxy import tau_intervals
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.objectives import Objective, configured
 from pipeline.search.tabular import Table, find_table, read_table, tables, write_table
@@ -85,6 +89,28 @@ def study(table: Table, penalty: float, seeds: int, budget: tuple[int, int], alg
     return drawn(heading, rows)
 
 
+def judges(table: Table) -> str:
+    """Returns the table of what ranks genomes: Kendall's tau-b with the mean of full trainings, and given FLOPs."""
+    trained = np.flatnonzero((~np.isnan(table.trained)).any(axis=1))
+    accuracy = np.nanmean(table.trained[trained], axis=1).tolist()
+    costs = [network_cost(table.spec.with_genome(table.genomes[place])) for place in trained]
+    flops = [cost.flops for cost in costs]
+    ranks: dict[str, list[float]] = {
+        "one score": table.scores[trained, 0].tolist(),
+        f"mean of {table.scores.shape[1]} scores": np.nanmean(table.scores[trained], axis=1).tolist(),
+        "FLOPs": flops,
+        "binary multiply-accumulates": [float(cost.binary_macs) for cost in costs],
+        "bits of weights": [float(cost.bits) for cost in costs],
+        "logarithm of all channels' product": np.log([table.genomes[place] for place in trained]).sum(axis=1).tolist(),
+        "narrowest layer": [min(table.genomes[place]) for place in trained],
+    }
+    rows = []
+    for name, values in ranks.items():
+        whole, given = tau_intervals(values, accuracy, flops)
+        rows.append([name, str(whole), "" if name == "FLOPs" else str(given)])
+    return drawn(["judge", "tau with the trained accuracy", "partial tau given FLOPs"], rows)
+
+
 def main() -> None:
     """Prints a table for each space, λ and budget."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -109,6 +135,7 @@ def main() -> None:
                 f"full; deviation of a training over seeds {over_seeds:.2f} points, of genomes about the model "
                 f"{about_model:.2f}\n"
             )
+            print(judges(table), "\n", flush=True)
             for penalty in arguments.lambdas:
                 for budget in arguments.budgets:
                     generations, population = map(int, budget.split("x"))

@@ -148,8 +148,8 @@ rule choose_finalists:
     params:
         histories=lambda wildcards, input: labelled("--histories", files.runs(wildcards.model), input.histories),
         finalists=flags.finalists(),
-        identity=lambda wildcards: flags.objective_identity(files.judge(wildcards.model)),
-        objective=lambda wildcards, output: flags.objective(files.judge(wildcards.model)),
+        identity=lambda wildcards: flags.found_objective_identity(wildcards.model),
+        objective=lambda wildcards, output: flags.found_objective(wildcards.model),
         network=lambda wildcards: flags.counted_network(),
         method=flags.counting_method,
     shell:
@@ -194,8 +194,8 @@ rule select_found:
     params:
         histories=lambda wildcards, input: labelled("--histories", files.runs(wildcards.model), input.histories),
         rescored=lambda wildcards, input: optional_flag("--rescored", input.rescored),
-        identity=lambda wildcards: flags.objective_identity(files.judge(wildcards.model)),
-        objective=lambda wildcards, output: flags.objective(files.judge(wildcards.model)),
+        identity=lambda wildcards: flags.found_objective_identity(wildcards.model),
+        objective=lambda wildcards, output: flags.found_objective(wildcards.model),
         search=lambda wildcards: config["models"][wildcards.model]["search"],
     shell:
         "python -m pipeline select-found --search {params.search} {params.histories} {params.rescored} {params.objective}"

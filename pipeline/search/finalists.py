@@ -55,7 +55,7 @@ def select_found(
         cost: what the candidates' relative costs are of.
 
     Raises:
-        UserError: a run has no scored candidate, or every finalist diverged.
+        UserError: a run has no scored candidate, every finalist diverged, or none is what the objective asks for.
     """
     everyone = {one.individual.genome: one for scored in reversed(list(runs.values())) for one in reversed(scored)}
     anew = {genome: _mean([scores[genome] for scores in rescored]) for genome in (rescored[0] if rescored else ())}
@@ -72,6 +72,11 @@ def select_found(
     winner = objective.rank([one for one in candidates if one.top1 is not None], 1)[0]
     found = everyone[winner.genome]
     assert winner.top1 is not None
+    if not objective.admits(winner):
+        raise UserError(
+            f"search {search} has no candidate that is {objective.title}",
+            "ask for what it has (its history.csv lists all), or search with that objective",
+        )
     bests = {run: _best(run, scored, objective) for run, scored in runs.items()}
     return Best(
         search,

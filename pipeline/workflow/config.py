@@ -34,7 +34,7 @@ from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured
 from pipeline.search.space import Budget
 from pipeline.workflow.counting import check_counting, counting_of
-from pipeline.workflow.models import is_baseline, runs_of, with_controls, with_runs
+from pipeline.workflow.models import ASKED, is_baseline, runs_of, with_controls, with_runs
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.schema import ROOT as ROOT
 from pipeline.workflow.schema import schema_for
@@ -354,8 +354,11 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
         if "search" in row:
             _check_found(config, model)
             continue
-        if "by" in row:
-            raise UserError(f"models.{model} has a genome and by", "leave out by, which is for what a search found")
+        for key in ("by", *ASKED):
+            if key in row:
+                raise UserError(
+                    f"models.{model} has a genome and {key}", f"leave out {key}, which is for what a search found"
+                )
         genome = genome_of(config, model)
         try:
             check_ratios(genome, config["search"]["ratios"])
@@ -383,6 +386,11 @@ def _check_found(config: Mapping[str, Any], model: str) -> None:
         raise UserError(
             f"models.{model} is chosen by what {row['by']} looks for, but {row['search']} looked for something itself",
             "leave out by",
+        )
+    asked = [key for key in ("by", *ASKED) if key in row]
+    if len(asked) > 1:
+        raise UserError(
+            f"models.{model} has {' and '.join(asked)}", "give at most one of them: each says how a genome is chosen"
         )
 
 

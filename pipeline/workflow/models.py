@@ -5,6 +5,8 @@ from typing import Any
 
 from pipeline.search.algorithms import ALGORITHMS
 
+#: What a searched row can ask for itself, in place of what its search looked for → the objective that is.
+ASKED = {"max_cost": "most_accurate", "min_top1": "cheapest"}
 #: What a found row can be controlled by → how the control's row is named.
 CONTROLS = {"uniform": "uniform-iso", "first-layer": "first-iso"}
 
@@ -69,10 +71,25 @@ def judge_of(config: Mapping[str, Any], model: str) -> str:
     return runs_of(config, row.get("by", row["search"]))[0]
 
 
+def objective_section(config: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Returns a search's section, with the objective by which the genome of a searched row is chosen.
+
+    >>> config = {"models": {"small": {"search": "F", "max_cost": 0.8}}, "searches": {"F": {"algorithm": "nsga2"}}}
+    >>> objective_section(config, "small")
+    {'algorithm': 'nsga2', 'objective': 'most_accurate', 'max_cost': 0.8}
+    """
+    row, section = config["models"][model], config["searches"][judge_of(config, model)]
+    for key, objective in ASKED.items():
+        if key in row:
+            return {"algorithm": section["algorithm"], "objective": objective, key: row[key]}
+    return dict(section)
+
+
 def chosen_anew(config: Mapping[str, Any], model: str) -> bool:
-    """Returns whether what was found is more than the best of one run: of several, anew, or by another's objective."""
+    """Returns whether what was found is more than the best of one run: of several, anew, or by another objective."""
     row = config["models"][model]
-    return bool(config["search"].get("finalists", 0)) or "by" in row or len(runs_of(config, row["search"])) > 1
+    other = "by" in row or not ASKED.keys().isdisjoint(row)
+    return bool(config["search"].get("finalists", 0)) or other or len(runs_of(config, row["search"])) > 1
 
 
 def searched(config: Mapping[str, Any]) -> list[str]:

@@ -91,3 +91,11 @@ def test_reported_fitness_is_not_raised_by_selection():
         reported.append(best.runs[0].rescored - 80)
     assert fmean(selected) > 3
     assert abs(fmean(reported)) < 0.3
+
+
+def test_what_no_candidate_is_cannot_be_found():
+    within = configured({"objective": "most_accurate", "max_cost": 0.5})
+    runs = {"F": [*run_of(90.0, cost=0.6), *run_of(70.0, 75.0, cost=0.5, start=10)]}
+    assert select_found("F", runs, within, 3).genome == (12.0,)
+    with pytest.raises(UserError, match=r"search F has no candidate that is the most accurate within 0\.5 times"):
+        select_found("F", {"F": run_of(90.0, 80.0, cost=0.6)}, within, 2)

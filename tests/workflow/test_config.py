@@ -324,6 +324,24 @@ def test_a_found_row_has_its_controls_behind_it():
 @pytest.mark.parametrize(
     ("row", "message"),
     [
+        (
+            {"search": "A", "max_cost": 1, "min_top1": 90},
+            "models.x has max_cost and min_top1: give at most one",
+        ),
+        ({"search": "random", "by": "A", "max_cost": 1}, "models.x has by and max_cost: give at most one of them"),
+        ({"genome": 1, "max_cost": 1}, "models.x has a genome and max_cost: leave out max_cost"),
+        ({"search": "A", "max_cost": 0}, "models.x.max_cost is 0"),
+        ({"search": "A", "min_top1": 101}, "models.x.min_top1 is 101"),
+    ],
+)
+def test_mistaken_questions_to_a_search(row, message):
+    with pytest.raises(UserError, match=message):
+        check_config({**DEFAULT, "models": {**DEFAULT["models"], "x": row}})
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
         ({"control": "uniform"}, "models.x is a control"),
         ({"control": "uniform", "of": "found-A", "genome": 1}, "models.x is a control"),
         ({"control": "uniform", "of": "uniform-1x"}, "models.x.of is 'uniform-1x'"),

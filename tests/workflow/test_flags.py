@@ -2,6 +2,7 @@
 
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from pipeline.networks.binary.binarisers import BINARISERS
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.objectives import OBJECTIVES
 from pipeline.workflow.config import read_config
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.rules import Files, Flags
 from pipeline.workflow.schema import ROOT
 from tests.support.latencies import table_file
@@ -97,3 +99,24 @@ def test_rules_are_given_words_that_count_as_others_by_a_function() -> None:
     for name in ("counted_network", "measurements", "dataset"):
         uses = rules.count(f"flags.{name}()")
         assert uses and uses == rules.count(f"=lambda wildcards: flags.{name}()"), name
+
+
+def test_a_row_asks_its_search_for_something_of_its_own():
+    """Another cost or accuracy chooses anew among the search's candidates, and reruns that choice alone."""
+    rows = {
+        "found-A": {"search": "A"},
+        "small": {"search": "A", "max_cost": 0.8},
+        "good": {"search": "A", "min_top1": 90.5},
+        "random-A": {"search": "random", "by": "A"},
+    }
+    config = read_config([ROOT / "config.yaml"])
+    config = {**config, "models": rows, "search": {**config["search"], "finalists": 0}}
+    flags, files = Flags(config), Files(config)
+    assert flags.found_objective("found-A") == flags.found_objective("random-A") == flags.objective("A")
+    assert flags.found_objective("small") == "--objective most_accurate --max-cost 0.8"
+    assert flags.found_objective("good") == "--objective cheapest --min-top1 90.5"
+    assert flags.found_objective_identity("small").startswith(flags.found_objective("small"))
+    assert "small=evolution|most_accurate|--max-cost 0.8" in flags.measurements()
+    layout = Layout.of(config["experiment"])
+    small = files.found_genome(SimpleNamespace(model="small"))
+    assert small == [layout.finalists("small").found], "chosen anew, though there are no finalists"

@@ -5,7 +5,8 @@ An objective is a module with
 - ``NAME``;
 - ``Settings``: a dataclass of :func:`pipeline.common.settings.setting` fields, keys of the searches that have it;
 - ``value(individual, settings)``: what an individual is worth, the more the better;
-- ``title(settings)``: what to call it in tables and figures.
+- ``title(settings)``: what to call it in tables and figures;
+- if some individuals cannot be its answer however good they are, ``admits(individual, settings)``: whether one can.
 
 To add one, put such a file into this folder, offer it from a package as an entry point of the group
 ``binary_nas.objectives``, or name it as ``module:name`` in ``searches.NAME.objective``.
@@ -48,6 +49,11 @@ class Objective:
     def value(self, individual: Individual) -> float:
         """Returns what an individual is worth, the more the better."""
         return float(OBJECTIVES[self.name].value(individual, self.settings))
+
+    def admits(self, individual: Individual) -> bool:
+        """Returns whether an individual can be the answer to what was asked."""
+        admits = getattr(OBJECTIVES[self.name], "admits", None)
+        return admits is None or bool(admits(individual, self.settings))
 
     @property
     def title(self) -> str:

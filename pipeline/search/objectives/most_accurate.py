@@ -19,8 +19,12 @@ class Settings:
 
 def value(individual: Individual, settings: Settings) -> float:
     """Returns top-1 in percent of a network within the budget; 0 for one above it, or without a score."""
-    within = individual.relative_cost <= settings.max_cost
-    return individual.top1 or 0.0 if within else 0.0
+    return individual.top1 or 0.0 if admits(individual, settings) else 0.0
+
+
+def admits(individual: Individual, settings: Settings) -> bool:
+    """Returns whether a network is within the budget."""
+    return individual.relative_cost <= settings.max_cost
 
 
 def title(settings: Settings) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.workflow.counting import looks_at_latency
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.models import chosen_anew, judge_of, runs_of, searched
+from pipeline.workflow.models import chosen_anew, runs_of, searched
 from pipeline.workflow.proxy import samples, trains_supernet
 
 
@@ -77,10 +77,6 @@ class Files:
     def runs(self, model: str) -> list[str]:
         """Returns the runs of the search that a row comes from."""
         return runs_of(self._config, self._config["models"][model]["search"])
-
-    def judge(self, model: str) -> str:
-        """Returns the run by whose objective a row's genome is chosen."""
-        return judge_of(self._config, model)
 
     def rescored(self, wildcards: Any) -> list[Path]:
         """Returns the finalists' new scores; none if there are no finalists."""

@@ -25,7 +25,7 @@ from pipeline.training.settings import ExecutionSettings, TrainingSettings
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.counting import cost_words
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.models import judge_of
+from pipeline.workflow.models import objective_section
 from pipeline.workflow.proxy import samples
 from pipeline.workflow.settings import DatasetSettings
 from pipeline.workflow.sources import FlagWords, Sources
@@ -206,7 +206,17 @@ class Flags:
 
     def objective_identity(self, search: str) -> Any:
         """Returns what scores depend on: the objective, its settings, its source; λ alone for the paper's own."""
-        section = self._config["searches"][search]
+        return self._identity(self._config["searches"][search])
+
+    def found_objective(self, model: str) -> str:
+        """Returns by what the genome of a searched row is chosen among its search's candidates."""
+        return objective_flags(objective_section(self._config, model))
+
+    def found_objective_identity(self, model: str) -> Any:
+        """Returns what that choice depends on, as :meth:`objective_identity`."""
+        return self._identity(objective_section(self._config, model))
+
+    def _identity(self, section: Mapping[str, Any]) -> Any:
         name = section.get("objective", OBJECTIVE)
         changed = OBJECTIVES.changed(name)
         if name == OBJECTIVE and not changed:
@@ -242,7 +252,7 @@ class Flags:
 
     def _judged(self, model: str, algorithm: str) -> dict[str, Any]:
         """Returns a searched row's algorithm, with the objective by which its genome is chosen."""
-        return {**self._config["searches"][judge_of(self._config, model)], "algorithm": algorithm}
+        return {**objective_section(self._config, model), "algorithm": algorithm}
 
     def measurements(self) -> str:
         """Returns the rows and searches of the tables, in the configuration's order."""
