@@ -179,15 +179,32 @@ def read_record(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, no record, was changed after it was written, or is another file's.
     """
+    record = _whole_record(path)
+    place = str(record.pop(_FILE, ""))
+    if not _lies_at(path, place):
+        raise _misplaced(path, place)
+    return record
+
+
+def copy_record(path: Path, copy: Path) -> None:
+    """Writes a record at another place too, as one of that place.
+
+    Raises:
+        UserError: the file is missing, no record, or was changed after it was written.
+    """
+    record = _whole_record(path)
+    record.pop(_FILE, None)
+    write_record(copy, record)
+
+
+def _whole_record(path: Path) -> dict[str, Any]:
+    """Returns a record's values and its place, wherever that is."""
     record = read_json(path)
     if not isinstance(record, dict):
         raise UserError(f"{path} holds no record", made_again())
     if not holds(record):
         raise UserError(f"{path} was changed after it was written", made_again())
-    place = str(record.get(_FILE, ""))
-    if not _lies_at(path, place):
-        raise _misplaced(path, place)
-    return {name: value for name, value in record.items() if name not in (DIGEST, _FILE)}
+    return {name: value for name, value in record.items() if name != DIGEST}
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.common.digests import digest_of
 from pipeline.common.errors import UnreadableError, UserError
-from pipeline.common.files import read_json, replacing, write_json
+from pipeline.common.files import copy_record, read_json, replacing, write_json
 from pipeline.common.log import log
 from pipeline.common.processes import alive
 
@@ -49,6 +49,9 @@ class FinishedTraining:
             return False
         for output in reversed(outputs):
             kept = self._folder / output.name
+            if output.suffix == ".json":  # says where it lies
+                copy_record(kept, output)
+                continue
             # A copy, with a time of its own: another row's output may be the same file as what is kept.
             with replacing(output, sealed=output.suffix == ".csv") as temporary:
                 shutil.copyfile(kept, temporary)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.common.errors import UserError
+from pipeline.common.files import read_record, write_record
 from pipeline.report.timing import TrainingTime, timing_table
 from pipeline.training import kept as finished
 from pipeline.training.kept import FinishedTraining
@@ -21,8 +22,9 @@ IDENTITY = {"settings": {"epochs": 2}, "seed": 0}
 def outputs(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / "output" / name for name in ("weights.h5", "history.csv", "timing.json")]
     paths[0].parent.mkdir()
-    for path in paths:
+    for path in paths[:2]:
         path.write_text(f"what {path.name} holds")
+    write_record(paths[2], {"seconds": 1.5})
     return paths
 
 
@@ -47,7 +49,8 @@ def test_what_is_kept_comes_back_as_if_it_were_new(kept, outputs):
         os.utime(path, (1, 1))
     remove(outputs)
     assert kept.take(outputs)
-    assert [path.read_text() for path in outputs] == [f"what {path.name} holds" for path in outputs]
+    assert [path.read_text() for path in outputs[:2]] == [f"what {path.name} holds" for path in outputs[:2]]
+    assert read_record(outputs[2]) == {"seconds": 1.5}
     assert all(path.stat().st_mtime > 1 for path in outputs), "or Snakemake would take them for older than their inputs"
 
 
@@ -56,7 +59,21 @@ def test_it_takes_no_room_of_its_own_and_ties_no_two_rows_together(kept, outputs
     other = [path.parent.parent / "other" / path.name for path in outputs]
     assert kept.take(other)
     assert not any(a.samefile(b) for a, b in zip(outputs, other, strict=True)), "a new time of one would be the other's"
-    assert all(path.stat().st_nlink == 2 for path in other)
+    assert [path.stat().st_nlink for path in other] == [2, 2, 1], "a record says where it lies, so it is written anew"
+
+
+def test_a_row_that_has_another_rows_training_has_records_of_its_own(tmp_path, monkeypatch):
+    """Two rows of one genome are one training, and each row's record says that it is that row's."""
+    monkeypatch.chdir(tmp_path)
+    first, second = (Path("results/e/retrain") / row / "seed_0" / "timing.json" for row in ("found-A", "found-B"))
+    write_record(first, {"seconds": 1.5})
+    training = FinishedTraining(Path("results/e/trainings"), IDENTITY)
+    training.keep([first])
+    assert training.take([second])
+    assert read_record(second) == read_record(first) == {"seconds": 1.5}
+    shutil.copyfile(first, second)
+    with pytest.raises(UserError, match="was written as retrain/found-A/seed_0/timing.json"):
+        read_record(second)
 
 
 def test_another_training_is_another(kept, outputs, tmp_path):
@@ -159,7 +176,7 @@ def test_the_first_one_stays(kept, outputs, tmp_path, capsys):
     assert capsys.readouterr().err == ""
     assert names(tmp_path / "trainings") == {"record.json", *(path.name for path in outputs)}
     assert kept.take(outputs)
-    assert outputs[2].read_text() == "what timing.json holds"
+    assert read_record(outputs[2]) == {"seconds": 1.5}
 
 
 def test_a_training_that_cannot_be_kept_is_finished_all_the_same(outputs, tmp_path, capsys):
