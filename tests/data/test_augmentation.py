@@ -41,9 +41,20 @@ def test_shifts_are_spread_evenly_over_an_eighth_of_the_side_each_way(side, pad)
     assert not torch.equal(rows, columns)
 
 
+def test_equal_seeds_give_the_crops_that_they_always_gave():
+    """Another order of drawing would move every trained number under the same METHOD_VERSION."""
+    drawn = []
+    for other in (1, 2):
+        torch.manual_seed(other)
+        rows, columns = draw_crops(5, 8, torch.Generator().manual_seed(1), flip=True)
+        drawn.append([rows[:, 0].tolist(), columns[:, 0].tolist(), columns[:, 7].tolist()])
+    assert drawn[0] == drawn[1] == [[1, 2, 0, 2, 1], [1, 2, 2, 9, 7], [8, 9, 9, 2, 0]]
+
+
 def test_what_a_crop_takes_from_outside_is_black():
     pixels = torch.full((1, 8, 8, 1), 200, dtype=torch.uint8)
     lines = torch.arange(8)[None]
+    assert crop(pixels, lines, lines + 2).shape == (1, 8, 8, 1)
     corner = crop(pixels, lines, lines + 2)[0, :, :, 0]  # a row above the image, and a column to its right
     assert (corner[0] == 0).all() and (corner[:, -1] == 0).all() and (corner[1:, :-1] == 200).all()
 
@@ -106,6 +117,9 @@ def test_the_tenth_box_is_tried():
 def test_no_box_is_without_pixels():
     """8 % of a single pixel are none."""
     assert random_box(1, 1, Scripted([0.08] * 10, [1.0] * 10)) == (0, 0, 1, 1)
+    for ratio in (3 / 4, 4 / 3):  # a quarter of it is one high and none wide, or the other way round
+        assert random_box(1, 1, Scripted([0.25] * 10, [ratio] * 10)) == (0, 0, 1, 1)
+        assert random_box(1, 1, counted := Scripted([0.25] * 10, [ratio] * 10)) and len(counted.asked) == 20
     assert random_box(2, 1, Scripted([0.5] + [0.08] * 9, [1.0] * 10)) == (1, 0, 2, 1)
 
 
@@ -115,7 +129,7 @@ def test_no_box_is_without_pixels():
      (9999, 9999, 8), (100, 100, 1)],
 )  # fmt: skip
 def test_an_image_is_decoded_as_small_as_the_box_allows(wide, high, factor):
-    assert shrink_factor(Box(30, 7, 30 + wide, 7 + high), 224) == factor
+    assert shrink_factor(Box(1030, 700, 1030 + wide, 700 + high), 224) == factor
 
 
 class _Recorded:
