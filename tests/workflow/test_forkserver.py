@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.__main__ import main
 from pipeline.common.errors import WORKFLOW_PID
-from pipeline.common.handover import ADDRESS, HELLO
+from pipeline.common.handover import ADDRESS
 from pipeline.common.hdf5 import read_attributes
 from pipeline.steps import run as run_step
 from pipeline.workflow.forkserver import fork_server
@@ -243,6 +243,16 @@ def test_when_the_server_is_killed_its_steps_begin_again_by_themselves(own):
     assert not own.is_warm(), "later ones too"
 
 
+def test_no_child_outlives_its_server(own):
+    """Even where nobody is left to end it."""
+    process, child = own.waiting()
+    process.send_signal(signal.SIGSTOP)
+    server_of(own.address).kill()
+    wait_until(lambda: gone(child))
+    process.kill()
+    process.wait()
+
+
 def test_a_server_that_does_not_answer_is_not_waited_for(own, monkeypatch):
     """And what was asked of it is not done twice when it wakes up."""
     server = server_of(own.address)
@@ -306,7 +316,7 @@ NOBODY = 65534
 def test_another_user_is_shown_the_door(steps):
     folder = Path(steps.address).parent
     program = "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1]); "
-    program += f"s.settimeout(60); socket.send_fds(s, [{HELLO!r}], [0, 0, 0, 1, 2]); print(s.recv(64))"
+    program += "s.settimeout(20); print(s.recv(64))"
     call = {"user": NOBODY, "capture_output": True, "text": True, "stdin": subprocess.DEVNULL, "cwd": "/"}
     python = shutil.which("python3", path="/usr/bin:/usr/local/bin") or sys.executable
     assert "PermissionError" in subprocess.run([python, "-c", program, steps.address], **call).stderr
@@ -316,7 +326,7 @@ def test_another_user_is_shown_the_door(steps):
         done = subprocess.run([python, "-c", program, steps.address], **call)
     finally:
         folder.chmod(0o700)
-    assert done.stdout == "b''\n" or "Connection reset" in done.stderr or "Broken pipe" in done.stderr
+    assert done.stdout == "b''\n" or "ConnectionReset" in done.stderr, done.stderr
 
 
 @as_root
