@@ -39,6 +39,9 @@ def test_top1_and_top5_of_ranks_known_beforehand(classes, shown):
     assert found.top5 == (pytest.approx(75.0) if shown else None)
     assert found.images == 4 and found.answers.tolist() == [0, 1, 2, 3]
     assert found.labels.tolist() == labels
+    assert found.right.tolist() == [True, False, classes == 5, True]
+    most = math.log(sum(math.exp(-rank) for rank in range(classes)))
+    assert found.loss == pytest.approx(most + (0 + 4 + (5 if classes > 5 else 0) + 0) / 4, rel=1e-6)
     surest = 1 / sum(math.exp(-rank) for rank in range(classes))
     assert found.confidences == pytest.approx(np.full(4, surest), rel=1e-5)
 
@@ -66,3 +69,13 @@ def test_recalibration_takes_a_network_that_was_only_looked_at():
     assert norm.running_mean.item() == pytest.approx((15 + 45) / 2, rel=1e-6)  # an image by itself has no variance
     assert norm.running_var.item() == pytest.approx((50 + 450) / 2, rel=1e-6)
     assert norm.momentum == 0.3 and norm.num_batches_tracked.item() == 2
+    recalibrate(network, images([110, 120], [0] * 2), CPU, batch_size=2)  # what was there counts for nothing
+    assert norm.running_mean.item() == pytest.approx(115, rel=1e-6) and norm.num_batches_tracked.item() == 1
+
+
+def test_moments_of_a_single_image_are_taken_for_want_of_more():
+    pixels = torch.tensor([1, 2, 3, 6], dtype=torch.uint8).reshape(1, 2, 2, 1)
+    one = ImagesInMemory(pixels, torch.tensor([0]), Normalisation((0.0,), (1 / 255,)), CPU.device)
+    network = nn.Sequential(nn.BatchNorm2d(1))
+    recalibrate(network, one, CPU, batch_size=8)
+    assert network[0].running_mean.item() == pytest.approx(3, rel=1e-6)
