@@ -291,6 +291,7 @@ def test_headlines_in_full():
         "evolution, λ = 4, 96 candidates; fitness 87.00 when scored anew (1 finalist, 1 training each), 0.00 when it "
         f"was selected; {tail}"
     )
+    assert "96 candidates of 2 seeds;" in headline(found_by("A", "evolution", 4, (87.0, 87.2)))
     assert headline(with_best(search, rescorings=0)) == f"evolution, λ = 4, 96 candidates of 3 seeds; {tail}"
     assert headline(EVOLUTION) == f"evolution, λ = 4; {tail}"
 
