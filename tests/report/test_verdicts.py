@@ -344,10 +344,12 @@ def test_no_seeds_are_asked_for_where_there_are_enough_or_nothing_is_to_be_told(
         control = row("iso", 1.4, *theirs, control_of=ControlOf("found", "uniform"), images=images)
         found = row("found", BETWEEN, *mine, search=EVOLUTION, images=images)
         first = sentences_on("found", control, found)[0]
+        assert first.endswith((".", ").")) and "None" not in first
         return seeds_to_tell(found.sample, control.sample, 1.0), "To tell" in first, first
 
     assert power((90.0, 90.25, 90.5), (90.0, 90.25, 90.5))[:2] == (3, False)
     assert power((90.0, 90.5), (90.0, 90.25, 90.5))[1]
+    assert power((90.0, 90.35), (90.0, 90.25, 90.5))[:2] == (3, True), "one of both has too few"
     assert not power((95.0, 95.3, 95.6), (90.0, 90.3, 90.6))[1]
     assert not power((95.0,), (90.0, 90.3, 90.6))[1]
     needed, asked, text = power((88.5, 90.5, 92.5), (90.4, 90.5, 90.6))
