@@ -7,6 +7,7 @@ from pipeline.networks.cost import Cost, network_cost
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.search.costs import FLOPS, Counting
+from pipeline.search.individual import Individual
 
 T = TypeVar("T")
 
@@ -33,6 +34,32 @@ def front(points: Sequence[T], cost: Callable[[T], float], worth: Callable[[T], 
         if not kept or same or worth(point) > worth(kept[-1]):
             kept.append(point)
     return kept
+
+
+def hypervolumes(searches: Mapping[str, Sequence[Individual]]) -> dict[str, float]:
+    """Returns how much of the plane of cost and accuracy each search's candidates dominate, in percent.
+
+    The plane ends at the dearest candidate of all searches and at no accuracy (E. Zitzler, L. Thiele, *Multiobjective
+    Evolutionary Algorithms: A Comparative Case Study and the Strength Pareto Approach*, 1999).
+
+    Args:
+        searches: the candidates of each, by name; those without a score count for nothing.
+
+    >>> small, middle, large = (Individual((cost,), 100 - 10 / cost, cost) for cost in (0.5, 1.0, 2.0))
+    >>> hypervolumes({"A": [middle, small], "B": [small, large], "C": []})
+    {'A': 65.0, 'B': 60.0, 'C': 0.0}
+    """
+    dearest = max((one.relative_cost for found in searches.values() for one in found), default=0.0)
+    return {name: _dominated(found, dearest) for name, found in searches.items()}
+
+
+def _dominated(found: Sequence[Individual], dearest: float) -> float:
+    if not dearest:
+        return 0.0
+    best = front(found, lambda one: one.relative_cost, lambda one: one.top1 or 0.0)
+    ends = [one.relative_cost for one in best[1:]] + [dearest]
+    steps = ((end - one.relative_cost) * (one.top1 or 0.0) for one, end in zip(best, ends, strict=False))
+    return sum(steps) / dearest
 
 
 def candidate_columns(*, timed: bool) -> tuple[str, ...]:

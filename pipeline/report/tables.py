@@ -3,13 +3,14 @@
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.common.log import duration
 from pipeline.common.text import counted
 from pipeline.report.claims import claims_held
 from pipeline.report.classes import class_sentence, missing_classes
-from pipeline.report.fronts import COSTS
+from pipeline.report.fronts import COSTS, hypervolumes
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import LATER, find_table
 from pipeline.report.results import Row, pareto_front, results_table
@@ -17,6 +18,7 @@ from pipeline.report.text import Grid, latex, markdown, wrap
 from pipeline.report.verdicts import verdicts
 from pipeline.search.costs import DEFAULT as COST
 from pipeline.search.costs import FLOPS, Counting
+from pipeline.search.individual import Individual
 
 _Text = Callable[[float], str]
 
@@ -56,12 +58,24 @@ _TIMING_NOTE = (
 )
 
 
-def results_markdown(rows: Sequence[Row], points: Sequence[ProxyPoint], published: str | None) -> str:
-    """Returns the table of results and, below it, what follows from it in sentences."""
+def results_markdown(
+    rows: Sequence[Row],
+    points: Sequence[ProxyPoint],
+    published: str | None,
+    searches: Mapping[str, Sequence[Individual]] = MappingProxyType({}),
+) -> str:
+    """Returns the table of results and, below it, what follows from it in sentences.
+
+    Args:
+        rows: of the table.
+        points: random genomes on which the proxy is judged.
+        published: the paper's table to show beside, if any.
+        searches: every search's scored candidates, by name.
+    """
     parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE + _width_note(rows) + _cost_note(rows))]
     parts += _images_note(rows)
     parts += _verdict_section(rows)
-    parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows))]
+    parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows)), *_hypervolume_note(searches)]
     parts += ["## Proxy", *map(wrap, proxy_sentences(points))]
     parts += _classes_section(rows)
     parts += _published_section(rows, published) if published else []
@@ -115,6 +129,19 @@ def _front_lines(rows: Sequence[Row]) -> list[str]:
         front = pareto_front(timed, lambda row: row.milliseconds or 0.0)
         lines.append(wrap(f"- over latency: {', '.join(row.model for row in front)}", "  "))
     return lines
+
+
+def _hypervolume_note(searches: Mapping[str, Sequence[Individual]]) -> list[str]:
+    """Returns how good each search's front is as a whole; nothing without a search."""
+    shares = ", ".join(f"{name} {share:.1f} %" for name, share in hypervolumes(searches).items())
+    if not shares:
+        return []
+    return [
+        wrap(
+            "Hypervolume, the share of the plane of cost (up to the dearest candidate) and accuracy that a search's "
+            f"candidates dominate by their single scores, luck included: {shares}."
+        )
+    ]
 
 
 def _verdict_section(rows: Sequence[Row]) -> list[str]:

@@ -75,7 +75,7 @@ def select_found(
     if not objective.admits(winner):
         raise UserError(
             f"search {search} has no candidate that is {objective.title}",
-            "ask for what it has (its history.csv lists all), or search with that objective",
+            "ask for what it has, or search with that objective",
         )
     bests = {run: _best(run, scored, objective) for run, scored in runs.items()}
     return Best(

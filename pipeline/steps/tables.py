@@ -11,6 +11,7 @@ from pipeline.steps.measurements import (
     add_measurements,
     of_searches,
     of_trainings,
+    read_generations,
     read_rows,
     read_sample,
     read_scores,
@@ -40,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the tables. All but those of time hold the same bytes whenever they are made from the same inputs."""
+    from itertools import chain
+
     from pipeline.common.files import write_csv, write_text
     from pipeline.report.classes import CLASSES, class_table
     from pipeline.report.fronts import candidate_columns, candidate_table
@@ -61,7 +64,8 @@ def run(arguments: argparse.Namespace) -> None:
     mixture = mixed_arithmetic([*trainings.values(), [supernet] if supernet else []], candidates)
     written = TableFiles(arguments.output_folder)
     write_csv(written.results_csv, results_columns(rows), results_table(rows, arguments.published))
-    write_text(written.results, results_markdown(rows, points, arguments.published) + mixture)
+    searched = {name: list(chain(*runs)) for name, runs in read_generations(arguments.scores).items()}
+    write_text(written.results, results_markdown(rows, points, arguments.published, searched) + mixture)
     write_text(written.results_tex, results_latex(rows, arguments.published))
     write_csv(written.classes, CLASSES, class_table(rows))
     columns = candidate_columns(timed=counting.table is not None)

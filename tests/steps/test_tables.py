@@ -55,6 +55,7 @@ def test_results_for_a_reader(tmp_path):
     assert "There is no uniform network of equal or lower cost to compare with." in plain
     assert "Against random-A, found by random search for the same λ" in plain
     assert "- over FLOPs: found-A" in plain
+    assert "luck included: A 55.8 %, random-A 30.9 %." in plain
     assert "What a score" not in plain, "the sample is large enough"
     assert max(len(line) for line in text.splitlines() if not line.startswith("|")) <= 110
 
