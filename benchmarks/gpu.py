@@ -22,7 +22,7 @@ from torch import nn
 
 from benchmarks.plain import plain_steps
 from benchmarks.timing import execution_on, heading, interleave, peak_flops, ratio, synchronise, table, training_flops
-from benchmarks.workloads import engine_training, published_recipe, random_images
+from benchmarks.workloads import engine_training, in_turns, published_recipe, random_images
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
@@ -143,19 +143,7 @@ class _Bench:
         trainings = [
             engine_steps(self._spec(genome), self._recipe, self._images, self._execution) for _ in range(count)
         ]
-        if self._execution.device_type != "cuda":
-            return count * self._rate(zip(*trainings, strict=True))
-        streams = [torch.cuda.Stream() for _ in trainings]
-
-        def steps() -> Iterator[None]:
-            while True:
-                for stream, training in zip(streams, trainings, strict=True):
-                    with torch.cuda.stream(stream):
-                        next(training)
-                yield
-
-        synchronise(self._execution)
-        together = steps()
+        together = in_turns(trainings, self._execution)
         for _ in range(5):
             next(together)
         return count * self._rate(together)

@@ -60,5 +60,7 @@ def test_all_that_a_gpu_is_asked_for_runs_to_its_end_on_the_cpu(images, tmp_path
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| images/s |" in (tmp_path / "out" / "gpu.md").read_text()
     text = (tmp_path / "out" / "cifar10.md").read_text()
-    assert "| uniform-1x | 1 | " in text and "| VGG-Auto-A | 1 | " in text
+    assert all(f"| {row} | 1 | " in text for row in ("uniform-1x", "VGG-Auto-A", "first-layer"))
+    epochs = (tmp_path / "out" / "epochs.csv").read_text().splitlines()
+    assert len(epochs) == 1 + 3 * 2 and epochs[-1].startswith("first-layer,0,2,")
     assert "120 train and 12 test images, 2 epochs, the paper's schedule scaled to them" in text
