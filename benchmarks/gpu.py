@@ -70,6 +70,8 @@ class _Bench:
     ) -> None:
         self._execution, self._recipe, self._base_width = execution, recipe, base_width
         self._images, self._seconds = images, seconds
+        #: Trainings that take turns in one process.
+        self._together = (1, 2) if base_width < 1 else (1, 2, 4, 8)
 
     def _spec(self, genome: Genome) -> NetworkSpec:
         return NetworkSpec("vgg_small", genome, base_width=self._base_width)
@@ -131,7 +133,7 @@ class _Bench:
         """Prints what several small candidates reach on one device: in one process, or in several."""
         rows = []
         for genome in (uniform_genome("vgg_small", 0.25), AUTO_A):
-            together = {count: self._in_streams(genome, count) for count in (1, 2, 4, 8)}
+            together = {count: self._in_streams(genome, count) for count in self._together}
             ways = [(f"{count} in one process", rate) for count, rate in together.items()]
             ways += [(f"{count} processes", self._side_by_side(genome, count)) for count in processes]
             rows += [[format_genome(genome), way, f"{rate:.0f}", f"{rate / together[1]:.2f}"] for way, rate in ways]

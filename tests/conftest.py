@@ -11,6 +11,9 @@ from pipeline.data.batches import ImagesInMemory, Normalisation
 from tests.support import examples  # noqa: F401  # how many examples properties are tried on
 from tests.support.execution import CPU
 
+# Acts as soon as it is imported: a step imports it as a part of the configuration.
+collect_ignore = ["support/probe.py"]
+
 # Tests in this process train as a step does, in compiled kernels where they can be had, in whatever order they run.
 CPU.apply()
 

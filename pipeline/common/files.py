@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -187,14 +188,17 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def copy_record(path: Path, copy: Path) -> None:
-    """Writes a record at another place too, as one of that place.
+    """Writes a record at another place too, as one of that place; byte by byte where it says nothing of a place.
 
     Raises:
         UserError: the file is missing, no record, or was changed after it was written.
     """
     record = _whole_record(path)
-    record.pop(_FILE, None)
-    write_record(copy, record)
+    if record.pop(_FILE, None) is None:
+        with replacing(copy) as temporary:
+            shutil.copyfile(path, temporary)
+    else:
+        write_record(copy, record)
 
 
 def _whole_record(path: Path) -> dict[str, Any]:
