@@ -403,9 +403,8 @@ def _reopened(stream: Any, number: int) -> io.TextIOWrapper:
     raw = io.FileIO(number, "r" if number == 0 else "w", closefd=False)
     raw.name = stream.name
     buffered = not stream.write_through  # see PYTHONUNBUFFERED
-    written = io.BufferedWriter(raw) if buffered else cast("BinaryIO", raw)
     made = io.TextIOWrapper(
-        io.BufferedReader(raw) if number == 0 else written,
+        io.BufferedReader(raw) if number == 0 else io.BufferedWriter(raw) if buffered else cast("BinaryIO", raw),
         encoding=stream.encoding,
         errors=stream.errors,
         newline="\n",

@@ -32,11 +32,11 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THR
 class Steps:
     """Steps called as a rule does, with a server or without."""
 
-    def __init__(self, address: str, folder: Path, package: Path = ROOT) -> None:
+    def __init__(self, address: str, folder: Path, package: Path = ROOT, unbuffered: str = "") -> None:
         self.address, self._folder, self._count = address, folder, 0
         paths = os.pathsep.join(dict.fromkeys([str(package), str(ROOT)]))
         settled = {"PYTHONUTF8": "1", "PYTHONSAFEPATH": "1", "PYTHONPATH": paths, WORKFLOW_PID: str(os.getpid())}
-        self.environment = {**os.environ, **THREADS, **settled}
+        self.environment = {**os.environ, **THREADS, **settled, "PYTHONUNBUFFERED": unbuffered}
 
     def path(self) -> Path:
         self._count += 1
@@ -102,7 +102,13 @@ def dead(pid: int) -> bool:
 # --- what a step is in ---
 
 
-def test_a_child_is_what_the_step_would_be(steps, tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_child_is_what_the_step_would_be(tmp_path, unbuffered):
+    with fork_server() as variables:
+        _compare(Steps(variables[ADDRESS], tmp_path, unbuffered=unbuffered).warmed(), tmp_path)
+
+
+def _compare(steps, tmp_path):
     (tmp_path / "cwd").mkdir()
     how = {"cwd": tmp_path / "cwd", "preexec_fn": lambda: os.umask(0o022)}
     path = steps.path()
