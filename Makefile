@@ -12,7 +12,7 @@ ARGS ?=
 QUICK := tests/networks/test_genome.py tests/networks/test_cost.py tests/search/test_space.py tests/search/test_balance.py \
   tests/search/test_shards.py tests/search/test_evolution.py tests/search/test_algorithms.py tests/search/test_archive.py \
   tests/data/test_splits.py tests/data/test_splits_by_class.py tests/data/test_augmentation.py \
-  $(wildcard tests/report/test_[!fv]*.py) tests/workflow/test_config.py tests/test_conventions.py tests/test_documentation.py tests/test_environment.py
+  $(filter-out tests/report/test_page.py,$(wildcard tests/report/test_[!fv]*.py)) tests/workflow/test_config.py tests/test_conventions.py tests/test_documentation.py tests/test_environment.py
 KILLS ?= 300
 
 .PHONY: run test quick quick-lint quick-unit nightly lint unit docs clean
@@ -34,7 +34,7 @@ quick-lint:
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 quick-unit:
-	$(BIN)/python -m pytest -q -m "not slow" $(QUICK)
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile -m "not slow" $(QUICK)
 
 # Survivors and failures print the seed, with which BINARY_NAS_SEED repeats them.
 nightly: lint
