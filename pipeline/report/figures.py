@@ -328,10 +328,13 @@ def channels_figure(rows: Sequence[Row]) -> Figure:
 
 
 def _most_similar(row: Row, rows: Sequence[Row]) -> Row | None:
-    """Returns the uniform control of equal cost, or for want of one the uniform row whose FLOPs are nearest."""
+    """Returns the uniform control of equal cost, or for want of one the uniform row whose cost is nearest.
+
+    Cost is what the searches weighed: operations, memory or latency.
+    """
     controls = [one for one in rows if one.control_of and one.control_of == ControlOf(row.model, "uniform")]
     uniform = controls or [one for one in rows if one.kind == "uniform"]
-    return min(uniform, key=lambda other: abs(math.log(other.cost.flops / row.cost.flops)), default=None)
+    return min(uniform, key=lambda other: abs(math.log(other.weighed_cost / row.weighed_cost)), default=None)
 
 
 def _channels(row: Row) -> dict[str, int]:
@@ -345,7 +348,7 @@ def _draw_channels(axes: "Axes", rows: Sequence[Row]) -> None:
         channels = _channels(row)
         places = [layer + (number - (len(rows) - 1) / 2) * width for layer in range(len(channels))]
         colour = KINDS[row.kind][0]
-        label = f"{row.model}, {_millions(row):.3g}M FLOPs, {row.top1} %"
+        label = f"{row.model}, {row.counting.shown(row.weighed_cost)}, {row.top1} %"
         axes.bar(places, list(channels.values()), width, color=colour, label=label, edgecolor="white", linewidth=0.5)
     names = list(_channels(rows[0]))
     many = len(names) > 8

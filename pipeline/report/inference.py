@@ -83,8 +83,9 @@ def inference_table(rows: Sequence[MeasuredInference], threads: int, machine: st
 
 
 def _fastest(rows: Sequence[MeasuredInference]) -> MeasuredInference:
-    beside = [row for row in rows if row.speedup is None]
-    return min(beside, key=lambda row: statistics.median(row.milliseconds))
+    """Returns the fastest full-precision network of width 1x: beside the rows, or a row whose packed network is one."""
+    alike = [row for row in rows if row.milliseconds and row.speedup in (None, 1.0)]
+    return min(alike, key=lambda row: statistics.median(row.milliseconds))
 
 
 def _rounded(statistic: Callable[[Sequence[float]], float], values: Sequence[float]) -> float | None:

@@ -20,6 +20,7 @@ from pipeline.report.figures import (
 from pipeline.report.proxy import ProxyPoint
 from pipeline.report.published import find_published
 from pipeline.report.results import ControlOf, Interval, Row, Search
+from pipeline.search.costs import Counting
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured
 from pipeline.steps.figures import read_curves
@@ -138,9 +139,20 @@ def test_proxy_says_tau_or_that_there_is_none(count, title):
 
 def test_channels_stand_beside_the_uniform_network_of_nearest_flops():
     labels = texts(channels_figure(ROWS))
-    assert any(label.startswith("uniform-1x, 13.2M FLOPs") for label in labels)  # VGG-Auto-A has 11.3M
-    assert any(label.startswith("uniform-2x, 45.3M FLOPs") for label in labels)  # VGG-Auto-B has 59.3M
+    assert any(label.startswith("uniform-1x, 13.19M FLOPs") for label in labels)  # VGG-Auto-A has 11.3M
+    assert any(label.startswith("uniform-2x, 45.25M FLOPs") for label in labels)  # VGG-Auto-B has 59.3M
     assert not any("shortcut" in label for label in texts(channels_figure(RESNET)))
+
+
+def test_channels_stand_beside_the_uniform_network_of_nearest_memory_where_searches_weigh_it():
+    """The last layers hold most weights and do little work: widening them alone costs memory."""
+    memory = [replace(one, counting=Counting("memory")) for one in ROWS if one.model in ("uniform-1x", "uniform-2x")]
+    found = row("found-C", (0.5, 0.5, 0.5, 0.5, 4.0, 1.0), 93.0, search=EVOLUTION)
+    for counting, nearest in (Counting("flops"), "uniform-1x"), (Counting("memory"), "uniform-2x"):
+        rows = [replace(one, counting=counting) for one in (*memory, found)]
+        labels = texts(channels_figure(rows))
+        assert {label.split(",")[0] for label in labels if "uniform" in label} == {nearest}
+    assert any(label.startswith("uniform-2x, ") and "MiB" in label for label in labels)
 
 
 def test_channels_stand_beside_the_control_of_equal_cost():

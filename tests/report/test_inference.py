@@ -2,7 +2,13 @@
 
 from dataclasses import replace
 
-from pipeline.report.inference import MeasuredInference, agreement_sentences, inference_grid, inference_table
+from pipeline.report.inference import (
+    MeasuredInference,
+    agreement_sentences,
+    inference_grid,
+    inference_markdown,
+    inference_table,
+)
 
 ROWS = [
     MeasuredInference("full precision 1x", "torch", [8.0, 4.0, 6.0]),
@@ -19,6 +25,13 @@ def test_medians_and_the_ratio_of_the_same_round() -> None:
     assert found["milliseconds"] == 0.5
     assert found["speedup_measured"] == 8.0, "ratios 8, 4 and 10 over the fastest, round by round"
     assert other["milliseconds"] is None and other["speedup_measured"] is None and other["speedup_theoretical"] == 3.0
+
+
+def test_a_full_precision_row_that_is_faster_is_what_speedups_are_over() -> None:
+    packed = MeasuredInference("full-precision", "runtime, avx2", [1.0, 1.0, 0.6], 9000, 1.0)
+    *_, row, found, _ = inference_table([*ROWS[:2], packed, *ROWS[2:]], 1, "a machine")
+    assert row["speedup_measured"] == 1.0 and found["speedup_measured"] == 2.0
+    assert "(runtime, avx2)" in inference_markdown([*ROWS[:2], packed, *ROWS[2:]], 1, "a machine", 3)
 
 
 def test_cells_as_text() -> None:
