@@ -60,8 +60,10 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "found": (VERMILLION, "D", "found"),
 }
 
-#: For the evolutions in one panel; random search is grey throughout.
-_SEARCH_COLOURS = (VERMILLION, BLUE, GREEN, ORANGE, SKY, PURPLE)
+#: Colours and markers for the searches in one panel; baselines look as their rows do in the other figures.
+_SEARCHES = ((VERMILLION, "D"), (BLUE, "o"), (GREEN, "P"), (ORANGE, "s"), (SKY, "v"), (BLACK, "X"))
+#: Markers along a line, at most.
+_MARKERS = 20
 
 
 class Curve(NamedTuple):
@@ -90,11 +92,15 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return drawn
 
 
-def render(figure: Figure, form: Literal["png", "svg"]) -> bytes:
+#: What a file of each form would say of the time at which it was made.
+_DATES: Mapping[str, Any] = {"png": None, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+
+
+def render(figure: Figure, form: Literal["png", "svg", "pdf"]) -> bytes:
     """Returns the figure's file, free of dates, so that the same figure is the same bytes."""
     buffer = io.BytesIO()
     with _style():
-        figure.savefig(buffer, format=form, dpi=150, metadata={"Date": None} if form == "svg" else None)
+        figure.savefig(buffer, format=form, dpi=150, metadata=_DATES[form])
     return buffer.getvalue()
 
 
@@ -152,8 +158,10 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
         # Baselines first: the others are drawn over them.
         for title in [*dict.fromkeys(s.title for s in here if s.baseline), *algorithms]:
             runs = [generations[search.name] for search in here if search.title == title]
-            shade = _pick(_SEARCH_COLOURS, algorithms.index(title)) if title in algorithms else GREY
-            _draw_runs(axes, title, runs, objective, shade)
+            look = KINDS["baseline"][:2]
+            if title in algorithms:
+                look = _SEARCHES[algorithms.index(title) % len(_SEARCHES)]
+            _draw_runs(axes, title, runs, objective, *look)
         axes.set_title(objective.title)
         axes.set_xlabel("generation")
         axes.set_ylabel("fitness")
@@ -164,7 +172,12 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
 
 
 def _draw_runs(
-    axes: "Axes", title: str, runs: Sequence[Sequence[Sequence[Individual]]], objective: Objective, colour: str
+    axes: "Axes",
+    title: str,
+    runs: Sequence[Sequence[Sequence[Individual]]],
+    objective: Objective,
+    colour: str,
+    marker: str,
 ) -> None:
     """Draws the runs of one algorithm from different seeds alike, and names them once."""
     several = f" ({len(runs)} seeds)" if len(runs) > 1 else ""
@@ -178,14 +191,19 @@ def _draw_runs(
         if not numbers:
             continue
         best = [max(value for generation in values[: number + 1] for value in generation) for number in numbers]
-        few = {"marker": "o", "markersize": 3.5} if len(numbers) <= 20 else {}
-        axes.plot(numbers, best, color=colour, linewidth=1.8, label=names.pop("best", None), **few)  # type: ignore[arg-type]
+        marks: Any = {"marker": marker, "markersize": 4.5, "markevery": math.ceil(len(numbers) / _MARKERS)}
+        axes.plot(numbers, best, color=colour, linewidth=1.8, label=names.pop("best", None), **marks)
+        marks |= {"markersize": 3.5, "markerfacecolor": "white"}
         middle = [median(values[number]) for number in numbers]
-        axes.plot(numbers, middle, color=colour, linewidth=1.2, linestyle=(0, (4, 2)), label=names.pop("median", None))
-
-
-def _pick(colours: Sequence[str], number: int) -> str:
-    return colours[number % len(colours)]
+        axes.plot(
+            numbers,
+            middle,
+            color=colour,
+            linewidth=1.2,
+            linestyle=(0, (4, 2)),
+            label=names.pop("median", None),
+            **marks,
+        )
 
 
 # --- accuracy against FLOPs ---
@@ -366,12 +384,17 @@ def _draw_channels(axes: "Axes", rows: Sequence[Row]) -> None:
 
 
 @styled
-def curves_figure(curves: Sequence[Curve]) -> Figure:
+def curves_figure(curves: Sequence[Curve], tested: Mapping[str, float] | None = None) -> Figure:
     """Returns top-1 on the training images by epoch, a panel for each network: mean over seeds, and from lowest to
     highest.
 
     The means of the other networks that trained as long stand behind it in grey.
+
+    Args:
+        curves: of each network.
+        tested: mean top-1 on the test images in percent of the networks whose name is in it, marked at the last epoch.
     """
+    tested = tested or {}
     curves = [curve for curve in curves if curve.seeds and all(curve.seeds)]
     if not curves:
         return _empty_figure("There are no training curves.")
@@ -384,11 +407,13 @@ def curves_figure(curves: Sequence[Curve]) -> Figure:
                 axes.plot(epochs, other, color="#cccccc", linewidth=0.8)
         axes.fill_between(epochs, _over_seeds(curve, min), _over_seeds(curve, max), color=BLUE, alpha=0.3, linewidth=0)
         axes.plot(epochs, mean, color=BLUE, linewidth=1.8)
+        if curve.name in tested:
+            axes.plot(len(mean), tested[curve.name], "D", color=VERMILLION, markersize=5, clip_on=False, zorder=3)
         axes.set_title(curve.name, fontsize=10)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     panels[0].set_ylim(top=min(100.0, panels[0].get_ylim()[1]))
     figure.supxlabel("epoch", fontsize=10)
-    figure.supylabel("top-1 on the training images (%)", fontsize=10)
+    figure.supylabel("top-1 on the training images (%)" + ("; ◆ on the test images" if tested else ""), fontsize=10)
     return figure
 
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 _GAP, _MARKER, _TIE = 3.0, 5.0, 9.0
 #: Of the lines that tie a name to its point.
 _COLOUR = "#8c8c8c"
-#: What covering a line costs, relative to covering a point or a name.
+#: The width of a point without a name, in points.
+_DOT = 4.0
+#: What covering a line or such a point costs, relative to covering a point or a name.
 _LINE = 0.3
 
 
@@ -51,8 +53,14 @@ class _Clutter:
         self._weights = np.append(self._weights, 1.0)
 
 
-def place_labels(axes: "Axes", points: Sequence[Point], lines: Sequence[Sequence[tuple[float, float]]] = ()) -> None:
-    """Writes the name beside every point, where it covers no other name, point or error bar, nor, if it can, a line.
+def place_labels(
+    axes: "Axes",
+    points: Sequence[Point],
+    lines: Sequence[Sequence[tuple[float, float]]] = (),
+    nameless: Sequence[tuple[float, float]] = (),
+) -> None:
+    """Writes the name beside every point, where it covers no other name, point or error bar, nor, if it can, a line or
+    a point without a name.
 
     One name after another takes the place that covers least among many around its point, near ones first; a name
     that had to go far is tied to its point by a thin line.
@@ -65,9 +73,10 @@ def place_labels(axes: "Axes", points: Sequence[Point], lines: Sequence[Sequence
     unit = figure.dpi / 72
     left, low, right, high = (edge / unit for edge in axes.get_window_extent(renderer).extents)
     solid = [_extent_of_point(axes, point, unit) for point in points]
-    clutter = _Clutter(
-        (left, low, right, high), solid, [box for line in lines for box in _boxes_along(axes, line, unit)]
-    )
+    faint = [box for line in lines for box in _boxes_along(axes, line, unit)]
+    faint += [_box_around(*axes.transData.transform(point) / unit, _DOT, _DOT) for point in nameless]
+    inside = left + _GAP, low + _GAP, right - _GAP, high - _GAP
+    clutter = _Clutter(inside, solid, faint)
     for x, y, _, name in points:
         how: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9, "ha": "center", "va": "center"}
         text = axes.annotate(name, (x, y), (0, 0), zorder=4, **how)

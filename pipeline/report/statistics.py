@@ -69,7 +69,7 @@ class Difference(NamedTuple):
         return self.scope == "trainings" and (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
-        """Returns it in words, such as 'better by 1.8 points (0.4 to 3.2)' or 'no difference seen (−1.1 to 1.9)'."""
+        """Returns it in words: 'better by 1.8 points (0.4 to 3.2)' or 'no difference seen (−1.1 to 1.9 points)'."""
         if self.scope == "images":
             side = "above" if self.points >= 0 else "below"
             return (
@@ -80,7 +80,7 @@ class Difference(NamedTuple):
             return f"better by {self.points:.1f} points ({_span(self.low, self.high)})"
         if self.high < 0:
             return f"worse by {-self.points:.1f} points ({_span(-self.high, -self.low)})"
-        return f"no difference seen ({_span(self.low, self.high)})"
+        return f"no difference seen ({_span(self.low, self.high)} points)"
 
 
 def _span(low: float, high: float) -> str:

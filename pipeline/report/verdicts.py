@@ -102,6 +102,34 @@ def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> 
     return Verdict(row.model, _headline(row), tuple(sentences))
 
 
+def worth_it(rows: Sequence[Row]) -> list[str]:
+    """Returns, for every row that a search found, a short answer to whether it was worth it, with the difference."""
+    made = comparisons(rows)
+    return [_worth(row, [one for one in made if one.row is row]) for row in _judged(rows)]
+
+
+def _worth(row: Row, made: Sequence[Comparison]) -> str:
+    beside = next((one for one in made if _control(one) == "uniform" or one.other.kind == "uniform"), None)
+    if beside is None and len(set(row.spec.genome)) == 1:
+        return f"{row.model}: no. It is itself a uniform network."
+    if beside is None:
+        return f"{row.model}: not known. There is no uniform network of equal or lower cost to compare with."
+    equal = _control(beside) == "uniform"
+    return (
+        f"{row.model}: {_answer(beside.difference, equal=equal)}. Beside {beside.other.model}, the uniform network of "
+        f"{'' if equal else 'at most '}equal cost: {beside.difference}."
+    )
+
+
+def _answer(difference: Difference, *, equal: bool) -> str:
+    """Returns yes or no if the difference is seen; a better one than a cheaper network's says nothing."""
+    if difference.scope == "images":
+        return "not known from one training"
+    if not difference.seen:
+        return "not seen to be"
+    return "no" if difference.high < 0 else "yes" if equal else "not known at equal cost"
+
+
 def _goal(row: Row) -> str:
     """Returns what two searches of the same objective have in common, in a word."""
     return "λ" if row.search and row.search.objective.name == DEFAULT else "objective"

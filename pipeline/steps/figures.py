@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
         "accuracy": accuracy_figure(rows),
         "channels": channels_figure(rows),
         "curves": curves_figure(
-            read_curves([row.model for row in rows], arguments.histories, arguments.supernet_history)
+            read_curves([row.model for row in rows], arguments.histories, arguments.supernet_history),
+            {row.model: row.top1.mean for row in rows},
         ),
         "proxy": proxy_figure(read_sample(arguments, rows), rows[0].counting),
         "methods": methods_figure(rows, arguments.published),

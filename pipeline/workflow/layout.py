@@ -27,7 +27,7 @@ COMPARISON = RESULTS / "comparison.html"
 
 #: The figures, each of which is drawn in every one of ``FIGURE_FORMS``.
 FIGURES = ("fitness", "accuracy", "channels", "curves", "proxy", "methods")
-FIGURE_FORMS: tuple[Literal["png", "svg"], ...] = ("png", "svg")
+FIGURE_FORMS: tuple[Literal["png", "svg", "pdf"], ...] = ("png", "svg", "pdf")
 
 _SEED = re.compile(r"seed_(\d{1,9})")
 

@@ -17,6 +17,7 @@ from pipeline.report.figures import (
     proxy_figure,
     render,
 )
+from pipeline.report.page.cloud import cloud_figure
 from pipeline.report.proxy import ProxyPoint
 from pipeline.report.published import find_published
 from pipeline.report.results import ControlOf, Interval, Row, Search
@@ -103,6 +104,8 @@ def test_every_figure_is_drawn_and_is_the_same_again(draw):
     assert b"</svg>" in svg
     assert b"<dc:date>" not in svg
     assert render(draw(), "svg") == svg
+    pdf = render(draw(), "pdf")
+    assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf and render(draw(), "pdf") == pdf
 
 
 @pytest.mark.parametrize("draw", [lambda: accuracy_figure(ROWS)])
@@ -175,6 +178,7 @@ def test_runs_of_one_search_look_alike_and_are_named_once():
         "evolution (2 seeds): best so far",
         "evolution (2 seeds): median",
     ]
+    assert [line.get_marker() for line in axes.get_lines()] == [*"^^DDDD"], "as the rows in the other figures"
     colours = [line.get_color() for line in axes.get_lines()]
     assert len(colours) == 6 and len(set(colours[:2])) == 1 and len(set(colours[2:])) == 1
 
@@ -189,6 +193,21 @@ def test_runs_of_one_search_look_alike_and_are_named_once():
 )
 def test_axes_end_where_accuracies_can_end(draw):
     assert draw().axes[0].get_ylim()[1] == 100.0
+
+
+def test_rows_that_were_candidates_stand_out_in_the_cloud():
+    axes = cloud_figure(GENERATIONS, rows=ROWS).axes[0]
+    assert {text.get_text() for text in axes.texts if text.get_text()} == {"found-A", "random-A"}
+    places = {tuple(line.get_xydata()[0]) for line in axes.get_lines() if line.get_marker() in ("D", "^")}
+    assert places == {(1.0, 81.5)}, "the mean of its scores: 80, 81, 82 in one search, 81, 82, 83 in the other"
+    assert not [text for text in cloud_figure(GENERATIONS).axes[0].texts if text.get_text()]
+
+
+def test_a_training_ends_beside_what_the_test_images_say():
+    axes, other, *_ = curves_figure([Curve("m", [[50, 60], [55, 65]]), Curve("n", [[50]])], {"m": 58.0}).axes
+    (diamond,) = [line for line in axes.get_lines() if line.get_marker() == "D"]
+    assert diamond.get_xydata().tolist() == [[2.0, 58.0]]
+    assert not [line for line in other.get_lines() if line.get_marker() == "D"]
 
 
 def test_best_so_far_never_falls():

@@ -213,7 +213,14 @@ def test_the_command_writes_the_page_of_an_experiment(experiment):
     page = experiment.report.read_text()
     for part in ("summary", "table", "cost", "channels", "search", "curves", "mistakes", "time", "made"):
         assert f'<section id="{part}"' in page, part
-    assert "Found: found-A, 92.00 ± 0.00 % of the test images right" in page
+    glance = re.search(r'<dl class="glance">(.*?)</dl>', page, re.DOTALL)[1]
+    assert [re.sub("<.*?>", "", line) for line in re.findall("<dt>.*?</dt>", glance)] == [
+        *("Asked", "Found", "Worth it?", "Use it")
+    ]
+    assert "A binary network keeps weights and activations in one bit" in glance
+    assert "found-A: 92.00 ± 0.00 % of the test images right, 0.6333M FLOPs, 0.94 times uniform-1x." in glance
+    assert "found-A: not known. There is no uniform network of equal or lower cost to compare with." in glance
+    assert "<code>python -m pipeline predict results/measured/retrain/found-A photo.jpg</code>" in glance
     assert "2 searches (evolution (λ = 4), 1 run; random search, 1 run) looked at" in page
     assert "pipeline predict results/measured/retrain/found-A" in page
     assert len(page) < 2_000_000
@@ -226,7 +233,7 @@ def test_a_row_whose_search_has_found_something_else_waits_for_its_training(expe
     write_best(found, replace(read_best(found), genome=(4.0, 2.0, 1.0, 1.0, 1.0, 0.5)))
     assert main(["report", "measured"]) == 0
     page = experiment.report.read_text()
-    assert "The run is not finished: there is no accuracy yet of found-A." in page and "Found: random-A" in page
+    assert "The run is not finished: there is no accuracy yet of found-A." in page and "<h3>random-A</h3>" in page
 
 
 def test_a_row_that_is_given_another_genome_waits_for_its_training(experiment):
@@ -304,7 +311,7 @@ def test_experiments_stand_side_by_side(two):
     assert page.count("<h3>") == 2
     assert main(["report", "measured"]) == 0
     alone = Layout.of("measured").report.read_text()
-    said = re.findall(r"<p>(.*?)</p>", alone[alone.index("Found: found-A") : alone.index("</section>")])
+    said = re.findall(r"<p>(.*?)</p>", alone[alone.index("<h3>found-A") : alone.index("</section>")])
     assert said and all(f"<p>{sentence}</p>" in page for sentence in said[:2])
     assert "not of the same images: their accuracies do not compare" in page
 
@@ -335,7 +342,9 @@ def test_panels_that_are_compared_share_their_axes():
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
 @pytest.mark.parametrize(("width", "beside"), [(360, []), (1400, []), (360, ["--experiments", "other"])])
 def test_a_browser_shows_all_of_it(two, tmp_path, width, beside):
-    """No error in its console, nothing wider than the window, and no text of a figure over another."""
+    """No error in its console, nothing wider than the window, no text of a figure over another; no table cut if it is
+    wide.
+    """
     assert main(["report", "measured", *beside, "--output", "page.html"]) == 0
     probe = """<script>addEventListener("load", () => {
       const wide = [...document.querySelectorAll("body *")].filter((e) => !e.closest(".scroll, svg, pre > *")
@@ -350,8 +359,10 @@ def test_a_browser_shows_all_of_it(two, tmp_path, width, beside):
           if (x > 0.3 * Math.min(p.width, q.width) && y > 0.5 * Math.min(p.height, q.height)) over.push(a + " / " + b);
         }));
       }
+      const cut = innerWidth < 1000 ? [] : [...document.querySelectorAll(".scroll")]
+        .filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.ariaLabel);
       const scroll = document.documentElement.scrollWidth <= innerWidth;
-      document.body.dataset.probe = JSON.stringify({wide, over, scroll});
+      document.body.dataset.probe = JSON.stringify({wide, over, scroll, cut});
     });</script>"""
     copy = tmp_path / "probed.html"
     copy.write_text((tmp_path / "page.html").read_text().replace("</body>", probe + "</body>"))
@@ -366,4 +377,4 @@ def test_a_browser_shows_all_of_it(two, tmp_path, width, beside):
     done = subprocess.run([CHROMIUM, *flags, copy.as_uri()], capture_output=True, text=True, timeout=120)
     assert ":CONSOLE" not in done.stderr, done.stderr
     found = re.search(r'data-probe="([^"]*)"', done.stdout)[1].replace("&quot;", '"')
-    assert '"wide":[]' in found and '"over":[]' in found and '"scroll":true' in found, found
+    assert '"wide":[]' in found and '"over":[]' in found and '"scroll":true' in found and '"cut":[]' in found, found

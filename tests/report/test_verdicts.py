@@ -8,7 +8,7 @@ import pytest
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.results import ControlOf, Interval, Row, Search
 from pipeline.report.statistics import Sample, seeds_to_tell
-from pipeline.report.verdicts import comparisons, verdicts
+from pipeline.report.verdicts import comparisons, verdicts, worth_it
 from pipeline.search.costs import Counting
 from pipeline.search.objectives import configured
 from pipeline.search.tables import Best, RunBest
@@ -49,6 +49,35 @@ def test_the_first_sentence_is_about_equal_cost(found, words):
     assert first.startswith("Against uniform-iso, the uniform network of equal cost (0.9")
     assert words in first
     assert second.startswith("Against first-iso, which has the same first layer, uniform others and equal cost (0.8")
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            (93.9, 94.0, 94.1),
+            "found: yes. Beside uniform-iso, the uniform network of equal cost: better by 3.5 points (",
+        ),
+        ((87.9, 88.0, 88.1), "found: no. Beside uniform-iso, the uniform network of equal cost: worse by 2.5 points ("),
+        ((89.5, 90.5, 91.5), "found: not seen to be. Beside uniform-iso, the uniform network of equal cost: no diff"),
+        ((93.0,), "found: not known from one training. Beside uniform-iso, the uniform network of equal cost: 2.5 po"),
+    ],
+)
+def test_whether_it_was_worth_it(found, words):
+    (answer,) = worth_it([ONE, FIRST, TWO, row("found", BETWEEN, *found, search=EVOLUTION), ISO])
+    assert answer.startswith(words)
+
+
+def test_what_beats_a_cheaper_network_is_not_worth_it_for_that():
+    better = row("found", BETWEEN, 93.9, 94.0, 94.1, search=EVOLUTION)
+    (answer,) = worth_it([ONE, better])
+    assert answer.startswith("found: not known at equal cost. Beside uniform-1x, the uniform network of at most equal")
+    (answer,) = worth_it([ONE, row("found", BETWEEN, 87.9, 88.0, 88.1, search=EVOLUTION)])
+    assert answer.startswith("found: no. Beside uniform-1x")
+    assert worth_it([TWO, better]) == [
+        "found: not known. There is no uniform network of equal or lower cost to compare with."
+    ]
+    assert worth_it([row("found", 2, 90.0, 91.0, search=EVOLUTION)]) == ["found: no. It is itself a uniform network."]
 
 
 def test_a_control_of_another_row_is_none_of_this_one():

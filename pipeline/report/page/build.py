@@ -28,7 +28,7 @@ from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import find_table
 from pipeline.report.results import Row, Search
 from pipeline.report.tables import CLAIMS_NOTE
-from pipeline.report.verdicts import verdicts
+from pipeline.report.verdicts import verdicts, worth_it
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.individual import Individual
@@ -108,31 +108,57 @@ def subtitle(findings: Findings) -> str:
 
 
 def _summary(findings: Findings) -> list[Part]:
-    search, searches = findings.config["search"], findings.searches
-    title = find_architecture(findings.config["network"]["name"]).TITLE
-    asked = (
-        f"Asked: which width of every layer gives the most accurate binary {title} for its cost? "
-        if searches
-        else f"Asked: how accurate are these binary networks of the form {title}? "
-    )
-    if searches:
-        asked += (
-            f"{_listed_searches(list(searches.values()))} looked at {search['generations']} generations of "
-            f"{search['population']} candidates each. Cost: {findings.counting.title}."
-        )
-    body = paragraph(asked, "lead")
     found = verdicts(findings.rows)
-    for verdict in found:
-        top1 = next(row.top1 for row in findings.rows if row.model == verdict.model)
-        body += Markup("<h3>{}</h3>").format(f"Found: {verdict.model}, {top1} % of the test images right")
-        body += paragraph(verdict.sentences[0], "lead")
-        body += paragraphs(*verdict.sentences[1:])
-        body += paragraph(verdict.headline, "muted")
+    body = _glance(findings)
     if findings.note:
         body += paragraph(findings.note, "lead")
     elif not found:
         body += paragraph("No row of the table comes from a search.")
+    details = Markup()
+    for verdict in found:
+        details += Markup("<div><h3>{}</h3>").format(verdict.model) + paragraphs(*verdict.sentences)
+        details += paragraph(verdict.headline, "muted") + Markup("</div>")
+    if found:
+        body += Markup('<div class="beside">{}</div>').format(details)
     return [Part("summary", "What was asked, what was found", body)]
+
+
+def _glance(findings: Findings) -> Markup:
+    """Returns question, find, worth and use, each in a line or two."""
+    search, searches = findings.config["search"], findings.searches
+    title = find_architecture(findings.config["network"]["name"]).TITLE
+    asked = f"How accurate are these binary networks of the form {title}? {_BINARY}"
+    if searches:
+        asked = (
+            f"Which width of every layer makes a binary {title} most accurate for its cost "
+            f"({findings.counting.title})? {_BINARY} {_listed_searches(list(searches.values()))} looked at "
+            f"{search['generations']} generations of {search['population']} candidates each."
+        )
+    answers = [("Asked", [asked])]
+    rows = {row.model: row for row in findings.rows}
+    found = [rows[verdict.model] for verdict in verdicts(findings.rows)]
+    if found:
+        shown = [f"{one.model}: {one.top1} % of the test images right, {_costs(one)}." for one in found]
+        answers += [("Found", shown), ("Worth it?", worth_it(findings.rows))]
+    items = Markup().join(
+        Markup("<dt>{}</dt><dd>{}</dd>").format(name, Markup("<br>").join(lines)) for name, lines in answers
+    )
+    if found and findings.commands:
+        command = next(iter(findings.commands.values())).splitlines()[0]
+        items += Markup('<dt>Use it</dt><dd><code>{}</code> (<a href="#made">more</a>)</dd>').format(command)
+    return Markup('<dl class="glance">{}</dl>').format(items)
+
+
+#: For whoever has never heard of one.
+_BINARY = (
+    "A binary network keeps weights and activations in one bit each: it is small and fast, but less accurate; wider "
+    "layers make up for that at a cost."
+)
+
+
+def _costs(row: Row) -> str:
+    """Returns the cost that the searches weighed, beside uniform-1x."""
+    return f"{row.counting.shown(row.weighed_cost)}, {row.counting.relative(row.counted_spec):.2g} times uniform-1x"
 
 
 def _listed_searches(searches: Sequence[Search]) -> str:
@@ -226,7 +252,7 @@ def _accuracy(findings: Findings) -> list[Part]:
     if any(findings.generations.values()):
         description = "Points: candidates, by cost relative to uniform-1x and score. A line joins those on the front."
         svg = inline_svg(
-            cloud_figure(findings.generations, findings.counting),
+            cloud_figure(findings.generations, findings.counting, findings.rows),
             "Every evaluated candidate against its cost",
             description,
         )
@@ -234,7 +260,8 @@ def _accuracy(findings: Findings) -> list[Part]:
             svg,
             "Every candidate that was evaluated: its score on validation images after its short training, against its "
             "cost. Darker: later generations. The line is the front, which no candidate beats in both. Scores are of "
-            "one short training each, so the highest are partly luck.",
+            "one short training each, so the highest are partly luck. Large markers: networks of the table, where the "
+            "searches looked at them too.",
         )
     if findings.rows:
         svg = inline_svg(
@@ -248,7 +275,7 @@ def _accuracy(findings: Findings) -> list[Part]:
             "broad line joins the binary networks than which none here is both cheaper and more accurate in the mean; "
             "which of two neighbours is truly the better is not tested.",
         )
-    return [Part("cost", "Accuracy against cost", body)] if body else []
+    return [Part("cost", "Accuracy against cost", Markup('<div class="beside">{}</div>').format(body))] if body else []
 
 
 def _channels(findings: Findings) -> list[Part]:
@@ -279,7 +306,7 @@ def _course(findings: Findings) -> list[Part]:
     caption = (
         "Fitness by generation (accuracy on the validation images in percent, less λ times the relative cost, Eq. 4; "
         "or what another objective says), a line for each run. Solid: the best so far. Dashed: the median of the "
-        "generation. Grey: the baseline."
+        "generation. Triangles: the baseline."
     )
     return [Part("search", "How the searches went", figure(svg, caption))]
 
@@ -305,11 +332,14 @@ def _curves(findings: Findings) -> list[Part]:
     if not findings.curves:
         return []
     svg = inline_svg(
-        curves_figure(findings.curves),
+        curves_figure(findings.curves, {row.model: row.top1.mean for row in findings.rows}),
         "Training curves",
         "; ".join(f"{curve.name} ends at {curve.seeds[0][-1]:.1f} %" for curve in findings.curves if curve.seeds),
     )
-    caption = "Top-1 on the training images by epoch: the mean over seeds, and from the lowest seed to the highest."
+    caption = (
+        "Top-1 on the training images by epoch: the mean over seeds, and from the lowest seed to the highest. Diamond: "
+        "the mean on the test images, which are looked at once, after the last epoch."
+    )
     return [Part("curves", "Training", figure(svg, caption))]
 
 
@@ -321,7 +351,13 @@ def _mistakes(findings: Findings) -> list[Part]:
 def _inference(findings: Findings) -> list[Part]:
     if not findings.inference:
         return []
-    headers = ["network", "computed by", "bytes on disk", "ms for one image", "speedup (measured)"]
+    headers: list[str | Heading] = [
+        "network",
+        Heading("computed by", text=True),
+        "bytes on disk",
+        "ms for one image",
+        "speedup (measured)",
+    ]
     headers += ["speedup (theoretical)", "answers as evaluated"]
     lines = [
         Line(

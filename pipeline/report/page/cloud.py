@@ -1,13 +1,16 @@
 """Every candidate that the searches evaluated, against its cost."""
 
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pipeline.report.figures import ORANGE, new_figure, plain_log_ticks, styled
+from pipeline.report.figures import KINDS, ORANGE, new_figure, plain_log_ticks, styled
 from pipeline.report.fronts import front
+from pipeline.report.label_placement import Point, place_labels
+from pipeline.report.results import Row
 from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.individual import Individual
 
@@ -16,12 +19,17 @@ _GENERATIONS = LinearSegmentedColormap.from_list("generations", ["#a9d6f0", "#2f
 
 
 @styled
-def cloud_figure(generations: Mapping[str, Sequence[Sequence[Individual]]], counting: Counting = FLOPS) -> Figure:
+def cloud_figure(
+    generations: Mapping[str, Sequence[Sequence[Individual]]], counting: Counting = FLOPS, rows: Sequence[Row] = ()
+) -> Figure:
     """Returns scores against cost relative to uniform-1x, coloured by generation, with the front over all of them.
+
+    Rows that were candidates too are marked and named, at their mean score.
 
     Args:
         generations: scored candidates of each search, by its name and generation.
         counting: what their costs are.
+        rows: of the table.
     """
     found = [
         (number, individual)
@@ -45,5 +53,14 @@ def cloud_figure(generations: Mapping[str, Sequence[Sequence[Individual]]], coun
     axes.set_ylim(top=min(100.0, axes.get_ylim()[1]))
     axes.set_xlabel(f"cost relative to uniform-1x ({counting.title})")
     axes.set_ylabel("score on the validation images, top-1 %")
+    named = []
+    for row in rows:
+        alike = [one for _, one in found if row.spec.binary and one.genome == row.spec.genome]
+        if alike:
+            colour, marker, _ = KINDS[row.kind]
+            place = alike[0].relative_cost, fmean(one.top1 or 0.0 for one in alike)
+            axes.plot(*place, marker, color=colour, markersize=8, markeredgecolor="white", zorder=3)
+            named.append(Point(*place, 0.0, row.model))
     axes.legend(loc="lower right", fontsize=9)
+    place_labels(axes, named, [best], list(zip(costs, scores, strict=True)))
     return figure

@@ -12,10 +12,10 @@ from pipeline.common.text import counted
 from pipeline.networks.genome import format_genome
 from pipeline.report.figures import accuracies_figure
 from pipeline.report.page.build import Findings, Part, subtitle
-from pipeline.report.page.grid import Cell, Line, grid, interval_cell, millions_cell
+from pipeline.report.page.grid import Cell, Heading, Line, grid, interval_cell, millions_cell
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.pieces import figure, load_template, paragraph, paragraphs, table
-from pipeline.report.verdicts import verdicts
+from pipeline.report.verdicts import verdicts, worth_it
 
 #: Of each found network.
 _SENTENCES = 3
@@ -64,15 +64,19 @@ def _name(findings: Findings) -> str:
 def _summaries(experiments: Sequence[Findings]) -> list[Part]:
     body = Markup()
     for findings in experiments:
-        body += Markup("<h3>{}</h3>").format(_name(findings)) + paragraph(subtitle(findings), "muted")
+        body += Markup("<div><h3>{}</h3>").format(_name(findings)) + paragraph(subtitle(findings), "muted")
         found = verdicts(findings.rows)
+        if found:
+            body += Markup("<p><b>Worth it?</b><br>{}</p>").format(Markup("<br>").join(worth_it(findings.rows)))
         for verdict in found:
-            body += paragraph(f"{verdict.model}: {verdict.headline}")
-            body += paragraphs(*verdict.sentences[:_SENTENCES])
+            body += Markup("<h4>{}</h4>").format(verdict.model) + paragraphs(*verdict.sentences[:_SENTENCES])
+            body += paragraph(verdict.headline, "muted")
         if findings.note:
             body += paragraph(findings.note)
         elif not found:
             body += paragraph("No row of its table comes from a search.")
+        body += Markup("</div>")
+    body = Markup('<div class="beside">{}</div>').format(body)
     body += paragraph(
         "Each sentence is about one experiment, and its error rate is that of the experiment's own table; nothing here "
         "tests one experiment against another.",
@@ -89,7 +93,10 @@ def _settings(experiments: Sequence[Findings]) -> list[Part]:
     if not different:
         return [Part("settings", "What differs", paragraph("Their configurations are the same."))]
     lines = [Line([Cell(key), *(Cell(one.get(key, ""), text=True) for one in flat)]) for key in different]
-    body = table(grid(["setting", *map(_name, experiments)], lines[:_MOST_SETTINGS]), "Settings that differ")
+    body = table(
+        grid(["setting", *(Heading(_name(one), text=True) for one in experiments)], lines[:_MOST_SETTINGS]),
+        "Settings that differ",
+    )
     if len(lines) > _MOST_SETTINGS:
         body += paragraph(f"{len(lines) - _MOST_SETTINGS} more differ.", "muted")
     return [Part("settings", "What differs", body)]
@@ -104,7 +111,15 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _results(experiments: Sequence[Findings]) -> list[Part]:
-    headers = ["network", "experiment", "top-1 %", "top-5 %", "FLOPs (M)", "weights (Mbit)", "binary MACs (M)"]
+    headers: list[str | Heading] = [
+        "network",
+        Heading("experiment", text=True),
+        "top-1 %",
+        "top-5 %",
+        "FLOPs (M)",
+        "weights (Mbit)",
+        "binary MACs (M)",
+    ]
     lines = [
         Line(
             [
@@ -127,7 +142,7 @@ def _results(experiments: Sequence[Findings]) -> list[Part]:
         return []
     note = "Accuracy: on the test images, mean ± standard deviation over seeds. Cost: for one image."
     note += _caution(experiments)
-    headers += ["seeds", "genome"]
+    headers += ["seeds", Heading("genome", text=True)]
     return [Part("table", "All networks", table(grid(headers, lines), "All networks") + paragraph(note, "muted"))]
 
 

@@ -44,7 +44,7 @@ def inline_svg(figure: Figure, title: str, description: str) -> Markup:
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg).groups()  # type: ignore[union-attr]
     head = (
         f'<svg class="figure" role="img" aria-labelledby="f{number}-t f{number}-d" viewBox="0 0 {width} {height}" '
-        f'style="max-width:{float(width) * 96 / 72:.0f}px" xmlns="http://www.w3.org/2000/svg" '
+        f'style="--own:{float(width) * 96 / 72:.0f}px" xmlns="http://www.w3.org/2000/svg" '
         f'xmlns:xlink="http://www.w3.org/1999/xlink"><title id="f{number}-t">{Markup.escape(title)}</title>'
         f'<desc id="f{number}-d">{Markup.escape(description)}</desc>'
     )
