@@ -74,7 +74,8 @@ def place_labels(
     left, low, right, high = (edge / unit for edge in axes.get_window_extent(renderer).extents)
     solid = [_extent_of_point(axes, point, unit) for point in points]
     faint = [box for line in lines for box in _boxes_along(axes, line, unit)]
-    faint += [_box_around(*axes.transData.transform(point) / unit, _DOT, _DOT) for point in nameless]
+    dots = [axes.transData.transform(point) / unit for point in nameless]
+    faint += [_box_around(x, y, _DOT, _DOT) for x, y in dots]
     inside = left + _GAP, low + _GAP, right - _GAP, high - _GAP
     clutter = _Clutter(inside, solid, faint)
     for x, y, _, name in points:
