@@ -198,7 +198,7 @@ def overlay(survey: Survey, name: str, effort: Effort) -> dict[str, Any]:
             "B": None,
             "random": {"algorithm": "random", "seed": 0, "seeds": effort.runs},
         },
-        "models": {"uniform-2x": {"genome": 2}, "uniform-4x": None, "found-B": None, "random-B": None},
+        "models": {"uniform-2x": {"genome": 2}, "found-B": None, "random-B": None},
         "proxy": {"sample": 0},
         "retrain": {"epochs": effort.epochs, "seeds": effort.seeds, **training},
     }

@@ -39,9 +39,9 @@ def test_what_the_default_experiment_will_do(capsys):
     assert (
         f"9 searches of {generations} generations of {population} candidates: {9 * generations * population} " in text
     )
-    assert "candidates, each trained on 450 images and scored on 300 images" in text
+    assert "candidates, each trained on 300 images and scored on 400 images" in text
     genomes = read_config([ROOT / "config.yaml"])["proxy"]["sample"]
-    assert f"proxy judged on {genomes} random genomes: {2 * genomes} candidates, and {2 * genomes} trainings in" in text
+    assert f"proxy judged on {genomes} random genomes: {2 * genomes} candidates, and {genomes} trainings in" in text
     rows = len(read_config([ROOT / "config.yaml"])["models"])
     assert f"{rows} rows of 4 seeds: {4 * rows} trainings in full" in text
     assert " jobs, about " in text and "on 2 cores of an ordinary machine; plan times this one" in text
@@ -73,9 +73,9 @@ def test_without_a_search_nothing_is_done_for_one(capsys, tmp_path):
     assert config["proxy"]["sample"] and config["supernet"]["enabled"]
     assert check(overlay, "--cores", 1) == 0
     text = " ".join(capsys.readouterr().out.split())
-    assert "searches none, so no supernet is trained and no candidate scored table 3 rows of 1 seed" in text
+    assert "searches none, so no supernet is trained and no candidate scored table 2 rows of 1 seed" in text
     # Images, a training and an evaluation of each row, tables, figures, the page, what inference takes, and rule all.
-    assert f" jobs {1 + 3 * 2 + 4 + 1} jobs, " in text
+    assert f" jobs {1 + 2 * 2 + 4 + 1} jobs, " in text
 
 
 def test_the_jobs_are_those_that_snakemake_counts(tmp_path, capsys):
@@ -118,7 +118,7 @@ def test_a_subset_larger_than_the_data(capsys):
         "error: 10 classes have too few train images, 0, 1, 2, 3, 4 and others; the smallest has 104 train images"
         in message
     )
-    assert "30 for validation and 5000 for the subset" in message
+    assert "40 for validation and 5000 for the subset" in message
 
 
 def test_a_class_without_images_to_set_aside(tmp_path, capsys):

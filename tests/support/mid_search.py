@@ -22,7 +22,7 @@ CHANGES = {
     "proxy": {"sample": 0},
     "retrain": {"seeds": 2, "epochs": 1, "batch_size": 25, "augmentation": "none", "weight_decay": 0.0},
     "searches": {"A": {"seeds": 1}, "B": None, "random": None},
-    "models": dict.fromkeys(["full-precision", "uniform-4x", "random-A", "found-B", "random-B"]),
+    "models": dict.fromkeys(["full-precision", "random-A", "found-B", "random-B"]),
     "controls": [],
     "execution": {"device": "cpu"},
 }

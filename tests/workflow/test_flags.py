@@ -56,7 +56,8 @@ def costs(**search: object) -> tuple[Flags, Files]:
 
 
 def test_tables_are_told_what_the_configuration_gives_rows() -> None:
-    words = shlex.split(costs()[0].measurements())
+    config = read_config([ROOT / "config.yaml"], {"models": {"uniform-4x": {"genome": 4}}})
+    words = shlex.split(Flags(config).measurements())
     given = words[words.index("--given") + 1 : words.index("--cost-width")]
     ones, fours = (",".join([ratio] * 6) for ratio in "14")
     assert given == [f"full-precision={ones}:full-precision", f"uniform-1x={ones}", f"uniform-4x={fours}"]

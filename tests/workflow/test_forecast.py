@@ -93,15 +93,15 @@ def test_hours_of_the_default_experiment_by_hand(tmp_path):
     by_name = {stage.name: stage for stage in found.stages}
     overhead = 0.03
     assert by_name["supernet"].core_seconds == pytest.approx(1 + 40 * 10 * 0.01 + overhead)
-    candidates = 8 * (1 + 12 * (10 * 7 * 0.01 + 0.1))
+    candidates = 8 * (1 + 12 * (10 * 8 * 0.01 + 0.1))
     assert by_name["search A"].core_seconds == pytest.approx(candidates + 8 * 2 + 1 + 25 * overhead)
-    assert by_name["retrain"].core_seconds == pytest.approx(21 * (1 + 20 * 16 * 0.01 + overhead))
-    assert by_name["evaluate"].core_seconds == pytest.approx(7 * (1 + 3 * 0.1 + overhead))
+    assert by_name["retrain"].core_seconds == pytest.approx(18 * (1 + 20 * 16 * 0.01 + overhead))
+    assert by_name["evaluate"].core_seconds == pytest.approx(6 * (1 + 3 * 0.1 + overhead))
     # By what A and B look for, the best of the random search is said for two rows.
     assert by_name["finalists"].core_seconds == pytest.approx(2 * (1 + overhead))
-    assert found.jobs == 113
+    assert found.jobs == 109
     # A control for each of two found rows: to choose it, to train it three times and to evaluate it.
-    assert with_controls.jobs == 113 + 2 * (1 + 3 + 1)
+    assert with_controls.jobs == 109 + 2 * (1 + 3 + 1)
     work = sum(stage.core_seconds for stage in found.stages)
     assert found.seconds == pytest.approx(work + HERE.snakemake_start)
 
