@@ -27,24 +27,34 @@ def run(arguments: argparse.Namespace) -> None:
     import os
 
     from pipeline.common.errors import UserError
-    from pipeline.training.execution import check_device
-    from pipeline.workflow.forecast.images import check_enough, count_images
-    from pipeline.workflow.slurm import queue as slurm
 
     config = read_configuration(arguments)
     cores = len(os.sched_getaffinity(0)) if arguments.cores is None else arguments.cores
     if cores < 1:
         raise UserError(f"--cores is {cores}", "it must be at least 1")
+    check(config, cores)
+
+
+def check(config: Mapping[str, Any], cores: int, *, guessed: bool = True) -> None:
+    """Prints what will be done, and with ``guessed`` how long that takes on an ordinary machine.
+
+    Raises:
+        UserError: something is wrong: the first thing that was found.
+    """
+    from pipeline.training.execution import check_device
+    from pipeline.workflow.forecast.images import check_enough, count_images
+    from pipeline.workflow.slurm import queue as slurm
+
     if not slurm.is_here():  # whose nodes may have what this machine lacks
         check_device(config["execution"]["device"])
     found = count_images(config)
     check_enough(config, found)
     print(f"experiment '{config['experiment']}'")
-    for title, text in _lines(config, found, cores):
+    for title, text in _lines(config, found, cores, guessed=guessed):
         print(textwrap.fill(text, 80, initial_indent=f"  {title:<9} ", subsequent_indent=" " * 12))
 
 
-def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tuple[str, str]]:
+def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed: bool) -> list[tuple[str, str]]:
     from pipeline.common.log import duration
     from pipeline.common.text import counted
     from pipeline.data.datasets import expect_images, resolve_storage
@@ -79,9 +89,9 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
     budget = search["generations"] * search["population"]
     days = round(expected.seconds / 86400)
     time = counted(days, "day") if days > 2 else duration(expected.seconds)
-    guess = f"about {time} on {counted(cores, 'core')} of an ordinary machine; plan times this one"
+    guess = f", about {time} on {counted(cores, 'core')} of an ordinary machine; plan times this one"
     if gpu_is_used(config["execution"]["device"]):
-        guess = "how long they take on a GPU, plan finds out"
+        guess = ", how long they take on a GPU, plan finds out"
     apart = " (set aside)" if found.aside else ""
     judged, again = samples(config), config.get("proxy", {})
     times = judged * again.get("scores", 1), judged * again.get("trainings", 1)
@@ -113,7 +123,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int) -> list[tu
             "table",
             f"{counted(rows, 'row')} of {counted(seeds, 'seed')}: {counted(rows * seeds, 'training')} in full",
         ),
-        ("jobs", f"{counted(expected.jobs, 'job')}, {guess}"),
+        ("jobs", counted(expected.jobs, "job") + (guess if guessed else "")),
     ]
 
 

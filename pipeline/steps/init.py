@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.data.survey import Survey
+    from pipeline.steps.plan import Measured
 
-#: Seconds that the written experiment should take at most on an ordinary machine: a night.
+#: Seconds that the written experiment should take at most: a night.
 _A_NIGHT = 12 * 3600
 
 
@@ -51,10 +52,11 @@ def run(arguments: argparse.Namespace) -> None:
     _say("images", described(survey))
     for worry in worries(survey):
         _say("note", worry)
-    values = _chosen(survey, name, cores)
+    measured = None if arguments.untimed else _measure(survey, name, cores)
+    values = _chosen(survey, name, cores, measured)
     write_text(output, write_overlay(values, survey, f"binary-nas init {shlex.quote(str(arguments.folder))}"))
     print(f"\n{output} is written.\n")
-    _tell_cost(output, cores, untimed=arguments.untimed)
+    _tell_cost(output, cores, measured)
     print(f"\nstart it with   python -m pipeline run {shlex.quote(str(output))}")
 
 
@@ -62,29 +64,54 @@ def _say(title: str, text: str) -> None:
     print(textwrap.fill(text, 80, initial_indent=f"{title:<8}", subsequent_indent=" " * 8))
 
 
-def _chosen(survey: "Survey", name: str, cores: int) -> dict[str, Any]:
-    """Returns the most thorough configuration that takes a night at most; the least thorough one if none does."""
+def _measure(survey: "Survey", name: str, cores: int) -> "Measured":
+    """Times this machine with networks of the most thorough configuration; those of the others are parts of them."""
+    from pipeline.steps import plan
+    from pipeline.workflow.starting import EFFORTS, overlay
+
+    config = _configuration(overlay(survey, name, EFFORTS[0]))
+    parser = argparse.ArgumentParser()
+    plan.add_arguments(parser)
+    return plan.measure(config, parser.parse_args([]), cores)
+
+
+def _chosen(survey: "Survey", name: str, cores: int, measured: "Measured | None") -> dict[str, Any]:
+    """Returns the most thorough configuration that takes a night here at most; the least thorough one if none does."""
     from pipeline.workflow.starting import EFFORTS, overlay
 
     for effort in EFFORTS:
         values = overlay(survey, name, effort)
-        if _guess(values, cores) <= _A_NIGHT:
+        if _seconds(values, cores, measured) <= _A_NIGHT:
             break
     return values
 
 
-def _guess(values: Mapping[str, Any], cores: int) -> float:
-    """Seconds that a configuration takes on an ordinary machine. Raises UserError if it is none."""
-    from pipeline.networks.spec import NetworkSpec, uniform_genome
+def _configuration(values: Mapping[str, Any]) -> dict[str, Any]:
     from pipeline.workflow.config import ROOT, read_config
+
+    return read_config([ROOT / "config.yaml"], values)
+
+
+def _seconds(values: Mapping[str, Any], cores: int, measured: "Measured | None") -> float:
+    """Returns how long a configuration takes on this machine, or on an ordinary one if this was not measured.
+
+    Raises:
+        UserError: it is no configuration, or a class has too few images for it.
+    """
+    from dataclasses import replace
+
+    from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.workflow.forecast.images import check_enough, count_images, shares
     from pipeline.workflow.forecast.jobs import forecast
     from pipeline.workflow.forecast.step_time import ORDINARY
 
-    config = read_config([ROOT / "config.yaml"], values)
+    config = _configuration(values)
+    network = config["network"]
+    if measured is not None:
+        spec = replace(measured.spec, base_width=network["base_width"])
+        return forecast(config, spec, measured.images, measured.calibration, cores).seconds
     found = count_images(config)
     check_enough(config, found)
-    network = config["network"]
     spec = NetworkSpec(
         network["name"],
         uniform_genome(network["name"], 1),
@@ -96,12 +123,16 @@ def _guess(values: Mapping[str, Any], cores: int) -> float:
     return forecast(config, spec, shares(config, found, 0.0, 0.0), ORDINARY, cores).seconds
 
 
-def _tell_cost(output: Path, cores: int, *, untimed: bool) -> None:
-    """Prints what the steps 'check' and 'plan' say of the configuration."""
-    from pipeline.steps import check, plan
+def _tell_cost(output: Path, cores: int, measured: "Measured | None") -> None:
+    """Prints what the step 'check' says of the configuration, and what 'plan' does if this machine was measured."""
+    from dataclasses import replace
 
-    for step in (check, *([] if untimed else [plan])):
-        parser = argparse.ArgumentParser()
-        step.add_arguments(parser)
-        step.run(parser.parse_args([str(output), "--cores", str(cores)]))
-        print()
+    from pipeline.steps import check, plan
+    from pipeline.workflow.config import ROOT, read_config
+
+    config = read_config([ROOT / "config.yaml", output])  # what was written, and not what was meant
+    check.check(config, cores, guessed=measured is None)
+    print()
+    if measured is not None:
+        spec = replace(measured.spec, base_width=config["network"]["base_width"])
+        plan.show(config, measured._replace(spec=spec), cores)

@@ -10,7 +10,7 @@ With --gpu, trainings are those of a GPU that is not here, as it was measured; a
 import argparse
 import textwrap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.common.text import counted
 from pipeline.steps.options import add_configuration, read_configuration
@@ -20,7 +20,8 @@ from pipeline.workflow.layout import Layout
 if TYPE_CHECKING:
     from pipeline.networks.spec import NetworkSpec
     from pipeline.workflow.forecast.calibrate import Probe
-    from pipeline.workflow.forecast.jobs import Forecast
+    from pipeline.workflow.forecast.jobs import Forecast, Images
+    from pipeline.workflow.forecast.step_time import Calibration
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,23 +38,54 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Prints the table."""
     import os
-    import time
-    from dataclasses import replace
 
     from pipeline.common.errors import UserError
-    from pipeline.training.execution import check_device, describe_machine
-    from pipeline.workflow.forecast.calibrate import calibrate
-    from pipeline.workflow.forecast.gpus import find_gpu
-    from pipeline.workflow.forecast.jobs import forecast
-    from pipeline.workflow.forecast.step_time import workload
 
     config = read_configuration(arguments)
     cores = len(os.sched_getaffinity(0)) if arguments.cores is None else arguments.cores
     if cores < 1:
         raise UserError(f"--cores is {cores}", "it must be at least 1")
-    elsewhere = find_gpu(arguments.gpu) if arguments.gpu else None
     if arguments.gpus < 1:
         raise UserError(f"--gpus is {arguments.gpus}", "it must be at least 1")
+    show(config, measure(config, arguments, cores), cores)
+
+
+class Measured(NamedTuple):
+    """The finds of some seconds on this machine: an experiment's images and network, and how fast it is.
+
+    Attributes:
+        images: how many take part in what.
+        spec: the uniform 1x network.
+        probe: what was timed.
+        calibration: times of a training step, a start, an image.
+        machine: in words.
+        seconds: that this took.
+    """
+
+    images: "Images"
+    spec: "NetworkSpec"
+    probe: "Probe"
+    calibration: "Calibration"
+    machine: str
+    seconds: float
+
+
+def measure(config: dict[str, Any], arguments: argparse.Namespace, cores: int) -> Measured:
+    """Looks at the images of an experiment and times this machine.
+
+    Raises:
+        UserError: the images are not here, or too few; or there is no such device.
+    """
+    import time
+    from dataclasses import replace
+
+    from pipeline.common.log import log
+    from pipeline.training.execution import check_device, describe_machine
+    from pipeline.workflow.forecast.calibrate import calibrate
+    from pipeline.workflow.forecast.gpus import find_gpu
+    from pipeline.workflow.forecast.step_time import workload
+
+    elsewhere = find_gpu(arguments.gpu) if arguments.gpu else None
     if elsewhere is None:
         check_device(config["execution"]["device"])
     else:
@@ -65,6 +97,7 @@ def run(arguments: argparse.Namespace) -> None:
         probe = replace(probe, specs=(min(probe.specs, key=lambda one: workload(one).macs),))
     # On a GPU, as many as share one; Snakemake gives each job its own (--resources gpu=…).
     side_by_side = config["search"].get("candidates_per_gpu", 1) if probe.execution.device_type == "cuda" else None
+    log("timing this machine, for half a minute or less")
     calibration = calibrate(probe, side_by_side or max(1, cores // probe.execution.threads), read, decode)
     machine = describe_machine(probe.execution.device_type)
     if elsewhere is not None:
@@ -72,8 +105,15 @@ def run(arguments: argparse.Namespace) -> None:
         calibration = replace(calibration, step=elsewhere.step, scoring=elsewhere.scoring, gpus=gpus)
         probe = replace(probe, execution=replace(probe.execution, device_type="cuda", precision="bfloat16"))
         machine = f"{machine} with {gpus} × {elsewhere.name}, measured elsewhere"
-    timed = time.perf_counter() - started
-    _print(config, forecast(config, spec, images, calibration, cores), probe, machine, cores, timed)
+    return Measured(images, spec, probe, calibration, machine, time.perf_counter() - started)
+
+
+def show(config: Mapping[str, Any], measured: Measured, cores: int) -> None:
+    """Prints what an experiment takes on a machine that was measured: its stages, hours, memory and disk."""
+    from pipeline.workflow.forecast.jobs import forecast
+
+    found = forecast(config, measured.spec, measured.images, measured.calibration, cores)
+    _print(config, found, measured.probe, measured.machine, cores, measured.seconds)
 
 
 def _probe(config: Mapping[str, Any], spec: "NetworkSpec") -> "Probe":
@@ -109,10 +149,11 @@ def _print(
     from pipeline.search.algorithms import ALGORITHMS
 
     execution = probe.execution
-    print(
-        f"experiment '{config['experiment']}' on {machine}, {cores} cores, {execution.precision}, "
-        f"{execution.threads} threads a training (timed in {timed:.0f} s)\n"
+    _say(
+        f"experiment '{config['experiment']}' on {machine}, {counted(cores, 'core')}, {execution.precision}, "
+        f"{counted(execution.threads, 'thread')} a training (timed in {timed:.0f} s)"
     )
+    print()
     print(f"{'stage':<18} {'jobs':>6} {'core-hours':>11}  {'from':<14} {'to':<14}")
     for stage in found.stages:
         hours = f"{stage.core_seconds / 3600:.3g}"
@@ -121,22 +162,27 @@ def _print(
     print(f"{'in all':<18} {found.jobs:>6} {total:>11.3g}  {'':<14} {duration(found.seconds):<14}")
     print(f"\nhours   {found.seconds / 3600:.3g} from the command to the tables{_in_days(found.seconds)}")
     here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    print(
+    _say(
         f"memory  up to {_size(found.process_bytes)} a process, {found.side_by_side} side by side: "
         f"{_size(found.memory_bytes)} ({_size(here)} here{', NOT ENOUGH' if found.memory_bytes > here else ''})"
     )
     folder = Layout.of(config["experiment"]).folder
     free = shutil.disk_usage(".").free
     enough = "" if found.disk_bytes <= free else ", NOT ENOUGH"
-    print(f"disk    about {_size(found.disk_bytes)} in {folder} ({_size(free)} free{enough})")
+    _say(f"disk    about {_size(found.disk_bytes)} in {folder} ({_size(free)} free{enough})")
     if found.seconds > _LONG:
         print(f"\n{advice(found, cores, execution.device_type)}")
     if any(ALGORITHMS[search["algorithm"]].LOOKS_AT_SCORES for search in config["searches"].values()):
-        print(
-            "\nGenerations are taken to be random genomes. A search that prefers cheap networks takes less, and "
-            "candidates\nthat searches share are trained once: for searches and for retraining what they find, this is "
+        print()
+        _say(
+            "Generations are taken to be random genomes. A search that prefers cheap networks takes less, and "
+            "candidates that searches share are trained once: for searches and for retraining what they find, this is "
             "an upper estimate."
         )
+
+
+def _say(text: str) -> None:
+    print(textwrap.fill(text, 80))
 
 
 #: Seconds after which a person would rather do something about it.

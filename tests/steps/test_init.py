@@ -1,6 +1,8 @@
 """The step ``init``: a configuration for a folder of images that works on it."""
 
+import re
 import shlex
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +12,14 @@ from PIL import Image
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.data.survey import Survey, survey_folder
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.steps import plan
+from pipeline.steps.init import _chosen
 from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.forecast.images import count_images, shares
+from pipeline.workflow.forecast.step_time import ORDINARY, StepTime
 from pipeline.workflow.rules import Flags
-from pipeline.workflow.starting import EFFORTS, described, divide, image_size, learned_from, overlay, worries
+from pipeline.workflow.starting import EFFORTS, Effort, described, divide, image_size, learned_from, overlay, worries
 from tests.support.workflow import planned
 
 
@@ -61,6 +68,38 @@ def test_what_it_writes_works(folder, tmp_path, capsys):
 
 def _words(text: object) -> list[str]:
     return shlex.split(str(text))
+
+
+@pytest.mark.slow
+def test_what_it_takes_here(tmp_path, monkeypatch, capsys):
+    """Times this machine, once, and says what 'plan' would; the configuration is what was planned."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pipeline.workflow.starting.EFFORTS", (Effort(0.03125, 1, 2, 1, 1, 1),))
+    images(tmp_path / "small", side=8, ant=9, bee=9)
+    assert main(["init", "small", "--cores", "1"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"^retrain +\d+ +[\d.e-]+ ", said, re.MULTILINE), said
+    assert re.search(r"^hours +[\d.]+ from the command to the tables", said, re.MULTILINE)
+    assert (
+        "of an ordinary machine" not in said
+        and "timed in" in said
+        and said.index("small.yaml is written") < said.index("start it with")
+    )
+    assert max(map(len, said.splitlines())) <= 80
+
+
+def test_a_slower_machine_is_given_less_to_do(tmp_path):
+    survey = survey_folder(images(tmp_path / "some", ant=90, bee=90))
+    config = read_config([ROOT / "config.yaml"], overlay(survey, "some", EFFORTS[0]))
+    spec = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=0.25, size=28, classes=2)
+    shared = shares(config, count_images(config), 0.0, 0.0)
+    widths = []
+    for slower in (1, 200, 1e6):
+        times = StepTime(*(slower * part for part in astuple(ORDINARY.step)))
+        measured = plan.Measured(shared, spec, None, replace(ORDINARY, step=times), "made up", 0.0)
+        values = _chosen(survey, "some", 2, measured)
+        widths.append((values["network"]["base_width"], values["search"]["generations"]))
+    assert widths[0] == (0.25, 8) and widths[2] == (0.0625, 3) and widths[0] > widths[1] > widths[2]
 
 
 @pytest.mark.slow
