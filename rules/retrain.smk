@@ -78,7 +78,12 @@ rule evaluate:
     params:
         execution=flags.execution(),
         method=flags.training_method,
+        # By these it notices weights that are another training's; they name outputs, so that results made before stay.
+        asked=lambda wildcards, output: flags.asked_of_row(wildcards.model),
+        best=lambda wildcards, output: optional_flag("--best", map(str, files.found_genome(wildcards))),
+        learnt=lambda wildcards, output: optional_flag("--train-images", [str(layout.train)]),
     shell:
         "python -m pipeline evaluate --weights {input.weights:q} --images {input.images:q} {params.execution}"
+        " {params.asked} {params.best} {params.learnt}"
         f" {flags.run()}"
         " --output {output:q} > {log:q} 2>&1"

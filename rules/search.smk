@@ -55,7 +55,7 @@ rule evaluate_generation:
         cpus_per_task=machine.cpus,
         gpu=machine.gpus(),
     params:
-        supernet=lambda wildcards, input: optional_flag("--supernet", input.supernet),
+        supernet=lambda wildcards, input: flags.supernet(input.supernet),
         title=lambda wildcards, output: f"--title '{wildcards.search} generation {int(wildcards.generation)}'",
         network=flags.network(),
         ratios=flags.ratios(),

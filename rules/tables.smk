@@ -35,6 +35,8 @@ rule tables:
         "../envs/pipeline.yaml"
     params:
         measurements=lambda wildcards: flags.measurements(),
+        asked=lambda wildcards, output: flags.asked_of_rows(),
+        controls=lambda wildcards, output: labelled("--chosen", *files.chosen),
         evaluations=lambda wildcards, input: labelled("--evaluations", files.trainings, input.measurements),
         scores=lambda wildcards, input: labelled("--scores", config["searches"], input.histories),
         timings=lambda wildcards, input: labelled("--timings", files.trainings, input.timings),
@@ -46,7 +48,7 @@ rule tables:
         sample_timings=lambda wildcards, input: optional_flag("--sample-timings", input.sample_timings),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m pipeline tables {params.measurements} {params.evaluations} {params.scores}"
+        "python -m pipeline tables {params.measurements} {params.asked} {params.controls} {params.evaluations} {params.scores}"
         " {params.found} {params.timings} {params.supernet} {params.sample} {params.trained}"
         " {params.candidates} {params.sample_timings} --output-folder {params.folder:q} > {log:q} 2>&1"
 
@@ -74,6 +76,8 @@ rule figures:
         "../envs/pipeline.yaml"
     params:
         measurements=lambda wildcards: flags.measurements(),
+        asked=lambda wildcards, output: flags.asked_of_rows(),
+        controls=lambda wildcards, output: labelled("--chosen", *files.chosen),
         evaluations=lambda wildcards, input: labelled("--evaluations", files.trainings, input.measurements),
         scores=lambda wildcards, input: labelled("--scores", config["searches"], input.histories),
         curves=lambda wildcards, input: labelled("--histories", files.trainings, input.curves),
@@ -83,7 +87,7 @@ rule figures:
         trained=lambda wildcards, input: optional_flag("--sample-trained", input.sample_trained),
         folder=subpath(output[0], parent=True),
     shell:
-        "python -m pipeline figures {params.measurements} {params.evaluations} {params.scores}"
+        "python -m pipeline figures {params.measurements} {params.asked} {params.controls} {params.evaluations} {params.scores}"
         " {params.found} {params.curves} {params.supernet} {params.sample} {params.trained}"
         " --output-folder {params.folder:q} > {log:q} 2>&1"
 

@@ -32,6 +32,7 @@ from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.objectives import Objective
 from pipeline.search.tables import Best
+from pipeline.training.identity import disagreements, row_seed
 
 Kind = Literal["full-precision", "uniform", "control", "found", "baseline", "given"]
 #: What a row of equal cost has in common with the found one that it is compared with.
@@ -68,6 +69,7 @@ class Measurement:
         census: what was wrong with train and test images; None where the record is too old to say so.
         answered: the answers, class by class; None where the record is too old to say so.
         weights: digest of the network's weights; nothing where the record is too old to say so.
+        training: what the network was trained with (:func:`pipeline.training.identity.said_of`), as far as it is known.
     """
 
     model: str
@@ -80,6 +82,7 @@ class Measurement:
     census: Census | None = None
     answered: Answered | None = field(default=None, repr=False, compare=False)
     weights: str = ""
+    training: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -111,10 +114,13 @@ class Search:
 
 @dataclass(frozen=True)
 class ControlOf:
-    """Which row a control is compared with, and what they have in common beside their cost."""
+    """Which row a control is compared with, what they have in common beside their cost, and the genome that was chosen
+    for it; None where that is not known.
+    """
 
     model: str
     control: Control
+    genome: Genome | None = None
 
 
 class Given(NamedTuple):
@@ -206,6 +212,7 @@ def collect_rows(
     published: str | None = None,
     cost_width: float | None = None,
     counting: Counting = FLOPS,
+    asked: Mapping[str, Any] | None = None,
 ) -> list[Row]:
     """Returns one row for each model, in the order of ``models``.
 
@@ -216,11 +223,13 @@ def collect_rows(
         published: ``table1`` or ``table2`` to put beside, or None.
         cost_width: base width at which costs are counted; None for that at which a row was trained.
         counting: what costs are in comparisons.
+        asked: what all networks must have been trained with (:func:`pipeline.workflow.asked.asked_of_rows`).
 
     Raises:
         UserError: a model has no measurement or is not in ``models``, its seeds are of different networks or two of
-            them of the same training, its search found or the configuration gives it another network, rows are of
-            different experiments, or the published table is about another network.
+            them of the same training, its search found, the configuration gives it or was chosen for it another
+            network, one was trained otherwise than asked, rows are of different experiments, or the published table is
+            about another network.
     """
     table = find_table(published) if published else None
     by_model: dict[str, list[Measurement]] = {model: [] for model in models}
@@ -228,6 +237,14 @@ def collect_rows(
         if measurement.model not in by_model:
             raise UserError(f"there is an evaluation of '{measurement.model}'", "but the table has no such row")
         by_model[measurement.model].append(measurement)
+    for one in (one for measured in by_model.values() for one in measured):
+        others = unlike(one, asked or {})
+        if others:
+            raise UserError(
+                f"the network of seed {one.seed} of row '{one.model}' was trained otherwise than this experiment's "
+                f"({'; '.join(others)})",
+                "delete the row's trainings and evaluations, and they are made again",
+            )
     _check_alike(measured for measured in by_model.values() if measured)
     return [_row(model, models[model], by_model[model], table, cost_width, counting) for model in models]
 
@@ -254,6 +271,12 @@ def _row(
             f"row '{model}' was trained as {format_genome(spec.genome)}, but what its search found is "
             f"{format_genome(origin.best.genome)}",
             "run the experiment again, or delete the row's evaluations, and they are made again",
+        )
+    if isinstance(origin, ControlOf) and origin.genome not in (None, spec.genome):
+        raise UserError(
+            f"row '{model}' was trained as {format_genome(spec.genome)}, but what was chosen for it is "
+            f"{format_genome(origin.genome)}",
+            "delete the row's trainings and evaluations, and they are made again",
         )
     if isinstance(origin, Given) and origin != (spec.genome, spec.binary):
         raise UserError(
@@ -288,6 +311,13 @@ def _row(
         _answered(measured),
         counting,
     )
+
+
+def unlike(measurement: Measurement, asked: Mapping[str, Any]) -> list[str]:
+    """Returns in what a network was trained otherwise than asked, in words; see ``asked`` of :func:`collect_rows`."""
+    if "seed" in asked:
+        asked = {**asked, "seed": row_seed(asked["seed"], measurement.seed)}
+    return disagreements({**measurement.training, "network": measurement.spec.record()}, asked)
 
 
 def _check_alike(rows: Iterable[Sequence[Measurement]]) -> None:

@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.steps.measure_inference import ROUNDS, measure_rows, pack_row
     from pipeline.training.execution import describe_machine
     from pipeline.workflow.layout import Layout, trained_seeds
-    from pipeline.workflow.rows import trained_rows
+    from pipeline.workflow.rows import check_trained, trained_rows
 
     if arguments.threads < 1:
         raise UserError(f"--threads is {arguments.threads}", "give at least 1")
@@ -32,6 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     for row in rows:
         seeds = trained_seeds(layout.retrainings / row)
         networks[row] = seeds[min(seeds)]
+        check_trained(layout.retrainings / row, min(seeds), networks[row])
     packed = {row: pack_row(weights) for row, weights in networks.items()}
     measured, missing = measure_rows(networks, packed, arguments.threads)
     print(inference_markdown(measured, arguments.threads, describe_machine(), ROUNDS, missing), end="")

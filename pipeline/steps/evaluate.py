@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.steps.options import add_execution, output, path, read_settings
+from pipeline.steps.options import add_asked, add_execution, output, path, read_settings
 from pipeline.training.settings import ExecutionSettings
 
 if TYPE_CHECKING:
@@ -15,17 +15,21 @@ if TYPE_CHECKING:
 
 
 class _Evaluated(NamedTuple):
-    """How a network answers the images, its shape, and the digest of its weights."""
+    """How a network answers the images, its shape, the digest of its weights, and what they were trained with."""
 
     score: "Score"
     network: dict[str, Any]
     weights: str
+    training: dict[str, Any]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     path(parser, "--weights", "trained networks (HDF5)", nargs="+")
     path(parser, "--images", "prepared test set (HDF5)")
+    add_asked(parser, "--asked", "networks (of the experiment's seed, as its first, second, ... training)")
+    path(parser, "--best", "they must have this genome (JSON)", required=False)
+    path(parser, "--train-images", "they must have learnt from these, if they are there (HDF5)", required=False)
     add_execution(parser)
     output(parser, "--output", "their scores to write (JSON), in the order of --weights", nargs="+")
 
@@ -44,6 +48,8 @@ def run(arguments: argparse.Namespace) -> None:
         )
     info = read_info(arguments.images, "test")
     verify_images(arguments.images)
+    for repetition, weights in enumerate(arguments.weights):
+        _check(weights, repetition, arguments)
     execution = settle(read_settings(arguments, ExecutionSettings), arguments.arithmetic)
     execution.apply()
     images = load_images(arguments.images, execution.device, workers=arguments.loaders)
@@ -51,10 +57,29 @@ def run(arguments: argparse.Namespace) -> None:
         _write(written, _evaluate(weights, images, info, execution), arguments.images, info)
 
 
+def _check(weights: Path, repetition: int, arguments: argparse.Namespace) -> None:
+    """Raises UserError for weights that are of another training than the experiment's."""
+    from pipeline import METHOD_VERSION
+    from pipeline.common.hdf5 import read_attributes
+    from pipeline.data.prepared import read_info
+    from pipeline.search.tables import read_genome
+    from pipeline.training.identity import check_asked, row_seed
+
+    asked = dict(arguments.asked)
+    if "seed" in asked:
+        asked |= {"seed": row_seed(asked["seed"], repetition), "method": METHOD_VERSION}
+    if arguments.best is not None:
+        asked["network"] = {**asked.get("network", {}), "genome": list(read_genome(arguments.best))}
+    if arguments.train_images is not None and arguments.train_images.exists():
+        asked["images"] = read_info(arguments.train_images, "train").digest
+    check_asked(read_attributes(weights), asked, str(weights))
+
+
 def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", execution: "Execution") -> "_Evaluated":
     from pipeline.common.errors import UserError
     from pipeline.common.hdf5 import read_attributes
     from pipeline.networks.weights import load_network
+    from pipeline.training.identity import said_of
     from pipeline.training.memory import enough_memory
     from pipeline.training.scoring import score
 
@@ -63,7 +88,8 @@ def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", executio
     if (info.channels, info.size, len(info.classes)) != (spec.channels, spec.size, spec.classes):
         raise UserError(f"{weights} was trained on other images than these", "name files of one experiment")
     with enough_memory(f"scoring {weights}", "one image is too much: use a machine with more memory"):
-        return _Evaluated(score(network, images, execution), spec.record(), read_attributes(weights)["digest"])
+        scored, about = score(network, images, execution), read_attributes(weights)
+        return _Evaluated(scored, spec.record(), about["digest"], said_of(about))
 
 
 def _write(output: Path, evaluated: "_Evaluated", images: Path, info: "ImagesInfo") -> None:
@@ -87,6 +113,6 @@ def _write(output: Path, evaluated: "_Evaluated", images: Path, info: "ImagesInf
     ]
     answers = pack_answers(result.answers, result.right)
     answers |= pack_classes(info.classes, result.labels, result.confidences, mistakes)
-    about = {"network": evaluated.network, "weights": evaluated.weights}
+    about = {"network": evaluated.network, "weights": evaluated.weights, "training": evaluated.training}
     # What was wrong with the images belongs to whatever is said about the accuracy on them.
     write_record(output, {**accuracies, **answers, **about, "census": json.loads(info.census)})

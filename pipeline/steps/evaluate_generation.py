@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from pipeline.steps.options import (
+    add_asked,
     add_execution,
     add_network,
     add_ratios,
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--subset", "images that candidates learn from (CSV)")
     path(parser, "--validation", "images that they are scored on (CSV)")
     path(parser, "--supernet", "inherit first weights from here (HDF5); without it they are random", required=False)
+    add_asked(parser, "--supernet-asked", "a supernet")
     path(parser, "--archive", "folder of evaluated candidates")
     parser.add_argument("--title", default="candidates", help="what to call them in messages")
     parser.add_argument("--shard", type=int, default=0, help="number of this shard")
@@ -47,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes the evaluations of the shard's candidates, in the order of their slots."""
+    from pipeline import METHOD_VERSION
     from pipeline.common.digests import digest_of
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
@@ -63,21 +66,25 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.tables import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
     from pipeline.steps.options import network_for
     from pipeline.training.arithmetic import settle
+    from pipeline.training.identity import check_asked
     from pipeline.workflow.slurm.time_limit import stop_requests
 
     info = read_info(arguments.images, "train")
     verify_images(arguments.images)
     spec = network_for(arguments, info, uniform_genome(arguments.network, 1))
     population = read_population(arguments.population, len(spec.genome), arguments.ratios)
+    subset, validation = read_split(arguments.subset, info), read_split(arguments.validation, info)
     supernet: Path | None = arguments.supernet
     if supernet is not None:
         check_supernet(supernet, spec)
+        if arguments.supernet_asked:
+            here = {"images": info.digest, "subset": digest_of(subset), "method": METHOD_VERSION}
+            check_asked(read_attributes(supernet), {**arguments.supernet_asked, **here}, str(supernet))
     # The search's own trainings are repetition 0.
     repetition: int = arguments.repetition
     seed = seed_for("repetition", arguments.seed, repetition) if repetition else arguments.seed
     settings = read_settings(arguments, TrainingSettings)
     execution = settle(read_settings(arguments, ExecutionSettings), arguments.arithmetic)
-    subset, validation = read_split(arguments.subset, info), read_split(arguments.validation, info)
     if not set(subset).isdisjoint(validation):
         raise UserError(
             f"{arguments.subset} and {arguments.validation} share images", "delete both, and they are drawn again"

@@ -67,12 +67,28 @@ def run(arguments: argparse.Namespace) -> None:
         data_of[row.model] = data
     if bool(arguments.evaluations) != bool(arguments.images):
         raise UserError("--evaluations and --images belong together", "name both")
+    _check_evaluated(dict(arguments.networks), arguments.evaluations)
     agreeing = compare(data_of, arguments.evaluations, arguments.images, arguments.threads)
     measured, missing = measure_rows(dict(arguments.networks), data_of, arguments.threads)
     measured = [replace(row, agreeing=agreeing.get(row.model)) for row in measured]
     machine = describe_machine()
     write_csv(arguments.output, INFERENCE_COLUMNS, inference_table(measured, arguments.threads, machine))
     write_text(arguments.table, inference_markdown(measured, arguments.threads, machine, ROUNDS, missing))
+
+
+def _check_evaluated(networks: Mapping[str, Path], evaluations: "Sequence[OfRow]") -> None:
+    """Raises UserError if a row's evaluation, which older versions do not tell, is of other weights than these."""
+    from pipeline.common.errors import UserError
+    from pipeline.common.files import read_record
+    from pipeline.common.hdf5 import read_attributes
+
+    for model, file in evaluations:
+        evaluated = read_record(file).get("weights")
+        if evaluated not in (None, read_attributes(networks[model])["digest"]):
+            raise UserError(
+                f"{networks[model]} is not the network that was evaluated in {file}",
+                "delete both, and they are made again",
+            )
 
 
 def compare(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pipeline.steps.options import add_cost, add_cost_width, counting_for, path, read_chosen
+from pipeline.steps.options import add_asked, add_cost, add_cost_width, counting_for, path, read_chosen
 
 if TYPE_CHECKING:
     from pipeline.networks.genome import Genome
@@ -56,6 +56,8 @@ def add_measurements(parser: argparse.ArgumentParser, *, complete: bool = True) 
     of_trainings(parser, "--evaluations", evaluations, complete=complete)
     of_searches(parser, "--scores", "scored candidates of every search (CSV)")
     of_searches(parser, "--found", "what was found for every such row (JSON)", metavar="MODEL=FILE")
+    of_searches(parser, "--chosen", "the genome that was chosen for every control (JSON)", metavar="MODEL=FILE")
+    add_asked(parser, "--asked", "evaluations of networks")
     several(parser, "--sample-scores", "random genomes scored as candidates, a file for each repetition (CSV)")
     several(parser, "--sample-trained", "the same genomes trained in full, a file for each repetition (CSV)")
     add_cost_width(parser, default=None)
@@ -167,19 +169,21 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     """
     from pipeline.report.inputs import read_measurement
     from pipeline.report.results import ControlOf, Given, Search, collect_rows
-    from pipeline.search.tables import read_best
+    from pipeline.search.tables import read_best, read_genome
 
     found = {model: read_best(path) for model, path in arguments.found}
     models: dict[str, Search | ControlOf | Given | None] = {
         model: search and replace(search, name=getattr(found.get(model), "search", model), best=found.get(model))
         for model, search in arguments.models
     }
-    models.update({model: ControlOf(found, control) for model, control, found in arguments.controls})
+    chosen = {model: read_genome(path) for model, path in arguments.chosen}
+    models.update({model: ControlOf(of, control, chosen.get(model)) for model, control, of in arguments.controls})
     models.update({model: given for model, given in arguments.given if model in models})
     measurements = [read_measurement(*file) for file in arguments.evaluations]
     specs = [measurement.spec.at_width(arguments.cost_width) for measurement in measurements]
     counting = counting_for(arguments, next((spec for spec in specs if spec.binary), specs[0]))
-    return collect_rows(models, measurements, arguments.published, arguments.cost_width, counting)
+    width, published = arguments.cost_width, arguments.published
+    return collect_rows(models, measurements, published, width, counting, arguments.asked)
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":

@@ -1,6 +1,7 @@
 """Command-line flags made from the settings classes, so that a setting is named and explained in one place."""
 
 import argparse
+import json
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field, fields
@@ -266,6 +267,22 @@ def add_keeping(parser: argparse.ArgumentParser) -> None:
         "keep finished trainings in this folder, and take from it one that would be the same",
         required=False,
     )
+
+
+def add_asked(parser: argparse.ArgumentParser, flag: str, what: str) -> None:
+    """Declares what networks must have been trained with, as far as their experiment says it."""
+    help = f"notice {what} of another training than this, a part of its identity (JSON)"
+    parser.add_argument(flag, type=_object, default={}, metavar="JSON", help=help)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError(f"'{text}' is no JSON object")
+    return found
 
 
 def genome(text: str) -> Genome:

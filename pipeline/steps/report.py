@@ -144,9 +144,11 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     trainings = [name.split(":") for name in files.trainings]
     evaluated = {model for model, seed in trainings if layout.measurement(model, seed).exists()}
     found = dict(zip(files.searched, files.found, strict=True))
+    chosen = {model: Path(file) for model, file in zip(*files.chosen, strict=True)}
     # While a search that has found something else is trained anew, or a row that is given something else, the old
     # evaluations are still there.
-    evaluated -= {model for model in evaluated if _is_stale(layout, config, model, found.get(model))}
+    genomes = {**found, **chosen}
+    evaluated -= {model for model in evaluated if _is_stale(layout, config, model, genomes.get(model))}
     parser = argparse.ArgumentParser()
     add_measurements(parser, complete=False)
     of_trainings(parser, "--histories", "", complete=False)
@@ -179,7 +181,9 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     )
     words += of_every_training("--histories", "history") + of_every_training("--timings", "timing")
     words += of_every_search("--scores", "history") + of_every_search("--candidate-timings", "timing")
-    words += _given("--found", ((f"{model}={file}", file) for model, file in found.items() if model in evaluated))
+    for flag, of_rows in (("--found", found), ("--chosen", chosen)):
+        words += _given(flag, ((f"{model}={file}", file) for model, file in of_rows.items() if model in evaluated))
+    words += shlex.split(flags.asked_of_rows())
     for flag, several_files in (
         ("--sample-scores", files.sample_scores),
         ("--sample-trained", files.sample_trained),
@@ -195,16 +199,21 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
 
 
 def _is_stale(layout: "Layout", config: dict[str, Any], model: str, found: Path | None) -> bool:
-    """Tells whether a row was evaluated as another network than the one that it is by now: given, or found by its
-    search.
+    """Tells whether a row was evaluated as another network than the one that it is by now: given, found by its search
+    or chosen, or trained otherwise than it is by now.
     """
     from pipeline.report.inputs import read_measurement
+    from pipeline.report.results import unlike
     from pipeline.search.tables import read_genome
+    from pipeline.workflow.asked import asked_of_rows
     from pipeline.workflow.config import genome_of
 
     row = config["models"][model]
     files = sorted(layout.measurement(model, 0).parent.glob(layout.measurement(model, "*").name))
-    specs = [read_measurement(model, 0, file).spec for file in files]
+    measured = [read_measurement(model, int(file.stem.partition("_")[2]), file) for file in files]
+    if any(unlike(one, asked_of_rows(config)) for one in measured):
+        return True
+    specs = [one.spec for one in measured]
     if "genome" in row:
         given = genome_of(config, model), row.get("binary", True)
         return any((spec.genome, spec.binary) != given for spec in specs)

@@ -37,11 +37,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains, or goes on training, and writes the network."""
-    from pipeline.common.randomness import seed_for
     from pipeline.data.prepared import read_info
     from pipeline.search.tables import read_genome
     from pipeline.steps.options import network_for
     from pipeline.training.full import Outputs, Recipe, train_network
+    from pipeline.training.identity import row_seed
     from pipeline.workflow.slurm.time_limit import stop_requests
 
     chosen = arguments.genome or read_genome(arguments.best)
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         network_for(arguments, info, chosen, binary=not arguments.full_precision),
         read_settings(arguments, TrainingSettings),
         read_settings(arguments, ExecutionSettings),
-        seed_for("retrain", arguments.seed, arguments.repetition),
+        row_seed(arguments.seed, arguments.repetition),
         "retraining",
         arguments.save_minutes,
         arguments.finished,

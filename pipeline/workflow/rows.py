@@ -16,13 +16,19 @@ def find_network(path: Path) -> Path:
     Args:
         path: a file; ``results/EXPERIMENT/ROW``; or a folder of the row or of one of its seeds.
 
+    A row's file is compared with what its experiment asks for; a file that is named itself is not.
+
     Raises:
-        UserError: there is neither.
+        UserError: there is neither, or the row's file comes from another training.
     """
     if path.is_file():
         return path
     alone = TrainingFiles.in_folder(path).weights
     if alone.is_file():
+        folder = path.resolve()
+        for seed, file in trained_seeds(folder.parent).items():
+            if file.parent == folder:
+                check_trained(folder.parent, seed, alone)
         return alone
     for row in (path, Layout(path.parent).retrainings / path.name):
         networks = trained_seeds(row)
@@ -31,6 +37,7 @@ def find_network(path: Path) -> Path:
             if len(networks) > 1:
                 number = len(networks)
                 log(f"{path}: taking seed {first}, the first of {number} (no image is left to choose the best by)")
+            check_trained(row, first, networks[first])
             return networks[first]
     home = Layout(path if Layout(path).retrainings.is_dir() else path.parent)
     rows = trained_rows(home)
@@ -41,6 +48,41 @@ def find_network(path: Path) -> Path:
     raise UserError(
         f"there is no network {path}", "name a row (results/EXPERIMENT/ROW), a file of weights or a packed network"
     )
+
+
+def check_trained(row: Path, seed: int, weights: Path) -> None:
+    """Compares weights in a row's folder with what its experiment was last run with, as far as that is known.
+
+    Raises:
+        UserError: they come from another training, or are damaged.
+    """
+    from pipeline.common.hdf5 import read_attributes
+    from pipeline.search.tables import read_genome
+    from pipeline.training.identity import disagreements, row_seed
+    from pipeline.workflow.asked import asked_of_row
+    from pipeline.workflow.rules import Files
+    from pipeline.workflow.saved_config import read_saved_config
+
+    row = row.resolve()
+    layout = Layout(row.parent.parent)
+    try:
+        saved = read_saved_config(layout)
+    except UserError as error:
+        log(f"note: whether {weights} is what the experiment asks for is not known, since {error}")
+        return
+    if layout.retrainings != row.parent or saved is None or row.name not in saved.config["models"]:
+        return
+    asked = asked_of_row(saved.config, row.name)
+    asked["seed"] = row_seed(asked["seed"], seed)
+    for file in Files(saved.config, layout).genome_file(row.name):
+        if file.exists():
+            asked["network"]["genome"] = list(read_genome(file))
+    others = disagreements(read_attributes(weights), asked)
+    if others:
+        raise UserError(
+            f"{weights} comes from another training than the experiment's ({'; '.join(others)})",
+            "run the experiment again, or name the file itself to take it as it is",
+        )
 
 
 def trained_rows(layout: Layout) -> list[str]:

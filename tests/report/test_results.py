@@ -26,6 +26,7 @@ from pipeline.report.timing import BALANCE, TIMING, CandidateTime, TrainingTime,
 from pipeline.search.costs import Counting
 from pipeline.search.objectives import configured
 from pipeline.search.tables import Best
+from pipeline.training.identity import row_seed
 from tests.support.latencies import made_up
 
 VGG_A, VGG_B = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5), (2.0, 2.0, 4.0, 2.0, 4.0, 0.5)
@@ -375,3 +376,55 @@ def test_every_process_of_a_training_counts_its_hours():
 def test_timing_of_a_search_that_trained_nothing():
     lines = timing_table({}, [CandidateTime("A", VGG_A, 360.0, True, "EPYC")])
     assert (lines[0]["trainings"], lines[0]["seconds_per_training"], lines[0]["reused_share"]) == (0, None, 1.0)
+
+
+# --- rows that come from other trainings ---
+
+
+def test_a_control_is_of_the_genome_that_was_chosen_for_it():
+    """The weights of all its seeds may be another row's."""
+    chosen = {"iso": ControlOf("found", "uniform", uniform_genome("vgg_small", 1))}
+    assert collect_rows(chosen, measured("iso", 1, 90.0))[0].control_of == chosen["iso"]
+    with pytest.raises(UserError, match=r"row 'iso' was trained as 0.5,2,1,1,1,0.5, but what was chosen for it is 1,1"):
+        collect_rows(chosen, measured("iso", VGG_A, 90.0))
+
+
+ASKED = {"seed": 0, "settings": {"epochs": 60}, "network": {"network": "vgg_small", "base_width": 1, "binariser": "b"}}
+
+
+def trained(number, **more):
+    said = {"seed": row_seed(0, number), "settings": {"epochs": 60, "gamma": 0.1}, **more}
+    return Measurement("a", number, 90.0 + number, None, spec_of(1, binariser="b"), training=said)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"settings": {"epochs": 1}}, "epochs 1 in place of 60"),
+        ({"seed": 7}, f"seed 7 in place of {row_seed(0, 1)}"),
+    ],
+)
+def test_a_row_is_trained_as_its_experiment_asks(change, said):
+    def rows(*measurements, asked=ASKED):
+        return collect_rows({"a": None}, measurements, asked=asked)
+
+    assert rows(trained(0), trained(1))[0].top1.mean == 90.5
+    for older in ({}, {"seed": row_seed(0, 1)}):
+        assert rows(trained(0), replace(trained(1), training=older))
+    odd = trained(1, **change)
+    with pytest.raises(
+        UserError, match=rf"the network of seed 1 of row 'a' was trained otherwise .* \({said}\): delete"
+    ):
+        rows(trained(0), odd)
+    assert rows(trained(0), odd, asked=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"base_width": 0.5}, "base_width 0.5 in place of 1"), ({"binariser": "c"}, "binariser c in place of b")],
+)
+def test_all_rows_may_be_of_another_experiment_s_network(change, said):
+    with pytest.raises(UserError, match=said):
+        collect_rows({"a": None}, [replace(trained(0), spec=replace(spec_of(1, binariser="b"), **change))], asked=ASKED)
+    # In full precision there is no binariser.
+    collect_rows({"a": None}, [replace(trained(0), spec=spec_of(1, binary=False, binariser="c"))], asked=ASKED)

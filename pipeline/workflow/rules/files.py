@@ -17,9 +17,9 @@ class Files:
     Generations are listed in ascending order: Snakemake's recursion ends at about 160 of them in any other.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any], layout: Layout | None = None) -> None:
         self._config = config
-        self._layout = Layout.of(config["experiment"])
+        self._layout = layout or Layout.of(config["experiment"])
         self.seeds = range(config["retrain"]["seeds"])
         self.shards: int = config["search"].get("shards", 1)
         self.generations = range(config["search"]["generations"])
@@ -56,10 +56,14 @@ class Files:
 
     def found_genome(self, wildcards: Any) -> list[Path]:
         """Returns the file with a search's best genome, where a row takes it from there."""
-        row = self._config["models"][wildcards.model]
+        return self.genome_file(wildcards.model)
+
+    def genome_file(self, model: str) -> list[Path]:
+        """Returns the same for a row by its name."""
+        row = self._config["models"][model]
         if "control" in row:
-            return [self._layout.control(wildcards.model)]
-        return [self._found(wildcards.model)] if "search" in row else []
+            return [self._layout.control(model)]
+        return [self._found(model)] if "search" in row else []
 
     def controlled_genome(self, wildcards: Any) -> Path:
         """Returns the file with the genome that a control is chosen for."""
@@ -122,6 +126,12 @@ class Files:
     def controls(self) -> str:
         """The rows that are controls, as a pattern for their names."""
         return "|".join(name for name, row in self._config["models"].items() if "control" in row) or "none"
+
+    @property
+    def chosen(self) -> tuple[list[str], list[str]]:
+        """Returns the rows that are controls, and the files with their genomes."""
+        names = [name for name, row in self._config["models"].items() if "control" in row]
+        return names, [str(self._layout.control(name)) for name in names]
 
     @property
     def trainings(self) -> list[str]:

@@ -4,6 +4,7 @@ A rule's params hold the flags of its own command and nothing else, so that it r
 depends on has changed. What has no influence on results (``run``, ``keeping``) stands in a command but in no params.
 """
 
+import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
 from pipeline.search.space import Budget
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.workflow.asked import asked_of_row, asked_of_rows, asked_of_supernet
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.counting import cost_words
 from pipeline.workflow.layout import Layout
@@ -31,13 +33,13 @@ from pipeline.workflow.settings import DatasetSettings
 from pipeline.workflow.sources import FlagWords, Sources
 
 
-def optional_flag(flag: str, files: Sequence[str]) -> str:
+def optional_flag(flag: str, files: Iterable[str]) -> str:
     """Returns a flag with its files; nothing where there are none.
 
     >>> optional_flag("--best", ["a.json", "b c.json"]), optional_flag("--best", [])
     ("--best a.json 'b c.json'", '')
     """
-    return f"{flag} {shlex.join(files)}" if files else ""
+    return f"{flag} {shlex.join(named)}" if (named := list(files)) else ""
 
 
 def labelled(flag: str, labels: Iterable[str], files: Sequence[str]) -> str:
@@ -67,6 +69,10 @@ def _with_sources(method: str, *parts: tuple[Registry, str]) -> str:
     """Adds the sources of registered parts that have changed since results began to carry them."""
     changed = [f"{registry.kind} {digest}" for registry, name in parts if (digest := registry.changed(name))]
     return ", ".join([method, *changed])
+
+
+def _asked(values: Mapping[str, Any]) -> str:
+    return f"--asked {shlex.quote(json.dumps(values))}"
 
 
 class Flags:
@@ -161,6 +167,19 @@ class Flags:
     def training(self, section: str) -> str:
         """Returns the recipe of the supernet, of a candidate or of the retraining."""
         return flags(TrainingSettings, self._config[section])
+
+    def asked_of_row(self, model: str) -> str:
+        """Returns what a row's networks must have been trained with, by which weights of others are noticed."""
+        return _asked(asked_of_row(self._config, model))
+
+    def asked_of_rows(self) -> str:
+        """Returns what all rows' networks must have been trained with."""
+        return _asked(asked_of_rows(self._config))
+
+    def supernet(self, files: Sequence[str]) -> str:
+        """Returns the supernet and what it must have been trained with; nothing where there is none."""
+        asked = shlex.quote(json.dumps(asked_of_supernet(self._config)))
+        return f"{optional_flag('--supernet', files)} --supernet-asked {asked}" if files else ""
 
     def recalibrate(self) -> str:
         """Returns whether batch-norm moments are computed anew before a candidate is scored."""
