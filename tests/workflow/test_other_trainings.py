@@ -48,7 +48,19 @@ def test_each_command_hears_what_it_should_be(copied, commands, capsys):
     capsys.readouterr()
     assert step(commands, "evaluate", "retrain/uniform-iso-A") == 1
     assert "comes from another training than this experiment's (genome 1,1,1,1,1,1 in place of" in sentence(capsys)
+    # The same network, trained otherwise; and one that learnt from other images.
+    words = words_of(commands, "retrain", "retrain/uniform-iso-A/seed_0")
+    assert main([*words, "--epochs", "1"]) == 0
+    capsys.readouterr()
+    assert step(commands, "evaluate", "retrain/uniform-iso-A") == 1
+    assert "this experiment's (epochs 1 in place of 2)" in sentence(capsys)
     one.write_bytes(mine)
+    images = layout.train.read_bytes()
+    words = words_of(commands, "prepare-dataset")
+    assert main([*words, "--seed", "1", "--test", "other.h5"]) == 0
+    assert step(commands, "evaluate", "retrain/uniform-iso-A") == 1
+    assert "comes from another training than this experiment's (images " in sentence(capsys)
+    layout.train.write_bytes(images)
     # An evaluation of weights that were trained otherwise, and one of another control.
     place = layout.measurement("uniform-iso-A", 1)
     record = {key: value for key, value in read_record(place).items() if key != "digest"}
