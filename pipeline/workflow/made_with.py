@@ -21,6 +21,7 @@ from pipeline.common.files import write_text
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS
 from pipeline.workflow.saved_config import as_saved, read_saved_values
+from pipeline.workflow.sources import Sources
 
 #: Snakemake's own records, a file for each output; and its marks of outputs that a job was writing.
 METADATA, INCOMPLETE = Path(".snakemake/metadata"), Path(".snakemake/incomplete")
@@ -189,7 +190,7 @@ def _note(layout: Layout) -> Path:
 
 
 def _check_unchanged(layout: Layout, config: Mapping[str, Any]) -> None:
-    """Compares the configuration with that of the last run, of an experiment that came without records.
+    """Compares configuration and images with those of the last run, of an experiment that came without records.
 
     Raises:
         UserError: they differ, or that of the last run cannot be read: nobody knows which files were made with which.
@@ -199,6 +200,8 @@ def _check_unchanged(layout: Layout, config: Mapping[str, Any]) -> None:
         changed = [] if before is None else list(_changes(before, as_saved(config)))
     except UserError as error:
         raise UserError(*_unknown(layout, str(error).partition(": ")[0])) from None
+    if not changed and Sources(config).changed:
+        raise UserError(*_unknown(layout, "its images have changed"))
     if changed:
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
         raise UserError(*_unknown(layout, f"its settings have changed: {', '.join(changed[:_SHOWN])}{more}"))

@@ -93,6 +93,19 @@ class Sources:
                 write_manifest(path, replace(manifest, files=files))
         return before
 
+    @property
+    def changed(self) -> bool:
+        """Whether there are other images now than those that were prepared, as far as that is known.
+
+        Raises:
+            UserError: they are not laid out as they should be.
+        """
+        key = self.state.key
+        if not key:
+            return False
+        manifest = read_manifest(manifest_beside(self._layout.train), Path())
+        return manifest is None or manifest.key != key
+
     def _key_without_manifest(self, module: Any, root: Path) -> str:
         """Compares numbers of images, of what an earlier version has prepared."""
         from pipeline.data.prepared import read_info

@@ -14,9 +14,12 @@ from pipeline.common.errors import UserError
 from pipeline.data import manifest as manifests
 from pipeline.data.datasets.image_folder import list_files
 from pipeline.data.manifest import looks_unchanged, manifest_beside, read_manifest, same_contents
+from pipeline.workflow.config import read_config
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.made_with import bring_records
 from pipeline.workflow.rules.flags import Flags
 from pipeline.workflow.sources import FlagWords, Sources
-from tests.support.workflow import TINY, complete, planned, resume
+from tests.support.workflow import ROOT, TINY, complete, planned, resume
 
 BOTH = {"prepare_dataset": 1, "sample_subset": 1}
 
@@ -73,6 +76,26 @@ def state_of(at: Path, path: str, monkeypatch: pytest.MonkeyPatch) -> tuple[str 
 
 
 NAMED = "my {images} 1"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("listed", [True, False], ids=["this version", "one that left no list of images"])
+def test_results_that_came_without_records_of_other_images_are_refused(finished, monkeypatch, listed):
+    """Snakemake takes files of which it knows nothing for up to date."""
+    monkeypatch.chdir(finished)
+    layout = Layout.of("tiny")
+    shutil.rmtree(".snakemake")
+    layout.made_with.unlink()
+    if not listed:
+        manifest_beside(layout.train).unlink()
+    config = read_config([ROOT / "config.yaml", Path("config.yaml")])
+    bring_records(layout, config)
+    if listed:
+        edit(Path(NAMED) / "cat" / "00.png")
+    else:  # then images are counted
+        (Path(NAMED) / "cat" / "00.png").unlink()
+    with pytest.raises(UserError, match="came without the folder .snakemake, .* and its images have changed: bring"):
+        bring_records(layout, config)
 
 
 def edit(path: Path) -> None:
