@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 from pipeline import __version__
 from pipeline.common.errors import StoppedError, UserError
 from pipeline.common.processes import collect_rarely, end_with_workflow, leave
-from pipeline.common.terminal import width
+from pipeline.common.terminal import complain, width
 from pipeline.steps import COMMANDS, STEPS
 from pipeline.steps.completion import complete_command_line
 from pipeline.steps.options import claim_outputs
@@ -38,7 +38,11 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
     def _format_usage(self, usage: Any, actions: Iterable[argparse.Action], groups: Any, prefix: str | None) -> str:
         wanted = [action for action in actions if action.required or not action.option_strings]
-        flags = [action.option_strings[0] for action in wanted if action.option_strings]
+        flags = [
+            f"{action.option_strings[0]} {self._format_args(action, self._get_default_metavar_for_optional(action))}"
+            for action in wanted
+            if action.option_strings
+        ]
         words = [self._format_args(action, action.dest) for action in wanted if not action.option_strings]
         return (
             textwrap.fill(
@@ -85,18 +89,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(list(sys.argv[1:] if argv is None else argv))
     except _UsageError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 2
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(f"error: {error}")
         return 1
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == __package__:
             raise
-        print(f"error: {_elsewhere(error.name)}", file=sys.stderr)
+        complain(f"error: {_elsewhere(error.name)}")
         return 1
     except StoppedError as stopped:
-        print(stopped, file=sys.stderr)
+        complain(str(stopped))
         return stopped.exit_code
     except BrokenPipeError:
         return 1

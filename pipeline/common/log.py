@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from tqdm import tqdm
 
+from pipeline.common.terminal import fit
 from pipeline.common.text import printable
 
 #: Seconds between two lines in a log; the first comes sooner, so that an estimate is seen early.
@@ -92,8 +93,9 @@ def progress(task: str, total: int, unit: str, done: int = 0) -> Iterator[Progre
 
 
 def log(text: str) -> None:
-    """One line with the time of day, for a person who reads the step's log."""
-    say(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}")
+    """One line with the time of day, for a person who reads the step's log; fitted to a terminal."""
+    line = f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}"
+    say(fit(line, indent=len(line) - len(text)) if _on_terminal() else line)
 
 
 def say(text: str) -> None:

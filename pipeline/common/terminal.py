@@ -1,7 +1,8 @@
-"""Tables drawn for the width that is there."""
+"""Tables and sentences in the width that is there."""
 
 import re
 import shutil
+import sys
 import textwrap
 from collections.abc import Collection, Sequence
 from io import StringIO
@@ -17,6 +18,22 @@ _GAP = 2
 def width() -> int:
     """Returns the columns of the terminal (or of $COLUMNS); ``USUAL`` if there is none."""
     return max(40, shutil.get_terminal_size((USUAL, 24)).columns)
+
+
+def fit(text: str, *, indent: int = 0, columns: int | None = None) -> str:
+    """Returns a line as several, no word of which is cut; those after the first begin with ``indent`` spaces."""
+    return textwrap.fill(
+        text,
+        columns or width(),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def complain(text: str) -> None:
+    """Prints a sentence to the standard error: fitted to a terminal, in one line into a file, which programs read."""
+    print(fit(text) if sys.stderr.isatty() else text, file=sys.stderr)
 
 
 def draw(

@@ -130,12 +130,21 @@ def inference_grid(lines: Sequence[Mapping[str, Any]]) -> Grid:
             str(line["engine"]),
             "" if line["bytes"] is None else f"{line['bytes']:,}",
             *(_milliseconds(line[key]) for key in ("milliseconds", "least_milliseconds", "most_milliseconds")),
-            *("" if line[f"speedup_{kind}"] is None else f"{line[f'speedup_{kind}']:.1f}×" for kind in _KINDS),
+            *("" if line[f"speedup_{kind}"] is None else times_shown(line[f"speedup_{kind}"]) for kind in _KINDS),
             "" if line["images"] is None else f"{line['answers_as_evaluated']} of {line['images']}",
         ]
         for line in lines
     ]
     return Grid(headers, cells, words=2).keep(lambda _, column: any(column))
+
+
+def times_shown(ratio: float) -> str:
+    """Returns a speedup as text.
+
+    >>> times_shown(46.12), times_shown(0.0477)
+    ('46.1×', '0.048×')
+    """
+    return f"{ratio:.1f}×" if ratio >= 1 else f"{ratio:.2g}×"
 
 
 def _milliseconds(value: float | None) -> str:

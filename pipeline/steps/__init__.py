@@ -5,7 +5,10 @@ A step module has a docstring (its help), ``add_arguments(parser)`` and ``run(ar
 """
 
 #: What people call, in the order of the help.
-COMMANDS = ("init", "run", "status", "plan", "check", "predict", "export", "report", "archive", "cost")
+COMMANDS = (
+    *("init", "run", "status", "plan", "check", "predict", "export", "report", "archive", "cost"),
+    *("bench", "measure-latency", "search"),
+)
 #: The command's name → the module's name in this package, in the order of the workflow.
 STEPS = {
     "prepare-dataset": "prepare_dataset",

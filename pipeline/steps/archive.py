@@ -194,7 +194,7 @@ def _show(
     rows: "pandas.DataFrame", listing: "Listing", current: "SharedFacts | None", arguments: argparse.Namespace
 ) -> None:
     """The list, and below it what there is besides."""
-    from pipeline.common.terminal import draw, width
+    from pipeline.common.terminal import draw, fit, width
     from pipeline.search.costs import Counting
 
     of_cost = Counting(arguments.cost)
@@ -221,7 +221,8 @@ def _show(
     found = f"{len(rows):,} of {counted(len(listing.rows), 'candidate')}"
     print(f"{found}, by {arguments.sort}; {fitness}")
     for shared in listing.settings:
-        print(f"settings {shared.digest}: {counted(shared.entries, 'candidate')}{_remark(shared, current, listing)}")
+        line = f"settings {shared.digest}: {counted(shared.entries, 'candidate')}{_remark(shared, current, listing)}"
+        print(fit(line, indent=4))
 
 
 def _remark(shared: "SharedFacts", current: "SharedFacts | None", listing: "Listing") -> str:
@@ -236,22 +237,28 @@ def _remark(shared: "SharedFacts", current: "SharedFacts | None", listing: "List
 
 def _warn(listing: "Listing") -> None:
     """Names what is damaged, so that nobody takes the list for complete."""
+    from pipeline.common.terminal import complain
+
     for sentence in listing.damaged[:_DAMAGED]:
-        print(f"warning: {printable(sentence)}", file=sys.stderr)
+        complain(f"warning: {printable(sentence)}")
     if len(listing.damaged) > _DAMAGED:
-        print(f"warning: and {len(listing.damaged) - _DAMAGED:,} more (--check names them)", file=sys.stderr)
+        complain(f"warning: and {len(listing.damaged) - _DAMAGED:,} more (--check names them)")
     if listing.set_aside:
-        print(f"warning: {len(listing.set_aside):,} damaged entries were set aside earlier", file=sys.stderr)
+        complain(f"warning: {len(listing.set_aside):,} damaged entries were set aside earlier")
 
 
 def _check(listing: "Listing", folder: Path) -> int:
+    from pipeline.common.terminal import fit
+
     for sentence in listing.damaged:
-        print(f"damaged: {printable(sentence)}")
+        print(fit(f"damaged: {printable(sentence)}", indent=4))
     for path in listing.set_aside:
         print(f"set aside: {printable(str(path))}")
     total = len(listing.rows) + len(listing.damaged)
     print(
-        f"{folder}: {total:,} entries checked, {len(listing.damaged):,} damaged, {len(listing.set_aside):,} set aside "
-        f"earlier, {listing.untimed:,} without a time"
+        fit(
+            f"{folder}: {total:,} entries checked, {len(listing.damaged):,} damaged, {len(listing.set_aside):,} set "
+            f"aside earlier, {listing.untimed:,} without a time"
+        )
     )
     return 1 if listing.damaged else 0

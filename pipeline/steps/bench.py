@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Prints the table of the rows that are trained; nothing is written."""
     from pipeline.common.errors import UserError
+    from pipeline.common.terminal import draw_markdown
     from pipeline.report.inference import inference_markdown
     from pipeline.steps.measure_inference import ROUNDS, measure_rows, pack_row
     from pipeline.training.execution import describe_machine
@@ -35,4 +36,5 @@ def run(arguments: argparse.Namespace) -> None:
         check_trained(layout.retrainings / row, min(seeds), networks[row])
     packed = {row: pack_row(weights) for row, weights in networks.items()}
     measured, missing = measure_rows(networks, packed, arguments.threads)
-    print(inference_markdown(measured, arguments.threads, describe_machine(), ROUNDS, missing), end="")
+    text = inference_markdown(measured, arguments.threads, describe_machine(), ROUNDS, missing)
+    print(draw_markdown(text, spare=("least", "most")))

@@ -1,4 +1,4 @@
-"""Draws the figures of an experiment, each as PNG and SVG."""
+"""Draws the figures of an experiment, each as PNG, SVG and PDF."""
 
 import argparse
 from collections.abc import Sequence

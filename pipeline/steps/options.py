@@ -12,6 +12,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.files import claim
 from pipeline.common.registry import Registry
 from pipeline.common.settings import flag_of, key_of
+from pipeline.common.terminal import fit, width
 from pipeline.networks.genome import Genome, parse_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
 from pipeline.training.settings import ExecutionSettings, RunSettings
@@ -116,10 +117,11 @@ def add_algorithm(parser: argparse.ArgumentParser) -> None:
 
 def _tell_own_flags(parser: argparse.ArgumentParser, registry: Registry) -> None:
     """Adds to a parser's help what flags each entry of a registry takes."""
-    lines = [f"flags of each {registry.kind}:"]
+    lines = []
     for name in registry:
-        lines += [f"  {name}: {flag_of(f)} ({f.metadata['help']})" for f in fields(registry[name].Settings)]
-    parser.epilog = "\n".join(filter(None, (parser.epilog, *lines)))
+        own = [f"    {flag_of(f)}: {f.metadata['help']}" for f in fields(registry[name].Settings)]
+        lines += [f"  {name}" + ("" if own else ": none"), *(fit(line, indent=8, columns=width() - 2) for line in own)]
+    parser.epilog = "\n\n".join(filter(None, (parser.epilog, f"flags of each {registry.kind}:", "\n".join(lines))))
 
 
 def read_chosen(words: Sequence[str], *chosen: type, others: Iterable[type] = ()) -> list[Any]:

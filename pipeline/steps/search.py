@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
     from pipeline.common.log import progress
-    from pipeline.common.terminal import draw
+    from pipeline.common.terminal import draw, fit
     from pipeline.report.statistics import mean_interval
     from pipeline.search.algorithms import ALGORITHMS
     from pipeline.search.objectives import OBJECTIVES, Objective
@@ -56,10 +56,14 @@ def run(arguments: argparse.Namespace) -> None:
         ]
         write_csv(arguments.csv, columns, lines)
     over_seeds, about_model = table.noise
+    about_search = f"{algorithm.TITLE}, {sought.title}, {arguments.seeds} seeds on table {arguments.table}"
+    print(fit(f"{about_search} ({len(table.genomes):,} genomes)"))
     print(
-        f"{algorithm.TITLE}, {sought.title}, {arguments.seeds} seeds on table {arguments.table} "
-        f"({len(table.genomes):,} genomes)\nthe best there is: {best:.2f}; a training's deviation over seeds is "
-        f"{over_seeds:.2f} points, that of genomes about the model {about_model:.2f}\n"
+        fit(
+            f"the best there is: {best:.2f}; a training's deviation over seeds is {over_seeds:.2f} points, that of "
+            f"genomes about the model {about_model:.2f}"
+        ),
+        end="\n\n",
     )
     rows = []
     for look in sorted({max(1, round(share * spent)) for share in _LOOKS}):

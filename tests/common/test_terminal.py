@@ -2,7 +2,8 @@
 
 import pytest
 
-from pipeline.common.terminal import draw, draw_markdown, width
+from pipeline.common.log import log
+from pipeline.common.terminal import complain, draw, draw_markdown, width
 
 HEADER = ("name", "genome", "top-1 %", "memory", "key")
 ROWS = [
@@ -55,6 +56,28 @@ def test_markdown_is_drawn(columns):
     assert "|" not in text and "**" not in text and "found-A" in text
     at = next(number for number, line in enumerate(lines) if line.startswith("  - An item"))
     assert columns > 60 or lines[at + 1].startswith("    ")
+
+
+def test_what_is_wrong_fits_a_terminal_and_is_one_line_in_a_file(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    text = "error: " + "a sentence that goes on and on " * 5 + "/" + 90 * "p"
+    complain(text)
+    assert capsys.readouterr().err == text + "\n"
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    complain(text)
+    *lines, path = capsys.readouterr().err.splitlines()
+    assert max(map(len, lines)) <= 80 and path == "/" + 90 * "p", "what is copied from a screen is not cut"
+    assert " ".join([*lines, path]) == text
+
+
+def test_log_lines_on_a_terminal_go_on_below_their_text(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    log(20 * "many words ")
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    log(20 * "many words ")
+    first, *others = capsys.readouterr().err.splitlines()
+    assert len(first) <= 80 and others and all(line[:22].strip() in ("m", "w") for line in others)
 
 
 def test_the_width_is_the_terminals(monkeypatch):

@@ -162,7 +162,7 @@ def test_check_sees_what_was_edited(archive, capsys):
     third.with_suffix(".timing").unlink()
     capsys.readouterr()
     assert main(["archive", "exp", "--check"]) == 1
-    printed = capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
     assert "2 damaged, 0 set aside earlier, 1 without a time" in printed
     assert f"{first.name} is damaged: what it holds belongs under the key" in printed
     assert f"{second.name} is damaged: ValueError, it was changed after it was written" in printed

@@ -60,9 +60,11 @@ def test_without_a_compiler_rows_are_packed_and_not_timed(home: Path, tmp_path: 
     assert "The rows were not timed: there is no C++ compiler" in (tmp_path / "i.md").read_text()
 
 
-def test_bench_prints_the_rows_of_an_experiment(home: Path, tmp_path: Path, capsys) -> None:
+def test_bench_prints_the_rows_of_an_experiment(home: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert main(["bench", str(home)]) == 0
-    assert "| uniform-1x" in capsys.readouterr().out
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("uniform-1x ") for line in lines) and max(map(len, lines)) <= 80
     assert main(["bench", str(tmp_path)]) == 1
     assert "has no trained network" in sentence(capsys)
     assert main(["bench", str(home), "--threads", "0"]) == 1

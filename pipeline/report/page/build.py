@@ -18,6 +18,7 @@ from pipeline.networks.architectures import find_architecture
 from pipeline.networks.genome import format_genome
 from pipeline.report.claims import claims_held
 from pipeline.report.figures import Curve, accuracy_figure, channels_figure, curves_figure, fitness_figure, proxy_figure
+from pipeline.report.inference import times_shown
 from pipeline.report.mixture import MEANING, MIXED
 from pipeline.report.page.cloud import cloud_figure
 from pipeline.report.page.grid import Cell, Heading, Line, PageGrid, grid, interval_cell, millions_cell, seconds_cell
@@ -365,7 +366,7 @@ def _inference(findings: Findings) -> list[Part]:
                 Cell(str(line["model"])),
                 Cell(str(line["engine"]), text=True),
                 *(_counted(line["bytes"], "{:,.0f}"), _counted(line["milliseconds"], "{:.4g}")),
-                *(_counted(line[f"speedup_{kind}"], "{:.1f}×") for kind in ("measured", "theoretical")),
+                *(_speedup(line[f"speedup_{kind}"]) for kind in ("measured", "theoretical")),
                 _counted(line.get("answers_as_evaluated"), f"{{:.0f}} of {line.get('images')}"),
             ]
         )
@@ -379,6 +380,11 @@ def _inference(findings: Findings) -> list[Part]:
         "many test images the packed network gives the class that the trained one gave."
     )
     return [Part("inference", "How fast it is", table(grid(headers, lines), "Inference") + paragraph(note, "muted"))]
+
+
+def _speedup(value: Any) -> Cell:
+    number = _number(value)
+    return Cell("") if number is None else Cell(times_shown(number), number)
 
 
 def _counted(value: Any, shown: str) -> Cell:
