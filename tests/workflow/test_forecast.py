@@ -1,11 +1,13 @@
 """Planning: the fit to timed steps, the schedule of jobs, and whole experiments against a machine that is known."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.common.handover import is_possible
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.workflow.config import read_config
 from pipeline.workflow.forecast.jobs import Images, forecast
@@ -104,6 +106,36 @@ def test_hours_of_the_default_experiment_by_hand(tmp_path):
     assert with_controls.jobs == 109 + 2 * (1 + 3 + 1)
     work = sum(stage.core_seconds for stage in found.stages)
     assert found.seconds == pytest.approx(work + HERE.snakemake_start)
+
+
+@pytest.mark.skipif(not is_possible(), reason="no fork server here")
+def test_steps_that_the_fork_server_starts_begin_sooner(tmp_path):
+    """Those of one thread and process; workers side by side, and what runs on a GPU, import torch themselves."""
+    warm, overhead, training = replace(HERE, warm_start=0.125), 0.03, 20 * 16 * 0.01
+
+    def seconds(calibration: Calibration, cores: int, **sections: str) -> dict[str, float]:
+        plain = {
+            "searches": "{A: {seeds: 1}, B: null, random: null}",
+            "models": "{found-B: null, random-A: null, random-B: null}",
+            "search": "{generations: 1, population: 4, finalists: 0}",
+            "proxy": "{sample: 0}",
+            "retrain": "{seeds: 1, epochs: 20}",
+            "controls": "[]",
+        }
+        found = forecast(default(tmp_path, **plain | sections), DIGITS, IMAGES, calibration, cores)
+        return {stage.name: stage.core_seconds for stage in found.stages}
+
+    assert seconds(HERE, 1)["retrain"] == pytest.approx(3 * (1 + training + overhead))
+    assert seconds(warm, 1)["retrain"] == pytest.approx(3 * (0.125 + training + overhead))
+    threads = seconds(warm, 2, execution="{device: cpu, precision: float32, threads: 2}")
+    assert threads["retrain"] == pytest.approx(2 * 3 * (1 + training + overhead))
+    on_gpu = seconds(replace(warm, gpus=1), 1)
+    assert on_gpu["retrain"] == pytest.approx(3 * (1 + training + overhead))
+    candidate = 10 * 8 * 0.01 + 0.1
+    light = 3 * (0.125 + overhead)  # to propose, to gather, to select
+    assert seconds(warm, 1)["search A"] == pytest.approx(light + 0.125 + 4 * candidate + overhead)
+    side_by_side = seconds(warm, 2, search="{generations: 1, population: 4, finalists: 0, workers: 2}")
+    assert side_by_side["search A"] == pytest.approx(light + 2 * (0.125 + 1 + 2 * candidate + overhead))
 
 
 def test_more_cores_shards_and_generations(tmp_path):

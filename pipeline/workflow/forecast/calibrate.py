@@ -33,6 +33,8 @@ _SCORED_IMAGES = 500
 _LIGHT = "import pipeline.search.tables, pipeline.search.algorithms, pipeline.data.prepared, pipeline.workflow.config"
 _FIGURES = "import matplotlib.pyplot, pipeline.report.figures"
 _SNAKEMAKE = "import snakemake.cli, pipeline.workflow.config"
+#: What a step imports until it hands over to the fork server.
+_STAND_IN = "import pipeline.__main__"
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def calibrate(probe: Probe, processes: int, read: float, decode: float) -> Calib
         decode: seconds to decode one for a batch (see :func:`time_decoding`).
     """
     processes = min(processes, _MOST_PROCESSES)
-    light, figures, snakemake = (_start(program, processes) for program in (_LIGHT, _FIGURES, _SNAKEMAKE))
+    programs = (_LIGHT, _FIGURES, _SNAKEMAKE, _STAND_IN)
+    light, figures, snakemake, warm = (_start(program, processes) for program in programs)
     asked = [time.time()] * processes
     remedy = "this machine has too little for such an experiment, or it is in use"
     reports = [report for _, report in in_workers(partial(_measure, probe), asked, processes, remedy)]
@@ -87,6 +90,7 @@ def calibrate(probe: Probe, processes: int, read: float, decode: float) -> Calib
         decode=decode,
         process_bytes=max(report.process_bytes for report in reports),
         gpus=max(report.gpus for report in reports),
+        warm_start=warm,
     )
 
 

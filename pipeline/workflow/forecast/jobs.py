@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, NamedTuple
 
+from pipeline.common.handover import is_possible
 from pipeline.common.settings import from_mapping
 from pipeline.networks.genome import Genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
@@ -147,6 +148,9 @@ class _Jobs:
         self._processes = config["execution"].get("processes", 1)
         self._workers = workers(config, cores, calibration.gpus)
         self._loaders = config["execution"].get("loaders", 0)
+        #: Of a step that starts as a child of the fork server; None where it does so by itself.
+        self._warm = calibration.warm_start if is_possible() and not calibration.gpus else None
+        self._light = calibration.light_start if self._warm is None else self._warm
         self._jobs: list[Job] = []
         self._genomes: dict[str, list[Genome]] = {}  # that a search is taken to propose
 
@@ -159,25 +163,27 @@ class _Jobs:
         )
         first = []
         if self._config["searches"]:
-            first.append(self._add("prepare", here.light_start, needs=(prepared,), priority=100))
+            first.append(self._add("prepare", self._light, needs=(prepared,), priority=100))
         if trains_supernet(self._config):
             genome = uniform_genome(self._spec.network, max(self._config["search"]["ratios"]))
-            seconds = here.heavy_start + self.training("supernet", self._spec.with_genome(genome), images.subset)
+            start = self._start(self._processes * self._threads)
+            seconds = start + self.training("supernet", self._spec.with_genome(genome), images.subset)
             first.append(self._add_shared("supernet", seconds, tuple(first), 100))
         best = {name: self._search(name, prepared, tuple(first)) for name in self._config["searches"]}
         held_out: tuple[int, ...] = ()
         if samples(self._config) or (self._config["search"].get("finalists", 0) and searched(self._config)):
-            held_out = (self._add("prepare", here.light_start, needs=(prepared,), priority=100),)
+            held_out = (self._add("prepare", self._light, needs=(prepared,), priority=100),)
         found = {model: self._find(model, tuple(first), held_out, best) for model in searched(self._config)}
         evaluations = [self._row(model, prepared, found) for model in self._config["models"]]
         done = (*evaluations, *best.values(), *self._judge_proxy(prepared, tuple(first), held_out))
         # Drawing takes about as long as its imports.
         drawn: tuple[int, ...] = (
-            self._add("tables", here.light_start, needs=done),
+            self._add("tables", self._light, needs=done),
             self._add("tables", 2 * here.figures_start, needs=done),
         )
         if self._config["inference"]["measure"]:
-            drawn = (*drawn, self._add("tables", here.heavy_start, needs=drawn))
+            threads = self._config["inference"]["threads"]
+            drawn = (*drawn, self._add("tables", self._start(threads), needs=drawn))
         self._add("tables", 2 * here.figures_start, needs=drawn)  # the page
         return self._jobs
 
@@ -207,6 +213,10 @@ class _Jobs:
         step = self._with_decoding(self._here.step.seconds(workload(spec), share), share)
         return self._here.setup + settings.epochs * (images // batch) * step
 
+    def _start(self, threads: int) -> float:
+        """Returns seconds until a step that trains, of so many threads, has begun to."""
+        return self._here.heavy_start if self._warm is None or threads > 1 else self._warm
+
     def scoring(self, spec: NetworkSpec, images: int) -> float:
         """Returns seconds to score a network."""
         return self._with_decoding(self._here.scoring.seconds(workload(spec), images), images)
@@ -234,16 +244,16 @@ class _Jobs:
         for generation in range(search["generations"]):
             genomes = [child.genome for child in propose("random", space, settings, history, seed, generation)]
             history.append([Individual(genome, None, 0.0) for genome in genomes])
-            proposed = self._add(stage, self._here.light_start, needs=before, priority=90)
+            proposed = self._add(stage, self._light, needs=before, priority=90)
             costs = [predicted_cost(self._spec.with_genome(genome)) for genome in genomes]
             evaluated = []
             for shard in balance(costs, shards):
                 members = [genomes[slot] for slot in shard]
                 evaluated.append(self._add_candidates(stage, members, (proposed, *first), 80 if waits else 70))
-            scored.append(self._add(stage, self._here.light_start, needs=tuple(evaluated), priority=90))
+            scored.append(self._add(stage, self._light, needs=tuple(evaluated), priority=90))
             before = (scored[-1],) if waits else (proposed,)
         self._genomes[name] = [individual.genome for individuals in history for individual in individuals]
-        return self._add(stage, self._here.light_start, needs=tuple(scored), priority=90)
+        return self._add(stage, self._light, needs=tuple(scored), priority=90)
 
     def _add_candidates(
         self,
@@ -258,8 +268,10 @@ class _Jobs:
         loads = [0.0] * max(1, min(self._workers, len(genomes)))
         for genome in genomes:
             heapq.heapreplace(loads, loads[0] + seconds(genome))
-        starts = self._here.heavy_start + (self._here.light_start if len(loads) > 1 else 0.0)
-        return self._add(stage, starts + max(loads), self._workers * self._threads, needs, priority, gpus=1)
+        # The processes of several workers import torch themselves.
+        threads = self._workers * self._threads
+        starts = self._start(threads) if len(loads) == 1 else self._light + self._here.heavy_start
+        return self._add(stage, starts + max(loads), threads, needs, priority, gpus=1)
 
     def _judge_proxy(self, prepared: int, first: tuple[int, ...], held_out: tuple[int, ...]) -> tuple[int, ...]:
         """Adds the jobs that score a sample of genomes as candidates and train it in full."""
@@ -268,7 +280,7 @@ class _Jobs:
             return ()
         space = configured_space(self._config, self._spec)
         genomes = spread_over_cost(space, count, lambda genome: sum(genome), Random(0))
-        sampled = self._add(stage, self._here.light_start, needs=(prepared,))
+        sampled = self._add(stage, self._light, needs=(prepared,))
         scored = [self._add_candidates(stage, genomes, (sampled, *first), 60) for _ in range(proxy.get("scores", 1))]
         trained = [
             self._add_candidates(stage, genomes, (sampled, *held_out), 60, self._trained_in_full)
@@ -294,12 +306,12 @@ class _Jobs:
             genomes = self._proposed(row["search"])
             # Genomes as costly as those of the search; each run's best is mostly among the best of all.
             finalists = genomes[:: max(1, len(genomes) // search["finalists"])][: search["finalists"]]
-            chosen = self._add(stage, self._here.light_start, needs=needs, priority=90)
+            chosen = self._add(stage, self._light, needs=needs, priority=90)
             needs = tuple(
                 self._add_candidates(stage, finalists, (chosen, *first, *held_out), 90)
                 for _ in range(search.get("rescorings", 1))
             )
-        return self._add(stage, self._here.light_start, needs=needs, priority=90)
+        return self._add(stage, self._light, needs=needs, priority=90)
 
     def _proposed(self, search: str) -> list[Genome]:
         """Returns the genomes that all runs of a search are taken to propose."""
@@ -313,14 +325,15 @@ class _Jobs:
         genomes = [genome_of(self._config, model)] if search is None else self._proposed(search)
         needs = (prepared,) if search is None else (prepared, found[row.get("of", model)])
         if "control" in row:
-            needs = (prepared, self._add("retrain", self._here.light_start, needs=needs))
+            needs = (prepared, self._add("retrain", self._light, needs=needs))
         specs = [self._spec_of(genome, row.get("binary", True)) for genome in genomes]
         trainings = [self.training("retrain", spec, images.train) for spec in specs]
         scorings = [self.scoring(spec, images.test) for spec in specs]
         seeds = self._config["retrain"]["seeds"]
-        start, threads = self._here.heavy_start, self._threads
+        threads = self._threads
+        start = self._start(self._processes * threads)
         trained = tuple(self._add_shared("retrain", start + _mean(trainings), needs) for _ in range(seeds))
-        return self._add("evaluate", start + seeds * _mean(scorings), threads, trained, gpus=1)
+        return self._add("evaluate", self._start(threads) + seeds * _mean(scorings), threads, trained, gpus=1)
 
     def _spec_of(self, genome: Genome, binary: bool) -> NetworkSpec:
         return replace(self._spec, genome=genome, binary=binary)

@@ -67,14 +67,15 @@ class Calibration:
         step: of a training.
         scoring: of scoring images, where a "step" is a whole set of them.
         setup: seconds to build a network and take its first step, beyond an ordinary step.
-        heavy_start: seconds until a process that trains has begun to.
-        light_start: seconds of a step that does next to nothing, such as a proposal.
+        heavy_start: seconds until a process that trains has begun to, where it imports torch itself.
+        light_start: seconds of a step that does next to nothing, such as a proposal, where it starts by itself.
         figures_start: seconds until a process has imported what draws figures.
         snakemake_start: seconds until Snakemake has begun to plan.
         read: seconds to read and convert one image of the data set, of one thread.
         decode: seconds to decode one photograph for a batch, 0 for images in memory; of one process.
         process_bytes: memory of a process that trains a tiny network.
         gpus: that trainings run on; 0 where they run on the CPU.
+        warm_start: seconds until a step has begun to work as a child of the fork server; None without one.
     """
 
     step: StepTime
@@ -88,6 +89,7 @@ class Calibration:
     decode: float
     process_bytes: int
     gpus: int = 0
+    warm_start: float | None = None
 
 
 #: What a core of 2020 or so takes with compiled kernels, for a guess without timing. It comes within a half of what the
@@ -103,6 +105,7 @@ ORDINARY = Calibration(
     read=1e-4,
     decode=0.0,
     process_bytes=400_000_000,
+    warm_start=0.2,
 )
 #: Of it, for photographs: seconds to decode one, and to read and convert one.
 ORDINARY_PHOTOGRAPHS = replace(ORDINARY, decode=5e-3, read=1e-2)
