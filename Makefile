@@ -14,6 +14,8 @@ QUICK := tests/networks/test_genome.py tests/networks/test_cost.py tests/search/
   tests/data/test_splits.py tests/data/test_splits_by_class.py tests/data/test_augmentation.py \
   $(filter-out tests/report/test_page.py,$(wildcard tests/report/test_[!fv]*.py)) tests/workflow/test_config.py tests/test_conventions.py tests/test_documentation.py tests/test_environment.py
 KILLS ?= 300
+# Three processes for two cores: one of them mostly waits for SLURM.
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test quick quick-lint quick-unit nightly lint unit docs clean
 .DEFAULT_GOAL := run
@@ -38,7 +40,7 @@ quick-unit:
 
 # Survivors and failures print the seed, with which BINARY_NAS_SEED repeats them.
 nightly: lint
-	BINARY_NAS_NIGHTLY=1 $(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile --deselect tests/workflow/test_survival.py
+	BINARY_NAS_NIGHTLY=1 $(BIN)/python -m pytest -q $(PARALLEL) --deselect tests/workflow/test_survival.py
 	BINARY_NAS_KILLS=$(KILLS) BINARY_NAS_SEED=$${BINARY_NAS_SEED:-$$(date +%s)} $(BIN)/python -m pytest -q -s tests/workflow/test_survival.py
 	$(BIN)/python -m tests.support.mutations --faults
 
@@ -57,7 +59,7 @@ docs: $(VENV)/.test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 unit: $(VENV)/.test
-	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -q $(PARALLEL)
 
 # pip reads constraints.txt for the versions that this commit was tested with; pyproject.toml has the ranges.
 $(VENV)/.run: pyproject.toml constraints.txt

@@ -24,6 +24,26 @@ os.environ["COLUMNS"] = "100"
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Files of tests that take minutes. They begin first, in this order, so that all processes are busy to the end.
+LONGEST = (
+    "workflow/test_slurm_cluster.py",
+    "workflow/test_survival.py",
+    "workflow/test_runs.py",
+    "test_benchmarks.py",
+    "workflow/test_reruns.py",
+    "training/test_distributed.py",
+    "workflow/test_plugins.py",
+    "workflow/test_status.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest first; with `--no-loadscope-reorder` pytest-xdist begins them so."""
+    here = Path(__file__).parent
+    order = {here / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
 @pytest.fixture(scope="session")
 def digits() -> ImagesInMemory:
     """200 embedded digits, 8×8 grey."""

@@ -58,8 +58,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
     from pipeline.common.log import duration
     from pipeline.common.text import counted
     from pipeline.data.datasets import expect_images, resolve_storage
-    from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
-    from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
+    from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.search.costs import DEFAULT as COST
     from pipeline.training.execution import gpu_is_used
     from pipeline.workflow.counting import check_counting, counting_of
@@ -70,7 +69,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
 
     dataset, network, search = config["dataset"], config["network"], config["search"]
     size, channels, classes = dataset["image_size"], expect_images(dataset).channels, len(found.train)
-    photographs = resolve_storage(dataset.get("storage", "auto"), size) == "jpeg"
+    photographs = resolve_storage(dataset["storage"], size) == "jpeg"
     images = shares(config, found, 0.0, 0.0)
     genome = uniform_genome(network["name"], 1)
     spec = NetworkSpec(
@@ -80,10 +79,10 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
         channels=channels,
         size=size,
         classes=classes,
-        binariser=network.get("binariser", BINARISER),
+        binariser=network["binariser"],
     )
     check_counting(config, spec, classes)
-    counting, width = counting_of(config), search.get("cost_width", PUBLISHED_WIDTH)
+    counting, width = counting_of(config), search["cost_width"]
     expected = forecast(config, spec, images, ORDINARY_PHOTOGRAPHS if photographs else ORDINARY, cores)
     seeds, rows, searches = config["retrain"]["seeds"], len(config["models"]), len(config["searches"])
     budget = search["generations"] * search["population"]
@@ -93,8 +92,8 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
     if gpu_is_used(config["execution"]["device"]):
         guess = ", how long they take on a GPU, plan finds out"
     apart = " (set aside)" if found.aside else ""
-    judged, again = samples(config), config.get("proxy", {})
-    times = judged * again.get("scores", 1), judged * again.get("trainings", 1)
+    judged, again = samples(config), config["proxy"]
+    times = judged * again["scores"], judged * again["trainings"]
     proxy = [
         (
             "proxy",

@@ -96,7 +96,7 @@ def measure(config: dict[str, Any], arguments: argparse.Namespace, cores: int) -
     if elsewhere is not None:
         probe = replace(probe, specs=(min(probe.specs, key=lambda one: workload(one).macs),))
     # On a GPU, as many as share one; Snakemake gives each job its own (--resources gpu=…).
-    side_by_side = config["search"].get("candidates_per_gpu", 1) if probe.execution.device_type == "cuda" else None
+    side_by_side = config["search"]["candidates_per_gpu"] if probe.execution.device_type == "cuda" else None
     log("timing this machine, for half a minute or less")
     calibration = calibrate(probe, side_by_side or max(1, cores // probe.execution.threads), read, decode)
     machine = describe_machine(probe.execution.device_type)

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if sends_to_slurm:
         slurm.check_here(looking)
     elif not looking:
-        say_what_is_missing(config["execution"]["device"], config["execution"].get("kernels", "auto"))
+        say_what_is_missing(config["execution"]["device"], config["execution"]["kernels"])
     if "--unlock" in extra:
         unlock(config["experiment"])
         return 0

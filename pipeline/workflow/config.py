@@ -25,9 +25,8 @@ from pipeline.common.yaml_text import check_values, read_yaml
 from pipeline.data.datasets import DATASETS, expect_images, resolve_storage
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.binary.binarisers import BINARISERS
-from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.genome import Genome, check_ratios, format_genome
-from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.published import find_table
 from pipeline.search.algorithms import own_keys
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
@@ -38,6 +37,7 @@ from pipeline.workflow.models import ASKED, is_baseline, runs_of, with_controls,
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.schema import ROOT as ROOT
 from pipeline.workflow.schema import schema_for
+from pipeline.workflow.sections import with_defaults
 
 TRAININGS = ("supernet", "candidate", "retrain")
 
@@ -50,8 +50,8 @@ def default_config() -> Mapping[str, Any]:
 
 
 def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the configuration without dropped entries (null), text read as what it means, when it makes sense as a
-    whole.
+    """Returns the configuration without dropped entries (null), text read as what it means, defaults filled in, when it
+    makes sense as a whole.
 
     Raises:
         UserError: naming the key, what is wrong with it and what would be right.
@@ -65,6 +65,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
                 name: _without_null(value) for name, value in cleaned[section].items() if value is not None
             }
     _check_schema(cleaned)
+    cleaned = with_defaults(cleaned)
     for section in ("searches", "models"):
         cleaned[section] = _in_order(cleaned[section], section)
     cleaned["searches"] = with_runs(cleaned["searches"], cleaned["seed"])
@@ -270,7 +271,7 @@ def _expanded(path: str) -> str:
 def _check_trainings(config: Mapping[str, Any]) -> None:
     for section in TRAININGS:
         training = config[section]
-        milestones = training.get("milestones", [])
+        milestones = training["milestones"]
         if training.get("schedule") == "milestones" and not milestones:
             raise UserError(f"{section}.schedule is 'milestones', but {section}.milestones is empty", "list the epochs")
         if milestones != sorted(set(milestones)):
@@ -285,7 +286,7 @@ def _check_trainings(config: Mapping[str, Any]) -> None:
 
 def _check_processes(config: Mapping[str, Any]) -> None:
     """Every process of a training takes an equal part of each batch."""
-    processes = config["execution"].get("processes", 1)
+    processes = config["execution"]["processes"]
     for section in ("supernet", "retrain") if trains_supernet(config) else ("retrain",):
         batch = config[section]["batch_size"]
         if batch % processes:
@@ -298,9 +299,9 @@ def _check_processes(config: Mapping[str, Any]) -> None:
 def _check_augmentations(config: Mapping[str, Any]) -> None:
     """Photographs are cropped while they are decoded, small images as whole batches: each has its own augmentations."""
     dataset = config["dataset"]
-    storage = resolve_storage(dataset.get("storage", "auto"), dataset["image_size"])
+    storage = resolve_storage(dataset["storage"], dataset["image_size"])
     fitting = {"pixels": ("none", "crop", "crop-flip"), "jpeg": ("none", "resized-crop-flip")}[storage]
-    chosen = {section: config[section].get("augmentation", "none") for section in TRAININGS}
+    chosen = {section: config[section]["augmentation"] for section in TRAININGS}
     others = [f"{section}.augmentation is '{name}'" for section, name in chosen.items() if name not in fitting]
     if others:
         raise UserError(
@@ -329,17 +330,17 @@ def _spec(config: Mapping[str, Any]) -> NetworkSpec:
         channels=images.channels,
         size=config["dataset"]["image_size"],
         classes=images.classes or 2,
-        binariser=network.get("binariser", BINARISER),
+        binariser=network["binariser"],
     )
 
 
 def _check_genomes(config: Mapping[str, Any]) -> None:
     find_architecture(config["network"]["name"])
-    binariser = config["network"].get("binariser", BINARISER)
+    binariser = config["network"]["binariser"]
     if binariser not in BINARISERS:
         raise UserError(f"network.binariser is '{binariser}'", f"choose one of {', '.join(BINARISERS)}")
     changed = BINARISERS.changed(binariser)  # it is there; importing it would need torch
-    if changed and config.get("inference", {}).get("measure"):
+    if changed and config["inference"]["measure"]:
         raise UserError(
             f"inference.measure is true, but packed networks do not know the binariser '{binariser}'",
             "set it to false",
@@ -422,7 +423,7 @@ def _check_own_settings(config: Mapping[str, Any]) -> None:
 
 def _check_searches(config: Mapping[str, Any]) -> None:
     search = config["search"]
-    spec = _spec(config).at_width(search.get("cost_width", PUBLISHED_WIDTH))
+    spec = _spec(config).at_width(search["cost_width"])
     smallest = spec.with_genome(uniform_genome(spec.network, min(search["ratios"])))
     if search.get("latency_table") is not None:
         search["latency_table"] = _expanded(search["latency_table"])
@@ -435,12 +436,12 @@ def _check_searches(config: Mapping[str, Any]) -> None:
             f"needs {least:g} {unit}",
             "raise it or set it to null",
         )
-    if samples(config) and not config["split"].get("held_out_per_class", 0):
+    if samples(config) and not config["split"]["held_out_per_class"]:
         raise UserError(
             f"proxy.sample is {samples(config)}, but split.held_out_per_class holds out no images to judge it on",
             "hold out some, or set proxy.sample to 0",
         )
-    if config["searches"] and search.get("finalists", 0) and not config["split"].get("held_out_per_class", 0):
+    if config["searches"] and search["finalists"] and not config["split"]["held_out_per_class"]:
         raise UserError(
             f"search.finalists is {search['finalists']}, but split.held_out_per_class holds out no images for them",
             "hold out some, or set search.finalists to 0",

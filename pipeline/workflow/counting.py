@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping
 from pipeline.networks.latency import LatencyTable, measuring_command, read_latency
-from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
+from pipeline.networks.spec import NetworkSpec
 from pipeline.search.costs import DEFAULT, CostSettings, Counting
 
 
@@ -48,7 +48,7 @@ def check_counting(config: Mapping[str, Any], spec: NetworkSpec, classes: int | 
     Raises:
         UserError: it is not.
     """
-    counted = spec.at_width(config["search"].get("cost_width", PUBLISHED_WIDTH))
+    counted = spec.at_width(config["search"]["cost_width"])
     table, ratios = read_table(config), config["search"]["ratios"]
     if table is not None:
         table.check(counted if classes is not None else replace(counted, classes=table.classes), ratios)

@@ -22,7 +22,7 @@ def with_controls(config: Mapping[str, Any]) -> dict[str, Any]:
         rows.setdefault(model, row)
         if "search" not in row or is_baseline(config, row["search"]):
             continue
-        for control in config.get("controls", ()):
+        for control in config["controls"]:
             name = f"{CONTROLS[control]}-{model.removeprefix('found-')}"
             rows.setdefault(name, models.get(name, {"control": control, "of": model}))
     return rows
@@ -89,7 +89,7 @@ def chosen_anew(config: Mapping[str, Any], model: str) -> bool:
     """Returns whether what was found is more than the best of one run: of several, anew, or by another objective."""
     row = config["models"][model]
     other = "by" in row or not ASKED.keys().isdisjoint(row)
-    return bool(config["search"].get("finalists", 0)) or other or len(runs_of(config, row["search"])) > 1
+    return bool(config["search"]["finalists"]) or other or len(runs_of(config, row["search"])) > 1
 
 
 def searched(config: Mapping[str, Any]) -> list[str]:

@@ -9,7 +9,7 @@ def samples(config: Mapping[str, Any]) -> int:
 
     None without a search: nobody selects by a score then.
     """
-    return int(config.get("proxy", {}).get("sample", 0)) if config["searches"] else 0
+    return int(config["proxy"]["sample"]) if config["searches"] else 0
 
 
 def trains_supernet(config: Mapping[str, Any]) -> bool:

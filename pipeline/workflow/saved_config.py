@@ -19,6 +19,7 @@ from pipeline.common.yaml_text import parse_yaml
 from pipeline.search.objectives import Objective, configured
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.proxy import trains_supernet
+from pipeline.workflow.sections import with_defaults
 
 _HEADING = "# The configuration that the workflow last ran this experiment with.\n"
 #: Begins the line after it, which holds the digest of all that follows.
@@ -144,7 +145,9 @@ def _digest(values: str) -> str:
 def _saved(config: dict[str, Any]) -> SavedConfig:
     # Not checked again in whole: the folder of images, for one, may not be there on the machine that looks on.
     searches = {name: search for name, search in config["searches"].items() if search is not None}
-    config = {**config, "searches": searches, "models": {k: v for k, v in config["models"].items() if v is not None}}
+    # Before there was a section for it, nothing was measured.
+    config = with_defaults({"inference": {"measure": False}, **config})
+    config |= {"searches": searches, "models": {k: v for k, v in config["models"].items() if v is not None}}
     return SavedConfig(
         config,
         {name: SavedSearch(str(s["algorithm"]), configured(s)) for name, s in searches.items()},

@@ -19,11 +19,9 @@ from pipeline.common.settings import schema_of
 from pipeline.common.yaml_text import read_yaml
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.algorithms.base import SearchSettings
-from pipeline.search.costs import CostSettings
 from pipeline.search.objectives import DEFAULT, OBJECTIVES
-from pipeline.search.space import Budget
-from pipeline.training.settings import ExecutionSettings, RunSettings, TrainingSettings
-from pipeline.workflow.settings import SECTIONS
+from pipeline.training.settings import TrainingSettings
+from pipeline.workflow.sections import SECTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
@@ -77,11 +75,9 @@ def _completed() -> dict[str, Any]:
     whole: dict[str, Any] = copy.deepcopy(read_yaml(SCHEMA))
     properties = whole["properties"]
     whole["$defs"]["training"]["properties"] = schema_of(TrainingSettings)
-    for section, settings in SECTIONS.items():
-        properties[section]["properties"] = schema_of(settings)
-    properties["search"]["properties"].update(schema_of(Budget))
-    properties["search"]["properties"].update(schema_of(CostSettings))
-    properties["execution"]["properties"] = schema_of(ExecutionSettings) | schema_of(RunSettings)
+    for section, classes in SECTIONS.items():
+        described = [schema_of(settings) for settings in classes if settings is not TrainingSettings]
+        properties[section]["properties"] = {key: value for part in described for key, value in part.items()}
     for name in ALGORITHMS.own:
         _add_algorithm(whole, ALGORITHMS[name].Settings)
     for name in OBJECTIVES.own:

@@ -185,17 +185,3 @@ class InferenceSettings:
         default=True,
     )
     threads: int = setting("CPU threads of every network that is timed.", limits={"minimum": 1}, default=1)
-
-
-#: Section of the configuration → the settings that are its keys; more come from trainings and from algorithms.
-SECTIONS: dict[str, type] = {
-    "dataset": DatasetSettings,
-    "split": SplitSettings,
-    "network": NetworkSettings,
-    "supernet": SupernetSettings,
-    "candidate": CandidateSettings,
-    "search": SearchSettings,
-    "proxy": ProxySettings,
-    "retrain": RetrainSettings,
-    "inference": InferenceSettings,
-}

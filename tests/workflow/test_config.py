@@ -11,6 +11,7 @@ import yaml
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping
+from pipeline.common.yaml_text import read_yaml
 from pipeline.search.algorithms import ALGORITHMS, own_keys
 from pipeline.search.objectives import OBJECTIVES
 from pipeline.training.settings import TrainingSettings
@@ -18,6 +19,7 @@ from pipeline.workflow.config import TRAININGS, check_config, genome_of, read_co
 from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.schema import ROOT, schema_for
+from pipeline.workflow.sections import with_defaults
 from tests.support.latencies import table_file
 
 DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -389,9 +391,25 @@ def test_when_a_supernet_is_trained_and_the_proxy_judged(enabled, searches, samp
     searched = {"A": {}} if searches else {}
     config = {"supernet": {"enabled": enabled}, "searches": searched, "proxy": {"sample": sample}}
     assert (samples(config), trains_supernet(config)) == (judged, supernet)
-    if sample == 0:  # as configurations have it that were saved before there was such a key
-        del config["proxy"]
-        assert (samples(config), trains_supernet(config)) == (0, supernet)
+
+
+def test_what_a_configuration_leaves_out_has_its_default():
+    filled = with_defaults({"dataset": {"name": "digits"}, "search": {"shards": 3}, "controls": ["uniform"]})
+    assert filled["dataset"] == {
+        "name": "digits",
+        "path": None,
+        "storage": "auto",
+        "test_fraction": 0.2,
+        "damaged_images": "stop",
+    }
+    assert (filled["search"]["shards"], filled["search"]["workers"], filled["search"]["max_flops"]) == (3, "auto", None)
+    assert filled["retrain"]["milestones"] == [] and filled["retrain"]["seeds"] == 1
+    assert (filled["proxy"]["sample"], filled["controls"], with_defaults({})["controls"]) == (0, ["uniform"], [])
+    values = copy.deepcopy(read_yaml(ROOT / "config.yaml"))
+    del values["execution"]["loaders"]
+    del values["proxy"], values["split"]["held_out_per_class"], values["controls"], values["search"]["finalists"]
+    checked = check_config(values)
+    assert (checked["execution"]["loaders"], checked["split"]["held_out_per_class"], checked["controls"]) == (0, 0, [])
 
 
 def latency(file, **more):

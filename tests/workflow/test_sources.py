@@ -242,7 +242,9 @@ def test_words_count_as_others():
 
 
 def flags_of(dataset: dict[str, object]) -> str:
-    return Flags({"experiment": "none", "seed": 0, "execution": {}, "dataset": {"image_size": 8, **dataset}}).dataset()
+    return Flags(
+        {"experiment": "none", "seed": 0, "execution": {"processes": 1}, "dataset": {"image_size": 8, **dataset}}
+    ).dataset()
 
 
 def test_paths_become_flags_that_nothing_takes_for_something_else():

@@ -36,7 +36,7 @@ from tests.support.workflow import (
 
 pytestmark = pytest.mark.slow
 
-KILLS = int(os.environ.get("BINARY_NAS_KILLS", "10"))
+KILLS = int(os.environ.get("BINARY_NAS_KILLS", "6"))
 SEED = int(os.environ.get("BINARY_NAS_SEED", "0"))
 #: When a run is killed, as a share of what an undisturbed one takes: soon enough for many, late enough to get on.
 EARLIEST, LATEST = 0.03, 0.4

@@ -33,13 +33,12 @@ def look_at_images(
     from pipeline.common.settings import from_mapping
     from pipeline.data.datasets import expect_images, resolve_storage
     from pipeline.data.datasets.sources import Picture
-    from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.training.settings import TrainingSettings
     from pipeline.workflow.forecast.calibrate import time_decoding
 
     dataset, network = config["dataset"], config["network"]
-    size, storage = dataset["image_size"], resolve_storage(dataset.get("storage", "auto"), dataset["image_size"])
+    size, storage = dataset["image_size"], resolve_storage(dataset["storage"], dataset["image_size"])
     channels = expect_images(dataset).channels
     given = Given(arguments.train_images, arguments.test_images, arguments.classes)
     found = count_images(config, given, to_read=True)
@@ -66,7 +65,7 @@ def look_at_images(
         channels=channels,
         size=size,
         classes=len(found.train),
-        binariser=network.get("binariser", BINARISER),
+        binariser=network["binariser"],
     )
     pixels = float(size * size * channels)
     disk, memory, decode = pixels, pixels, 0.0
@@ -92,7 +91,7 @@ def shares(config: Mapping[str, Any], found: "Available", disk: float, memory: f
     split, classes, train = config["split"], len(found.train), sum(found.train)
     validation = min(train, split["validation_per_class"] * classes)
     wanted = split["subset_per_class"]
-    held_out = split.get("held_out_per_class", 0) * classes
+    held_out = split["held_out_per_class"] * classes
     subset = train - validation - held_out if wanted is None else min(train - validation, wanted * classes)
     return Images(train, found.test, max(1, subset), validation, disk, memory)
 
@@ -145,7 +144,7 @@ def count_images(config: Mapping[str, Any], given: Given | None = None, *, to_re
     section = config["dataset"]
     module, path = find_dataset(section["name"]), section.get("path")
     known: tuple[tuple[int, ...], tuple[int, ...] | None] | None = getattr(module, "COUNTS", None)
-    fraction = section.get("test_fraction", 0.2)
+    fraction = section["test_fraction"]
     if given.train is not None:
         classes = given.classes or module.CLASSES
         if classes is None:

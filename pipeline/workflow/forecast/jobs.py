@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from pipeline.common.handover import is_possible
 from pipeline.common.settings import from_mapping
 from pipeline.networks.genome import Genome
-from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec, uniform_genome
+from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.algorithms import ALGORITHMS, propose
 from pipeline.search.individual import Individual
 from pipeline.search.sample import spread_over_cost
@@ -102,7 +102,7 @@ class Forecast:
 def configured_space(config: Mapping[str, Any], spec: NetworkSpec) -> SearchSpace:
     """Returns the genomes that a configuration's searches may propose."""
     search = config["search"]
-    counted = spec.at_width(search.get("cost_width", PUBLISHED_WIDTH))
+    counted = spec.at_width(search["cost_width"])
     return search_space(counted, search["ratios"], from_mapping(Budget, search), counting_of(config))
 
 
@@ -145,9 +145,9 @@ class _Jobs:
         self._config, self._spec, self._images, self._here = config, spec, images, calibration
         self._cores = cores
         self._threads = config["execution"]["threads"]
-        self._processes = config["execution"].get("processes", 1)
+        self._processes = config["execution"]["processes"]
         self._workers = workers(config, cores, calibration.gpus)
-        self._loaders = config["execution"].get("loaders", 0)
+        self._loaders = config["execution"]["loaders"]
         #: Of a step that starts as a child of the fork server; None where it does so by itself.
         self._warm = calibration.warm_start if is_possible() and not calibration.gpus else None
         self._light = calibration.light_start if self._warm is None else self._warm
@@ -171,7 +171,7 @@ class _Jobs:
             first.append(self._add_shared("supernet", seconds, tuple(first), 100))
         best = {name: self._search(name, prepared, tuple(first)) for name in self._config["searches"]}
         held_out: tuple[int, ...] = ()
-        if samples(self._config) or (self._config["search"].get("finalists", 0) and searched(self._config)):
+        if samples(self._config) or (self._config["search"]["finalists"] and searched(self._config)):
             held_out = (self._add("prepare", self._light, needs=(prepared,), priority=100),)
         found = {model: self._find(model, tuple(first), held_out, best) for model in searched(self._config)}
         evaluations = [self._row(model, prepared, found) for model in self._config["models"]]
@@ -237,7 +237,7 @@ class _Jobs:
         space = configured_space(self._config, self._spec)
         settings = from_mapping(ALGORITHMS["random"].Settings, {**search, **section})
         stage = f"search {name}"
-        shards, waits = search.get("shards", 1), ALGORITHMS[section["algorithm"]].LOOKS_AT_SCORES
+        shards, waits = search["shards"], ALGORITHMS[section["algorithm"]].LOOKS_AT_SCORES
         history: list[list[Individual]] = []
         before: tuple[int, ...] = (prepared,)
         scored = []
@@ -275,16 +275,16 @@ class _Jobs:
 
     def _judge_proxy(self, prepared: int, first: tuple[int, ...], held_out: tuple[int, ...]) -> tuple[int, ...]:
         """Adds the jobs that score a sample of genomes as candidates and train it in full."""
-        count, proxy, stage = samples(self._config), self._config.get("proxy", {}), "proxy"
+        count, proxy, stage = samples(self._config), self._config["proxy"], "proxy"
         if not count:
             return ()
         space = configured_space(self._config, self._spec)
         genomes = spread_over_cost(space, count, lambda genome: sum(genome), Random(0))
         sampled = self._add(stage, self._light, needs=(prepared,))
-        scored = [self._add_candidates(stage, genomes, (sampled, *first), 60) for _ in range(proxy.get("scores", 1))]
+        scored = [self._add_candidates(stage, genomes, (sampled, *first), 60) for _ in range(proxy["scores"])]
         trained = [
             self._add_candidates(stage, genomes, (sampled, *held_out), 60, self._trained_in_full)
-            for _ in range(proxy.get("trainings", 1))
+            for _ in range(proxy["trainings"])
         ]
         return (*scored, *trained)
 
@@ -302,14 +302,14 @@ class _Jobs:
         needs = tuple(best[run] for run in runs)
         if not chosen_anew(self._config, model):
             return needs[0]
-        if search.get("finalists", 0):
+        if search["finalists"]:
             genomes = self._proposed(row["search"])
             # Genomes as costly as those of the search; each run's best is mostly among the best of all.
             finalists = genomes[:: max(1, len(genomes) // search["finalists"])][: search["finalists"]]
             chosen = self._add(stage, self._light, needs=needs, priority=90)
             needs = tuple(
                 self._add_candidates(stage, finalists, (chosen, *first, *held_out), 90)
-                for _ in range(search.get("rescorings", 1))
+                for _ in range(search["rescorings"])
             )
         return self._add(stage, self._light, needs=needs, priority=90)
 
@@ -382,6 +382,6 @@ def _disk(config: Mapping[str, Any], spec: NetworkSpec, images: Images) -> float
     networks: float = weights(largest) * trains_supernet(config) + rows * config["retrain"]["seeds"]
     generations = len(config["searches"]) * search["generations"]
     # A candidate has its score and its time in the archive; a generation its tables, a shard two more, and their logs.
-    files: int = generations * (2 * search["population"] + 6 + 4 * search.get("shards", 1))
+    files: int = generations * (2 * search["population"] + 6 + 4 * search["shards"])
     files += len(config["models"]) * config["retrain"]["seeds"] * 6
     return prepared + networks + files * _FILE_BLOCK + _REPORT

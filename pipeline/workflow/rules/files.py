@@ -21,7 +21,7 @@ class Files:
         self._config = config
         self._layout = layout or Layout.of(config["experiment"])
         self.seeds = range(config["retrain"]["seeds"])
-        self.shards: int = config["search"].get("shards", 1)
+        self.shards: int = config["search"]["shards"]
         self.generations = range(config["search"]["generations"])
         self.trains_supernet = trains_supernet(config)
 
@@ -91,7 +91,7 @@ class Files:
     def rescorings(self) -> int:
         """How often each finalist is trained anew."""
         search = self._config["search"]
-        return int(search.get("rescorings", 1)) if search.get("finalists", 0) else 0
+        return int(search["rescorings"]) if search["finalists"] else 0
 
     @property
     def searched(self) -> list[str]:

@@ -81,7 +81,7 @@ class Flags:
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
         self._layout = Layout.of(config["experiment"])
-        self._processes: int = config["execution"].get("processes", 1)
+        self._processes: int = config["execution"]["processes"]
         self._sources = Sources(config)
 
     @property
@@ -92,7 +92,7 @@ class Flags:
     @property
     def training_method(self) -> str:
         """Returns the same for what is trained, where the binariser counts too."""
-        return _with_sources(self.method, (BINARISERS, self._config["network"].get("binariser", BINARISER)))
+        return _with_sources(self.method, (BINARISERS, self._config["network"]["binariser"]))
 
     @property
     def counting_method(self) -> str:
@@ -136,7 +136,7 @@ class Flags:
         words = ["--validation-per-class", split["validation_per_class"], "--seed", self._config["seed"]]
         if split["subset_per_class"] is not None:
             words += ["--subset-per-class", split["subset_per_class"]]
-        held_out = split.get("held_out_per_class", 0)
+        held_out = split["held_out_per_class"]
         # A subset of all that remains is smaller by what is held out.
         if with_held_out or (held_out and split["subset_per_class"] is None):
             words += ["--held-out-per-class", held_out]
@@ -146,13 +146,13 @@ class Flags:
         """Returns the network and the width of its layers."""
         network = self._config["network"]
         words = ["--network", network["name"], "--base-width", f"{network['base_width']:g}"]
-        binariser = network.get("binariser", BINARISER)
+        binariser = network["binariser"]
         return shlex.join(words + (["--binariser", binariser] if binariser != BINARISER else []))
 
     def counted_network(self) -> str:
         """Returns the network, what its cost is, and the width at which that is counted if it is another one."""
         base_width = self._config["network"]["base_width"]
-        same = self._config["search"].get("cost_width", PUBLISHED_WIDTH) == base_width
+        same = self._config["search"]["cost_width"] == base_width
         return self._with_cost(self.network() if same else f"{self.network()} {self.cost_width()}")
 
     def _with_cost(self, words: str, *, for_tables: bool = False) -> str:
@@ -197,12 +197,12 @@ class Flags:
 
     def run(self) -> str:
         """Returns how images are loaded, and where it is settled what to compute with: results made before stay."""
-        loaders = self._config["execution"].get("loaders", 0)
+        loaders = self._config["execution"]["loaders"]
         return f"--loaders {loaders} --arithmetic {self._layout.arithmetic}"
 
     def keeping(self) -> str:
         """Returns what a training in full leaves on disk beside its outputs."""
-        minutes = self._config["execution"].get("save_minutes", 5)
+        minutes = self._config["execution"]["save_minutes"]
         return f"--save-minutes {minutes} --finished {self._layout.trainings}"
 
     def ratios(self) -> str:

@@ -14,7 +14,7 @@ class Machine:
     def __init__(self, workflow: Any, config: Mapping[str, Any]) -> None:
         self._workflow, self._config = workflow, config
         self.threads: int = config["execution"]["threads"]
-        self.processes: int = config["execution"].get("processes", 1)
+        self.processes: int = config["execution"]["processes"]
         self._gpu_is_used = self._trainings_use_gpus()
 
     def _trainings_use_gpus(self) -> bool:
@@ -49,7 +49,7 @@ class Machine:
 
     def cpus(self, wildcards: Any, threads: int) -> int:
         """Returns the cores that a job gets on a cluster: those it computes on, and one for each decoding process."""
-        return threads + int(self._config["execution"].get("loaders", 0)) * (threads // self.threads)
+        return threads + int(self._config["execution"]["loaders"]) * (threads // self.threads)
 
     def memory(self, megabytes: int) -> Callable[[Any, int], int]:
         """Returns the main memory that a job asks for, as a function of its attempt: more when it is tried again."""
