@@ -24,7 +24,7 @@ from pipeline.common.digests import DIGEST, holds, with_digest
 from pipeline.common.errors import UnreadableError, UserError, made_again
 
 #: How text lies on disk whatever the locale; a name of bytes that are no UTF-8 stays those bytes.
-_TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
+TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}
 
 #: The folder of all experiments, in the working folder.
 RESULTS = "results"
@@ -95,7 +95,7 @@ def _seal(path: Path, content: bytes) -> None:
     content stays has its line.
     """
     line = f"{hashlib.sha256(content).hexdigest()} {_place(path)}".rstrip()
-    with open(_seals(path), "a+", **_TEXT) as file:
+    with open(_seals(path), "a+", **TEXT) as file:
         file.seek(0)
         known = file.read()
         if line not in known.splitlines():
@@ -109,7 +109,7 @@ def _check_seal(path: Path, content: bytes) -> None:
     without seals (of an older version) passes.
     """
     try:
-        known = [line.partition(" ") for line in _seals(path).read_text(**_TEXT).splitlines()]
+        known = [line.partition(" ") for line in _seals(path).read_text(**TEXT).splitlines()]
     except OSError:
         return
     digest = hashlib.sha256(content).hexdigest()
@@ -144,7 +144,7 @@ def _seals(path: Path) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Writes a text file whole."""
     with replacing(path) as temporary:
-        temporary.write_text(text, **_TEXT)
+        temporary.write_text(text, **TEXT)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -213,7 +213,7 @@ def _whole_record(path: Path) -> dict[str, Any]:
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes a table and seals it; None becomes an empty cell, text that a spreadsheet would run gets an apostrophe."""
-    with replacing(path, sealed=True) as temporary, open(temporary, "w", newline="", **_TEXT) as file:
+    with replacing(path, sealed=True) as temporary, open(temporary, "w", newline="", **TEXT) as file:
         writer, quoting = (csv.DictWriter(file, columns, lineterminator="\n", quoting=q) for q in _QUOTING)
         writer.writeheader()
         for row in rows:
@@ -254,7 +254,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     """
     try:
         content = path.read_bytes()
-        with io.TextIOWrapper(io.BytesIO(content), newline="", **_TEXT) as file:
+        with io.TextIOWrapper(io.BytesIO(content), newline="", **TEXT) as file:
             reader = csv.DictReader(file)
             rows = list(reader)
             found = reader.fieldnames or []

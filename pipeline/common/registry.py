@@ -12,6 +12,7 @@ Results that were made before there were such digests carry none. So an entry wi
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
@@ -107,7 +108,8 @@ class Registry(Mapping[str, Any]):
         own = name in self.own or module in self._finders.values()
         inside = self._package if own else module.partition(".")[0]
         try:
-            return _digest(module, inside, self._also if own else ())
+            beside = None if own else _home(inside)
+            return _digest(module, inside, self._also if own else (), beside, self._package.partition(".")[0])
         except ImportError as error:
             raise UserError(
                 f"{self.kind} '{name}' cannot be found ({error})", "name its folder in PYTHONPATH"
@@ -141,7 +143,15 @@ class Registry(Mapping[str, Any]):
 
 @cache
 def _offered(group: str) -> Mapping[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=group)}
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=group):
+        other = found.setdefault(point.name, point)
+        if other.value != point.value:
+            raise UserError(
+                f"two installed packages offer '{point.name}' as one of {group}: {other.value} and {point.value}",
+                "uninstall one of them",
+            )
+    return found
 
 
 @cache
@@ -173,9 +183,24 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_bytes())
 
 
+#: Folders of what is installed, which has versions of its own.
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+def _home(module: str) -> Path | None:
+    """Returns the folder in which a person keeps a module of their own, and perhaps others; None if it is installed."""
+    file = _file(module)
+    home = file.parent.parent if file.name == "__init__.py" else file.parent
+    standard = Path(os.__file__).parent
+    return None if home == standard or any(part in _INSTALLED for part in home.parts) else home
+
+
 @cache
-def _digest(module: str, inside: str, also: tuple[str, ...]) -> str:
-    """Returns a digest of a module, and of those that it imports from ``inside`` or ``also``, and so on."""
+def _digest(module: str, inside: str, also: tuple[str, ...], beside: Path | None, project: str) -> str:
+    """Returns a digest of a module, and of those that it imports from ``inside``, ``also`` or ``beside``, and so on.
+
+    What it imports of ``project``, this one, does not count: what has changed there is announced.
+    """
     waiting, shapes = [module], {}
     while waiting:
         name = waiting.pop()
@@ -187,8 +212,11 @@ def _digest(module: str, inside: str, also: tuple[str, ...]) -> str:
             continue
         shapes[name] = source_digest(_tree(path))
         imported = _imports(_tree(path), name if path.name == "__init__.py" else name.rpartition(".")[0])
-        ours = (one for one in imported if one.startswith(f"{inside}.") or one in also)
-        waiting += [one for one in ours if _is_module(one)]
+        ours = {one for one in imported if one.startswith(f"{inside}.") or one in also}
+        if beside is not None:
+            others = [one for one in imported if one.partition(".")[0] != project and _is_module(one)]
+            ours |= {one for one in others if _file(one).is_relative_to(beside)}
+        waiting += [one for one in imported if one in ours and _is_module(one)]
     parts = [shapes.pop(module), *sorted(shapes.values())]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:_DIGITS]
 

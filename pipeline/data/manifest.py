@@ -2,10 +2,13 @@
 
 A manifest lies beside the prepared files. Names, sizes and times of change are compared first, which costs one look at
 each folder and file; only a file of another time is read, and compared by its content. So images that were merely
-touched or copied are still the same ones. Of very many images, only the folders and a sample of the files are looked at
-as long as no folder has changed: a new, removed or renamed file changes its folder.
+touched or copied are still the same ones. An archive or a copy can give another image the same time, and in some
+formats all images of a size are equally long: what the system has noted as touched since is read as well, unless that
+is very much. Of very many images, only the folders and a sample of the files are looked at as long as no folder has
+changed: a new, removed or renamed file changes its folder.
 """
 
+import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,12 +38,15 @@ class Manifest:
         contents: (N, 16) digest of each file.
         path: how the configuration named their folder when these contents were first prepared.
         key: what these contents were called then; empty for the first ones in this place.
+        since: the latest time at which the system had noted a change of a file, in nanoseconds; None where that is not
+            known: of very many files, or where an earlier version wrote it.
     """
 
     files: Files
     contents: np.ndarray
     path: str
     key: str
+    since: int | None = None
 
 
 def manifest_beside(train: Path) -> Path:
@@ -60,7 +66,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         "folders_changed": files.folders_changed,
     }
     # JSON, which attributes are, holds names of any bytes.
-    write_tensors(path, tensors, {"path": manifest.path, "key": manifest.key})
+    attributes = {"path": manifest.path, "key": manifest.key, "since": manifest.since}
+    write_tensors(path, tensors, attributes)
 
 
 def read_manifest(path: Path, root: Path) -> Manifest | None:
@@ -69,7 +76,8 @@ def read_manifest(path: Path, root: Path) -> Manifest | None:
         attributes, tensors = read_attributes(path), read_tensors(path)
         names, folders = _parted(tensors["names"]), _parted(tensors["folders"])
         files = Files(root, names, tensors["sizes"], tensors["changed"], folders, tensors["folders_changed"])
-        manifest = Manifest(files, tensors["contents"], str(attributes["path"]), str(attributes["key"]))
+        named, key = str(attributes["path"]), str(attributes["key"])
+        manifest = Manifest(files, tensors["contents"], named, key, attributes.get("since"))
     except (UserError, KeyError):
         return None
     sound = {len(files.names), len(files.sizes), len(files.changed)} == {len(manifest.contents)}
@@ -98,7 +106,40 @@ def same_contents(manifest: Manifest, files: Files) -> bool:
     before = manifest.files
     if not (np.array_equal(before.names, files.names) and np.array_equal(before.sizes, files.sizes)):
         return False
-    return _same_bytes(manifest, files, np.flatnonzero(before.changed != files.changed))
+    changed = before.changed != files.changed
+    return _same_bytes(manifest, files, np.flatnonzero(changed | touched_since(manifest, files)))
+
+
+def touched_since(manifest: Manifest, files: Files) -> np.ndarray:
+    """Returns which files were touched since they were prepared, (N,) bool; none if it would take long to read them."""
+    none = np.zeros(len(files.names), bool)
+    if manifest.since is None or len(files.names) > _EACH:
+        return none
+    found = _touched(files) > manifest.since
+    return found if int(files.sizes[found].sum()) < _QUIET else none
+
+
+def _touched(files: Files) -> np.ndarray:
+    """Returns when the system last noted a change of each file, (N,) nanoseconds, of its name or its rights included.
+
+    No program sets that time at will, and a copy has another one.
+    """
+    found = np.zeros(len(files.names), np.int64)
+    for place, name in enumerate(files.names):
+        with suppress(OSError):
+            found[place] = (files.root / name).stat().st_ctime_ns
+    return found
+
+
+def last_touched(files: Files) -> int | None:
+    """Returns what a manifest of files says of that; None of very many, which are not looked at one by one."""
+    return None if len(files.names) > _EACH else int(_touched(files).max(initial=0))
+
+
+def key_of(files: Files) -> str:
+    """Returns what tells files from others that have the same names, sizes and times."""
+    last = last_touched(files)
+    return files.key() if last is None else hashlib.sha256(f"{files.key()} {last}".encode()).hexdigest()[:16]
 
 
 def _same_bytes(manifest: Manifest, files: Files, places: np.ndarray) -> bool:

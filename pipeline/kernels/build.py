@@ -70,9 +70,10 @@ class PassingCompilationError(CompilationError):
 def compiled(sources: Path) -> Path:
     """Returns the shared library of all sources in a folder, compiled if it has not been yet.
 
-    It is kept in the user's cache folder under a name that stands for the sources, the flags and the processor, so that
-    machines of several kinds can share a home folder, and one without a compiler can use what an equal one compiled.
-    What failed by the compiler's own judgement is not tried again by the same compiler for a day.
+    It is kept in the user's cache folder under a name that stands for the sources, the flags (those behind the
+    compiler's name in CXX as well) and the processor, so that machines of several kinds can share a home folder, and
+    one without a compiler can use what an equal one compiled. What failed by the compiler's own judgement is not tried
+    again by the same compiler for a day.
 
     Raises:
         CompilationError: see the class.
@@ -163,7 +164,7 @@ def _place(sources: Path) -> tuple[Path, str]:
         if file.suffix in (".cpp", ".h")
     ]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
-    return folder, _digest(*texts, *flags_of(sources), cpu.kind())
+    return folder, _digest(*texts, *flags_of(sources), cpu.kind(), *_asked_compiler()[1:])
 
 
 def flags_of(sources: Path) -> tuple[str, ...]:
@@ -342,15 +343,19 @@ def _failed(failure: Path) -> str:
 
 def _compiler() -> list[str]:
     """Returns the command. Raises CompilationError where there is none."""
+    command = _asked_compiler() or ["g++" if shutil.which("g++") else "c++"]
+    if not shutil.which(command[0]):
+        raise CompilationError(f"there is no C++ compiler ({os.environ.get('CXX') or 'g++'})")
+    return command
+
+
+def _asked_compiler() -> list[str]:
+    """Returns the command of the environment's CXX; nothing without one. Raises CompilationError if it is none."""
     asked = os.environ.get("CXX", "")
     try:
-        command = shlex.split(asked)
+        return shlex.split(asked)
     except ValueError as error:
         raise CompilationError(f"CXX={asked} is no command: {error}") from None
-    command = command or ["g++" if shutil.which("g++") else "c++"]
-    if not shutil.which(command[0]):
-        raise CompilationError(f"there is no C++ compiler ({asked or 'g++'})")
-    return command
 
 
 def _identity(program: str) -> tuple[str, str]:

@@ -21,12 +21,12 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.steps.measure_inference import ROUNDS, measure_rows, pack_row
     from pipeline.training.execution import describe_machine
     from pipeline.workflow.layout import Layout, trained_seeds
-    from pipeline.workflow.rows import check_trained, trained_rows
+    from pipeline.workflow.rows import check_trained, rows_asked_for
 
     if arguments.threads < 1:
         raise UserError(f"--threads is {arguments.threads}", "give at least 1")
     layout = Layout(arguments.experiment)
-    rows = trained_rows(layout)
+    rows = rows_asked_for(layout)
     if not rows:
         raise UserError(f"{arguments.experiment} has no trained network", "name an experiment's folder that has some")
     networks = {}

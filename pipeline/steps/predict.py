@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints a line for each image, or writes the table. Returns 1 where images could not be read."""
     from pipeline.common.errors import UserError
-    from pipeline.common.files import replacing
+    from pipeline.common.files import TEXT, replacing
     from pipeline.common.log import log, progress
     from pipeline.export.classifier import load_classifier
     from pipeline.workflow.rows import find_network, train_images_of
@@ -58,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     elif str(arguments.csv) == "-":
         _write_table(sys.stdout, files, answers, classify.classes)
     else:
-        with replacing(arguments.csv) as temporary, open(temporary, "w", newline="") as table:
+        with replacing(arguments.csv) as temporary, open(temporary, "w", newline="", **TEXT) as table:
             _write_table(table, files, answers, classify.classes)
     bad = [(file, answer.problem) for file, answer in zip(files, answers, strict=True) if answer.problem]
     if len(files) == 1 and bad:
@@ -92,19 +92,24 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
 
 
 def _print(files: list[Path], answers: "list[Answer]", classes: tuple[str, ...], top: int) -> None:
-    width = max(len(str(file)) for file in files)
-    for file, answer in zip(files, answers, strict=True):
+    from pipeline.common.text import printable
+
+    names = [printable(str(file)) for file in files]
+    width = max(map(len, names))
+    for name, answer in zip(names, answers, strict=True):
         if answer.probabilities is not None:
             best = answer.probabilities.argsort(kind="stable")[::-1][:top]
-            cells = (f"{classes[number]} {100 * answer.probabilities[number]:.1f} %" for number in best)
-            print(f"{file!s:<{width}}  {', '.join(cells)}")
+            cells = (f"{printable(classes[number])} {100 * answer.probabilities[number]:.1f} %" for number in best)
+            print(f"{name:<{width}}  {', '.join(cells)}")
 
 
 def _write_table(table: TextIO, files: list[Path], answers: "list[Answer]", classes: tuple[str, ...]) -> None:
+    from pipeline.common.files import csv_cell
+
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["image", "class", "probability", *(f"p({name})" for name in classes)])
     for file, answer in zip(files, answers, strict=True):
         if answer.probabilities is not None:
             best = int(answer.probabilities.argmax())
             numbers = [f"{value:.6f}" for value in answer.probabilities]
-            writer.writerow([str(file), classes[best], numbers[best], *numbers])
+            writer.writerow([csv_cell(str(file)), csv_cell(classes[best]), numbers[best], *numbers])

@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.provenance import versions
     from pipeline.common.text import counted
     from pipeline.data.datasets import open_dataset, resolve_storage
-    from pipeline.data.manifest import Manifest, note_sources
+    from pipeline.data.manifest import Manifest, last_touched, note_sources
     from pipeline.data.prepare import Preparation, prepare
     from pipeline.data.splits import split_off
 
@@ -45,6 +45,8 @@ def run(arguments: argparse.Namespace) -> None:
     if size < 1:
         raise UserError(f"image_size is {size}", "it must be at least 1")
     storage = resolve_storage(arguments.storage, size)
+    # Before images are read: what is touched from now on is read again.
+    since = None if dataset.files is None else last_touched(dataset.files)
     train, test = dataset.train, dataset.test
     made_with = {"versions": versions(), "storage": storage, "image_size": size}
     if test is None:
@@ -57,6 +59,6 @@ def run(arguments: argparse.Namespace) -> None:
         names = [split.name(index) for split in (train, test) for index in range(len(split.labels))]
         contents = np.concatenate([written.train_contents, written.test_contents])[np.argsort(names)]
         named = "" if arguments.path is None else str(arguments.path)
-        note_sources(arguments.train, Manifest(dataset.files, contents, named, arguments.sources))
+        note_sources(arguments.train, Manifest(dataset.files, contents, named, arguments.sources, since))
     counts = f"{counted(written.train.count, 'train image')} and {counted(written.test.count, 'test image')}"
     log(f"{dataset.name}: {counted(len(dataset.classes), 'class', 'classes')}, {counts}")

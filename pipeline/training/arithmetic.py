@@ -74,6 +74,18 @@ def arithmetic_of(execution: Execution) -> str:
     return ", ".join((f"{device} {precision}", _KERNELS[kernels], *_where(device).values()))
 
 
+#: Variables of the environment by which torch and what it is made of are told to use other arithmetic or threads.
+_CHANGING = (
+    "ATEN_CPU_CAPABILITY",
+    "DNNL_MAX_CPU_ISA",
+    "MKL_CBWR",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "NVIDIA_TF32_OVERRIDE",
+    "OMP_DYNAMIC",
+    "OMP_THREAD_LIMIT",
+    "ONEDNN_MAX_CPU_ISA",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+)
 _KERNELS = {"compiled": "compiled kernels", "torch": "torch operators"}
 
 
@@ -87,7 +99,8 @@ def _where(device: str) -> dict[str, str]:
         torch = version("torch")  # without the time that its import takes
     except PackageNotFoundError:
         torch = "unknown"
-    return {"processor": describe_machine(device), "torch": f"torch {torch}"}
+    asked = {name: f"{name}={value}" for name in _CHANGING if (value := os.environ.get(name))}
+    return {"processor": describe_machine(device), "torch": f"torch {torch}", **asked}
 
 
 def _read(record: Path) -> dict[str, Any] | None:

@@ -92,6 +92,21 @@ def trained_rows(layout: Layout) -> list[str]:
     return [folder.name for folder in folders if trained_seeds(folder)]
 
 
+def rows_asked_for(layout: Layout) -> list[str]:
+    """Returns the same without those that the experiment's configuration, where it is known, does not name any more."""
+    from pipeline.workflow.saved_config import read_saved_config
+
+    rows = trained_rows(layout)
+    try:
+        saved = read_saved_config(layout)
+    except UserError:
+        return rows
+    others = [] if saved is None else [row for row in rows if row not in saved.models]
+    if others:
+        log(f"note: left out, since the experiment has no such rows any more: {', '.join(others)}")
+    return [row for row in rows if row not in others]
+
+
 def train_images_of(network: Path) -> Path | None:
     """Returns the images that a network was trained on, if it lies in an experiment that has them."""
     layout = layout_around(network)

@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 from pipeline.common.errors import UserError
 from pipeline.data.datasets import find_dataset, locate
 from pipeline.data.manifest import (
+    key_of,
+    last_touched,
     looks_unchanged,
     manifest_beside,
     read_manifest,
     same_contents,
     same_listing,
+    touched_since,
     write_manifest,
 )
 from pipeline.workflow.layout import Layout
@@ -87,15 +90,15 @@ class Sources:
             return before
         files = module.list_files(root)
         if not same_contents(manifest, files):
-            return State(named, files.key())
-        if not same_listing(manifest.files, files):
+            return State(named, key_of(files))
+        if not same_listing(manifest.files, files) or touched_since(manifest, files).any():
             with suppress(UserError):  # only to be faster next time
-                write_manifest(path, replace(manifest, files=files))
+                write_manifest(path, replace(manifest, files=files, since=last_touched(files)))
         return before
 
     @property
     def changed(self) -> bool:
-        """Whether there are other images now than those that were prepared, as far as that is known.
+        """Tells whether there are other images now than those that were prepared, as far as that is known.
 
         Raises:
             UserError: they are not laid out as they should be.

@@ -94,6 +94,60 @@ def test_an_entry_has_changed_when_its_code_has(shelf):
     assert opened().changed("one"), "what was not there at first is always named"
 
 
+def test_a_plugin_is_made_of_the_files_beside_it_that_it_imports(shelf, tmp_path):
+    """Its author's own, that is: not what is installed, nor this project, which may lie in the same folder."""
+    package, opened = shelf
+    home = tmp_path / "home"
+    home.mkdir()
+    sys.path.insert(0, str(home))  # the fixture's way back takes it out again
+    try:
+        text = (
+            "import json\nimport numpy\nfrom shelf.helper import STEP\nfrom {} import K\n\nclass Own:\n    work = K\n"
+        )
+        (home / "aside.py").write_text("K = 1\n")
+        (home / "mine.py").write_text(text.format("aside"))
+        before = opened().digest("mine:Own")
+        (home / "aside.py").write_text("K = 2\n")
+        after = opened().digest("mine:Own")
+        assert after != before
+        (package / "helper.py").write_text("STEP = 3\n")
+        assert opened().digest("mine:Own") == after
+        # In a package of its own as well, which imports what lies beside the package.
+        (home / "mine.py").unlink()
+        (home / "mine").mkdir()
+        (home / "mine" / "__init__.py").write_text(text.format("aside"))
+        before = opened().digest("mine:Own")
+        (home / "aside.py").write_text("K = 3\n")
+        assert opened().digest("mine:Own") != before
+        # Installed, it has a version.
+        installed = home / "site-packages"
+        installed.mkdir()
+        (home / "aside.py").rename(installed / "aside.py")
+        (installed / "mine.py").write_text(text.format("aside"))
+        (home / "mine" / "__init__.py").unlink()
+        (home / "mine").rmdir()
+        sys.path[0] = str(installed)
+        before = opened().digest("mine:Own")
+        (installed / "aside.py").write_text("K = 4\n")
+        assert opened().digest("mine:Own") == before
+    finally:
+        sys.path.remove(str(installed))
+        sys.modules.pop("aside", None)
+
+
+def test_two_packages_that_offer_one_name_are_refused(shelf, tmp_path):
+    _, opened = shelf
+    for name in ("mine", "other"):
+        offered = tmp_path / f"{name}-1.0.dist-info"
+        offered.mkdir()
+        (offered / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n")
+        (offered / "entry_points.txt").write_text("[shelf.things]\nown = mine:Own\n")
+    assert list(opened()) == ["one", "two", "own"], "the same one twice"
+    (tmp_path / "other-1.0.dist-info" / "entry_points.txt").write_text("[shelf.things]\nown = other:Own\n")
+    with pytest.raises(UserError, match="two installed packages offer 'own' .*other:Own.*: uninstall one of them"):
+        list(opened())
+
+
 def test_help_texts_do_not_count(shelf):
     package, opened = shelf
     digests = set()

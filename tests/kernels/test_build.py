@@ -107,6 +107,19 @@ def test_what_others_could_have_planted_is_deleted_and_compiled_anew(sources, ca
     assert target.read_bytes() == good, "what a link names stays"
 
 
+def test_what_other_flags_compiled_is_not_taken(sources, cache, monkeypatch):
+    """CXX="g++ -ffast-math" would otherwise compute for everybody who comes later."""
+    plain = build.compiled(sources)
+    compiler = build._compiler()[0]
+    monkeypatch.setenv("CXX", compiler)
+    assert build.compiled(sources) == plain
+    monkeypatch.setenv("CXX", f"{compiler} -DOTHER")
+    assert build.compiled(sources) != plain
+    monkeypatch.setenv("CXX", '"')
+    with pytest.raises(CompilationError, match="is no command"):
+        build.compiled(sources)
+
+
 def test_a_planted_link_at_a_failures_name_is_not_written_through(sources, cache, tmp_path, monkeypatch):
     monkeypatch.setenv("CXX", "false")
     with pytest.raises(CompilationError):

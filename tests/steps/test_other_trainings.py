@@ -176,6 +176,16 @@ def test_a_row_of_which_nothing_is_known_is_taken(home: Path, capsys: pytest.Cap
     assert main(words) == 1
 
 
+def test_bench_leaves_out_rows_that_the_experiment_has_no_more(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(home / "retrain" / "iso", home / "retrain" / "of-old")
+    assert main(["bench", str(home)]) == 0
+    shown = capsys.readouterr()
+    assert "of-old" not in shown.out and "the experiment has no such rows any more: of-old" in shown.err
+    Layout(home).config.unlink()
+    assert main(["bench", str(home)]) == 0
+    assert "of-old" in capsys.readouterr().out
+
+
 # --- the supernet ---
 
 

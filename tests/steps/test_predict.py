@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -170,3 +171,22 @@ def test_networks_that_are_not_there(digits_row: Path, tmp_path: Path, capsys: p
     assert "no packed network" in sentence(capsys)
     assert main(["predict", str(digits_row / "uniform-1x"), image, "--csv", "/proc/no/table.csv"]) == 1
     assert "cannot write /proc/no/table.csv" in sentence(capsys)
+
+
+def test_files_of_any_name(digits_row: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    """Nothing in a name moves the cursor, is run by a spreadsheet, or stops the answers to the others."""
+    monkeypatch.chdir(tmp_path)
+    image = next((digits_row.parent / "test" / "3").iterdir()).read_bytes()
+    names = ["=1+1.png", 'a,"b.png', "new\nline.png", os.fsdecode(b"caf\xe9.png"), "\x1b[31mred.png"]
+    for name in names:
+        Path(name).write_bytes(image)
+    assert main(["predict", str(digits_row / "uniform-1x"), *names, "--csv", "answers.csv"]) == 0
+    with open("answers.csv", newline="", encoding="utf-8", errors="surrogateescape") as table:
+        rows = list(csv.DictReader(table))
+    assert [row["image"] for row in rows] == ["'=1+1.png", *names[1:]]
+    assert len({row["probability"] for row in rows}) == 1
+    capsys.readouterr()
+    assert main(["predict", str(digits_row / "uniform-1x"), *names]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    shown = [line.split("  ")[0].rstrip() for line in lines]
+    assert shown == ["=1+1.png", 'a,"b.png', r"new\nline.png", r"caf\xe9.png", r"\x1b[31mred.png"]

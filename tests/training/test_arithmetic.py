@@ -95,6 +95,16 @@ def test_another_processor_or_torch_is_told(record, monkeypatch, capsys):
     assert "Another One" in arithmetic_of(execution)
 
 
+@pytest.mark.parametrize("name", ["ATEN_CPU_CAPABILITY", "OMP_THREAD_LIMIT", "NVIDIA_TF32_OVERRIDE", "MKL_CBWR"])
+def test_an_environment_that_asks_for_other_arithmetic_is_told(record, monkeypatch, capsys, name):
+    plain = ExecutionSettings("cpu", "float32", 1, "torch")
+    before = arithmetic_of(settle(plain, record))
+    capsys.readouterr()
+    monkeypatch.setenv(name, "1")
+    assert arithmetic_of(settle(plain, record)) == f"{before}, {name}=1"
+    assert f"{name}=1: last digits differ" in capsys.readouterr().err
+
+
 def test_changed_settings_are_settled_anew(record):
     assert settle(ExecutionSettings("cpu", "float32", 1, "torch"), record).precision == "float32"
     assert settle(ExecutionSettings("cpu", "bfloat16", 2, "torch"), record).precision == "bfloat16"

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,43 @@ def edit(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-20] ^= 1
     path.write_bytes(data)
+
+
+def exchange(folder: Path) -> None:
+    """Two images of equal length change places and keep their times, as unpacking another archive may do."""
+    one, other = folder / "cat" / "00.png", folder / "dog" / "01.png"
+    data, times = (one.read_bytes(), other.read_bytes()), [path.stat().st_mtime_ns for path in (one, other)]
+    assert len(data[0]) == len(data[1]), "as images of random numbers are"
+    for path, content, changed in zip((one, other), data[::-1], times, strict=True):
+        path.write_bytes(content)
+        os.utime(path, ns=(changed, changed))
+
+
+def test_images_that_change_places_and_keep_their_times_are_noticed_each_time(finished, monkeypatch):
+    keys = []
+    for _ in range(2):
+        exchange(finished / NAMED)
+        keys.append(state_of(finished, NAMED, monkeypatch)[1])
+        path = manifest_beside(Path("results/tiny/data/train.h5"))
+        files, before = list_files(Path(NAMED)), read_manifest(path, Path(NAMED))
+        contents = np.array([list(manifests._content(files.root / name)) for name in files.names], np.uint8)
+        manifests.write_manifest(
+            path, replace(before, files=files, contents=contents, key=keys[-1], since=manifests.last_touched(files))
+        )
+        assert state_of(finished, NAMED, monkeypatch) == (NAMED, keys[-1])
+    assert all(len(key) == 16 for key in keys) and keys[0] != keys[1]
+    # Of a manifest that does not say when files were touched, and where reading would take long, nothing is known.
+    before = read_manifest(path, Path(NAMED))
+    exchange(finished / NAMED)
+    assert not same_contents(before, list_files(Path(NAMED)))
+    assert same_contents(replace(before, since=None), list_files(Path(NAMED)))
+    monkeypatch.setattr(manifests, "_QUIET", 1)
+    assert same_contents(before, list_files(Path(NAMED)))
+
+
+def test_images_of_other_rights_are_the_same_and_read_once(finished, monkeypatch):
+    (finished / NAMED / "cat" / "00.png").chmod(0o600)
+    test_images_that_were_compared_are_not_read_again(finished, monkeypatch)
 
 
 @pytest.mark.parametrize(
