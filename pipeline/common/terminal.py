@@ -70,7 +70,10 @@ def draw(
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="")
     for number in shown:
         is_text = number == 0 or header[number] in left
-        table.add_column(header[number], justify="left" if is_text else "right", overflow="fold")
+        # What a line is called is broken last.
+        longest = max(len(line[number]) for line in (header, *cells))
+        least = min(longest, columns // 3) if number == 0 else None
+        table.add_column(header[number], justify="left" if is_text else "right", overflow="fold", min_width=least)
     for place, row in enumerate(cells, start=1):
         ends = rule_above_last and place == len(cells) - 1
         table.add_row(*(row[number] for number in shown), end_section=ends)

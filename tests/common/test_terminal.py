@@ -29,6 +29,12 @@ def test_spare_columns_make_room():
     assert max(map(len, draw(HEADER, ROWS, columns=40).splitlines())) <= 40, "what is left is broken"
 
 
+def test_names_of_lines_are_broken_last():
+    rows = [("uniform-iso-A", "1,1,1,1,1.0625,1.0625", "15.72 ± 1.77"), ("found-A", "all 1", "18.15 ± 1.48")]
+    lines = draw(("model", "genome", "top-1 %"), rows, left={"genome"}, columns=40).splitlines()
+    assert max(map(len, lines)) <= 40 and any(line.startswith("uniform-iso-A ") for line in lines)
+
+
 def test_a_line_above_sums():
     lines = draw(("a",), [("1",), ("2",), ("3",)], columns=40, rule_above_last=True).splitlines()
     assert [line.strip("─") for line in lines] == ["a", "", "1", "2", "", "3"]
