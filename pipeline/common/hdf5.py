@@ -134,7 +134,7 @@ class _Disk(io.FileIO):
 
 @contextmanager
 def create_hdf5(path: Path) -> Iterator[h5py.File]:
-    """A new file to write. Raises OSError at the end where the disk did not take it."""
+    """Opens a new file to write. Raises OSError at the end if the disk did not take it."""
     with _Disk(path, "w+") as disk:
         with h5py.File(disk, "w", libver="latest") as file:
             yield file

@@ -24,7 +24,7 @@ _silent = False
 
 
 def be_silent() -> None:
-    """From now on this process shows no progress: another one of the same training does."""
+    """Silences this process from now on: another one of the same training shows progress."""
     global _silent
     _silent = True
 
@@ -84,7 +84,7 @@ class Progress:
 
 @contextmanager
 def progress(task: str, total: int, unit: str, done: int = 0) -> Iterator[Progress]:
-    """A :class:`Progress` that is closed at the end of the block."""
+    """Gives a :class:`Progress` that is closed at the end of the block."""
     bar = Progress(task, total, unit, done)
     try:
         yield bar
@@ -93,13 +93,13 @@ def progress(task: str, total: int, unit: str, done: int = 0) -> Iterator[Progre
 
 
 def log(text: str) -> None:
-    """One line with the time of day, for a person who reads the step's log; fitted to a terminal."""
+    """Writes a line with the time of day, for a person who reads the step's log; fitted to a terminal."""
     line = f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}"
     say(fit(line, indent=len(line) - len(text)) if _on_terminal() else line)
 
 
 def say(text: str) -> None:
-    """One line as it is, above a bar if there is one."""
+    """Writes a line as it is, above a bar if there is one."""
     if _silent:
         return
     tqdm.write(printable(text, keep="\n\t"), file=sys.stderr)

@@ -13,7 +13,7 @@ _PACKAGES = ("torch", "torchvision", "snakemake", "numpy", "h5py")
 
 
 def versions() -> dict[str, str]:
-    """Versions of this software and of what a result can depend on. Equal on machines set up alike."""
+    """Returns versions of this software and of what a result can depend on. Equal on machines set up alike."""
     found = {"pipeline": pipeline.__version__, "method": str(pipeline.METHOD_VERSION)}
     found["python"] = platform.python_version()
     for package in _PACKAGES:

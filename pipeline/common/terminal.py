@@ -117,7 +117,7 @@ def _cells(line: str) -> list[str]:
 
 
 def _items(lines: Sequence[str]) -> list[str]:
-    """Paragraphs, headings and items of lists, each in one line with its indent."""
+    """Returns paragraphs, headings and items of lists, each in one line with its indent."""
     items: list[str] = []
     for line in lines:
         if not items or re.match(r"\s*[-*] |#", line) or items[-1].startswith("#"):

@@ -70,7 +70,7 @@ def _give(connection: Connection, waiting: list[Item], busy: dict[Connection, It
 
 @contextmanager
 def _worker() -> Iterator[Connection]:
-    """A process that is sent a function and answers each item that comes after it, until the end of this context."""
+    """Starts a process that is sent a function, then answers each item, until the end of this context."""
     ours, theirs = Pipe()
     with ours:
         with theirs:  # closed here once it is theirs, so that it ends when they do

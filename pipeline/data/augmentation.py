@@ -69,7 +69,7 @@ def shrink_factor(box: Box, size: int) -> int:
 
 
 def draw_crops(count: int, side: int, generator: "torch.Generator", *, flip: bool) -> "tuple[Tensor, Tensor]":
-    """For each of ``count`` square images the rows and columns, (count, side), that a random crop takes from it.
+    """Returns the rows and columns, (count, side), that a random crop takes from each of ``count`` square images.
 
     The crop is as large as the image, which is padded by an eighth of its side (at least a pixel) all around.
 

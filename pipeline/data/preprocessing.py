@@ -107,7 +107,7 @@ class Preprocessing:
         return centre(encoded(picture), self.size).numpy()
 
     def normalised(self, pixels: np.ndarray) -> "Tensor":
-        """Images (N, C, size, size), float32, of bytes (N, size, size, C), as evaluation normalises them."""
+        """Returns images (N, C, size, size), float32, of bytes (N, size, size, C), as evaluation normalises them."""
         import torch
 
         from pipeline.data.batches import ImagesInMemory, Normalisation

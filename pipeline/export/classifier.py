@@ -101,7 +101,7 @@ class Classifier:
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities (N, classes) of logits.
+    """Returns probabilities (N, classes) of logits.
 
     >>> _softmax(np.array([[0.0, 0.0], [1000.0, 0.0]])).tolist()
     [[0.5, 0.5], [1.0, 0.0]]

@@ -98,7 +98,7 @@ def whole_time(runtime: Runtime, pixels: np.ndarray, rounds: int) -> float:
 
 
 def covering_genomes(spec: NetworkSpec, ratios: Sequence[float]) -> list[Genome]:
-    """Genomes in which every layer has every pair of widths that any genome gives it; equal calls give equal lists."""
+    """Returns genomes in which each layer has every pair of widths that any genome gives it; always the same list."""
     missing = {key for genome in _pairs(len(spec.genome), ratios) for key in _keys(spec, genome)}
     random = Random(0)
     chosen: list[Genome] = []
@@ -114,7 +114,7 @@ def covering_genomes(spec: NetworkSpec, ratios: Sequence[float]) -> list[Genome]
 
 
 def _pairs(genes: int, ratios: Sequence[float]) -> Iterator[Genome]:
-    """Genomes in which two genes take every pair of ratios, and the others the smallest."""
+    """Yields genomes in which two genes take every pair of ratios, and the others the smallest."""
     for a, b in combinations(range(genes), 2):
         for p, q in product(ratios, repeat=2):
             genome = [min(ratios)] * genes

@@ -185,7 +185,7 @@ class _Int8(_Float):
         super().__init__(network)
 
     def _scale(self) -> tuple[str, str]:
-        """Scale and zero point of bits."""
+        """Returns scale and zero point of bits."""
         return self.graph.constant(np.float32(1) / np.float32(_ONE)), self.graph.constant(0, np.uint8)
 
     def _quantised(self, source: int) -> str:
@@ -236,7 +236,7 @@ class _Int8(_Float):
         return None
 
     def _sums(self, node: Node, x: str) -> str:
-        """Σ w·a as float32, exactly: sums of ±255 are integers that float32 holds."""
+        """Returns Σ w·a as float32, exactly: sums of ±255 are integers that float32 holds."""
         weights = self.graph.constant(_signs(node), np.int8)
         sums = self._as_float(self.graph.add("ConvInteger", x, weights, **_window(node)))
         return self.graph.add("Div", sums, self.graph.constant(float(_ONE)))

@@ -153,7 +153,7 @@ def normalisation(mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
 
 
 def fused(x: np.ndarray, factor: np.ndarray, term: np.ndarray) -> np.ndarray:
-    """x · factor + term in float32, rounded once."""
+    """Returns x · factor + term in float32, rounded once."""
     # The product of two float32 is exact in float64. Rounding the sum to odd there makes the second rounding right.
     product = np.asarray(x, np.float64) * np.asarray(factor, np.float64)
     term = np.asarray(term, np.float64)
@@ -334,7 +334,7 @@ def _stored(node: Node) -> tuple[bytes, dict[str, np.ndarray]]:
 
 
 def stored_weights(weights: np.ndarray, storage: Storage) -> tuple[np.ndarray, np.ndarray | None]:
-    """Real weights as they are stored, and the factor of each output channel where there is one.
+    """Returns real weights as they are stored, and the factor of each output channel where there is one.
 
     Args:
         weights: (O, …) float32, finite.

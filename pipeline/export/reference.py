@@ -15,7 +15,7 @@ def normalised(network: PackedNetwork, pixels: np.ndarray) -> np.ndarray:
 
 
 def answer(network: PackedNetwork, images: np.ndarray) -> np.ndarray:
-    """Logits (N, classes), float32, of normalised images (N, channels, size, size) or of bytes as above."""
+    """Returns logits (N, classes), float32, of normalised images (N, channels, size, size) or of bytes as above."""
     *_, logits = run(network, images)
     return logits.reshape(len(images), -1)
 

@@ -4,7 +4,7 @@ import platform
 
 
 def name() -> str:
-    """Such as 'AMD EPYC'; what Python knows where Linux does not say."""
+    """Returns a name such as 'AMD EPYC'; what Python knows if Linux does not say it."""
     return _info("model name") or platform.processor() or platform.machine()
 
 

@@ -111,7 +111,7 @@ class Runtime:
         ]
 
     def __call__(self, images: Any) -> np.ndarray:
-        """Logits (N, classes), float32.
+        """Returns logits (N, classes), float32.
 
         Args:
             images: an array or a tensor on the CPU: bytes (N, size, size, channels), or normalised float32

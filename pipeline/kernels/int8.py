@@ -41,7 +41,7 @@ def worthwhile(shape: Sequence[int], convolution: nn.Conv2d, dtype: torch.dtype)
 def convolution(
     bits: Tensor, signs: Tensor, scale: Tensor, stride: Sequence[int], padding: Sequence[int], dtype: torch.dtype
 ) -> Tensor:
-    """scale · (bits * signs): exact sums, multiplied in float32 and rounded to the result's type.
+    """Returns scale · (bits * signs): exact sums, multiplied in float32 and rounded to the result's type.
 
     Args:
         bits: (N, C, H, W), uint8, of {0, 1}.

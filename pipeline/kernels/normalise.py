@@ -44,7 +44,7 @@ class Binarised(NamedTuple):
 
 
 def normalise_and_binarise(x: Tensor, norm: nn.BatchNorm2d, *, pool: bool, bits: bool, numbers: bool) -> Binarised:
-    """Eq. 1 of the batch norm of ``x``, without rounding in between; in training mode the running moments move.
+    """Computes Eq. 1 of the batch norm of ``x``, without rounding between; training mode moves the running moments.
 
     Args:
         x: (N, C, H, W), one that :func:`accepts` accepts.
@@ -101,7 +101,7 @@ def gradients(gradient: Tensor, x: Tensor, winners: Tensor | None, moments: Tens
 
 
 def binarise(x: Tensor, *, bits: bool, numbers: bool) -> Binarised:
-    """Eq. 1 of ``x`` itself; arguments as of :func:`normalise_and_binarise`."""
+    """Computes Eq. 1 of ``x`` itself; arguments as of :func:`normalise_and_binarise`."""
     as_bits = feature_map(x.shape, torch.uint8) if bits else None
     as_numbers = feature_map(x.shape, x.dtype) if numbers else None
     channels = x.shape[1]
@@ -128,7 +128,7 @@ def passed(gradient: Tensor, x: Tensor) -> Tensor:
 def binarise_weight(
     weight: Tensor, dtype: torch.dtype, *, signs: bool, numbers: bool
 ) -> tuple[Tensor | None, Tensor | None, Tensor]:
-    """Eq. 1 of a weight: its signs in bytes and sign · E(|w|) in ``dtype``, each where it is wanted, and E(|w|).
+    """Computes Eq. 1 of a weight: its signs in bytes, sign · E(|w|) in ``dtype``, each if it is wanted, and E(|w|).
 
     Args:
         weight: float32, without gaps in memory.

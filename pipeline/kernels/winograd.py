@@ -40,7 +40,7 @@ def worthwhile(shape: Sequence[int], convolution: nn.Conv2d) -> bool:
 
 
 def convolution(bits: Tensor, signs: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """scale · (bits * signs), stride 1, padding 1: exact sums, multiplied in float32 and rounded to the result's type.
+    """Returns scale · (bits * signs), stride 1, padding 1: exact sums, scaled in float32, rounded to the result's type.
 
     Args:
         bits: (N, C, H, W), uint8, of {0, 1}, channels last in memory.

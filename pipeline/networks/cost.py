@@ -121,12 +121,12 @@ def network_cost(spec: NetworkSpec, convention: str | None = None) -> Cost:
 
 
 def speedup(spec: NetworkSpec, convention: str | None = None) -> float:
-    """FLOPs of the full-precision network of base width over those of ``spec``: theoretical, not a measured time."""
+    """Returns FLOPs of the full-precision network of base width over those of ``spec``: counted, not measured."""
     reference = replace(spec, genome=uniform_genome(spec.network, 1), binary=False)
     return network_cost(reference, convention).flops / network_cost(spec, convention).flops
 
 
 def relative_flops(spec: NetworkSpec, convention: str | None = None) -> float:
-    """FLOPs over those of the uniform 1x binary network, the unit of the fitness (Eq. 4)."""
+    """Returns FLOPs over those of the uniform 1x binary network, the unit of the fitness (Eq. 4)."""
     reference = replace(spec, genome=uniform_genome(spec.network, 1), binary=True)
     return network_cost(spec, convention).flops / network_cost(reference, convention).flops

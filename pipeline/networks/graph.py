@@ -63,7 +63,7 @@ class Graph:
         self._shapes = {"input": (channels, size)}
 
     def channels(self, name: str) -> int:
-        """Channels of the layer ``name``."""
+        """Returns channels of the layer ``name``."""
         return self._shapes[name][0]
 
     def _append(self, kind: Kind, name: str, sources: tuple[str, ...], channels: int, size: int, **more: int) -> str:
@@ -87,21 +87,21 @@ class Graph:
         )
 
     def batch_norm(self, name: str, source: str) -> str:
-        """Batch normalisation with a scale and a shift for each channel."""
+        """Returns batch normalisation with a scale and a shift for each channel."""
         return self._append("batch_norm", name, (source,), *self._shapes[source])
 
     def relu(self, name: str, source: str) -> str:
-        """max(x, 0)."""
+        """Returns max(x, 0)."""
         return self._append("relu", name, (source,), *self._shapes[source])
 
     def max_pool(self, name: str, source: str, *, kernel: int, stride: int, padding: int = 0) -> str:
-        """Max-pooling."""
+        """Returns max-pooling."""
         channels, size = self._shapes[source]
         size = (size + 2 * padding - kernel) // stride + 1
         return self._append("max_pool", name, (source,), channels, size, kernel=kernel, stride=stride, padding=padding)
 
     def average_pool(self, name: str, source: str) -> str:
-        """Global average pooling."""
+        """Returns global average pooling."""
         channels, size = self._shapes[source]
         return self._append("average_pool", name, (source,), channels, 1, kernel=size)
 

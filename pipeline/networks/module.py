@@ -79,7 +79,7 @@ class Network(nn.Module):
         self._program = _program(spec.layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, classes)."""
+        """Returns logits (N, classes)."""
         values = {"input": x}
         for step in self._program:
             arguments = [values[source] for source in step.sources]
@@ -118,7 +118,7 @@ def _program(layers: Sequence[Layer]) -> list[_Step]:
 
 
 def _chains(layers: Sequence[Layer]) -> list[list[Layer]]:
-    """Layers one by one, but [max-pooling,] batch norm and binary convolution together."""
+    """Yields layers one by one, but [max-pooling,] batch norm and binary convolution together."""
     uses = Counter(source for layer in layers for source in layer.sources)
     chains: list[list[Layer]] = []
     for layer in layers:
@@ -133,7 +133,7 @@ def _chains(layers: Sequence[Layer]) -> list[list[Layer]]:
 
 
 def initialise(network: nn.Module, generator: torch.Generator) -> None:
-    """He initialisation (normal, fan-out) of every convolution; the classifier uniform within ±1/√inputs.
+    """Draws every convolution by He (normal, fan-out), the classifier uniformly within ±1/√inputs.
 
     Draws on the CPU in the order of the layers, so equal generators give equal weights on every device.
     """

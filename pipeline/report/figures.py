@@ -112,7 +112,7 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def _empty_figure(text: str) -> Figure:
-    """For what an experiment does not have: the figure says so."""
+    """Returns a figure that says what an experiment does not have."""
     figure = new_figure(7, 2)
     figure.text(0.5, 0.5, text, ha="center", va="center")
     return figure
@@ -138,7 +138,7 @@ def _panels(count: int, columns: int, width: float, height: float, **how: Any) -
 
 @styled
 def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequence[Sequence[Individual]]]) -> Figure:
-    """Fitness (Eq. 4, or what another objective says) over generations, the best so far and the median.
+    """Draws fitness (Eq. 4, or what another objective says) over generations: the best so far and the median.
 
     There is one panel for each objective, such as each λ. Baselines look at none, and are drawn in every panel.
 
@@ -318,7 +318,7 @@ def _draw_points(axes: "Axes", points: Sequence[tuple[float, float, float | None
 
 
 def plain_log_ticks(axis: "Axis", values: Sequence[float]) -> None:
-    """Ticks as 0.5, 1, 2 instead of powers of ten."""
+    """Draws ticks as 0.5, 1, 2 instead of powers of ten."""
     decades = math.log10(max(values) / min(values)) if values else 1.0
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 3 else (1.0,), numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -330,7 +330,7 @@ def plain_log_ticks(axis: "Axis", values: Sequence[float]) -> None:
 
 @styled
 def channels_figure(rows: Sequence[Row]) -> Figure:
-    """Figure 2 of the paper: output channels of every layer of a found network, beside the uniform one of equal cost.
+    """Draws Figure 2 of the paper: output channels of a found network, beside the uniform one of equal cost.
 
     Shortcut convolutions are left out: they are as wide as their stage.
     """
@@ -463,7 +463,7 @@ class _Bar(NamedTuple):
 
 @styled
 def methods_figure(rows: Sequence[Row], published: str | None = None) -> Figure:
-    """Figure 1 of the paper: top-1 of every row, and published values in hatched bars beside them.
+    """Draws Figure 1 of the paper: top-1 of every row, and published values in hatched bars beside them.
 
     Args:
         rows: of this experiment.

@@ -48,7 +48,7 @@ class _Clutter:
         return float(_common_areas(box, self._boxes) @ self._weights + 2 * outside)
 
     def add(self, box: _Box) -> None:
-        """A name has taken this place."""
+        """Notes that a name has taken this place."""
         self._boxes = np.vstack([self._boxes, box])
         self._weights = np.append(self._weights, 1.0)
 
@@ -105,7 +105,7 @@ def _extent_of_point(axes: "Axes", point: Point, unit: float) -> _Box:
 
 
 def _boxes_along(axes: "Axes", line: Sequence[tuple[float, float]], unit: float) -> Iterator[_Box]:
-    """Small boxes along a line through ``line``, close enough that no name slips between them."""
+    """Yields small boxes along a line through ``line``, close enough that no name slips between them."""
     step = 4.0
     corners = [axes.transData.transform(point) / unit for point in line]
     for (x0, y0), (x1, y1) in pairwise(corners):

@@ -244,7 +244,7 @@ def _results_grid(rows: Sequence[Row]) -> Grid:
 
 
 def _published_grid(rows: Sequence[Row], published: str) -> Grid:
-    """Measured and published figures side by side; a measure that the table does not print is left out."""
+    """Returns measured and published figures side by side; a measure that the table does not print is left out."""
     table = [line for line in results_table(rows, published) if line["published_model"]]
     measures: list[tuple[str, str, _Text, str, _Text]] = [
         ("FLOPs (M)", "flops_m", _four_digits, "published_flops_m", "{:g}".format),

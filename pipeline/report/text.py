@@ -48,7 +48,7 @@ def latex(grid: Grid) -> str:
 
 
 def wrap(text: str, indent: str = "") -> str:
-    """Prose in lines; a number stays with its ± and %."""
+    """Returns prose in lines; a number stays with its ± and %."""
     tied = text.replace(" ± ", "\u00a0±\u00a0").replace(" %", "\u00a0%")
     filled = textwrap.fill(tied, LINE_WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
     return filled.replace("\u00a0", " ")

@@ -68,7 +68,7 @@ def timing_table(
     candidates: Sequence[CandidateTime],
     supernet: TrainingTime | None = None,
 ) -> list[dict[str, Any]]:
-    """Wall time and device-hours of every row, the supernet and every search, with the columns ``TIMING``.
+    """Returns wall time and device-hours of every row, the supernet and every search, with the columns ``TIMING``.
 
     A device-hour is an hour in which one process of a training has its device: a GPU, or on a CPU its threads. A
     training of several processes takes several of them in an hour. A search's own trainings are those that the archive

@@ -14,7 +14,7 @@ OVERHEAD_MACS = 1e6
 
 
 def predicted_cost(spec: NetworkSpec) -> float:
-    """Relative training time of a candidate: all its MACs, since training computes binary ones in floating point."""
+    """Returns a candidate's relative training time: all its MACs, since a training computes binary ones in floats."""
     return OVERHEAD_MACS + sum(layer.macs for layer in spec.layers)
 
 
@@ -29,7 +29,7 @@ def longest_over_mean(seconds: Sequence[float]) -> float:
 
 
 def balance(costs: Sequence[float], shards: int) -> list[list[int]]:
-    """Positions of the candidates that each shard gets, the longest first: each goes to the least loaded shard."""
+    """Returns positions of the candidates of each shard, the longest first: each goes to the least loaded shard."""
     assigned: list[list[int]] = [[] for _ in range(shards)]
     loads = [0.0] * shards
     for position in sorted(range(len(costs)), key=lambda i: (-costs[i], i)):

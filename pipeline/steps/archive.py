@@ -56,21 +56,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def amount(text: str) -> float:
-    """For ``type=`` of a flag: a number from 0 on."""
+    """Reads a number from 0 on, for ``type=`` of a flag."""
     if not 0 <= (value := float(text)) < math.inf:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")
     return value
 
 
 def percent(text: str) -> float:
-    """For ``type=`` of a flag: a number from 0 to 100."""
+    """Reads a number from 0 to 100, for ``type=`` of a flag."""
     if (value := amount(text)) > 100:
         raise argparse.ArgumentTypeError(f"{text} is more than 100 %")
     return value
 
 
 def count(text: str) -> int:
-    """For ``type=`` of a flag: a whole number from 0 on."""
+    """Reads a whole number from 0 on, for ``type=`` of a flag."""
     if (value := int(text)) < 0:
         raise argparse.ArgumentTypeError(f"{text} is not at least 0")
     return value
@@ -193,7 +193,7 @@ def _export(rows: "pandas.DataFrame", file: str) -> None:
 def _show(
     rows: "pandas.DataFrame", listing: "Listing", current: "SharedFacts | None", arguments: argparse.Namespace
 ) -> None:
-    """The list, and below it what there is besides."""
+    """Prints the list, and below it what there is besides."""
     from pipeline.common.terminal import draw, fit, width
     from pipeline.search.costs import Counting
 

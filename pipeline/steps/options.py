@@ -26,7 +26,7 @@ OUTPUTS = "outputs"
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
-    """A configuration's overlays and settings without a flag, and the flags that give them to Snakemake."""
+    """Declares a configuration's overlays and settings without a flag, and the flags that Snakemake takes."""
     parser.add_argument(
         "words", nargs="*", metavar="FILE|KEY=VALUE", help="overlays of config.yaml, in order, and settings over them"
     )
@@ -34,7 +34,7 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 
 
 def add_overlays(parser: argparse.ArgumentParser) -> None:
-    """The flags that give Snakemake its configuration."""
+    """Declares the flags that give Snakemake its configuration."""
     parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays of config.yaml, in order")
     for flag in ("--config", "--set"):
         parser.add_argument(
@@ -71,7 +71,7 @@ def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def add_settings(parser: argparse.ArgumentParser, cls: type) -> None:
-    """A flag for every field of a settings class: ``learning_rate`` becomes ``--learning-rate``."""
+    """Declares a flag for every field of a settings class: ``learning_rate`` becomes ``--learning-rate``."""
     group = parser.add_argument_group((cls.__doc__ or cls.__name__).split(". ")[0].splitlines()[0].rstrip("."))
     hints = get_type_hints(cls)
     for f in fields(cls):
@@ -107,7 +107,7 @@ def add_objective(parser: argparse.ArgumentParser) -> None:
 
 
 def add_algorithm(parser: argparse.ArgumentParser) -> None:
-    """How a search proposes genomes. The flags of its own settings are read by :func:`read_chosen`."""
+    """Declares how a search proposes genomes. The flags of its own settings are read by :func:`read_chosen`."""
     from pipeline.search.algorithms import ALGORITHMS
 
     parser.add_argument("--algorithm", default="evolution", help="how genomes are proposed")
@@ -155,7 +155,7 @@ class _Strict(argparse.ArgumentParser):
 
 
 def _how(f: Field[Any], hint: Any) -> dict[str, Any]:
-    """argparse's keywords for a field."""
+    """Returns argparse's keywords for a field."""
     how: dict[str, Any] = {"required": True} if f.default is MISSING else {"default": f.default}
     if get_origin(hint) in (Union, types.UnionType):
         hint = next(part for part in get_args(hint) if part is not type(None))
@@ -175,7 +175,7 @@ def read_settings(arguments: argparse.Namespace, cls: type) -> Any:
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
-    """Which network: its name and its width. The images say the rest."""
+    """Declares the network's name and width; the images say the rest."""
     group = parser.add_argument_group("Network")
     for key in ("name", "base_width", "binariser"):
         add_setting(group, NetworkSettings, key)
@@ -244,7 +244,7 @@ def network_for(arguments: argparse.Namespace, info: Any, genome: Genome, *, bin
 
 
 def add_execution(parser: argparse.ArgumentParser) -> None:
-    """Device, precision and threads, where they are settled, and processes that decode photographs."""
+    """Declares device, precision, threads, where they are settled, and processes that decode photographs."""
     add_settings(parser, ExecutionSettings)
     path(
         parser,
@@ -256,7 +256,7 @@ def add_execution(parser: argparse.ArgumentParser) -> None:
 
 
 def add_processes(parser: argparse.ArgumentParser) -> None:
-    """How many processes take the steps of one training together. They change a result's last digits."""
+    """Declares how many processes share the steps of one training. They change a result's last digits."""
     add_setting(parser, RunSettings, "processes", default=None)
 
 
@@ -288,12 +288,12 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def genome(text: str) -> Genome:
-    """For ``type=`` of a flag that takes a genome."""
+    """Reads a genome, for ``type=`` of a flag."""
     return parse_genome(text)
 
 
 def output(parser: argparse.ArgumentParser, flag: str, help: str, **more: Any) -> None:
-    """A required flag that takes a file which the step writes."""
+    """Declares a required flag that takes a file which the step writes."""
     action = parser.add_argument(flag, type=Path, help=help, **{"required": True, **more})
     parser.set_defaults(**{OUTPUTS: (*(parser.get_default(OUTPUTS) or ()), action.dest)})
 
@@ -305,5 +305,5 @@ def claim_outputs(arguments: argparse.Namespace) -> None:
 
 
 def path(parser: "argparse._ActionsContainer", flag: str, help: str, **more: Any) -> None:
-    """A required flag that takes a file."""
+    """Declares a flag that takes a file."""
     parser.add_argument(flag, type=Path, help=help, **{"required": True, **more})

@@ -117,7 +117,7 @@ def show(config: Mapping[str, Any], measured: Measured, cores: int) -> None:
 
 
 def _probe(config: Mapping[str, Any], spec: "NetworkSpec") -> "Probe":
-    """Networks between the narrowest and the widest of the experiment, some of them of its search space."""
+    """Returns networks between the narrowest and the widest of the experiment, some of them of its search space."""
     from dataclasses import replace
     from random import Random
 

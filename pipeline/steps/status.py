@@ -89,7 +89,7 @@ def _look(layouts: "Sequence[Layout]", *, as_json: bool) -> str:
 
 
 def _watch(look: Callable[[], str], seconds: float) -> None:
-    """On a terminal each look takes the place of the one before; elsewhere they follow one another."""
+    """Shows the state again and again: in place of the one before on a terminal, below it elsewhere."""
     shown = 0
     while True:
         text = look()

@@ -85,7 +85,7 @@ class SavedState:
         write_tensors(self._path, tensors, {**attributes, "arithmetic": self.arithmetic})
 
     def remove(self) -> None:
-        """Once the artifact is complete, the state is of no use."""
+        """Removes the state, which is of no use once the artifact is complete."""
         self._path.unlink(missing_ok=True)
 
 

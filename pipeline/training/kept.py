@@ -96,7 +96,7 @@ class FinishedTraining:
 
 
 def _delete(path: Path) -> None:
-    """A folder with all in it, or what lies in its place, as far as that can be done."""
+    """Deletes a folder with all in it, or what lies in its place, as far as that can be done."""
     shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
         path.unlink()

@@ -37,7 +37,7 @@ def ran_out_of_memory(error: BaseException) -> bool:
 
 
 def micro_batches(batch: int) -> Iterator[int]:
-    """Numbers of images to compute at once in place of a whole batch, the largest first, each about half of the last.
+    """Yields how many images to compute at once in place of a whole batch: ever fewer, each about half of the last.
 
     They end before a micro-batch has fewer than ``FEWEST_IMAGES``.
     """

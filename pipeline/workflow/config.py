@@ -285,7 +285,7 @@ def _check_trainings(config: Mapping[str, Any]) -> None:
 
 
 def _check_processes(config: Mapping[str, Any]) -> None:
-    """Every process of a training takes an equal part of each batch."""
+    """Checks that every process of a training can take an equal part of each batch."""
     processes = config["execution"]["processes"]
     for section in ("supernet", "retrain") if trains_supernet(config) else ("retrain",):
         batch = config[section]["batch_size"]
@@ -297,7 +297,7 @@ def _check_processes(config: Mapping[str, Any]) -> None:
 
 
 def _check_augmentations(config: Mapping[str, Any]) -> None:
-    """Photographs are cropped while they are decoded, small images as whole batches: each has its own augmentations."""
+    """Checks the augmentations: photographs are cropped while they are decoded, small images as whole batches."""
     dataset = config["dataset"]
     storage = resolve_storage(dataset["storage"], dataset["image_size"])
     fitting = {"pixels": ("none", "crop", "crop-flip"), "jpeg": ("none", "resized-crop-flip")}[storage]
@@ -375,7 +375,7 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
 
 
 def _check_found(config: Mapping[str, Any], model: str) -> None:
-    """A searched row names a search; that of a baseline, which looks for nothing, also whose objective chooses."""
+    """Checks that a searched row names a search, and for a baseline, which seeks nothing, whose objective chooses."""
     row = config["models"][model]
     for key in ("search", "by"):
         if key in row and not runs_of(config, row[key]):
@@ -405,7 +405,7 @@ def _check_control(config: Mapping[str, Any], model: str) -> None:
 
 
 def _check_own_settings(config: Mapping[str, Any]) -> None:
-    """A search sets what its own algorithm and objective know, and no other's."""
+    """Checks that a search sets only what its own algorithm and objective know."""
     for name, section in config["searches"].items():
         known = {"algorithm", "objective", "seed", "run_of", *own_keys(section["algorithm"])}
         known |= {key_of(f) for f in fields(OBJECTIVES[section.get("objective", OBJECTIVE)].Settings)}

@@ -100,7 +100,7 @@ class Overview:
         self._done = done
 
     def interrupt(self) -> None:
-        """From here on nothing fails any more; it is being stopped."""
+        """Takes what fails from here on for stopped, not failed."""
         self._interrupted = True
 
     def _show_warnings(self, path: Path) -> None:

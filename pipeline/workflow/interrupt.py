@@ -52,7 +52,7 @@ def pass_on(pid: int, heard: int) -> None:
 
 
 def say_when_interrupted() -> None:
-    """Called in Snakemake: a SIGINT is told to whoever has started it, and then ends the run as ever."""
+    """Makes Snakemake tell a SIGINT to whoever has started it; the signal then ends the run as ever."""
     number = os.environ.pop(HEARD, "")  # not for the steps
     if not number.isdigit():
         return

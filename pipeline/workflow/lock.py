@@ -167,7 +167,7 @@ def _read(path: Path) -> _Record | None:
 
 
 def _locks(workplace: Path, experiment: str) -> Iterator[Path]:
-    """Snakemake's locks in which files of this experiment are listed."""
+    """Returns Snakemake's locks in which files of this experiment are listed."""
     wanted = f"{Layout.of(experiment).folder.as_posix()}/"
     for lock in (workplace / LOCKS).glob("*.lock"):
         with suppress(OSError), open(lock, errors="replace") as lines:

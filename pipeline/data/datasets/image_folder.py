@@ -150,7 +150,7 @@ def _list_split(root: Path, folder: Path, classes: tuple[str, ...], quiet: bool)
 
 
 def _facts(entry: os.DirEntry[str]) -> tuple[int, int]:
-    """Size and time of the last change; zeros for a link to nowhere, of which reading says what is wrong."""
+    """Returns size and time of the last change; zeros for a link to nowhere, which reading will refuse."""
     try:
         found = entry.stat()
     except OSError:

@@ -66,7 +66,7 @@ class Split(Protocol):
         ...
 
     def strangers(self) -> list[int]:
-        """Images whose names do not look like those of images."""
+        """Returns images whose names do not look like those of images."""
         ...
 
     def select(self, indices: np.ndarray) -> Self:

@@ -264,7 +264,7 @@ def _split(images: Any, channels: int, title: str) -> Split:
 
 
 def _labels(images: Any, title: str) -> np.ndarray:
-    """(N,) int64, as torchvision keeps them; read image by image if it keeps none.
+    """Returns (N,) int64, as torchvision keeps them; read image by image if it keeps none.
 
     Raises:
         UserError: they are not those that its images come with, or there are images without.

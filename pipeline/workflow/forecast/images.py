@@ -215,7 +215,7 @@ def check_enough(config: Mapping[str, Any], found: Available) -> None:
 
 
 def _read(split: "Split", indices: Iterable[int]) -> "Iterator[Picture]":
-    """Images that can be read; a damaged one is a matter for the preparation."""
+    """Yields images that can be read; a damaged one is a matter for the preparation."""
     from pipeline.data.datasets.sources import DamagedImageError
 
     for index in indices:

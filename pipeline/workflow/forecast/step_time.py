@@ -17,7 +17,7 @@ class Workload(NamedTuple):
 
 
 def workload(spec: NetworkSpec) -> Workload:
-    """Elements of all feature maps, and all MACs: training computes binary ones in floating point."""
+    """Returns elements of all feature maps, and all MACs: training computes binary ones in floating point."""
     return Workload(sum(layer.elements for layer in spec.layers), sum(layer.macs for layer in spec.layers))
 
 

@@ -186,7 +186,7 @@ class Flags:
         return "--recalibrate" if self._config["candidate"].get("recalibrate") else ""
 
     def execution(self) -> str:
-        """Device, precision, kernels and threads, which can change a result's last digits."""
+        """Returns device, precision, kernels and threads, which can change a result's last digits."""
         return flags(ExecutionSettings, self._config["execution"])
 
     def shared_execution(self) -> str:

@@ -79,7 +79,7 @@ class Searches:
         )
 
     def _objective_of_scores(self, populations: list[Proposal]) -> Objective | None:
-        """Eq. 4 with the λ that the written scores imply, where no configuration says it."""
+        """Returns Eq. 4 with the λ that the written scores imply, if no configuration says it."""
         for files, _ in populations:
             for row in self._files.table(files.scores, needed(SCORES)) or []:
                 implied = _implied(row)

@@ -111,7 +111,7 @@ def _count(search: SearchState) -> SearchSummary:
 
 
 def planned_candidates(search: SearchState) -> int | None:
-    """Candidates of the whole search: those proposed, and a population for each generation still to come.
+    """Returns candidates of the whole search: those proposed, and a population for each generation still to come.
 
     A generation shorter than the population means that the space is exhausted: nothing comes after it.
     """

@@ -31,7 +31,7 @@ class Trainings:
         return tuple(self._row(model) for model in self._models())
 
     def supernet(self) -> TrainingState | None:
-        """That of the supernet; None where there is to be none."""
+        """Returns the files of the supernet; None if there is to be none."""
         if self._config and not self._config.supernet:
             return None
         files = self._layout.supernet
@@ -100,7 +100,7 @@ class Trainings:
     def _saved(
         self, path: Path, settings: Mapping[str, Any] | None, images: int | None, progress: LoggedProgress | None
     ) -> tuple[int | None, int | None, float | None]:
-        """Steps done, of how many, and their pace, by a saved state or by the log, whichever is ahead."""
+        """Returns steps done, of how many, and their pace, by a saved state or by the log, whichever is ahead."""
         from pipeline.common.hdf5 import read_tensors
 
         logged = (progress.done, progress.total, progress.per_second) if progress else (None, None, None)

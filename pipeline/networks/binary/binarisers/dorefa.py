@@ -28,7 +28,7 @@ def ones_where_positive(weight: Tensor) -> Tensor:
 
 
 def round_clipped(x: Tensor) -> Tensor:
-    """round(clip(x, 0, 1)) in the type of x. Half to even: what rounds to 1 is exactly what lies above one half."""
+    """Returns round(clip(x, 0, 1)) in the type of x, half to even: exactly what lies above one half becomes 1."""
     return torch.gt(x, 0.5, out=torch.empty_like(x))
 
 
@@ -63,7 +63,7 @@ class _BinariseActivation(torch.autograd.Function):
 
 
 def binarise_weight(weight: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """sign(w) · E(|w|) with one scale for the whole tensor and sign(0) = +1; the gradient passes straight through.
+    """Returns sign(w) · E(|w|), one scale for the whole tensor, sign(0) = +1; the gradient passes straight through.
 
     Args:
         weight: any shape.
@@ -73,7 +73,7 @@ def binarise_weight(weight: Tensor, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def binarise_activation(x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-    """round(clip(x, 0, 1)), values {0, 1}; the gradient passes where 0 ≤ x ≤ 1 and is zero outside.
+    """Returns round(clip(x, 0, 1)), values {0, 1}; the gradient passes where 0 ≤ x ≤ 1 and is zero outside.
 
     A NaN gives 0, so a training watches its parameters and not only its loss.
 
