@@ -22,7 +22,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from pipeline.report.label_placement import Point, place_labels
 from pipeline.report.proxy import ProxyPoint, proxy_worth
 from pipeline.report.published import FIGURE_1, find_table
-from pipeline.report.results import ControlOf, Row, Search, pareto_front, published_only
+from pipeline.report.results import Row, Search, pareto_front, published_only
 from pipeline.search.costs import FLOPS, CostName, Counting
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
@@ -350,7 +350,8 @@ def _most_similar(row: Row, rows: Sequence[Row]) -> Row | None:
 
     Cost is what the searches weighed: operations, memory or latency.
     """
-    controls = [one for one in rows if one.control_of and one.control_of == ControlOf(row.model, "uniform")]
+    of_row = (one for one in rows if one.control_of and one.control_of.model == row.model)
+    controls = [one for one in of_row if one.control_of and one.control_of.control == "uniform"]
     uniform = controls or [one for one in rows if one.kind == "uniform"]
     return min(uniform, key=lambda other: abs(math.log(other.weighed_cost / row.weighed_cost)), default=None)
 

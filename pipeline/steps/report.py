@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
     while True:
         write_text(output, build(None if arguments.watch is None else round(arguments.watch)))
         if arguments.watch is None:
+            print(f"{output} is written")
             return
         print(f"{output} (made anew every {arguments.watch:g} s; Ctrl-C ends)", flush=True)
         time.sleep(arguments.watch)

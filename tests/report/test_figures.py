@@ -160,7 +160,7 @@ def test_channels_stand_beside_the_uniform_network_of_nearest_memory_where_searc
 
 def test_channels_stand_beside_the_control_of_equal_cost():
     found = row("found-A", VGG_A, 90.0, search=EVOLUTION)
-    control = replace(row("uniform-iso-A", 0.75, 88.0), control_of=ControlOf("found-A", "uniform"))
+    control = replace(row("uniform-iso-A", 0.75, 88.0), control_of=ControlOf("found-A", "uniform", (0.75,) * 6))
     other = replace(row("first-iso-A", 1, 88.0), control_of=ControlOf("found-A", "first-layer"))
     labels = texts(channels_figure([row("uniform-1x", 1, 89.0), other, control, found]))
     assert any(label.startswith("uniform-iso-A, ") for label in labels)
