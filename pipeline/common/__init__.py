@@ -1,1 +1,1 @@
-"""The ground that every other room stands on: errors, files, logs, processes, randomness. Knows no method."""
+"""Basics that every other room uses: errors, files, logs, processes, randomness. They know nothing of the method."""

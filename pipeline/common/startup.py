@@ -1,4 +1,4 @@
-"""The things to put right before anything else is imported: where modules come from, and how text is encoded.
+"""The environment, set right before anything else is imported: where modules come from, how text is encoded.
 
 Imports nothing that a file of the same name in the working folder could be taken for.
 """

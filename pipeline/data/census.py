@@ -1,4 +1,4 @@
-"""The finds of a preparation among the images: how many there are, and how many of them are not as they should be.
+"""The census of a preparation: how many images there are, and how many of them are not as they should be.
 
 >>> Census(80, 20, damaged=(3, 0), blank=(0, 1), shared=2).sentences()
 ['3 damaged train images were left out.', '1 test image is of one brightness or nearly so.', \

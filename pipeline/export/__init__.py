@@ -1,1 +1,1 @@
-"""The forms in which a network leaves: packed, its exact thresholds, and a plain runner to compare others with."""
+"""Export: the packed network, its exact thresholds, other formats, and a plain runner to compare with."""

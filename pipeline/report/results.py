@@ -1,4 +1,4 @@
-"""The finds of an experiment: its rows and the table of results.
+"""The results of an experiment: its rows, and the table of them.
 
 Pure functions of measurements that the outer layer has read, like those of :mod:`pipeline.report.verdicts` and
 :mod:`pipeline.report.proxy`. The same measurements give the same numbers, sentences and rounding, whenever and wherever

@@ -1,4 +1,4 @@
-"""Chooses a control for a network that a search found: a network that no search is needed for, of the same cost."""
+"""Chooses the control of a found network: a network of the same cost that needs no search."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Draws the train images on which finalists and the proxy are judged, and which no candidate was selected on.
+"""Draws the train images on which finalists and the proxy are judged; no candidate is selected on them.
 
 They are the last of each class, so that the search's own images stay what they are without them.
 """

@@ -1,4 +1,4 @@
-"""Measures what every layer of a network takes on this machine: a table by which a search can count cost."""
+"""Measures how long every layer of a network takes on this machine: a table that a search can count cost by."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Says what is on images, by a trained network: classes and probabilities."""
+"""Classifies images by a trained network: prints classes and probabilities."""
 
 import argparse
 import csv

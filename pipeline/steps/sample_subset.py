@@ -1,4 +1,4 @@
-"""Draws from the train images, class by class, which ones the search learns from and which ones score it.
+"""Draws from the train images, class by class, those that the search learns from and those that it is scored on.
 
 The validation images are drawn first, so they stay the same whatever the size of the subset.
 """

@@ -1,4 +1,4 @@
-"""Says what a search found: of its finalists the one of highest fitness when they were scored anew."""
+"""Selects what a search found: the finalist of highest fitness when scored anew."""
 
 import argparse
 

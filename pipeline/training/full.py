@@ -1,4 +1,4 @@
-"""Training one network to the end and writing what became of it: the supernet, and every row of the table."""
+"""Training one network in full and writing its files: the supernet, and every row of the table."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

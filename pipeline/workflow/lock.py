@@ -1,4 +1,4 @@
-"""Who runs an experiment in a folder: the record that holds the experiment, and what a dead run leaves behind.
+"""The lock of an experiment: the record of who runs it, and the removal of what a dead run leaves behind.
 
 Several experiments can run in one folder at a time, each once. Snakemake has locks of its own, but whichever Snakemake
 ends in a folder deletes all of them, those of another experiment's live run included. So each run notes which process

@@ -1,4 +1,4 @@
-"""Whose the words of ``run`` are: configurations and settings are ours, flags and targets are Snakemake's."""
+"""The words after ``run``: configurations and settings are ours, flags and targets are Snakemake's."""
 
 import difflib
 import json

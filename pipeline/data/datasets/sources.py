@@ -1,4 +1,4 @@
-"""The things that every data set gives: classes and splits, that is labelled images which are read one at a time."""
+"""The interface of a data set: classes and splits, that is labelled images which are read one at a time."""
 
 import hashlib
 from dataclasses import dataclass

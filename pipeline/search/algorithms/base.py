@@ -1,4 +1,4 @@
-"""The things that all search algorithms share: what they propose, and how no genome is proposed twice."""
+"""The parts that all search algorithms share: what they propose, and how no genome is proposed twice."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The questions of the workflow's rules to the configuration: flags of their commands, files and resources.
+"""The configuration as the workflow's rules need it: flags of their commands, files and resources.
 
 A rule file says what is made from what, by which command; everything that is computed for it is computed here, so that
 it can be read, typed and tested without Snakemake.

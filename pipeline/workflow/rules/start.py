@@ -1,4 +1,4 @@
-"""The things done once when Snakemake reads the rules, and once when it starts to run them."""
+"""Work done once when Snakemake reads the rules, and once when it starts to run them."""
 
 import os
 from collections.abc import Iterator, Mapping

@@ -1,1 +1,1 @@
-"""All that speaks to SLURM: its queue, its partitions, the time limits of its jobs."""
+"""Everything that calls SLURM: its queue, its partitions, the time limits of its jobs."""
