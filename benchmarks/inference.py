@@ -6,8 +6,9 @@
 
 Binary networks run in the packed runtime; rivals run the full-precision network of the same widths: torch (eager, and
 compiled with --compile), ONNX Runtime and OpenVINO, in float32 and statically quantised to int8, where they are
-installed. All take turns in one run. With one thread times are the processor's, so that other work on the machine
-counts less; with more they are the wall clock's. Shown are the least time of all rounds and the median of the ratios.
+installed. OpenVINO also runs the binary network, in binary convolutions of its own. All take turns in one run. With one
+thread times are the processor's, so that other work on the machine counts less; with more they are the wall clock's.
+Shown are the least time of all rounds and the median of the ratios.
 
 Layers are the packed runtime's steps, with their multiply-accumulates in a second and, for binary ones, the share of
 this processor's AND-popcount peak, measured in the same run. Kernels that look counts up in place of counting can pass
@@ -30,6 +31,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from benchmarks.openvino_binary import binary_network
 from benchmarks.timing import table
 from pipeline.common.errors import UserError
 from pipeline.export.packed import read
@@ -104,7 +106,7 @@ def _compare(network: str, width: float, arguments: argparse.Namespace, peaks: M
         torch.set_num_threads(threads)
         for batch in arguments.batches:
             with tempfile.TemporaryDirectory() as folder:
-                ways = _ways(data, full, pixels[:batch], threads, Path(folder), arguments)
+                ways = _ways(data, spec, full, pixels[:batch], threads, Path(folder), arguments)
                 times = _times(ways, arguments.rounds, time.process_time if threads == 1 else time.perf_counter)
             ours = times["packed"]
             for name, taken in times.items():
@@ -151,7 +153,13 @@ Way = Callable[[], Any]
 
 
 def _ways(
-    data: bytes, full: Network, pixels: np.ndarray, threads: int, folder: Path, arguments: argparse.Namespace
+    data: bytes,
+    spec: NetworkSpec,
+    full: Network,
+    pixels: np.ndarray,
+    threads: int,
+    folder: Path,
+    arguments: argparse.Namespace,
 ) -> dict[str, Way]:
     runtime = Runtime(data, threads, arguments.kernels)
     x = torch.randn(len(pixels), 3, *pixels.shape[1:3])
@@ -170,6 +178,7 @@ def _ways(
             ways |= _onnxruntime(model, x.numpy(), threads)
         with suppress(ImportError):
             ways |= _openvino({"float32": model, "int8": folder / "int8.onnx"}, x.numpy(), threads)
+            ways |= _openvino({"binary layers": binary_network(spec, len(x))}, x.numpy(), threads)
     return ways
 
 
@@ -239,15 +248,19 @@ def _quantise(model: Path, output: Path, x: np.ndarray) -> None:
     )
 
 
-def _openvino(models: Mapping[str, Path], x: np.ndarray, threads: int) -> dict[str, Way]:
+def _openvino(models: Mapping[str, Any], x: np.ndarray, threads: int) -> dict[str, Way]:
     import openvino
 
-    def way(model: Path) -> Way:
+    def way(model: Any) -> Way:
         settings = {"INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        request = openvino.Core().compile_model(str(model), "CPU", settings).create_infer_request()
+        request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
         return lambda: request.infer({0: x})
 
-    return {f"OpenVINO, {name}": way(model) for name, model in models.items() if model.exists()}
+    return {
+        f"OpenVINO, {name}": way(model)
+        for name, model in models.items()
+        if not isinstance(model, Path) or model.exists()
+    }
 
 
 def _times(ways: Mapping[str, Way], rounds: int, clock: Callable[[], float]) -> dict[str, list[float]]:
