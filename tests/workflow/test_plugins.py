@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.workflow import ROOT, TINY, command
+from tests.support.workflow import ROOT, TINY, command, resume
 
 PLUGINS = ROOT / "tests" / "plugins"
 CONFIG = {
@@ -34,8 +34,9 @@ class Workplace:
 
     def run(self, *words: str) -> str:
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(self.folder / "plugins")])}
-        words = command("--cores", 2, *words, config=self.folder / "own.yaml")
-        done = subprocess.run(words, cwd=self.folder, env=environment, capture_output=True, text=True)
+        start = command if "-n" in words else resume
+        called = start("--cores", 2, *words, config=self.folder / "own.yaml")
+        done = subprocess.run(called, cwd=self.folder, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 

@@ -12,6 +12,7 @@ from tests.support.workflow import (
     outcome,
     overlay,
     planned,
+    resume,
     run,
 )
 
@@ -43,7 +44,7 @@ def test_a_new_lambda_reruns_its_own_search_and_trains_no_known_candidate(copied
     # The first generation does not depend on λ: it is proposed anew and found in the archive.
     assert jobs["score_generation"] == 2 and jobs["select_best"] == 1
     before = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
-    complete(command("--cores", 2, config=config), copied)
+    complete(resume("--cores", 2, config=config), copied)
     after = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
     assert {name: after[name] for name in before} == before
 
@@ -67,7 +68,7 @@ def test_more_generations_extend_a_search(copied, tmp_path):
     jobs = planned(copied, config=config)
     assert jobs["evaluate_generation"] + jobs["evaluate_free_generation"] == jobs["propose_generation"] == 3
     before = outcome(copied)
-    complete(command("--cores", 2, config=config), copied)
+    complete(resume("--cores", 2, config=config), copied)
     after = outcome(copied)
     old = [name for name in before if "generation_00" in name]
     assert {name: after[name] for name in old} == {name: before[name] for name in old}

@@ -55,7 +55,7 @@ def test_measured_inference_comes_last_and_changes_nothing(copied, tmp_path):
     before = outcome(copied)
     config = overlay(tmp_path, {"inference": {"measure": True}})
     assert planned(copied, config=config) == {"measure_inference": 1, "write_report": 1}
-    complete(command("--cores", 2, config=config), copied)
+    complete(resume("--cores", 2, config=config), copied)
     assert outcome(copied) == before
     table = (copied / "results" / "tiny" / "tables" / "inference.csv").read_text()
     assert 'found-A,"runtime, ' in table or "found-A,," in table
@@ -67,7 +67,7 @@ def test_measured_inference_comes_last_and_changes_nothing(copied, tmp_path):
 
 def test_cores_shards_and_workers_change_nothing(finished, tmp_path):
     config = overlay(tmp_path, {"search": {"generations": 2, "population": 4, "shards": 2, "workers": 2}})
-    complete(command("--cores", 1, config=config), tmp_path)
+    complete(resume("--cores", 1, config=config), tmp_path)
     assert outcome(tmp_path) == outcome(finished)
 
 
@@ -76,7 +76,7 @@ def test_ctrl_c_and_again(finished, tmp_path):
     wait_for("results/tiny/archive/*/*.json", tmp_path, process)
     kill_everything(process, signal.SIGINT)
     assert process.returncode != 0
-    complete(command("--cores", "2"), tmp_path)
+    complete(resume("--cores", "2"), tmp_path)
     assert outcome(tmp_path) == outcome(finished)
 
 
@@ -162,4 +162,4 @@ def test_resume_prints_the_table_and_makes_the_report(copied):
     assert "found-A" in done.stdout and "uniform-1x" in done.stdout
     assert "Report: results/tiny/report.html" in done.stdout
     page = (copied / "results/tiny/report.html").read_text()
-    assert "Found: found-A" in page and page.rstrip().endswith("</html>")
+    assert "found-A" in page and "Worth it?" in page and page.rstrip().endswith("</html>")

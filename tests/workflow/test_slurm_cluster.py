@@ -129,7 +129,7 @@ def test_killed_in_every_way_it_ends_as_a_local_run(cluster, start, tmp_path):
     config = experiment(tmp_path)
     local, here = tmp_path / "local", tmp_path / "slurm"
     process = start(resume(*PROFILE, config=config), here)
-    beside = start(command("--cores", 1, config=config), local)
+    beside = start(resume("--cores", 1, config=config), local)
 
     # A job that is cancelled saves itself, and is tried again.
     wait_for("results/tiny/retrain/uniform-1x/*/*.state.h5", here, process, LONG)
@@ -183,7 +183,7 @@ def trained_in_several_jobs(start: Callable[..., "subprocess.Popen[str]"], folde
     # No retry: going on is not a failure.
     words = [weights, "--retries", 0, *time_limit(here)]
     process = start(command(*PROFILE, *words, config=config), here)
-    beside = start(command("--cores", 1, weights, config=config), local)
+    beside = start(resume("--cores", 1, weights, config=config), local)
     job = Job("retrain")
     wait_until(lambda: process.poll() is not None or job.facts()["Restarts"] != "0", 2 * LONG)
     if process.poll() == 0 and job.facts()["Restarts"] == "0":
