@@ -414,7 +414,7 @@ def curves_figure(curves: Sequence[Curve], tested: Mapping[str, float] | None = 
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     panels[0].set_ylim(top=min(100.0, panels[0].get_ylim()[1]))
     figure.supxlabel("epoch", fontsize=10)
-    figure.supylabel("top-1 on the training images (%)" + ("; ◆ on the test images" if tested else ""), fontsize=10)
+    figure.supylabel("training top-1 (%)" + (", ◆: test" if tested else ""), fontsize=10)
     return figure
 
 

@@ -204,7 +204,11 @@ def test_rows_that_were_candidates_stand_out_in_the_cloud():
 
 
 def test_a_training_ends_beside_what_the_test_images_say():
-    axes, other, *_ = curves_figure([Curve("m", [[50, 60], [55, 65]]), Curve("n", [[50]])], {"m": 58.0}).axes
+    figure = curves_figure([Curve("m", [[50, 60], [55, 65]]), Curve("n", [[50]])], {"m": 58.0})
+    axes, other, *_ = figure.axes
+    figure.draw_without_rendering()
+    label = figure._supylabel.get_window_extent()
+    assert label.y0 >= 0 and label.y1 <= figure.bbox.height, "its name fits beside one line of panels"
     (diamond,) = [line for line in axes.get_lines() if line.get_marker() == "D"]
     assert diamond.get_xydata().tolist() == [[2.0, 58.0]]
     assert not [line for line in other.get_lines() if line.get_marker() == "D"]
