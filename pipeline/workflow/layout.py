@@ -11,7 +11,7 @@ patterns from here too. Whoever needs to know of which search or row a file is, 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -376,6 +376,30 @@ class Layout:
         """Returns the seeds of a row of which there is anything, in order."""
         names = {*_names(self.retrainings / model), *_names(self.measurements / model)}
         return sorted({int(found[1]) for name in names if (found := _SEED.fullmatch(name.removesuffix(".json")))})
+
+    def results_of(self, searches: Iterable[str], models: Iterable[str]) -> Iterator[Path]:
+        """Yields the files that are there of what searches and rows depend on and have found, as later steps read it.
+
+        Args:
+            searches: runs of searches, by name.
+            models: rows of the table.
+        """
+        files = [self.train, self.test, self.subset, self.validation, self.held_out, self.not_held_out]
+        folders = [self.sample.folder]
+        for search in searches:
+            whole = self.search(search)
+            files += [whole.best, whole.history, whole.timing]
+            folders += whole.folder.glob("generation_*")
+        trainings = [self.supernet]
+        for model in models:
+            folders.append(self.finalists(model).folder)
+            files += [self.control(model), self.finalists(model).found]
+            seeds = self.found_seeds(model)
+            files += [self.measurement(model, seed) for seed in seeds]
+            trainings += [self.training(model, seed) for seed in seeds]
+        files += [file for training in trainings for file in (training.weights, training.history, training.timing)]
+        files += [file for folder in folders for file in folder.glob("[!.]*.csv")]
+        return (file for file in files if file.is_file())
 
     # --- what is looked at ---
 

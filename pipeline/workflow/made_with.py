@@ -5,6 +5,9 @@ to date. A folder of results that is moved or copied without ``.snakemake`` woul
 the configuration says. So ``results/EXPERIMENT/made_with.jsonl`` holds Snakemake's records as well: a line whenever a
 job starts or ends, the last one of each file counts. A folder of results that was last run elsewhere brings its records
 along; those that lie here, of whatever lay here before, give way to them.
+
+A part of another experiment may be copied into this one, such as its search. Of such files no record tells here: they
+are made again.
 """
 
 import json
@@ -18,6 +21,8 @@ from typing import Any, NamedTuple
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_text
+from pipeline.common.log import log
+from pipeline.common.text import counted
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS
 from pipeline.workflow.saved_config import as_saved, read_saved_values
@@ -31,6 +36,8 @@ _LEFT_OUT = ("conda_env",)
 _HARMLESS = {"experiment", "inference", "execution.save_minutes", "execution.loaders", "search.workers"}
 _HARMLESS |= {"search.candidates_per_gpu"}
 _SHOWN = 3
+#: What a mark of an incomplete file says.
+_UNKNOWN_JOB = {"external_jobid": None}
 
 
 class _Kept(NamedTuple):
@@ -63,8 +70,33 @@ def bring_records(layout: Layout, config: Mapping[str, Any]) -> None:
         except OSError as error:
             raise UserError(f"cannot write {error.filename}", error.strerror or str(error)) from None
         _note_run_here(layout, kept.run)
-    if layout.train.exists() and not _record(METADATA, layout.train).exists():
+    if not layout.train.exists():
+        return
+    if not _record(METADATA, layout.train).exists():
         _check_unchanged(layout, config)
+    else:
+        _distrust_strangers(layout, config)
+
+
+def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
+    """Marks the files of an experiment that none of its jobs has made as incomplete, so that they are made again.
+
+    Raises:
+        UserError: a mark cannot be written.
+    """
+    kept = _read(layout.made_with)
+    known = kept.files if kept else {}
+    strangers = [
+        file
+        for file in layout.results_of(config.get("searches", ()), config.get("models", ()))
+        if file.relative_to(layout.folder).as_posix() not in known
+        and not any(_record(folder, file).exists() for folder in (METADATA, INCOMPLETE))
+    ]
+    for file in strangers:
+        write_text(_record(INCOMPLETE, file), json.dumps(_UNKNOWN_JOB))
+    if strangers:
+        these = counted(len(strangers), "file has", "files have")
+        log(f"warning: {these} been made by no run of this experiment, such as {strangers[0]}; made again")
 
 
 def keep_records(workflow: Any, layout: Layout) -> None:
@@ -134,7 +166,7 @@ def _replace_records(layout: Layout, kept: _Kept) -> None:
         folder = METADATA if record is not None else INCOMPLETE
         path = _record(folder, layout.folder / file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"external_jobid": None} if record is None else record)
+        text = json.dumps(_UNKNOWN_JOB if record is None else record)
         path.write_text(text if old == new else text.replace(old, new), encoding="utf-8")
 
 
@@ -197,7 +229,9 @@ def _check_unchanged(layout: Layout, config: Mapping[str, Any]) -> None:
     """
     try:
         before = read_saved_values(layout)
-        changed = [] if before is None else list(_changes(before, as_saved(config)))
+        if before is None:
+            raise UserError("nobody has noted with which settings")
+        changed = list(_changes(before, as_saved(config)))
     except UserError as error:
         raise UserError(*_unknown(layout, str(error).partition(": ")[0])) from None
     if not changed and Sources(config).changed:

@@ -183,8 +183,51 @@ def test_without_records_what_changes_no_file_may_change(came):
     del values["candidate"]["recalibrate"], values["proxy"]
     came.config.write_text(yaml.safe_dump(values))  # without a digest, as then
     bring_records(came, read_config([ROOT / "config.yaml", TINY], {"candidate": {"recalibrate": True}}))
-    came.config.unlink()  # then nothing is known
+
+
+def test_without_records_and_settings_nothing_is_known(came):
+    """Such as another experiment's prepared images, copied into the folder of a new one."""
+    came.config.unlink()
+    with pytest.raises(UserError, match="came without the folder .snakemake, .* nobody has noted with which settings"):
+        bring_records(came, read_config([ROOT / "config.yaml", TINY], {"seed": 3}))
+    came.train.unlink()
     bring_records(came, read_config([ROOT / "config.yaml", TINY], {"seed": 3}))
+
+
+def test_what_no_job_of_the_experiment_has_made_is_made_again(came, capsys):
+    """Such as the search of another one."""
+    note(came.train, rule="prepare_dataset")
+    config = read_config([ROOT / "config.yaml", TINY])
+    generation = came.generation("A", 0)
+    copied = [
+        came.subset,
+        generation.scores,
+        came.search("A").best,
+        came.supernet.weights,
+        came.control("uniform-iso-A"),
+    ]
+    copied += [came.training("found-A", 3).weights, came.measurement("found-A", 3), came.sample.scores(0)]
+    others = [came.generation("of-another", 0).scores, came.training("of-another", 0).weights, came.tables.results]
+    others += [
+        generation.folder / ".scores.csv.sha256",
+        came.training("found-A", 3).weights.with_name("weights.state.h5"),
+    ]
+    for file in copied + others:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    bring_records(came, config)
+    assert set(known(INCOMPLETE)) == {file.as_posix() for file in copied}
+    assert f"warning: {len(copied)} files have been made by no run of this experiment" in capsys.readouterr().err
+    # Of those that a job has made, or begun to make, or that came with their records, nothing is said.
+    for path in INCOMPLETE.iterdir():
+        path.unlink()
+    note(copied[0], rule="sample_subset")
+    record_of(copied[1], INCOMPLETE).write_text("{}")
+    brought(came, {file.relative_to(came.folder).as_posix(): {"params": []} for file in copied[2:]}, run="c")
+    (came.folder.parent.parent / ".snakemake/binary-nas").mkdir(exist_ok=True)
+    capsys.readouterr()
+    bring_records(came, config)
+    assert "made by no run" not in capsys.readouterr().err
 
 
 def test_without_records_settings_that_were_edited_count_for_nothing(came):
