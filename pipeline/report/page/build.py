@@ -323,7 +323,11 @@ def _proxy(findings: Findings) -> list[Part]:
             for point in findings.points
         ),
     )
-    body = paragraphs(*proxy_sentences(findings.points)) + figure(
+    asked = (
+        "A search ranks candidates by the score of a short training. Does that score foretell how accurate a network is "
+        "when it is trained in full? Kendall's tau is 1 if both give the same order, and 0 if the score says nothing."
+    )
+    body = paragraphs(asked, *proxy_sentences(findings.points)) + figure(
         svg, "Each point is a genome: what its short training scored, and what its full training gave."
     )
     return [Part("proxy", "What a candidate's score is worth", body)]
