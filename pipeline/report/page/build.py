@@ -324,8 +324,8 @@ def _proxy(findings: Findings) -> list[Part]:
         ),
     )
     asked = (
-        "A search ranks candidates by the score of a short training. Does that score foretell how accurate a network is "
-        "when it is trained in full? Kendall's tau is 1 if both give the same order, and 0 if the score says nothing."
+        "A search ranks candidates by the score of a short training. Does that score foretell how accurate a network "
+        "is when trained in full? Kendall's tau is 1 if both give the same order, and 0 if the score says nothing."
     )
     body = paragraphs(asked, *proxy_sentences(findings.points)) + figure(
         svg, "Each point is a genome: what its short training scored, and what its full training gave."
