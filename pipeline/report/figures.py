@@ -438,11 +438,12 @@ def proxy_figure(points: Sequence[ProxyPoint], counting: Counting = FLOPS) -> Fi
     bar = figure.colorbar(shades, ax=axes, label=f"{counting.title} / {counting.title} of uniform-1x")
     plain_log_ticks(bar.ax.yaxis, costs)
     worth = proxy_worth(points)
+    beyond = f", given cost {worth.partial.value:.2f}" if worth is not None and worth.partial is not None else ""
     count = f"{len(points)} random genome{'s' * (len(points) != 1)}"
     if worth is None:
         axes.set_title(f"{count}: no rank correlation")
     else:
-        axes.set_title(f"{count}: τ = {worth.score.value:.2f}, given cost {worth.partial.value:.2f}")
+        axes.set_title(f"{count}: τ = {worth.score.value:.2f}{beyond}")
     axes.set_xlabel("score as a candidate, top-1 on the validation images (%)")
     axes.set_ylabel("trained in full, top-1 on held-out images (%)")
     axes.margins(0.1)

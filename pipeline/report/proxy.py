@@ -66,14 +66,15 @@ class ProxyWorth(NamedTuple):
     Attributes:
         score: of one score with the mean accuracy of the trained networks.
         cost: of the cost alone with that accuracy.
-        partial: of one score with that accuracy, given the cost.
+        partial: of one score with that accuracy, given the cost; None where one of both ranks the sample exactly as the
+            cost does, which leaves nothing to be seen beyond it.
         scores: between two scores of the same genomes; None for one score each.
         trainings: between two trainings in full; None for one each.
     """
 
     score: Interval95
     cost: Interval95
-    partial: Interval95
+    partial: Interval95 | None
     scores: Interval95 | None
     trainings: Interval95 | None
 
@@ -123,7 +124,7 @@ def proxy_worth(points: Sequence[ProxyPoint]) -> ProxyWorth | None:
     return ProxyWorth(
         _bootstrap(_tau, score, accuracy),
         _bootstrap(_tau, cost, accuracy),
-        _bootstrap(_partial, score, accuracy, cost),
+        None if 1 in (_tau(score, cost), _tau(accuracy, cost)) else _bootstrap(_partial, score, accuracy, cost),
         *repeated,
     )
 
@@ -157,17 +158,23 @@ def proxy_sentences(points: Sequence[ProxyPoint]) -> list[str]:
             f"What a score is worth is not known: {count} sampled (proxy.sample, if there is a search), of at "
             f"least {FEWEST} needed."
         ]
-    sentences = [
+    first = (
         f"Over {len(points)} random genomes, spread over cost, Kendall's tau-b between one score as a candidate and "
-        f"the accuracy when trained in full is {worth.score}. Cost alone reaches {worth.cost}; what the score says "
-        f"beyond it, the partial tau given cost, is {worth.partial}."
-    ]
-    sentences += [
-        {
-            True: "The score says something that cost does not: the interval of the partial tau lies above 0.",
-            False: "That the score tells anything beyond cost is not seen: the interval of the partial tau holds 0.",
-        }[worth.partial.low > 0]
-    ]
+        f"the accuracy when trained in full is {worth.score}. Cost alone reaches {worth.cost}"
+    )
+    if worth.partial is None:
+        sentences = [
+            f"{first}.",
+            "What the score says beyond cost cannot be seen on this sample: the score, or the accuracy, ranks it "
+            "exactly as cost does. A larger one (proxy.sample) would tell.",
+        ]
+    else:
+        sentences = [
+            f"{first}; what the score says beyond it, the partial tau given cost, is {worth.partial}.",
+            "The score says something that cost does not: the interval of the partial tau lies above 0."
+            if worth.partial.low > 0
+            else "That the score tells anything beyond cost is not seen: the interval of the partial tau holds 0.",
+        ]
     ceilings = [
         f"two {what} of the same genomes agree by {tau}"
         for what, tau in (("scores", worth.scores), ("trainings in full", worth.trainings))

@@ -177,6 +177,21 @@ def test_an_interval_that_ends_at_0_holds_it(few, monkeypatch):
         assert said in proxy_sentences(FIVE)[1]
 
 
+@pytest.mark.parametrize("as_cost", ["scores", "accuracies"])
+def test_a_sample_that_is_ranked_exactly_by_cost_says_nothing_beyond_it(as_cost):
+    jumbled, costs = (3.0, 1.0, 2.0, 5.0, 4.0), (1.0, 2.0, 3.0, 4.0, 5.0)
+    scores, accuracies = (costs, jumbled) if as_cost == "scores" else (jumbled, costs)
+    rows = zip(costs, scores, accuracies, strict=True)
+    points = [ProxyPoint((cost,) * 6, cost, (score,), (accuracy,)) for cost, score, accuracy in rows]
+    assert proxy_worth(points).partial is None
+    tau = kendall_tau(scores, accuracies)
+    first, second, _ = proxy_sentences(points)
+    assert f"is {tau:.2f} (" in first and "partial" not in first
+    assert second.startswith("What the score says beyond cost cannot be seen on this sample")
+    points[0] = points[0]._replace(scores=(2.5,), trained=(2.5,))
+    assert proxy_worth(points).partial is not None
+
+
 def test_rankings_without_an_order():
     assert kendall_tau([1, 2, 3], [1, 1, 1]) == 0
     # What the third ranking explains wholly leaves nothing, on either side.

@@ -142,7 +142,7 @@ def test_default_experiment_has_the_method_at_an_honest_scale():
     search = DEFAULT["search"]
     assert DEFAULT["split"]["subset_per_class"] >= 30 and DEFAULT["split"]["held_out_per_class"] >= 20
     assert DEFAULT["network"]["base_width"] < search["cost_width"] == 1
-    assert search["finalists"] > 1 and DEFAULT["controls"] and DEFAULT["proxy"]["sample"] >= 10
+    assert search["finalists"] > 1 and DEFAULT["controls"] and DEFAULT["proxy"]["sample"] >= 16
     assert search["ratios"] == [0.25, 0.5, 1, 2, 3, 4]
     assert search["generations"] * search["population"] >= 40
     assert DEFAULT["candidate"]["epochs"] == 10
