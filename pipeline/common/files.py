@@ -222,6 +222,18 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, An
             (quoting if any("\r" in str(cell) for cell in cells.values()) else writer).writerow(cells)
 
 
+def is_whole(path: Path) -> bool:
+    """Returns whether a table or a record is what was once written, to a file of its place."""
+    try:
+        if path.suffix == ".csv":
+            _check_seal(path, path.read_bytes())
+        else:
+            read_record(path)
+    except (OSError, UserError):
+        return False
+    return True
+
+
 def csv_cell(value: Any) -> Any:
     """Returns what is written for a value: text that a spreadsheet takes for a formula gets an apostrophe before it.
 

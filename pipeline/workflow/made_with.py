@@ -6,10 +6,11 @@ the configuration says. So ``results/EXPERIMENT/made_with.jsonl`` holds Snakemak
 job starts or ends, the last one of each file counts. A folder of results that was last run elsewhere brings its records
 along; those that lie here, of whatever lay here before, give way to them.
 
-A part of another experiment may be copied into this one, such as its search. Of such files no record tells here: they
-are made again.
+A part of another experiment may be copied into this one, such as its search. Of such files no record tells here, or
+one that knows another content: they are made again.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.common.errors import UserError
-from pipeline.common.files import write_text
+from pipeline.common.files import is_whole, write_text
 from pipeline.common.log import log
 from pipeline.common.text import counted
 from pipeline.workflow.layout import Layout
@@ -36,6 +37,8 @@ _LEFT_OUT = ("conda_env",)
 _HARMLESS = {"experiment", "inference", "execution.save_minutes", "execution.loaders", "search.workers"}
 _HARMLESS |= {"search.candidates_per_gpu"}
 _SHOWN = 3
+#: Kinds of files whose content is noted. Others, such as weights, say themselves of which training they are.
+_NOTED = (".csv", ".json")
 #: What a mark of an incomplete file says.
 _UNKNOWN_JOB = {"external_jobid": None}
 
@@ -47,11 +50,13 @@ class _Kept(NamedTuple):
         run: tells the run that wrote last from all others.
         folder: of the experiment, as that run named it.
         files: Snakemake's record of each file, by its path in that folder; None for one that a job had begun to write.
+        digests: of what a job wrote into a file, where that was noted.
     """
 
     run: str
     folder: str
     files: dict[str, dict[str, Any] | None]
+    digests: dict[str, str]
 
 
 def bring_records(layout: Layout, config: Mapping[str, Any]) -> None:
@@ -85,13 +90,17 @@ def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
         UserError: a mark cannot be written.
     """
     kept = _read(layout.made_with)
-    known = kept.files if kept else {}
-    strangers = [
-        file
-        for file in layout.results_of(config.get("searches", ()), config.get("models", ()))
-        if file.relative_to(layout.folder).as_posix() not in known
-        and not any(_record(folder, file).exists() for folder in (METADATA, INCOMPLETE))
-    ]
+    known, digests = (kept.files, kept.digests) if kept else ({}, {})
+
+    def is_strange(file: Path) -> bool:
+        name = file.relative_to(layout.folder).as_posix()
+        if name in digests:
+            # What was changed by hand or cut off is told by the step that reads it.
+            return _digest(file) != digests[name] and is_whole(file)
+        return name not in known and not any(_record(folder, file).exists() for folder in (METADATA, INCOMPLETE))
+
+    files = layout.results_of(config.get("searches", ()), config.get("models", ()))
+    strangers = [file for file in files if is_strange(file)]
     for file in strangers:
         write_text(_record(INCOMPLETE, file), json.dumps(_UNKNOWN_JOB))
     if strangers:
@@ -109,7 +118,8 @@ def keep_records(workflow: Any, layout: Layout) -> None:
     files = dict(_records_here(layout)) if kept is None else kept.files
     run = secrets.token_hex(8)
     lines: list[dict[str, Any]] = [{"run": run, "folder": layout.folder.as_posix()}]
-    lines += [{"file": file, "record": record} for file, record in files.items()]
+    digests = {} if kept is None else kept.digests
+    lines += [_line(file, record, digests.get(file)) for file, record in files.items()]
     write_text(layout.made_with, "\n".join(map(json.dumps, lines)))
     _note_run_here(layout, run)
     persistence = workflow.persistence
@@ -121,7 +131,8 @@ def keep_records(workflow: Any, layout: Layout) -> None:
         for output in job.output:
             with suppress(ValueError):  # of another folder
                 file = Path(output).relative_to(layout.folder).as_posix()
-                noted.append({"file": file, "record": None if under_way else _plain(persistence.metadata(output))})
+                record = None if under_way else _plain(persistence.metadata(output))
+                noted.append(_line(file, record, None if under_way else _digest(Path(output))))
         with open(layout.made_with, "a", encoding="utf-8") as lines:
             lines.writelines(f"\n{json.dumps(one)}" for one in noted)  # after one that may have been cut off
 
@@ -136,6 +147,19 @@ def keep_records(workflow: Any, layout: Layout) -> None:
     persistence.started, persistence.finished = start, finish
 
 
+def _line(file: str, record: dict[str, Any] | None, digest: str | None) -> dict[str, Any]:
+    line = {"file": file, "record": record}
+    return line if digest is None else {**line, "digest": digest}
+
+
+def _digest(file: Path) -> str | None:
+    """Returns the digest of a table's or a record's content; None for other files, and for what cannot be read."""
+    if file.suffix in _NOTED:
+        with suppress(OSError):
+            return hashlib.sha256(file.read_bytes()).hexdigest()
+    return None
+
+
 def _plain(record: Any) -> dict[str, Any] | None:
     return None if record is None else {key: value for key, value in record.items() if key not in _LEFT_OUT}
 
@@ -145,13 +169,17 @@ def _read(path: Path) -> _Kept | None:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         first = json.loads(lines[0])
-        kept = _Kept(str(first["run"]), str(first["folder"]), {})
+        kept = _Kept(str(first["run"]), str(first["folder"]), {}, {})
     except (OSError, IndexError, ValueError, KeyError, TypeError):
         return None
     for line in lines[1:]:
         with suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
-            kept.files[str(entry["file"])] = entry["record"]
+            file = str(entry["file"])
+            kept.files[file] = entry["record"]
+            kept.digests.pop(file, None)
+            if isinstance(entry.get("digest"), str):
+                kept.digests[file] = entry["digest"]
     return kept
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from pipeline.common.errors import UserError
+from pipeline.common.files import write_csv, write_record
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.made_with import INCOMPLETE, METADATA, bring_records, keep_records
@@ -228,6 +229,38 @@ def test_what_no_job_of_the_experiment_has_made_is_made_again(came, capsys):
     capsys.readouterr()
     bring_records(came, config)
     assert "made by no run" not in capsys.readouterr().err
+
+
+def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came, tmp_path, capsys):
+    config = read_config([ROOT / "config.yaml", TINY])
+    scores, best, population = came.generation("A", 0).scores, came.search("A").best, came.generation("A", 0).population
+    note(came.train, rule="prepare_dataset")
+    persistence = Persistence()
+    keep_records(SimpleNamespace(persistence=persistence), came)
+    write_csv(scores, ["score"], [{"score": 1}])
+    write_csv(population, ["genome"], [{"genome": 1}])
+    write_record(best, {"score": 1})
+    made = SimpleNamespace(output=[str(scores), str(best), str(population), str(came.train)], params=[])
+    asyncio.run(persistence.finished(made))
+    for file in made.output:
+        note(Path(file), rule="of this experiment")
+
+    def incomplete() -> set[str]:
+        bring_records(came, config)
+        return set(known(INCOMPLETE))
+
+    assert incomplete() == set()
+    # Another run takes over what is known of them.
+    keep_records(SimpleNamespace(persistence=Persistence()), came)
+    assert incomplete() == set() and "made by no run" not in capsys.readouterr().err
+    for file in (scores, best):  # as in another experiment, seal, place and all
+        file.unlink()
+        file.with_name(f".{file.name}.sha256").unlink(missing_ok=True)
+    write_csv(scores, ["score"], [{"score": 2}])
+    write_record(best, {"score": 2})
+    population.write_text(population.read_text() + "2\n")  # by hand, which the step that reads it tells
+    assert incomplete() == {scores.as_posix(), best.as_posix()}
+    assert "warning: 2 files have been made by no run of this experiment" in capsys.readouterr().err
 
 
 def test_without_records_settings_that_were_edited_count_for_nothing(came):
