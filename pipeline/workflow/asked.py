@@ -8,7 +8,6 @@ place.
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.genome import format_genome, parse_genome
 from pipeline.networks.spec import uniform_genome
 from pipeline.search.facts import training_settings
@@ -42,5 +41,5 @@ def asked_of_supernet(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _network(config: Mapping[str, Any]) -> dict[str, Any]:
     network = config["network"]
-    width, binariser = float(f"{network['base_width']:g}"), network.get("binariser", BINARISER)
+    width, binariser = float(f"{network['base_width']:g}"), network["binariser"]
     return {"network": network["name"], "base_width": width, "binariser": binariser}
