@@ -1,6 +1,7 @@
 """A disk that is full while tables, figures or the page are written: nothing cut is taken for finished."""
 
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +21,14 @@ EARLIER = b"of an earlier run"
 def room_for(count: int) -> Iterator[None]:
     """Lets this process write no file of more bytes, as on a disk that is almost full."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Python would cut off what it compiles of modules that are imported meanwhile, and fail to import them ever after.
+    compiles, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     resource.setrlimit(resource.RLIMIT_FSIZE, (count, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        sys.dont_write_bytecode = compiles
 
 
 def files(folder: Path) -> dict[str, bytes]:
