@@ -15,6 +15,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, NoReturn
 
 from pipeline import __version__
@@ -98,6 +99,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.name is None or error.name.partition(".")[0] == __package__:
             raise
         complain(f"error: {_elsewhere(error.name)}")
+        return 1
+    except EOFError as error:
+        if "marshal" not in str(error):
+            raise
+        # Python does not notice when a disk is full while it keeps what it compiled.
+        folder = Path(__file__).parent
+        complain(f"error: what Python compiled of a module was cut off: delete all folders __pycache__ in {folder}")
         return 1
     except StoppedError as stopped:
         complain(str(stopped))

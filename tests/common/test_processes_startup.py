@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -74,3 +75,23 @@ def test_a_python_without_the_packages_is_told_so(tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         assert done.returncode == 1
         assert re.fullmatch(r"error: there is no package '\w+' for .*: .* \(\. \.venv/bin/activate\)\n", done.stderr)
+
+
+def test_a_compiled_module_that_a_full_disk_cut_off(tmp_path):
+    package = shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = kept | {"PYTHONPATH": str(tmp_path), "COLUMNS": "400"}
+
+    def cost() -> subprocess.CompletedProcess[str]:
+        words = [sys.executable, "-m", "pipeline", "cost", "--network", "vgg_small"]
+        return subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    whole = cost()
+    assert whole.returncode == 0, whole.stderr
+    (compiled,) = package.glob("networks/__pycache__/cost.*.pyc")
+    compiled.write_bytes(compiled.read_bytes()[:1000])
+    cut = cost()
+    sentence = f"error: what Python compiled of a module was cut off: delete all folders __pycache__ in {package}"
+    assert (cut.returncode, " ".join(cut.stderr.split())) == (1, sentence)
+    compiled.unlink()
+    assert cost().stdout == whole.stdout
