@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import inference
 from tests.support.workflow import ROOT
 
 PROGRAMS = (
@@ -64,3 +65,14 @@ def test_all_that_a_gpu_is_asked_for_runs_to_its_end_on_the_cpu(images, tmp_path
     epochs = (tmp_path / "out" / "epochs.csv").read_text().splitlines()
     assert len(epochs) == 1 + 3 * 2 and epochs[-1].startswith("first-layer,0,2,")
     assert "120 train and 12 test images, 2 epochs, the paper's schedule scaled to them" in text
+
+
+@pytest.mark.parametrize("burst", [1, 3])
+def test_a_burst_is_timed_by_the_mean_of_its_calls(monkeypatch, capsys, burst):
+    calls: list[str] = []
+    monkeypatch.setattr(inference, "_ways", lambda *_: {"packed": lambda: calls.append("call")})
+    monkeypatch.setattr(inference.time, "process_time", lambda: float(len(calls)))  # a call takes a second
+    monkeypatch.setattr("sys.argv", ["inference", "--quick", "--burst", str(burst)])
+    inference.main()
+    assert len(calls) == (2 + 1) * burst
+    assert "| 1 | 1 | packed | 1000 | 1.00 | 1.00 |" in capsys.readouterr().out
