@@ -27,7 +27,8 @@ def read_measurement(model: str, seed: int, path: Path) -> Measurement:
         census = None if record.get("census") is None else Census.from_record(record["census"])
         right, answered = unpack_right(record), unpack_answered(record)
         weights, training = str(record.get("weights", "")), dict(record.get("training", {}))
-        return Measurement(model, seed, *accuracies, spec, right, images, census, answered, weights, training)
+        tested = str(record.get("test_images", ""))
+        return Measurement(model, seed, *accuracies, spec, right, images, census, answered, weights, training, tested)
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{path} is no evaluation", made_again()) from None
 

@@ -70,6 +70,7 @@ class Measurement:
         answered: the answers, class by class; None where the record is too old to say so.
         weights: digest of the network's weights; nothing where the record is too old to say so.
         training: what the network was trained with (:func:`pipeline.training.identity.said_of`), as far as it is known.
+        test_images: digest of the test set; nothing where the record is too old to say so.
     """
 
     model: str
@@ -83,6 +84,7 @@ class Measurement:
     answered: Answered | None = field(default=None, repr=False, compare=False)
     weights: str = ""
     training: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    test_images: str = ""
 
 
 @dataclass(frozen=True)
@@ -228,8 +230,8 @@ def collect_rows(
     Raises:
         UserError: a model has no measurement or is not in ``models``, its seeds are of different networks or two of
             them of the same training, its search found, the configuration gives it or was chosen for it another
-            network, one was trained otherwise than asked, rows are of different experiments, or the published table is
-            about another network.
+            network, one was trained otherwise than asked, rows are of different experiments or were scored on different
+            test images, or the published table is about another network.
     """
     table = find_table(published) if published else None
     by_model: dict[str, list[Measurement]] = {model: [] for model in models}
@@ -246,6 +248,7 @@ def collect_rows(
                 "delete the row's trainings and evaluations, and they are made again",
             )
     _check_alike(measured for measured in by_model.values() if measured)
+    _check_test_images([one for measured in by_model.values() for one in measured])
     return [_row(model, models[model], by_model[model], table, cost_width, counting) for model in models]
 
 
@@ -337,6 +340,27 @@ def _check_alike(rows: Iterable[Sequence[Measurement]]) -> None:
                 )
 
 
+def _check_test_images(measured: Sequence[Measurement]) -> None:
+    """Raises UserError if networks were scored on different test images, as far as their records say it."""
+    for known in ([one for one in measured if one.test_images], [one for one in measured if one.answered is not None]):
+        for one in known:
+            if not _same_test_images(known[0], one):
+                raise UserError(
+                    f"rows '{known[0].model}' and '{one.model}' were scored on different test images (seeds "
+                    f"{known[0].seed} and {one.seed})",
+                    "delete the experiment's evaluations, and they are made again",
+                )
+
+
+def _same_test_images(one: Measurement, other: Measurement) -> bool:
+    if one.test_images and other.test_images:
+        return one.test_images == other.test_images
+    mine, theirs = one.answered, other.answered
+    if mine is None or theirs is None:
+        return True
+    return mine.classes == theirs.classes and np.array_equal(mine.labels, theirs.labels)
+
+
 def _check_weights(model: str, measured: Sequence[Measurement]) -> None:
     """Raises UserError if two evaluations are of one training: a copied file, which would make the row look certain."""
     seeds: dict[str, int] = {}
@@ -350,10 +374,9 @@ def _check_weights(model: str, measured: Sequence[Measurement]) -> None:
 
 
 def _answered(measured: Sequence[Measurement]) -> tuple[Answered, ...]:
-    """Returns all answers, if they are known of every seed, and of the same images."""
+    """Returns all answers, if they are known of every seed."""
     known = tuple(measurement.answered for measurement in measured if measurement.answered is not None)
-    same = all(one.classes == known[0].classes and np.array_equal(one.labels, known[0].labels) for one in known)
-    return known if same and len(known) == len(measured) else ()
+    return known if len(known) == len(measured) else ()
 
 
 def _sample(measured: Sequence[Measurement]) -> Sample:

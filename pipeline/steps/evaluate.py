@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     verify_images(arguments.images)
     for repetition, weights in enumerate(arguments.weights):
         _check(weights, repetition, arguments)
+        _check_prepared(weights, info, arguments.images)
     execution = settle(read_settings(arguments, ExecutionSettings), arguments.arithmetic)
     execution.apply()
     images = load_images(arguments.images, execution.device, workers=arguments.loaders)
@@ -73,6 +74,22 @@ def _check(weights: Path, repetition: int, arguments: argparse.Namespace) -> Non
     if arguments.train_images is not None and arguments.train_images.exists():
         asked["images"] = read_info(arguments.train_images, "train").digest
     check_asked(read_attributes(weights), asked, str(weights))
+
+
+def _check_prepared(weights: Path, info: "ImagesInfo", images: Path) -> None:
+    """Raises UserError for test images that were not prepared with those that a network learnt from: some of them may
+    be among these.
+    """
+    from pipeline.common.errors import UserError, made_again
+    from pipeline.common.hdf5 import read_attributes
+    from pipeline.data.preprocessing import Preprocessing
+
+    about = read_attributes(weights)
+    if "classes" not in about or "preprocessing" not in about:  # of an older version
+        return
+    same = about["classes"] == list(info.classes)
+    if not same or Preprocessing.from_record(about["preprocessing"]) != Preprocessing.of(info):
+        raise UserError(f"{images} was not prepared together with the images that {weights} learnt from", made_again())
 
 
 def _evaluate(weights: Path, images: "ImageSource", info: "ImagesInfo", execution: "Execution") -> "_Evaluated":
@@ -114,5 +131,6 @@ def _write(output: Path, evaluated: "_Evaluated", images: Path, info: "ImagesInf
     answers = pack_answers(result.answers, result.right)
     answers |= pack_classes(info.classes, result.labels, result.confidences, mistakes)
     about = {"network": evaluated.network, "weights": evaluated.weights, "training": evaluated.training}
+    about["test_images"] = info.digest
     # What was wrong with the images belongs to whatever is said about the accuracy on them.
     write_record(output, {**accuracies, **answers, **about, "census": json.loads(info.census)})

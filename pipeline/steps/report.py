@@ -104,6 +104,7 @@ def read_findings(layout: "Layout") -> "Findings":
     from pipeline.common.provenance import versions
     from pipeline.report.page.build import Findings
     from pipeline.workflow.counting import counting_of
+    from pipeline.workflow.made_with import about_outdated, outdated_files
     from pipeline.workflow.saved_config import read_saved_config
 
     saved = read_saved_config(layout)
@@ -111,7 +112,10 @@ def read_findings(layout: "Layout") -> "Findings":
         raise UserError(f"{layout.folder} has no configuration", "run the experiment first")
     arguments = _measured(layout, saved.config)
     rows = read_rows(arguments) if arguments.evaluations else []
+    notes = [about_outdated(outdated_files(layout))]
     missing = [model for model in saved.models if model not in {row.model for row in rows}]
+    if missing:
+        notes.insert(0, f"The run is not finished: there is no accuracy yet of {', '.join(missing)}.")
     found = next((row.model for row in rows if row.search), rows[0].model if rows else None)
     folder = layout.retrainings
     times, arithmetic = _read_times(rows, arguments)
@@ -132,7 +136,7 @@ def read_findings(layout: "Layout") -> "Findings":
             if found or "{row}" not in command
         },
         versions=versions(),
-        note=f"The run is not finished: there is no accuracy yet of {', '.join(missing)}." if missing else "",
+        note=" ".join(filter(None, notes)),
         arithmetic=arithmetic,
     )
 

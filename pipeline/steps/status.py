@@ -174,6 +174,7 @@ def several(summaries: Sequence["Summary"], now: datetime) -> str:
 
 
 def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
+    from pipeline.workflow.made_with import about_outdated
     from pipeline.workflow.status.summary import STAGES
 
     marks = {stage: "x" if stage in summary.finished_stages else _SPACE for stage in STAGES}
@@ -183,6 +184,8 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
         ("stage", "  ".join(f"[{mark}]{_SPACE}{stage}" for stage, mark in marks.items())),
         ("run", _alive(summary)),
     ]
+    if summary.outdated:
+        lines.append(("outdated", about_outdated(summary.outdated)))
     if not summary.planned:
         lines.append(("plan", "unknown: the workflow has left no config.yaml here yet"))
     if summary.clock_ahead is not None:

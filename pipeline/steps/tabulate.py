@@ -28,6 +28,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.tables import read_individuals
     from pipeline.search.tabular import Table, write_table
     from pipeline.workflow.layout import Layout
+    from pipeline.workflow.made_with import about_outdated, outdated_files
     from pipeline.workflow.saved_config import read_saved_config
 
     layout = Layout(arguments.experiment)
@@ -60,16 +61,21 @@ def run(arguments: argparse.Namespace) -> None:
             values[places[genome]] = top1
         return values
 
+    outdated = outdated_files(layout)
+    if outdated:
+        log(f"note: left out: {about_outdated(outdated)}")
     scores: dict[Genome, float] = {}
     for number in range(search["generations"]):
         file = layout.generation(searches[0], number).scores
-        if file.exists():
+        if file.exists() and file not in outdated:
             scores |= {one.genome: one.top1 for one in read_individuals(file) if one.top1 is not None}
     if not scores:
         raise UserError(f"{layout.folder} has no scores yet", "let its search run first; it may be stopped and goes on")
     proxy = config["proxy"]
-    again = [_sampled(layout.sample.scores(number)) for number in range(proxy["scores"])]
-    trained = [_sampled(layout.sample.trained(number)) for number in range(proxy["trainings"])]
+    again, trained = (
+        [{} if file(number) in outdated else _sampled(file(number)) for number in range(proxy[key])]
+        for file, key in ((layout.sample.scores, "scores"), (layout.sample.trained, "trainings"))
+    )
     arithmetic = read_record(layout.arithmetic) if layout.arithmetic.exists() else {"settled": {}, "on": {}}
     made = {
         **arithmetic["settled"],

@@ -284,6 +284,11 @@ class Layout:
         return self.folder / "data" / "test.h5"
 
     @property
+    def prepared(self) -> tuple[Path, Path]:
+        """The prepared images."""
+        return self.train, self.test
+
+    @property
     def subset(self) -> Path:
         """Which train images the search learns from."""
         return self.folder / "splits" / "subset.csv"
@@ -384,7 +389,7 @@ class Layout:
             searches: runs of searches, by name.
             models: rows of the table.
         """
-        files = [self.train, self.test, self.subset, self.validation, self.held_out, self.not_held_out]
+        files = [*self.prepared, self.subset, self.validation, self.held_out, self.not_held_out]
         folders = [self.sample.folder]
         for search in searches:
             whole = self.search(search)

@@ -8,6 +8,9 @@ along; those that lie here, of whatever lay here before, give way to them.
 
 A part of another experiment may be copied into this one, such as its search. Of such files no record tells here, or
 one that knows another content: they are made again.
+
+When a run begins that makes files again, since a setting has changed, those that are there are noted as outdated until
+it has. So whoever looks on meanwhile, or after the run was interrupted, knows that they are of the settings before.
 """
 
 import hashlib
@@ -15,7 +18,7 @@ import json
 import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,6 +27,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.files import is_whole, write_text
 from pipeline.common.log import log
 from pipeline.common.text import counted
+from pipeline.data.prepared import read_info
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS
 from pipeline.workflow.saved_config import as_saved, read_saved_values
@@ -37,8 +41,11 @@ _LEFT_OUT = ("conda_env",)
 _HARMLESS = {"experiment", "inference", "execution.save_minutes", "execution.loaders", "search.workers"}
 _HARMLESS |= {"search.candidates_per_gpu"}
 _SHOWN = 3
-#: Kinds of files whose content is noted. Others, such as weights, say themselves of which training they are.
+#: Kinds of files whose content is noted, beside prepared images. Others, such as weights, say themselves of which
+#: training they are.
 _NOTED = (".csv", ".json")
+#: Under which name a line holds the files that are to be made again.
+_OUTDATED = "outdated"
 #: What a mark of an incomplete file says.
 _UNKNOWN_JOB = {"external_jobid": None}
 
@@ -51,12 +58,14 @@ class _Kept(NamedTuple):
         folder: of the experiment, as that run named it.
         files: Snakemake's record of each file, by its path in that folder; None for one that a job had begun to write.
         digests: of what a job wrote into a file, where that was noted.
+        outdated: files that the last run was to make again, and has not yet.
     """
 
     run: str
     folder: str
     files: dict[str, dict[str, Any] | None]
     digests: dict[str, str]
+    outdated: set[str]
 
 
 def bring_records(layout: Layout, config: Mapping[str, Any]) -> None:
@@ -96,7 +105,8 @@ def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
         name = file.relative_to(layout.folder).as_posix()
         if name in digests:
             # What was changed by hand or cut off is told by the step that reads it.
-            return _digest(file) != digests[name] and is_whole(file)
+            found = _digest(layout, file)
+            return found not in (None, digests[name]) and (file in layout.prepared or is_whole(file))
         return name not in known and not any(_record(folder, file).exists() for folder in (METADATA, INCOMPLETE))
 
     files = layout.results_of(config.get("searches", ()), config.get("models", ()))
@@ -120,6 +130,8 @@ def keep_records(workflow: Any, layout: Layout) -> None:
     lines: list[dict[str, Any]] = [{"run": run, "folder": layout.folder.as_posix()}]
     digests = {} if kept is None else kept.digests
     lines += [_line(file, record, digests.get(file)) for file, record in files.items()]
+    outdated = _outdated_now(workflow, layout, kept.outdated if kept else set())
+    lines += [{_OUTDATED: sorted(outdated)}] if outdated else []
     write_text(layout.made_with, "\n".join(map(json.dumps, lines)))
     _note_run_here(layout, run)
     persistence = workflow.persistence
@@ -132,7 +144,7 @@ def keep_records(workflow: Any, layout: Layout) -> None:
             with suppress(ValueError):  # of another folder
                 file = Path(output).relative_to(layout.folder).as_posix()
                 record = None if under_way else _plain(persistence.metadata(output))
-                noted.append(_line(file, record, None if under_way else _digest(Path(output))))
+                noted.append(_line(file, record, None if under_way else _digest(layout, Path(output))))
         with open(layout.made_with, "a", encoding="utf-8") as lines:
             lines.writelines(f"\n{json.dumps(one)}" for one in noted)  # after one that may have been cut off
 
@@ -147,14 +159,71 @@ def keep_records(workflow: Any, layout: Layout) -> None:
     persistence.started, persistence.finished = start, finish
 
 
+def note_up_to_date(workflow: Any, layout: Layout) -> None:
+    """Notes that nothing of Snakemake's graph has to be made again.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    kept = _read(layout.made_with)
+    if kept is None or not kept.outdated:
+        return
+    line = {_OUTDATED: sorted(_outdated_now(workflow, layout, kept.outdated))}
+    try:
+        with open(layout.made_with, "a", encoding="utf-8") as lines:
+            lines.write(f"\n{json.dumps(line)}")
+    except OSError as error:
+        raise UserError(f"cannot write {layout.made_with}", error.strerror or str(error)) from None
+
+
+def _outdated_now(workflow: Any, layout: Layout, before: set[str]) -> set[str]:
+    """Returns the files that are there and that Snakemake makes again; of those outside of its graph, as ``before``."""
+    found = set(before)
+    for job in workflow.dag.jobs:
+        for output in map(Path, job.output):
+            with suppress(ValueError):  # of another folder
+                file = output.relative_to(layout.folder).as_posix()
+                found.discard(file)
+                if workflow.dag.needrun(job) and output.exists():
+                    found.add(file)
+    return found
+
+
+def outdated_files(layout: Layout) -> list[Path]:
+    """Returns the files of an experiment that are to be made again, since they are of settings or images before."""
+    try:
+        known = _OUTDATED in layout.made_with.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    kept = _read(layout.made_with) if known else None
+    files = (layout.folder / file for file in sorted(kept.outdated if kept else ()))
+    return [file for file in files if file.exists()]
+
+
+def about_outdated(files: Sequence[Path | str]) -> str:
+    """Returns a sentence about outdated files; nothing if there are none."""
+    if not files:
+        return ""
+    these, again = counted(len(files), "file is", "files are"), "it" if len(files) == 1 else "them"
+    return (
+        f"{these} from before the last change of settings, such as {files[0]}; run the experiment to its end to make "
+        f"{again} again."
+    )
+
+
 def _line(file: str, record: dict[str, Any] | None, digest: str | None) -> dict[str, Any]:
     line = {"file": file, "record": record}
     return line if digest is None else {**line, "digest": digest}
 
 
-def _digest(file: Path) -> str | None:
-    """Returns the digest of a table's or a record's content; None for other files, and for what cannot be read."""
-    if file.suffix in _NOTED:
+def _digest(layout: Layout, file: Path) -> str | None:
+    """Returns the digest of a table's or a record's content, or that which prepared images carry; None for other files,
+    and for what cannot be read.
+    """
+    if file in layout.prepared:
+        with suppress(UserError):
+            return read_info(file).digest
+    elif file.suffix in _NOTED:
         with suppress(OSError):
             return hashlib.sha256(file.read_bytes()).hexdigest()
     return None
@@ -169,13 +238,18 @@ def _read(path: Path) -> _Kept | None:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         first = json.loads(lines[0])
-        kept = _Kept(str(first["run"]), str(first["folder"]), {}, {})
+        kept = _Kept(str(first["run"]), str(first["folder"]), {}, {}, set())
     except (OSError, IndexError, ValueError, KeyError, TypeError):
         return None
     for line in lines[1:]:
         with suppress(ValueError, KeyError, TypeError):
             entry = json.loads(line)
+            if _OUTDATED in entry:
+                kept.outdated.clear()
+                kept.outdated.update(map(str, entry[_OUTDATED]))
+                continue
             file = str(entry["file"])
+            kept.outdated.discard(file)
             kept.files[file] = entry["record"]
             kept.digests.pop(file, None)
             if isinstance(entry.get("digest"), str):

@@ -60,6 +60,7 @@ def check_trained(row: Path, seed: int, weights: Path) -> None:
     from pipeline.search.tables import read_genome
     from pipeline.training.identity import disagreements, row_seed
     from pipeline.workflow.asked import asked_of_row
+    from pipeline.workflow.made_with import outdated_files
     from pipeline.workflow.rules import Files
     from pipeline.workflow.saved_config import read_saved_config
 
@@ -77,6 +78,11 @@ def check_trained(row: Path, seed: int, weights: Path) -> None:
     for file in Files(saved.config, layout).genome_file(row.name):
         if file.exists():
             asked["network"]["genome"] = list(read_genome(file))
+    if weights.resolve() in outdated_files(layout):
+        log(
+            f"note: {weights} is from before the last change of settings, and is trained again when the experiment "
+            "runs to its end"
+        )
     others = disagreements(read_attributes(weights), asked)
     if others:
         raise UserError(

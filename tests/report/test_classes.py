@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from pipeline.report.answers import Answered, Mistake
 from pipeline.report.classes import (
@@ -59,11 +58,10 @@ def test_each_image_is_shown_once_with_how_many_were_wrong():
     assert [one.mistake.image for one in shared_mistakes(ROW, 1)] == [2]
 
 
-@pytest.mark.parametrize("other", [None, SECOND._replace(labels=LABELS[::-1]), SECOND._replace(classes=("a",) * 4)])
-def test_seeds_that_answered_other_images_are_not_added_up(other):
+def test_seeds_of_which_not_all_answers_are_known_are_not_added_up():
     def row(second):
         seeds = (Measurement("r", seed, 75.0, None, SPEC, answered=one) for seed, one in enumerate((FIRST, second)))
         return collect_rows({"r": None}, seeds)[0]
 
     assert row(SECOND).answered == (FIRST, SECOND)
-    assert row(other).answered == ()
+    assert row(None).answered == ()

@@ -27,6 +27,7 @@ from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import COMPARISON, Layout
 from pipeline.workflow.saved_config import save_config
 from tests.support.measured import FOUND, ROWS, SPEC, write_experiment
+from tests.support.steps import outdated
 
 CHROMIUM = shutil.which("chromium")
 CONFIG = read_config([ROOT / "config.yaml"])
@@ -247,6 +248,15 @@ def test_a_row_that_is_given_another_genome_waits_for_its_training(experiment):
     shutil.rmtree(experiment.measurement("full-precision", 0).parent)
     assert main(["report", "measured"]) == 0
     assert "no accuracy yet of full-precision, uniform-1x, uniform_2x." in experiment.report.read_text()
+
+
+def test_what_is_of_the_settings_before_is_told(experiment):
+    """A run with other settings was interrupted: the search that is shown is of those before."""
+    history = experiment.search("A").history
+    outdated(experiment, [history, experiment.search("of-another").history])
+    assert main(["report", "measured"]) == 0
+    said = f"1 file is from before the last change of settings, such as {history};"
+    assert said in experiment.report.read_text() and "not finished" not in experiment.report.read_text()
 
 
 def test_it_tells_if_not_all_was_computed_in_the_same_way(experiment):

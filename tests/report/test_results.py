@@ -157,7 +157,7 @@ def test_rows_keep_what_their_seeds_answered():
     assert (older.sample.top1, older.sample.right, older.sample.images) == ((50.0, 100.0), (), 2)
 
 
-def test_answers_count_if_they_are_all_known_and_of_the_same_images():
+def test_answers_count_if_they_are_all_known():
     def seeds(*answered):
         known = [
             one and Answered(one[0], np.array(one[1]), np.array([0, 0]), np.array([0.5, 0.5]), ()) for one in answered
@@ -165,11 +165,28 @@ def test_answers_count_if_they_are_all_known_and_of_the_same_images():
         made = [replace(one, answered=a) for one, a in zip(measured("a", 1, *[90.0] * len(known)), known, strict=True)]
         return [one.labels.tolist() for one in collect_rows({"a": None}, made)[0].answered]
 
-    mine, other, called = (("x", "y"), [0, 1]), (("x", "y"), [1, 0]), (("x", "z"), [0, 1])
+    mine = (("x", "y"), [0, 1])
     assert seeds(mine) == [[0, 1]] and seeds(mine, mine) == [[0, 1], [0, 1]]
-    for odd in (other, called, None):
-        assert seeds(mine, odd) == seeds(odd, mine) == seeds(mine, mine, odd) == []
-    assert seeds(None) == []
+    assert seeds(mine, None) == seeds(None, mine) == seeds(mine, mine, None) == seeds(None) == []
+
+
+def test_all_networks_are_scored_on_the_same_test_images():
+    def scored(test_images="", labels=None, classes=("x", "y")):
+        answered = labels and Answered(classes, np.array(labels), np.zeros(2), np.ones(2), ())
+        return {"test_images": test_images, "answered": answered}
+
+    def rows(*scored):
+        made = [replace(one, **how) for one, how in zip(measured("a", 1, 90.0, 90.5) * 2, scored, strict=False)]
+        made[2:] = [replace(one, model="b") for one in made[2:]]
+        return collect_rows(dict.fromkeys({one.model for one in made}), made)
+
+    one, other = scored("1", [0, 1]), scored("2", [0, 1])
+    older, shuffled, called = scored(labels=[0, 1]), scored(labels=[1, 0]), scored(labels=[0, 1], classes=("x", "z"))
+    for good in ((one, one, one), (older, one, older), (scored(), one, scored("1")), (scored(), scored("1"), older)):
+        rows(*good)
+    for bad in ((one, one, other), (one, other), (older, one, other), (older, older, shuffled), (one, called)):
+        with pytest.raises(UserError, match="rows 'a' and '[ab]' were scored on different test images.*: delete the"):
+            rows(*bad)
 
 
 def test_as_many_images_as_the_seed_of_which_fewest_are_known():

@@ -10,12 +10,13 @@ import pytest
 from pipeline import METHOD_VERSION
 from pipeline.__main__ import main
 from pipeline.common.files import read_record, write_json, write_record
+from pipeline.data.prepared import read_info
 from pipeline.workflow.asked import asked_of_row, asked_of_supernet
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.saved_config import save_config
 from tests.support.exported import sentence
-from tests.support.steps import CPU, call, evaluate, supernet
+from tests.support.steps import CPU, call, evaluate, outdated, supernet
 from tests.support.workflow import ROOT
 
 WIDTH = 0.0625
@@ -105,6 +106,7 @@ def test_those_of_the_row_are_taken_and_evaluations_say_what_they_were_trained_w
     assert test_set(home) == 0
     record = read_record(Layout(home).measurement("iso", 1))
     assert record["training"]["settings"]["epochs"] == 1 and record["training"]["method"] == METHOD_VERSION
+    assert record["test_images"] == read_info(Layout(home).test).digest
     assert record["training"]["seed"] != read_record(Layout(home).measurement("iso", 0))["training"]["seed"]
 
 
@@ -115,6 +117,17 @@ def test_other_train_images_are_noticed(home: Path, capsys: pytest.CaptureFixtur
     assert "another training than this experiment's (images " in sentence(capsys)
     Layout(home).train.unlink()  # then it is not known
     assert test_set(home) == 0
+
+
+def test_test_images_of_another_division_are_noticed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of these, the networks have learnt from some."""
+    words = ["prepare-dataset", "--dataset", "digits", "--image-size", "8", "--seed", "1"]
+    assert main([*words, "--train", str(home / "data/train1.h5"), "--test", str(Layout(home).test)]) == 0
+    assert test_set(home) == 1
+    line = sentence(capsys)
+    assert "test.h5 was not prepared together with the images that " in line and "seed_0/weights.h5 learnt from" in line
+    Layout(home).train.unlink()
+    assert test_set(home) == 1
 
 
 def without_identity(weights: Path) -> None:
@@ -160,6 +173,18 @@ def test_a_file_that_is_named_itself_is_taken_as_it_is(home: Path) -> None:
     into_place(home, "epochs.h5")
     weights = Layout(home).training("iso", 0).weights
     assert main(["export", str(weights), "--output", str(home / "x.bnn")]) == 0
+
+
+def test_weights_of_the_settings_before_are_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its search runs again, may find another genome, and was interrupted."""
+    layout, words = Layout(home), ["export", str(home / "iso"), "--output", str(home / "x.bnn")]
+    outdated(layout, [layout.training("iso", 1).weights])
+    assert main(words) == 0 and "before the last change" not in capsys.readouterr().err
+    outdated(layout, [layout.training("iso", 0).weights])
+    assert main(words) == 0
+    assert (
+        "seed_0/weights.h5 is from before the last change of settings, and is trained again" in capsys.readouterr().err
+    )
 
 
 def test_a_row_of_which_nothing_is_known_is_taken(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ from pipeline.training.settings import ExecutionSettings
 from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.saved_config import save_config
+from tests.support.steps import outdated
 
 
 @pytest.fixture
@@ -55,6 +56,18 @@ def test_scores_and_trainings_stand_at_their_genomes(experiment, tmp_path, capsy
     assert np.isnan(table.scores[:, 0]).sum() == 16 and np.isnan(table.trained).all(axis=1).sum() == 62
     assert table.made["dataset"] == "digits" and table.made["trained base width"] == 0.0625
     assert table.made["device"] == "cpu" and table.made["processor"] and table.made["torch"].startswith("torch ")
+
+
+def test_scores_of_the_settings_before_are_left_out(experiment, tmp_path, capsys):
+    """A run with other settings was interrupted when it had scored the first generation again."""
+    files = [experiment.generation("all", 1).scores, experiment.sample.scores(0), experiment.sample.trained(1)]
+    outdated(experiment, files)
+    assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
+    said = capsys.readouterr().err
+    assert "note: left out: 3 files are from before the last change" in said and "32 of 64 genomes scored" in said
+    table = read_table(tmp_path / "t.npz")
+    first = table.genomes.index((1.0,) * 6)
+    assert (table.scores[first].tolist(), table.trained[first].tolist()) == ([40], [80])
 
 
 def test_an_experiment_without_scores_is_told(experiment, tmp_path, capsys):

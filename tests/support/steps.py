@@ -1,8 +1,11 @@
 """Steps called as from the command line, on the files of a folder."""
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.__main__ import main
+from pipeline.workflow.layout import Layout
 
 NETWORK = ["--network", "vgg_small", "--base-width", "0.0625"]
 
@@ -44,3 +47,10 @@ def evaluate(at: Path, *more: object) -> int:
 def retrain(at: Path, *more: object) -> int:
     outputs = ["--weights", at / "w.h5", "--history", at / "wh.csv", "--timing", at / "wt.json"]
     return call("retrain", *TRAINING, *CPU, *outputs, *more, at=at)
+
+
+def outdated(layout: Layout, files: Sequence[Path]) -> None:
+    """As a run leaves an experiment that was to make some files again and was interrupted."""
+    names = [file.relative_to(layout.folder).as_posix() for file in files]
+    lines = [{"run": "a", "folder": str(layout.folder)}, {"outdated": names}]
+    layout.made_with.write_text("\n".join(map(json.dumps, lines)))

@@ -6,14 +6,24 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import yaml
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_csv, write_record
+from pipeline.data.prepared import ImagesInfo, write_images
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.made_with import INCOMPLETE, METADATA, bring_records, keep_records
+from pipeline.workflow.made_with import (
+    INCOMPLETE,
+    METADATA,
+    about_outdated,
+    bring_records,
+    keep_records,
+    note_up_to_date,
+    outdated_files,
+)
 from pipeline.workflow.saved_config import save_config
 from tests.support.workflow import ROOT, TINY
 
@@ -87,6 +97,25 @@ def test_a_file_that_a_job_was_writing_is_incomplete_here_too(layout):
     assert known(INCOMPLETE) == {} and set(known()) == {"results/tiny/b.csv"}
 
 
+class Graph(list):
+    """Jobs, of which some have to run."""
+
+    def __init__(self, *jobs: SimpleNamespace) -> None:
+        super().__init__(job for job in jobs if job.needrun)
+        self.jobs = jobs
+
+    def needrun(self, job: SimpleNamespace) -> bool:
+        return job in self
+
+
+def job(*files: Path, needrun: bool = True) -> SimpleNamespace:
+    return SimpleNamespace(output=list(map(str, files)), params=[], needrun=needrun)
+
+
+def workflow(persistence: "Persistence", *jobs: SimpleNamespace) -> SimpleNamespace:
+    return SimpleNamespace(persistence=persistence, dag=Graph(*jobs))
+
+
 class Persistence:
     """Snakemake's records, kept in memory; the real ones are looked at by ``test_reruns.py``."""
 
@@ -111,7 +140,7 @@ class Persistence:
 def test_what_jobs_make_is_noted_when_they_start_and_when_they_end(layout):
     note(layout.folder / "old.csv", params=["of an earlier version"], conda_env="long")
     persistence = Persistence()
-    keep_records(SimpleNamespace(persistence=persistence), layout)
+    keep_records(workflow(persistence), layout)
     one, two = (SimpleNamespace(output=[str(layout.folder / file), "elsewhere.txt"], params=[file]) for file in "ab")
     for job in (one, two):
         persistence.started(job, external_jobid="7")
@@ -131,7 +160,7 @@ def test_what_jobs_make_is_noted_when_they_start_and_when_they_end(layout):
     # Here nothing is brought; another run takes over what is known, in one line for each file.
     bring_records(layout, {})
     assert list(known()) == ["results/tiny/old.csv"]
-    keep_records(SimpleNamespace(persistence=Persistence()), layout)
+    keep_records(workflow(Persistence()), layout)
     second, *lines = map(json.loads, layout.made_with.read_text().splitlines())
     assert {line["file"]: line["record"] for line in lines}["a"] == {"params": ["a"]} and len(lines) == 3
     assert first["run"] != second["run"] and first["folder"] == second["folder"] == "results/tiny"
@@ -236,7 +265,7 @@ def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came
     scores, best, population = came.generation("A", 0).scores, came.search("A").best, came.generation("A", 0).population
     note(came.train, rule="prepare_dataset")
     persistence = Persistence()
-    keep_records(SimpleNamespace(persistence=persistence), came)
+    keep_records(workflow(persistence), came)
     write_csv(scores, ["score"], [{"score": 1}])
     write_csv(population, ["genome"], [{"genome": 1}])
     write_record(best, {"score": 1})
@@ -251,7 +280,7 @@ def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came
 
     assert incomplete() == set()
     # Another run takes over what is known of them.
-    keep_records(SimpleNamespace(persistence=Persistence()), came)
+    keep_records(workflow(Persistence()), came)
     assert incomplete() == set() and "made by no run" not in capsys.readouterr().err
     for file in (scores, best):  # as in another experiment, seal, place and all
         file.unlink()
@@ -261,6 +290,67 @@ def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came
     population.write_text(population.read_text() + "2\n")  # by hand, which the step that reads it tells
     assert incomplete() == {scores.as_posix(), best.as_posix()}
     assert "warning: 2 files have been made by no run of this experiment" in capsys.readouterr().err
+
+
+def images(path: Path, brightness: int, split: str) -> None:
+    """One prepared image."""
+    info = ImagesInfo("some", "pixels", ("a", "b"), 1, 1, 1, (0.5,), (0.25,), split)
+    write_images(path, info, 0, [{"pixels": np.full((1, 1, 1, 1), brightness, np.uint8), "labels": np.zeros(1, int)}])
+
+
+def test_images_of_another_preparation_are_made_again(came, capsys):
+    """Such as a part of a backup: test images of another division into train and test may have been learnt from."""
+    config = read_config([ROOT / "config.yaml", TINY])
+    images(came.train, 1, "train")
+    images(came.test, 2, "test")
+    for file in came.prepared:
+        note(file, rule="prepare_dataset")
+    keep_records(workflow(persistence := Persistence()), came)
+    asyncio.run(persistence.finished(SimpleNamespace(output=list(map(str, came.prepared)), params=[])))
+    images(came.test, 2, "test")
+    bring_records(came, config)
+    assert known(INCOMPLETE) == {}
+    images(came.test, 3, "test")
+    bring_records(came, config)
+    assert set(known(INCOMPLETE)) == {came.test.as_posix()}
+    assert "1 file has been made by no run of this experiment, such as results/tiny/data/test.h5" in (
+        capsys.readouterr().err
+    )
+    # What is damaged is told by the step that reads it.
+    record_of(came.test, INCOMPLETE).unlink()
+    came.test.write_bytes(b"")
+    bring_records(came, config)
+    assert known(INCOMPLETE) == {}
+
+
+def test_what_a_run_is_to_make_again_is_outdated_until_it_has(layout):
+    old, new, other = layout.search("A").best, layout.measurement("a", 0), layout.supernet.weights
+    for file in (old, new, other):
+        write_record(file, {})
+    missing = layout.search("B").best
+    assert outdated_files(layout) == [] and about_outdated([]) == ""
+    stale, fresh = job(old, new, missing), job(other, needrun=False)
+    keep_records(workflow(persistence := Persistence(), stale, fresh), layout)
+    assert set(outdated_files(layout)) == {old, new}
+    # Of those that it is about to make nothing is said, nor of those that it has made.
+    persistence.started(job(old))
+    assert outdated_files(layout) == [new]
+    asyncio.run(persistence.finished(job(old)))
+    assert outdated_files(layout) == [new]
+    # It was interrupted. A part of the files is made by another run, which knows nothing of the rest.
+    keep_records(workflow(Persistence(), job(other)), layout)
+    assert set(outdated_files(layout)) == {new, other}
+    # The settings are what they were: nothing is to be done.
+    note_up_to_date(workflow(Persistence(), fresh, job(new, needrun=False)), layout)
+    assert outdated_files(layout) == []
+    keep_records(workflow(Persistence(), fresh), layout)
+    assert "outdated" not in layout.made_with.read_text()
+    note_up_to_date(workflow(Persistence(), fresh), layout)
+    assert "outdated" not in layout.made_with.read_text()
+    said = about_outdated([old, new])
+    assert said.startswith(
+        "2 files are from before the last change of settings, such as results/tiny/search/A/best.json"
+    )
 
 
 def test_without_records_settings_that_were_edited_count_for_nothing(came):

@@ -1,12 +1,18 @@
 """What runs again after a change: what depends on it, and nothing else."""
 
+import json
 import re
 import shutil
 
 import pytest
 
+from pipeline.workflow.config import read_config
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.made_with import outdated_files
+from pipeline.workflow.saved_config import save_config
 from tests.support.workflow import (
     ROOT,
+    TINY,
     command,
     complete,
     outcome,
@@ -87,6 +93,22 @@ def test_what_reruns_of_results_that_are_taken_elsewhere(copied, tmp_path):
     assert planned(elsewhere) == {}
     change, rules = RERUNS[1]
     assert set(planned(elsewhere, config=overlay(tmp_path, change))) == rules
+
+
+def test_settings_that_are_taken_back_before_anything_was_made(copied, tmp_path):
+    """The saved configuration is that of the files, and none of them is called outdated."""
+    layout = Layout(copied / "results" / "tiny")
+    config = layout.config.read_text()
+    save_config(read_config([ROOT / "config.yaml", TINY], {"candidate": {"epochs": 7}}), layout)
+    with layout.made_with.open("a") as lines:
+        lines.write(f"\n{json.dumps({'outdated': ['search/A/best.json']})}")
+    assert layout.config.read_text() != config and outdated_files(layout) == [layout.search("A").best]
+    complete(command("-n", "--cores", 2), copied)  # which writes nothing
+    assert layout.config.read_text() != config and outdated_files(layout)
+    complete(command("--cores", 2, layout.train.relative_to(copied)), copied)  # of a part, which says nothing of others
+    assert layout.config.read_text() != config and outdated_files(layout)
+    complete(command("--cores", 2), copied)
+    assert layout.config.read_text() == config and not outdated_files(layout)
 
 
 def test_a_comment_in_the_code_reruns_nothing(finished, tmp_path):

@@ -45,7 +45,7 @@ from pipeline.workflow.status.searches import best, planned_candidates, summaris
 from pipeline.workflow.status.summary import summarise
 from pipeline.workflow.status.trainings import rows_seconds_left
 from tests.support.mid_search import CHANGES, configuration, folder, made  # noqa: F401 - fixtures
-from tests.support.steps import CPU, NETWORK, call
+from tests.support.steps import CPU, NETWORK, call, outdated
 from tests.support.workflow import PATIENCE, ROOT, TINY, command, kill_everything, start
 
 GENOMES = [(1.0, 1.0), (0.5, 1.0), (2.0, 1.0), (0.5, 0.5)]
@@ -494,6 +494,17 @@ def test_what_the_rows_still_need():
     assert rows_seconds_left(rows) == pytest.approx(150 / (200 / 150))
     assert rows_seconds_left([RowState("a", (TrainingState(),))]) is None
     assert rows_seconds_left([RowState("a", (done,))]) == 0
+
+
+def test_a_stage_with_files_of_the_settings_before_is_not_finished(folder, capsys):
+    layout = Layout(folder)
+    before = summary(folder)
+    assert "data" in before.finished_stages and before.outdated == ()
+    outdated(layout, [layout.train, layout.generation("A", 0).scores, layout.tables.results])  # there are no tables
+    after = summary(folder)
+    assert set(before.finished_stages) - set(after.finished_stages) >= {"data"} and after.stage == "data"
+    assert after.outdated == (str(layout.train), str(layout.generation("A", 0).scores))
+    assert "outdated      2 files are from before the last change of settings" in status(capsys, str(folder))
 
 
 def test_life():

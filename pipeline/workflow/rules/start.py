@@ -13,7 +13,7 @@ from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import hold
-from pipeline.workflow.made_with import bring_records, keep_records
+from pipeline.workflow.made_with import bring_records, keep_records, note_up_to_date
 from pipeline.workflow.saved_config import save_config
 from pipeline.workflow.sources import Sources
 
@@ -34,7 +34,32 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
         with _said():
             _ = Sources(checked).state
             bring_records(Layout.of(checked["experiment"]), checked)
+        _also_if_nothing_is_done(workflow, checked)
     return checked
+
+
+def _also_if_nothing_is_done(workflow: Any, config: Mapping[str, Any]) -> None:
+    """Notes the configuration, when everything turns out to be of it already, too: Snakemake calls nobody then.
+
+    A run with other settings may have been interrupted before it made anything.
+    """
+    execute, layout = workflow.execute, Layout.of(config["experiment"])
+
+    def executing(*arguments: Any, **more: Any) -> None:
+        execute(*arguments, **more)
+        if not workflow.dryrun and not len(workflow.dag):
+            with _said():
+                note_up_to_date(workflow, layout)
+                _save_config(workflow, config, layout)
+
+    workflow.execute = executing
+
+
+def _save_config(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
+    """Saves the configuration, unless only a part of the files is made of it, and there is one of all of them."""
+    if layout.config.exists() and not any(job.rule.name == workflow.default_target for job in workflow.dag.jobs):
+        return
+    save_config(config, layout)
 
 
 def note_run(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
@@ -48,7 +73,7 @@ def note_run(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
         hold(workflow, layout.experiment)
         keep_records(workflow, layout)
     say_when_interrupted()
-    save_config(config, layout)
+    _save_config(workflow, config, layout)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The facts read of an experiment, before anything is made of it. What is not known is None."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.networks.genome import Genome
@@ -122,6 +123,7 @@ class Reading:
         run: None where no workflow has left a record.
         newest: time of the newest file.
         problems: what could not be read, in sentences.
+        outdated: files from before the last change of settings, of each stage that has yet to make some again.
     """
 
     name: str
@@ -139,3 +141,4 @@ class Reading:
     run: Run | None = None
     newest: float | None = None
     problems: tuple[str, ...] = ()
+    outdated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

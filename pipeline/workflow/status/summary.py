@@ -30,7 +30,8 @@ SILENCE = 15 * 60.0
 class Summary:
     """How far an experiment is. Ages and times left in seconds; ``alive`` None: it cannot be told from here.
 
-    ``rows_seconds_left`` is what the missing trainings of rows need, at the pace of the finished ones.
+    ``rows_seconds_left`` is what the missing trainings of rows need, at the pace of the finished ones. ``outdated`` are
+    files from before the last change of settings.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Summary:
     rows: tuple[RowSummary, ...]
     rows_seconds_left: float | None
     problems: tuple[str, ...] = field(default=())
+    outdated: tuple[str, ...] = ()
 
 
 def summarise(reading: Reading, now: float) -> Summary:
@@ -80,13 +82,12 @@ def summarise(reading: Reading, now: float) -> Summary:
         rows=tuple(map(summarise_row, reading.rows)),
         rows_seconds_left=rows_seconds_left(reading.rows),
         problems=reading.problems,
+        outdated=tuple(file for files in reading.outdated.values() for file in files),
     )
 
 
 def finished_stages(reading: Reading) -> tuple[Stage, ...]:
-    """Returns the stages whose files are all there. Only Snakemake knows whether they are of the present
-    configuration.
-    """
+    """Returns the stages whose files are all there, as far as is known of the present configuration."""
     # Without a configuration only the tables tell that there are no more rows to come.
     every_row = bool(reading.rows) and (reading.planned or reading.tables)
     trained = every_row and all(training.done for row in reading.rows for training in row.trainings)
@@ -99,7 +100,7 @@ def finished_stages(reading: Reading) -> tuple[Stage, ...]:
         "evaluation": scored,
         "tables": scored and reading.tables,
     }
-    return tuple(stage for stage in STAGES if complete[stage])
+    return tuple(stage for stage in STAGES if complete[stage] and stage not in reading.outdated)
 
 
 def seems_alive(reading: Reading, age: float | None) -> bool | None:
