@@ -17,8 +17,9 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pipeline.common.digests import DIGEST, holds, with_digest
 from pipeline.common.errors import UnreadableError, UserError, made_again
@@ -213,13 +214,22 @@ def _whole_record(path: Path) -> dict[str, Any]:
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes a table and seals it; None becomes an empty cell, text that a spreadsheet would run gets an apostrophe."""
+
+    def cells(row: Mapping[str, Any]) -> list[Any]:
+        if others := row.keys() - set(columns):
+            raise ValueError(f"{path} has no columns {others}")
+        return [csv_cell(row.get(column)) for column in columns]
+
     with replacing(path, sealed=True) as temporary, open(temporary, "w", newline="", **TEXT) as file:
-        writer, quoting = (csv.DictWriter(file, columns, lineterminator="\n", quoting=q) for q in _QUOTING)
-        writer.writeheader()
-        for row in rows:
-            cells = {column: csv_cell(value) for column, value in row.items()}
-            # A lone carriage return ends a line for readers, but Python's writer quotes it only from 3.13 on.
-            (quoting if any("\r" in str(cell) for cell in cells.values()) else writer).writerow(cells)
+        write_rows(file, columns, map(cells, rows))
+
+
+def write_rows(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table's header and its rows as they are; None becomes an empty cell."""
+    writer, quoting = (csv.writer(file, lineterminator="\n", quoting=how) for how in _QUOTING)
+    for row in chain([header], rows):
+        # A lone carriage return ends a line for readers, but Python's writer quotes it only from 3.13 on.
+        (quoting if any("\r" in str(cell) for cell in row) else writer).writerow(row)
 
 
 def is_whole(path: Path) -> bool:

@@ -1,7 +1,6 @@
 """Classifies images by a trained network: prints classes and probabilities."""
 
 import argparse
-import csv
 import os
 import sys
 from collections.abc import Iterable
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, TextIO
 from pipeline.steps.options import path
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from pipeline.export.classifier import Answer
 
 
@@ -104,12 +105,13 @@ def _print(files: list[Path], answers: "list[Answer]", classes: tuple[str, ...],
 
 
 def _write_table(table: TextIO, files: list[Path], answers: "list[Answer]", classes: tuple[str, ...]) -> None:
-    from pipeline.common.files import csv_cell
+    from pipeline.common.files import csv_cell, write_rows
 
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["image", "class", "probability", *(f"p({name})" for name in classes)])
-    for file, answer in zip(files, answers, strict=True):
-        if answer.probabilities is not None:
-            best = int(answer.probabilities.argmax())
-            numbers = [f"{value:.6f}" for value in answer.probabilities]
-            writer.writerow([csv_cell(str(file)), csv_cell(classes[best]), numbers[best], *numbers])
+    def row(file: Path, probabilities: "np.ndarray") -> list[str]:
+        best = int(probabilities.argmax())
+        numbers = [f"{value:.6f}" for value in probabilities]
+        return [csv_cell(str(file)), csv_cell(classes[best]), numbers[best], *numbers]
+
+    known = [(file, answer.probabilities) for file, answer in zip(files, answers, strict=True)]
+    header = ["image", "class", "probability", *(f"p({name})" for name in classes)]
+    write_rows(table, header, (row(file, values) for file, values in known if values is not None))

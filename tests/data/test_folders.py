@@ -121,6 +121,15 @@ def test_litter_is_no_image_whatever_its_case(tmp_path):
     assert (found.classes, len(found.train.labels)) == (("cat", "dog"), 2)
 
 
+def test_a_class_that_is_called_as_litter_is_told(tmp_path, capsys):
+    put(tmp_path, *CLASSES, "recycled/0.png", "engine.part/0.png", ".cache/0.png", "@eaDir/0.png/thumb.jpg", "cvs/")
+    assert open_dataset("image_folder", tmp_path).classes == ("cat", "dog")
+    told = capsys.readouterr().err
+    for name in ("recycled", "engine.part"):
+        assert f"warning: {tmp_path / name} is left out, since systems and programs leave such names" in told
+    assert told.count("left out") == 2
+
+
 # Links, special files, permissions, names
 
 

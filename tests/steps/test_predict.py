@@ -177,7 +177,7 @@ def test_files_of_any_name(digits_row: Path, tmp_path: Path, capsys: pytest.Capt
     """Nothing in a name moves the cursor, is run by a spreadsheet, or stops the answers to the others."""
     monkeypatch.chdir(tmp_path)
     image = next((digits_row.parent / "test" / "3").iterdir()).read_bytes()
-    names = ["=1+1.png", 'a,"b.png', "new\nline.png", os.fsdecode(b"caf\xe9.png"), "\x1b[31mred.png"]
+    names = ["=1+1.png", 'a,"b.png', "new\nline.png", "re\rturn.png", os.fsdecode(b"caf\xe9.png"), "\x1b[31mred.png"]
     for name in names:
         Path(name).write_bytes(image)
     assert main(["predict", str(digits_row / "uniform-1x"), *names, "--csv", "answers.csv"]) == 0
@@ -189,4 +189,4 @@ def test_files_of_any_name(digits_row: Path, tmp_path: Path, capsys: pytest.Capt
     assert main(["predict", str(digits_row / "uniform-1x"), *names]) == 0
     lines = capsys.readouterr().out.splitlines()
     shown = [line.split("  ")[0].rstrip() for line in lines]
-    assert shown == ["=1+1.png", 'a,"b.png', r"new\nline.png", r"caf\xe9.png", r"\x1b[31mred.png"]
+    assert shown == ["=1+1.png", 'a,"b.png', r"new\nline.png", r"re\rturn.png", r"caf\xe9.png", r"\x1b[31mred.png"]

@@ -50,11 +50,14 @@ class Layout:
 
 @dataclass
 class _Folder:
-    """The content of a folder, without litter: ``folders`` and other ``files``, by name."""
+    """The content of a folder: ``folders`` and other ``files`` without litter, by name, and litter that is not
+    hidden.
+    """
 
     path: Path
     folders: list[str] = field(default_factory=list)
     files: dict[str, os.DirEntry[str]] = field(default_factory=dict)
+    litter: tuple[str, ...] = ()
 
     @property
     def pictures(self) -> list[str]:
@@ -72,14 +75,15 @@ def find_layout(path: Path) -> Layout:
     home = _train_folder(top)
     inside = top if home == path else look_into(home)
     classes = _classes(inside)
+    names = (*_notes_on_names(classes), *_notes_on_litter(inside))
     if home == path:
-        return Layout(path, path, None, classes, notes=_notes_on_names(classes))
+        return Layout(path, path, None, classes, notes=names)
     test, notes = _test_folder(top, home)
     if test is None:
-        return Layout(path, home, None, classes, notes=(*_notes_on_names(classes), *notes))
+        return Layout(path, home, None, classes, notes=(*names, *notes))
     test_classes = _matching(look_into(test), inside)
     notes = (f"the test images are those in {test}", *notes)
-    return Layout(path, home, test, classes, test_classes, (*_notes_on_names(classes), *notes))
+    return Layout(path, home, test, classes, test_classes, (*names, *notes))
 
 
 def look_into(path: Path, *, links: bool = True) -> _Folder:
@@ -94,11 +98,14 @@ def look_into(path: Path, *, links: bool = True) -> _Folder:
     """
     try:
         with os.scandir(path) as entries:
-            kept = sorted((entry for entry in entries if not is_litter(entry.name)), key=lambda entry: entry.name)
+            entries_by_name = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise UserError(f"{path} cannot be read", error.strerror or str(error)) from None
-    found = _Folder(path)
-    for entry in kept:
+    litter = tuple(entry.name for entry in entries_by_name if is_litter(entry.name) and entry.name[0] != ".")
+    found = _Folder(path, litter=litter)
+    for entry in entries_by_name:
+        if is_litter(entry.name):
+            continue
         if _is_folder(entry, links):
             found.folders.append(entry.name)
         else:
@@ -297,6 +304,16 @@ def _notes_on_names(classes: Sequence[str]) -> tuple[str, ...]:
             notes.append(f"warning: '{seen[key]}' and '{name}' are two classes")
         seen[key] = name
     return tuple(notes)
+
+
+def _notes_on_litter(home: _Folder) -> tuple[str, ...]:
+    """Warns of folders of images that may be classes, though systems and programs leave folders of such names."""
+    folders = [home.path / name for name in home.litter if (home.path / name).is_dir()]
+    return tuple(
+        f"warning: {folder} is left out, since systems and programs leave such names; if it is a class, rename it"
+        for folder in folders
+        if os.access(folder, os.R_OK | os.X_OK) and look_into(folder, links=False).pictures
+    )
 
 
 def listed(names: Sequence[str]) -> str:
