@@ -5,6 +5,7 @@ themselves, deep nesting and integers of thousands of digits would take all memo
 that is to blame.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ MOST_VALUES = 50_000
 DEEPEST = 40
 #: Integers are of 64 bits, as in the files and libraries that they are handed to.
 LARGEST = 2**63 - 1
+
+_DIGITS = re.compile(r"[-+]?[0-9_]*[0-9]")
 
 _TOO_DEEP = f"values lie more than {DEEPEST} levels deep, or hold themselves"
 _TOO_MANY = f"more than {MOST_VALUES:,} values"
@@ -125,7 +128,18 @@ def _check_events(text: str, name: str) -> None:
 
 
 class _KeysOnce(_Loader):  # type: ignore[misc]  # either of PyYAML's
-    """Refuses a key that is given twice, of which YAML would take the second."""
+    """Refuses a key that is given twice, of which YAML would take the second, and numbers that it reads otherwise than
+    people do: 010 as the octal number 8, 1:30 as 90.
+    """
+
+    def _as_written(self, node: yaml.ScalarNode) -> int | float:
+        text = str(node.value)
+        whole = node.tag.endswith(":int")
+        number: int | float = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+        if ":" in text or (_DIGITS.fullmatch(text) and int(text) != number):
+            problem = f"{text} stands for {number} in YAML: write the number that is meant, or a text in quotes"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return number
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -137,3 +151,7 @@ class _KeysOnce(_Loader):  # type: ignore[misc]  # either of PyYAML's
             seen.add(key.value)
         found: dict[Any, Any] = super().construct_mapping(node, deep)
         return found
+
+
+for _kind in ("int", "float"):
+    _KeysOnce.add_constructor(f"tag:yaml.org,2002:{_kind}", _KeysOnce._as_written)

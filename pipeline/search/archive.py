@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -105,7 +105,9 @@ class Archive:
             path.replace(aside)
             log(f"warning: {path} is damaged ({error}); set aside as {aside.name}, the candidate is evaluated again")
             return None
-        return found, read_timing(path.with_suffix(".timing")) or Timing(0.0, "unknown", arithmetic)
+        timing = read_timing(path.with_suffix(".timing")) or Timing(0.0, "unknown")
+        # The entry's own word counts, which its digest covers.
+        return found, replace(timing, arithmetic=arithmetic or timing.arithmetic)
 
     def put(self, evaluation: Evaluation, timing: Timing) -> None:
         """Stores a finished or diverged evaluation, unless another job has done so in the meantime.

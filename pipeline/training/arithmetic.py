@@ -10,6 +10,7 @@ Two processors, or two versions of torch, may still differ in last digits. Every
 """
 
 import os
+import sys
 import tempfile
 import time
 from importlib.metadata import PackageNotFoundError, version
@@ -77,12 +78,15 @@ def arithmetic_of(execution: Execution) -> str:
 #: Variables of the environment by which torch and what it is made of are told to use other arithmetic or threads.
 _CHANGING = (
     "ATEN_CPU_CAPABILITY",
+    "DNNL_DEFAULT_FPMATH_MODE",
     "DNNL_MAX_CPU_ISA",
+    "GLIBC_TUNABLES",
     "MKL_CBWR",
     "MKL_ENABLE_INSTRUCTIONS",
     "NVIDIA_TF32_OVERRIDE",
     "OMP_DYNAMIC",
     "OMP_THREAD_LIMIT",
+    "ONEDNN_DEFAULT_FPMATH_MODE",
     "ONEDNN_MAX_CPU_ISA",
     "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
 )
@@ -100,6 +104,8 @@ def _where(device: str) -> dict[str, str]:
     except PackageNotFoundError:
         torch = "unknown"
     asked = {name: f"{name}={value}" for name in _CHANGING if (value := os.environ.get(name))}
+    if sys.float_info.min / 2 == 0:  # a library that was built with -ffast-math asks the processor for it
+        asked["denormals"] = "denormal numbers taken for 0"
     return {"processor": describe_machine(device), "torch": f"torch {torch}", **asked}
 
 

@@ -70,6 +70,8 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
         cleaned[section] = _in_order(cleaned[section], section)
     cleaned["searches"] = with_runs(cleaned["searches"], cleaned["seed"])
     cleaned["models"] = with_controls(cleaned)
+    for section in ("searches", "models"):
+        _check_case(cleaned[section], section)
     _check_dataset(cleaned)
     _check_trainings(cleaned)
     _check_processes(cleaned)
@@ -79,6 +81,15 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     _check_searches(cleaned)
     _check_published(cleaned)
     return cleaned
+
+
+def _check_case(names: Iterable[str], section: str) -> None:
+    """Refuses names that some disks, such as a Mac's, take for one: files of both would lie in one folder."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(name.casefold(), name)
+        if other != name:
+            raise UserError(f"{section}.{other} and {section}.{name} differ in nothing but case", "rename one of them")
 
 
 def _without_null(entry: Any) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.common.errors import UserError
 from pipeline.search.algorithms import ALGORITHMS
 
 #: What a searched row can ask for itself, in place of what its search looked for → the objective that is.
@@ -15,6 +16,9 @@ def with_controls(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the rows, each one that a search found with its controls of equal cost behind it.
 
     Searches that are baselines themselves get none. A row that has the control's name already is left as it is.
+
+    Raises:
+        UserError: two rows would have controls of one name.
     """
     models = dict(config["models"])
     rows: dict[str, Any] = {}
@@ -24,6 +28,11 @@ def with_controls(config: Mapping[str, Any]) -> dict[str, Any]:
             continue
         for control in config["controls"]:
             name = f"{CONTROLS[control]}-{model.removeprefix('found-')}"
+            if rows.get(name, {"of": model}).get("of", model) != model:
+                raise UserError(
+                    f"models.{model} and models.{rows[name]['of']} would have controls of one name, {name}",
+                    "rename one of them",
+                )
             rows.setdefault(name, models.get(name, {"control": control, "of": model}))
     return rows
 
@@ -52,6 +61,9 @@ def with_runs(searches: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
         searches: as a person writes them, or runs already.
         seed: of the experiment, the first one of a search that names none.
 
+    Raises:
+        UserError: a search is called as another one's run.
+
     >>> with_runs({"A": {"algorithm": "evolution", "lambda": 4, "seed": 5, "seeds": 2}})["A-1"]
     {'algorithm': 'evolution', 'lambda': 4, 'seed': 6, 'run_of': 'A'}
     """
@@ -61,7 +73,10 @@ def with_runs(searches: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
         seeds, first = section.pop("seeds", 1), section.get("seed", seed)
         runs[name] = section
         for number in range(1, seeds):
-            runs[f"{name}-{number}"] = {**section, "seed": first + number, "run_of": name}
+            run = f"{name}-{number}"
+            if searches.get(run, {"run_of": name}).get("run_of") != name:
+                raise UserError(f"searches.{run} has the name of a run of searches.{name}", "give it another name")
+            runs[run] = {**section, "seed": first + number, "run_of": name}
     return runs
 
 

@@ -1,5 +1,6 @@
 """Files that stand for far more than they hold are told in a sentence, at once and in little memory."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,19 @@ def test_values_that_snakemake_has_read():
         with pytest.raises(UserError):
             check_values(value, "the configuration")
     check_values({"a": [LARGEST, -LARGEST, True, None, 1.5, "x"]}, "the configuration")
+
+
+@pytest.mark.parametrize(("number", "taken"), [("010", 8), ("-0017", -15), ("1:30", 90), ("1:30.5", 90.5), ("0_10", 8)])
+def test_numbers_that_yaml_reads_otherwise_than_people_are_refused(number, taken):
+    said = f"mine.yaml is no valid YAML: {number} stands for {taken} in YAML: write the number that is meant"
+    with pytest.raises(UserError, match=re.escape(said)):
+        parse_yaml(f"retrain: {{epochs: {number}}}", "mine.yaml")
+    assert parse_yaml(f"a: '{number}'", "mine.yaml") == {"a": number}
+
+
+def test_numbers_are_as_they_stand_there():
+    read = parse_yaml("[10, 0, 00, 07, -3, 1_000, 0x10, 0b11, 1.5, 0.5e-1, .5, 5e-4]", "mine.yaml")
+    assert read == [10, 0, 0, 7, -3, 1000, 16, 3, 1.5, 0.05, 0.5, "5e-4"]
 
 
 def test_aliases_and_merges_are_welcome():

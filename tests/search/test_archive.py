@@ -116,6 +116,8 @@ def test_what_it_was_computed_with_is_known_even_without_the_time(tmp_path):
     archive = Archive(tmp_path, FACTS)
     archive.put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
     (timing,) = tmp_path.glob("*/*.timing")
+    timing.write_text(timing.read_text().replace("cpu float32", "cpu bfloat16"))  # such as another entry's
+    assert archive.get(GENOME)[1] == TIMING
     timing.unlink()
     assert archive.get(GENOME)[1] == Timing(0.0, "unknown", "cpu float32")
 

@@ -1,5 +1,7 @@
 """Tables of a whole search space: what stands in them, what searches make of them, what is no table."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -141,3 +143,31 @@ def test_lambda_reaches_the_search(table, tmp_path, capsys):
         assert main([*words, "--lambda", penalty]) == 0
         outputs.append(capsys.readouterr().out)
     assert outputs[0] != outputs[1]
+
+
+def test_a_table_that_was_edited_is_told(table, tmp_path):
+    write_table(path := tmp_path / "t.npz", table)
+    with np.load(path) as arrays:
+        whole = dict(arrays)
+
+    def edited(name: str, values: np.ndarray) -> str:
+        np.savez(tmp_path / "edited.npz", **{**whole, name: values})
+        with pytest.raises(UserError) as caught:
+            read_table(tmp_path / "edited.npz")
+        return str(caught.value)
+
+    better = whole["scores"].copy()
+    better[0] += 1
+    about = whole["about"].tobytes()
+    assert "was changed after it was written" in edited("scores", better)
+    for old, new in ((b"made up", b"real   "), (b"[0.5, 1.0, 2.0]", b"[0.5, 1.0, 3.0]")):
+        assert old in about
+        assert "was changed" in edited("about", np.frombuffer(about.replace(old, new), np.uint8))
+    # One of an earlier version, which carries no digest, is taken; but nothing in it that is no accuracy.
+    whole["about"] = np.frombuffer(
+        json.dumps({k: v for k, v in json.loads(about).items() if k != "digest"}).encode(), np.uint8
+    )
+    np.savez(tmp_path / "old.npz", **whole)
+    assert np.array_equal(read_table(tmp_path / "old.npz").scores, read_table(path).scores, equal_nan=True)
+    for wrong in (np.full_like(better, 10_001), better[:, 0], better.astype(float)):
+        assert "'scores' holds no accuracies" in edited("scores", wrong)

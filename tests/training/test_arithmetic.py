@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import torch
 
 from pipeline.common.errors import UserError
 from pipeline.kernels import build
@@ -95,7 +96,9 @@ def test_another_processor_or_torch_is_told(record, monkeypatch, capsys):
     assert "Another One" in arithmetic_of(execution)
 
 
-@pytest.mark.parametrize("name", ["ATEN_CPU_CAPABILITY", "OMP_THREAD_LIMIT", "NVIDIA_TF32_OVERRIDE", "MKL_CBWR"])
+@pytest.mark.parametrize(
+    "name", ["ATEN_CPU_CAPABILITY", "GLIBC_TUNABLES", "MKL_CBWR", "NVIDIA_TF32_OVERRIDE", "ONEDNN_DEFAULT_FPMATH_MODE"]
+)
 def test_an_environment_that_asks_for_other_arithmetic_is_told(record, monkeypatch, capsys, name):
     plain = ExecutionSettings("cpu", "float32", 1, "torch")
     before = arithmetic_of(settle(plain, record))
@@ -103,6 +106,19 @@ def test_an_environment_that_asks_for_other_arithmetic_is_told(record, monkeypat
     monkeypatch.setenv(name, "1")
     assert arithmetic_of(settle(plain, record)) == f"{before}, {name}=1"
     assert f"{name}=1: last digits differ" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="this processor knows no such mode")
+def test_a_processor_that_was_told_to_flush_denormal_numbers_is_told(record, capsys):
+    plain = ExecutionSettings("cpu", "float32", 1, "torch")
+    before = arithmetic_of(settle(plain, record))
+    torch.set_flush_denormal(True)
+    try:
+        assert arithmetic_of(settle(plain, record)) == f"{before}, denormal numbers taken for 0"
+    finally:
+        torch.set_flush_denormal(False)
+    assert "denormal numbers taken for 0: last digits differ" in capsys.readouterr().err
+    assert arithmetic_of(settle(plain, record)) == before
 
 
 def test_changed_settings_are_settled_anew(record):

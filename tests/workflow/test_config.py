@@ -262,6 +262,41 @@ def test_values_of_every_kind_within_braces(section, key, text, value):
     assert config[section][key] == value and type(config[section][key]) is type(value)
 
 
+EVOLUTION = {"algorithm": "evolution", "lambda": 4}
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        # Of which one would take the other's place: a run that the search is said to have, or a control.
+        (
+            {"searches": {"C": {**EVOLUTION, "seeds": 2}, "C-1": EVOLUTION}},
+            "searches.C-1 has the name of a run of searches.C",
+        ),
+        (
+            {"searches": {"C-1": EVOLUTION, "C": {**EVOLUTION, "seeds": 2}}},
+            "searches.C-1 has the name of a run of searches.C",
+        ),
+        (
+            {"models": {"A": {"search": "B"}}},
+            "models.A and models.found-A would have controls of one name, uniform-iso-A",
+        ),
+        # And those whose files a disk may keep in one folder.
+        ({"searches": {"a": EVOLUTION}}, "searches.A and searches.a differ in nothing but case"),
+        ({"models": {"Found-A": {"genome": 2}}}, "models.found-A and models.Found-A differ in nothing but case"),
+    ],
+)
+def test_names_that_would_be_one(settings, sentence):
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        read_config([ROOT / "config.yaml"], settings)
+
+
+def test_runs_that_were_named_by_an_earlier_run_are_no_others():
+    """As in a saved configuration, over which another number of seeds is laid."""
+    config = read_config([ROOT / "config.yaml"], {"searches": {"A-1": {**EVOLUTION, "seed": 1, "run_of": "A"}}})
+    assert [name for name in config["searches"] if name.startswith("A")] == ["A", "A-1", "A-2"]
+
+
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [

@@ -12,6 +12,7 @@ A table is one compressed file, and answers as any evaluator does:
 Individual(genome=(1.0, 1.0, 1.0, 1.0, 1.0, 1.0), top1=80.0, relative_cost=1.0)
 """
 
+import hashlib
 import io
 import json
 import zipfile
@@ -37,6 +38,8 @@ _ENDING = ".npz"
 _FORMAT = 1
 #: Accuracies are stored in hundredths of a percent; this one says that there is none.
 _NONE = 65535
+#: Of these, the most that there can be.
+_MOST = 10_000
 #: Of each part of a file: equal tables shall have equal bytes.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -170,12 +173,10 @@ def write_table(path: Path, table: Table) -> None:
     def packed(values: np.ndarray) -> np.ndarray:
         return np.where(np.isnan(values), _NONE, np.round(100 * np.nan_to_num(values))).astype("<u2")
 
-    about = {"format": _FORMAT, "network": table.spec.record(), "ratios": table.ratios, "made": table.made}
-    arrays = {
-        "about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8),
-        "scores": packed(table.scores),
-        "trained": packed(table.trained),
-    }
+    measured = {"scores": packed(table.scores), "trained": packed(table.trained)}
+    about = {"format": _FORMAT, "network": table.spec.record(), "ratios": list(table.ratios), "made": table.made}
+    about["digest"] = _digest(about, measured)
+    arrays = {"about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8), **measured}
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, array in arrays.items():
@@ -189,19 +190,32 @@ def write_table(path: Path, table: Table) -> None:
         partial.write_bytes(whole.getvalue())
 
 
+def _digest(about: Mapping[str, Any], measured: Mapping[str, np.ndarray]) -> str:
+    total = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, array in measured.items():
+        total.update(f"{name} {array.shape}\n".encode())
+        total.update(np.ascontiguousarray(array, "<u2").data)
+    return total.hexdigest()
+
+
 def read_table(path: Path) -> Table:
     """Reads a table.
 
     Raises:
-        UserError: the file is none.
+        UserError: the file is none, or was changed after it was written (those of older versions do not tell).
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
-            packed = [arrays[name] for name in ("scores", "trained")]
+            measured = {name: arrays[name] for name in ("scores", "trained")}
         if about["format"] != _FORMAT:
             raise UserError(f"{path} is a table of format {about['format']}", f"this version reads format {_FORMAT}")
-        scores, trained = (np.where(one == _NONE, np.nan, one / 100) for one in packed)
+        if about.pop("digest", None) not in (None, _digest(about, measured)):
+            raise UserError(f"{path} was changed after it was written", "make it again (`tabulate`)")
+        for name, one in measured.items():
+            if one.ndim != 2 or one.dtype != np.uint16 or one[one != _NONE].max(initial=0) > _MOST:
+                raise ValueError(f"'{name}' holds no accuracies")
+        scores, trained = (np.where(one == _NONE, np.nan, one / 100) for one in measured.values())
         return Table.of(NetworkSpec.from_record(about["network"]), about["ratios"], scores, trained, about["made"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
