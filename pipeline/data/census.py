@@ -17,6 +17,8 @@ from pipeline.common.text import counted
 #: grey in a file that claims 16 take up to 16 of 256 values.
 _RANGE, _DEVIATION = 16, 2.0
 _SPLITS = ("train", "test")
+#: Counted by later versions only.
+_ADDED = ("repeated", "contradicting")
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,9 @@ class Census:
         damaged: that cannot be read and were left out.
         blank: of one brightness, or nearly so.
         shared: test images whose files are train images too, byte by byte.
+        repeated: train images whose files are copies of others of their class. Those that a search is scored on may
+            have been learnt from.
+        contradicting: images whose files lie in several classes.
     """
 
     train: int
@@ -35,11 +40,14 @@ class Census:
     damaged: tuple[int, int] = (0, 0)
     blank: tuple[int, int] = (0, 0)
     shared: int = 0
+    repeated: int = 0
+    contradicting: int = 0
 
     @property
     def record(self) -> dict[str, Any]:
-        """Returns the same as JSON values."""
-        return asdict(self)
+        """Returns the same as JSON values; without what earlier versions did not count if there is none."""
+        record = asdict(self)
+        return {name: value for name, value in record.items() if value or name not in _ADDED}
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> "Census":
@@ -51,6 +59,7 @@ class Census:
             (int(damaged), int(damaged_test)),
             (int(blank), int(blank_test)),
             int(record["shared"]),
+            *(int(record.get(name, 0)) for name in _ADDED),
         )
 
     def sentences(self) -> list[str]:
@@ -65,6 +74,11 @@ class Census:
         if self.shared:
             one = "is a train image" if self.shared == 1 else "are train images"
             said.append(f"{counted(self.shared, 'test image')} {one} too.")
+        if self.repeated:
+            one = "is a copy of another" if self.repeated == 1 else "are copies of others"
+            said.append(f"{counted(self.repeated, 'train image')} {one}.")
+        if self.contradicting:
+            said.append(f"{counted(self.contradicting, 'image')} {_are(self.contradicting)} in several classes.")
         return said
 
 

@@ -9,6 +9,7 @@ import hashlib
 import json
 import math
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -211,6 +212,8 @@ def prepare(
         (len(found[0].damaged), len(found[1].damaged)),
         (len(found[0].blank), len(found[1].blank)),
         _shared(*contents),
+        _repeated(contents[0], train[0].labels),
+        _contradicting(np.concatenate(contents), np.concatenate([train[0].labels, test[0].labels])),
     )
     _tell(census, [name for each in found for name in each.blank])
     mean, std = _moments(sets[0].histogram())
@@ -258,6 +261,19 @@ def _shared(train: np.ndarray, test: np.ndarray) -> int:
     """Returns how many test images come from a file whose bytes are those of a train image's file."""
     known = {row.tobytes() for row in train}
     return sum(bool(row.any()) and row.tobytes() in known for row in test)
+
+
+def _repeated(contents: np.ndarray, labels: np.ndarray) -> int:
+    """Returns how many images come from a file that another one of the class before them comes from too."""
+    known = [(row.tobytes(), label) for row, label in zip(contents, labels.tolist(), strict=True) if row.any()]
+    return len(known) - len(set(known))
+
+
+def _contradicting(contents: np.ndarray, labels: np.ndarray) -> int:
+    """Returns how many images come from a file that lies in several classes."""
+    known = [(row.tobytes(), label) for row, label in zip(contents, labels.tolist(), strict=True) if row.any()]
+    classes = Counter(content for content, _ in set(known))
+    return sum(classes[content] > 1 for content, _ in known)
 
 
 def _tell(census: Census, blank: Sequence[str]) -> None:

@@ -430,6 +430,18 @@ def test_test_images_that_are_train_images_are_counted(folder, tmp_path, capsys)
     assert "warning: 3 test images are train images too." in capsys.readouterr().err
 
 
+def test_copies_and_images_in_several_classes_are_counted(folder, tmp_path, capsys):
+    (folder / "cat" / "copy.png").write_bytes((folder / "cat" / "00.png").read_bytes())
+    for name in ("02.png", "04.png"):  # a cat that is a dog too
+        (folder / "dog" / f"cat {name}").write_bytes((folder / "cat" / name).read_bytes())
+    train, _ = prepare(tmp_path, "--dataset", "image_folder", "--path", folder)
+    census = Census.from_record(json.loads(read_info(train).census))
+    told = capsys.readouterr().err
+    assert census.contradicting == 4 and "warning: 4 images are in several classes." in told
+    assert census.repeated + census.shared >= 1  # by where the images were set aside for the test
+    assert ("warning: 1 train image is a copy of another." in told) == (census.repeated == 1)
+
+
 def test_digits_have_nothing_to_be_told(tmp_path, capsys):
     train, _ = prepare(tmp_path, "--dataset", "digits")
     assert Census.from_record(json.loads(read_info(train).census)).sentences() == []

@@ -33,6 +33,14 @@ def test_slurm_where_there_is_none(tmp_path, monkeypatch):
     assert not (tmp_path / RECORDS).exists()
 
 
+def test_a_key_that_is_given_twice_is_told_by_plain_snakemake_too(tmp_path):
+    (tmp_path / "twice.yaml").write_text("retrain: {epochs: 3, epochs: 4}\n")
+    done = run(command("-n", "--cores", 2, config=tmp_path / "twice.yaml"), tmp_path)
+    assert done.returncode == 1 and "twice.yaml is no valid YAML: the key 'epochs' is given twice" in (
+        done.stdout + done.stderr
+    )
+
+
 def test_only_evaluate_sees_the_test_set(tmp_path):
     """The graph itself, job by job: who reads test images, and whose command names them."""
     done = run(command("-n", "-p", "--forceall", "--cores", 2), tmp_path)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
+from pipeline.common.yaml_text import read_yaml
 from pipeline.workflow.config import check_config
 from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
@@ -29,6 +30,8 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     with _said():
         check_writable(Path())
     with _said("configuration: "):
+        for file in filter(Path.exists, map(Path, workflow.configfiles)):
+            read_yaml(file)  # Snakemake has read it, but takes the second of two equal keys
         checked = check_config(config)
     if workflow.is_main_process:
         with _said():
