@@ -15,6 +15,7 @@ Before that, what would rank the genomes without a training: costs, each a numbe
 import argparse
 import statistics
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,6 +37,8 @@ BUDGETS = ((4, 16), (10, 16), (50, 32))
 #: What needs seconds for a search is tried from fewer seeds, and not at the largest budget.
 SLOW = {"predictor": 40, "nsga2": 100}
 
+#: Images of each class of the made-up table.
+_SPLIT = {"subset_per_class": 45, "validation_per_class": 30}
 #: Genomes that judges are tried on at most.
 _RANKED = 200
 
@@ -92,10 +95,15 @@ def study(table: Table, penalty: float, seeds: int, budget: tuple[int, int], alg
     return drawn(heading, rows)
 
 
+def some_trained(table: Table) -> np.ndarray:
+    """Returns the places of genomes that were trained in full, int64 (genomes,); not of all where they are many."""
+    trained = np.flatnonzero((~np.isnan(table.trained)).any(axis=1))
+    return trained[:: -(-len(trained) // _RANKED)]  # resampling takes the square of them
+
+
 def judges(table: Table) -> str:
     """Returns the table of what ranks genomes: Kendall's tau-b with the mean of full trainings, and given FLOPs."""
-    trained = np.flatnonzero((~np.isnan(table.trained)).any(axis=1))
-    trained = trained[:: -(-len(trained) // _RANKED)]  # resampling takes the square of them
+    trained = some_trained(table)
     accuracy = np.nanmean(table.trained[trained], axis=1).tolist()
     costs = [network_cost(table.spec.with_genome(table.genomes[place])) for place in trained]
     flops = [cost.flops for cost in costs]
@@ -129,7 +137,7 @@ def main() -> None:
         arguments.seeds, arguments.budgets, arguments.lambdas = 3, ["3x8"], [4.0]
     with TemporaryDirectory() as folder:
         if arguments.quick:
-            arguments.tables = [str(_made_up(Path(folder) / "made-up.npz"))]
+            arguments.tables = [str(made_up(Path(folder) / "made-up.npz"))]
         for name in arguments.tables:
             table = read_table(find_table(name))
             over_seeds, about_model = table.noise
@@ -148,15 +156,17 @@ def main() -> None:
                     print(study(table, penalty, arguments.seeds, (generations, population), slow), "\n", flush=True)
 
 
-def _made_up(path: Path) -> Path:
-    """A table of a smooth landscape with noise, to try the program on."""
+def made_up(path: Path) -> Path:
+    """Writes a table of a smooth landscape with noise, to try the program on, and returns where it lies."""
     spec, ratios = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), size=8), (0.5, 1.0, 2.0)
     empty = np.full((len(ratios) ** 6, 1), np.nan)
     wide = np.log2(np.array(Table.of(spec, ratios, empty, empty, {}).genomes))
     random = np.random.default_rng(0)
     truth = 80 + wide @ np.array([4.0, 3, 2, 2, 1, 1]) - (wide**2).sum(axis=1) / 2
     scores, trained = (truth[:, None] + random.normal(0, 2, (len(truth), count)) for count in (1, 3))
-    write_table(path, Table.of(spec, ratios, scores, trained, {}))
+    early = scores - 10 + random.normal(0, 3, scores.shape)
+    table = Table.of(spec, ratios, scores, trained, {"candidate": {"epochs": 10}, "split": _SPLIT})
+    write_table(path, replace(table, partial=early, partial_epochs=(2,)))
     return path
 
 

@@ -42,6 +42,7 @@ use rule evaluate_generation as score_sample with:
         search=".*",
     priority: 60
     params:
+        recalibrate=flags.recalibrate(),
         title="--title sample",
         shard=lambda wildcards: f"--repetition {wildcards.repetition}",
 

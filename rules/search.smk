@@ -60,7 +60,7 @@ rule evaluate_generation:
         network=flags.network(),
         ratios=flags.ratios(),
         training=flags.training("candidate"),
-        recalibrate=flags.recalibrate(),
+        recalibrate=flags.recalibrate(early_stopping=True),
         execution=flags.execution(),
         seed=config["seed"],
         shard=lambda wildcards: f"--shard {wildcards.shard} --shards {files.shards}",
@@ -175,6 +175,7 @@ use rule evaluate_generation as evaluate_finalists with:
         search=".*",
     priority: 90
     params:
+        recalibrate=flags.recalibrate(),
         title=lambda wildcards: f"--title 'finalists of {wildcards.model}'",
         shard=lambda wildcards: f"--repetition {wildcards.repetition}",
 

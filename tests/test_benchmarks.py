@@ -25,6 +25,7 @@ PROGRAMS = (
     "seeds",
     "proxy",
     "search",
+    "early_stopping",
     "inference",
 )
 

@@ -20,7 +20,7 @@ from pipeline.common.files import read_json, write_json
 from pipeline.common.log import log
 from pipeline.networks.genome import Genome, format_genome, parse_genome
 
-Status = Literal["ok", "diverged", "failed"]
+Status = Literal["ok", "stopped", "diverged", "failed"]
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,14 @@ class Evaluation:
 
     Attributes:
         genome: of the candidate.
-        status: 'ok', 'diverged' (a fact like any score) or 'failed' (for a reason of this machine; never archived).
+        status: 'ok', 'stopped' (early, as clearly worse), 'diverged' (a fact like any score) or 'failed' (for a reason
+            of this machine; never archived).
         top1: accuracy on the validation images in percent; None unless 'ok'.
         loss: mean cross-entropy there; None unless 'ok'.
         reason: why there is no score.
         micro_batch: most images that were computed at once where memory did not hold a batch; None for whole batches.
+        partial_top1: accuracy there after the first epochs, where candidates are judged by it
+            (:mod:`pipeline.search.early_stopping`); None where they are not, or it diverged before.
     """
 
     genome: Genome
@@ -42,6 +45,18 @@ class Evaluation:
     loss: float | None = None
     reason: str = ""
     micro_batch: int | None = None
+    partial_top1: float | None = None
+
+    def judged(self, needed_top1: float | None) -> "Evaluation | None":
+        """Returns what a search sees that asks for this top-1 after the first epochs, None for any: the same whether
+        another search, asking for less, had the candidate trained to its end or not.
+
+        None if this one was stopped where the search would have it go on.
+        """
+        partial = self.partial_top1
+        if partial is not None and needed_top1 is not None and partial < needed_top1:
+            return replace(self, status="stopped", top1=None, loss=None, reason="")
+        return None if self.status == "stopped" else self
 
 
 @dataclass(frozen=True)
@@ -110,18 +125,22 @@ class Archive:
         return found, replace(timing, arithmetic=arithmetic or timing.arithmetic)
 
     def put(self, evaluation: Evaluation, timing: Timing) -> None:
-        """Stores a finished or diverged evaluation, unless another job has done so in the meantime.
+        """Stores an evaluation, unless another job has done so in the meantime; one that was stopped early gives way to
+        one that went on.
 
         Raises:
             UserError: the disk is full or the folder cannot be written.
         """
         path = self._path(evaluation.genome)
         if path.exists():
-            return
+            known = self.get(evaluation.genome)
+            if known is not None and (known[0].status != "stopped" or evaluation.status == "stopped"):
+                return
         write_json(path.with_suffix(".timing"), asdict(timing))
         values = {**asdict(evaluation), "genome": format_genome(evaluation.genome)}
-        if evaluation.micro_batch is None:  # as in all entries that were made before there were micro-batches
-            del values["micro_batch"]
+        for added in ("micro_batch", "partial_top1"):  # as in all entries that were made before there were any
+            if values[added] is None:
+                del values[added]
         record: dict[str, Any] = {"evaluation": values, "facts": self._facts}
         if timing.arithmetic:
             record["arithmetic"] = timing.arithmetic
@@ -198,6 +217,11 @@ def _sensible(evaluation: Evaluation) -> bool:
     """Returns whether it can have been archived: a score within its bounds, or a reason for having none."""
     if evaluation.micro_batch is not None and not (type(evaluation.micro_batch) is int and evaluation.micro_batch > 0):
         return False
+    partial = evaluation.partial_top1
+    if partial is not None and not 0 <= partial <= 100:
+        return False
+    if evaluation.status == "stopped":
+        return evaluation.top1 is None and partial is not None
     if evaluation.status == "ok":
         return 0 <= (evaluation.top1 or 0) <= 100 and None not in (evaluation.top1, evaluation.loss)
     return evaluation.status == "diverged" and evaluation.top1 is None and bool(evaluation.reason)

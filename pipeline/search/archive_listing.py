@@ -24,8 +24,20 @@ if TYPE_CHECKING:
 #: Characters of the digest of an entry's facts by which its settings are called.
 _DIGITS = 8
 #: Of a listing. top1 in percent, seconds of the training; 'settings' is a digest of the facts, micro_batch empty for
-#: whole batches.
-COLUMNS = ("key", "settings", "genome", "status", "top1", "loss", "reason", "micro_batch", "seconds", "machine")
+#: whole batches, partial_top1 where candidates are not scored before their end.
+COLUMNS = (
+    "key",
+    "settings",
+    "genome",
+    "status",
+    "top1",
+    "loss",
+    "reason",
+    "micro_batch",
+    "partial_top1",
+    "seconds",
+    "machine",
+)
 #: Operations for one image, the cost of Eq. 4 over that of uniform-1x (called by what it is of), bytes of weights.
 COSTS = ("flops", relative_column(DEFAULT), "memory_bytes")
 

@@ -1,8 +1,9 @@
 """Evaluating candidates: inherit, train briefly, score (section 3 of the paper)."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from pipeline.common.randomness import seed_for
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from pipeline.data.batches import ImageSource
     from pipeline.networks.module import Network
     from pipeline.training.execution import Execution
+    from pipeline.training.scoring import Score
     from pipeline.training.settings import TrainingSettings
 
 
@@ -29,6 +31,8 @@ class Evaluator:
         recalibrate: whether batch-norm moments are recomputed over the subset before the score.
         seed: of the experiment; with the genome it fixes every draw.
         execution: device, precision, threads.
+        partial_epochs: epochs after which candidates are scored a first time, 0 for before any; None if they are not.
+        needed_top1: in percent, with which one goes on from there; those that are not named always do.
     """
 
     spec: NetworkSpec
@@ -39,9 +43,12 @@ class Evaluator:
     recalibrate: bool
     seed: int
     execution: "Execution"
+    partial_epochs: int | None = None
+    needed_top1: Mapping[Genome, float] = field(default_factory=dict)
 
     def evaluate(self, genome: Genome, micro_batch: int | None = None) -> tuple[Evaluation, Timing]:
-        """Trains and scores one candidate. A training that diverged is an evaluation; any other failure is raised.
+        """Trains and scores one candidate. A training that diverged is an evaluation, and so is one that was stopped
+        early; any other failure is raised.
 
         Args:
             genome: of the candidate.
@@ -51,22 +58,45 @@ class Evaluator:
         from pipeline.training.arithmetic import arithmetic_of
         from pipeline.training.execution import describe_machine
         from pipeline.training.loop import DivergedError, Training
-        from pipeline.training.scoring import recalibrate, score
 
         started = time.perf_counter()
         seed = seed_for("candidate", self.seed, format_genome(genome))
         network = Network(self.spec.with_genome(genome))
         self.start(network, seed)
+        evaluation = Evaluation(genome, "stopped", micro_batch=micro_batch)
         try:
             training = Training(network, self.subset, self.settings, seed, self.execution, micro_batch=micro_batch)
-            for _ in training.steps():
-                pass
-            if self.recalibrate:
-                recalibrate(network, self.subset, self.execution, micro_batch or self.settings.batch_size)
-            result = score(network, self.validation, self.execution)
-            evaluation = Evaluation(genome, "ok", round(result.top1, 4), round(result.loss, 6), micro_batch=micro_batch)
+            for _ in chain((None,), training.steps()):
+                if (training.epoch, training.step) == (self.partial_epochs, 0):
+                    partial = self._partial_top1(network, micro_batch)
+                    evaluation = replace(evaluation, partial_top1=partial)
+                    if partial < self.needed_top1.get(genome, 0.0):
+                        break
+            else:
+                result = self._score(network, micro_batch, recalibrated=self.recalibrate)
+                evaluation = replace(evaluation, status="ok", top1=round(result.top1, 4), loss=round(result.loss, 6))
         except DivergedError as error:
-            evaluation = Evaluation(genome, "diverged", reason=str(error), micro_batch=micro_batch)
+            evaluation = replace(evaluation, status="diverged", reason=str(error))
         seconds, machine = round(time.perf_counter() - started, 3), describe_machine(self.execution.device_type)
         timing = Timing(seconds, machine, arithmetic_of(self.execution))
         return evaluation, timing
+
+    def _partial_top1(self, network: "Network", micro_batch: int | None) -> float:
+        """Returns a network's accuracy in the midst of its training, in percent, and leaves it as it was.
+
+        Its batch norms' moments are computed anew for it: after the first few steps, the running ones are still those
+        of other weights, and say next to nothing about the network.
+        """
+        kept = {name: buffer.clone() for name, buffer in network.named_buffers()}
+        top1 = round(self._score(network, micro_batch, recalibrated=True).top1, 4)
+        for name, buffer in network.named_buffers():
+            buffer.copy_(kept[name])
+        network.train()
+        return top1
+
+    def _score(self, network: "Network", micro_batch: int | None, *, recalibrated: bool) -> "Score":
+        from pipeline.training.scoring import recalibrate, score
+
+        if recalibrated:
+            recalibrate(network, self.subset, self.execution, micro_batch or self.settings.batch_size)
+        return score(network, self.validation, self.execution)

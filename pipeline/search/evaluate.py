@@ -1,8 +1,8 @@
 """Evaluating many candidates: the archive first, then as many workers side by side as the job was given."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +37,14 @@ class Task:
     recalibrate: bool
     seed: int
     loaders: int = 0
+    partial_epochs: int | None = None
+    needed_top1: Mapping[Genome, float] = field(default_factory=dict)
+
+    def known(self, archive: Archive, genome: Genome) -> "Result | None":
+        """Returns what the archive has of a candidate, as this task sees it; None where that has to be trained."""
+        stored = archive.get(genome)
+        seen = stored and stored[0].judged(self.needed_top1.get(genome))
+        return Result(seen, stored[1], reused=True) if stored and seen else None
 
     def prepare(self) -> Evaluator:
         """Loads images and weights. Done once in each worker."""
@@ -57,7 +65,16 @@ class Task:
         subset = load_images(self.images, device, self.subset, self.loaders)
         validation = load_images(self.images, device, self.validation, self.loaders)
         return Evaluator(
-            self.spec, self.settings, subset, validation, start, self.recalibrate, self.seed, self.execution
+            self.spec,
+            self.settings,
+            subset,
+            validation,
+            start,
+            self.recalibrate,
+            self.seed,
+            self.execution,
+            self.partial_epochs,
+            self.needed_top1,
         )
 
 
@@ -90,9 +107,9 @@ def evaluate_all(
     """
     results: dict[Genome, Result] = {}
     for genome in genomes:
-        known = archive.get(genome)
+        known = task.known(archive, genome)
         if known is not None:
-            results[genome] = Result(*known, reused=True)
+            results[genome] = known
     missing = [genome for genome in genomes if genome not in results]
     log(f"{title}: {len(results)} of {len(genomes)} candidates are in the archive, {len(missing)} to train")
     if missing:
@@ -139,8 +156,8 @@ def _train(
     if again:
         give_back_memory()  # this process has perhaps trained too, and keeps what it needed
     for genome in again:
-        known = archive.get(genome)  # another job may have had the memory
-        yield Result(*known, reused=True) if known else _settle(genome, _alone(task, genome), archive)
+        # Another job may have had the memory.
+        yield task.known(archive, genome) or _settle(genome, _alone(task, genome), archive)
 
 
 def _alone(task: Task, genome: Genome) -> "Outcome":
@@ -192,9 +209,9 @@ def _in_turn(
     """Yields results one after another; another job may have trained a candidate by the time it is its turn."""
     evaluator = None
     for genome in genomes:
-        known = archive.get(genome)
+        known = task.known(archive, genome)
         if known is not None:
-            yield genome, Result(*known, reused=True)
+            yield genome, known
             continue
         if evaluator is None:
             with enough_memory(f"loading {task.images}", "give the job more memory"):

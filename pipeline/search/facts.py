@@ -23,6 +23,8 @@ from pipeline.training.settings import TrainingSettings
 
 #: Stands for a value that is not known beforehand.
 UNKNOWN = None
+#: The fact that a candidate is scored a first time after so many epochs; where there is no such score, it is absent.
+_PARTIAL = "partial_epochs"
 
 
 def training_settings(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,6 +40,7 @@ def candidate_facts(
     recalibrate: bool,
     validation: str | None,
     supernet: str | None,
+    partial_epochs: int | None = None,
     **training: Any,
 ) -> dict[str, Any]:
     """Returns all that determines a candidate's score beside its genome.
@@ -48,11 +51,13 @@ def candidate_facts(
         recalibrate: whether batch-norm moments are computed anew before the score.
         validation: digest of which images it is scored on.
         supernet: digest of the weights that it inherits; None for random ones.
+        partial_epochs: after which it is scored a first time; None if it is not.
         training: the other arguments of :func:`pipeline.training.identity.training_identity`.
     """
     facts = training_identity(spec, settings, **training)
     del facts["network"]["genome"]
-    return {**facts, "recalibrate": recalibrate, "validation": validation, "supernet": supernet}
+    partial = {} if partial_epochs is None else {_PARTIAL: partial_epochs}
+    return {**facts, "recalibrate": recalibrate, "validation": validation, "supernet": supernet, **partial}
 
 
 def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str | None) -> dict[str, Any]:
@@ -79,6 +84,7 @@ def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str 
         recalibrate=bool(config["candidate"].get("recalibrate", False)),
         validation=UNKNOWN,
         supernet=supernet if config["supernet"]["enabled"] else None,
+        partial_epochs=config["search"].get("early_stop_epochs"),
         seed=config["seed"],
         images=images,
         subset=UNKNOWN,
@@ -92,6 +98,7 @@ def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str 
     known["network"] = {key: known["network"][key] for key in known["network"] if key not in _OF_IMAGES}
     unknown = ["validation", "subset", *(["images"] if images is None else [])]
     unknown += ["supernet"] if supernet is None and config["supernet"]["enabled"] else []
+    known.setdefault(_PARTIAL, _MISSING)
     return {name: value for name, value in known.items() if name not in unknown}
 
 

@@ -13,6 +13,7 @@ from pipeline.networks.spec import NetworkSpec
 from pipeline.search.algorithms.base import Origin
 from pipeline.search.archive import Evaluation, Status, Timing
 from pipeline.search.costs import COSTS, DEFAULT, FLOPS, CostName, Counting, cost_of_column, relative_column
+from pipeline.search.early_stopping import OUT_OF_REACH
 from pipeline.search.individual import Individual
 
 #: Stands for the column of the relative cost, which is called by what is counted: see :func:`columns_for`.
@@ -24,6 +25,9 @@ EVALUATIONS = ("slot", "genome", "status", "top1", "loss", "reason", "micro_batc
 SCORES = ("slot", "genome", "origin", "status", "top1", _RELATIVE, "fitness", "reason", "micro_batch")
 #: Columns that tables from before there were any may lack.
 _ADDED = ("micro_batch", "arithmetic")
+#: Further columns of the tables of searches that stop candidates early: in populations the top-1 with which one goes on
+#: after its first epochs, empty for any; in evaluations and scores the one that it had. Both in percent.
+NEEDED_TOP1, PARTIAL_TOP1 = "needed_top1", "partial_top1"
 #: How a candidate came about: by a search, as one of its best, or drawn to judge the proxy.
 ORIGINS = (*get_args(Origin), "finalist", "sample")
 TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine", "arithmetic")
@@ -230,6 +234,36 @@ def read_micro_batch(path: Path, slot: int) -> int | None:
     return int(_number(row, "micro_batch", f"line {slot + 2} of {path}")) if row.get("micro_batch") else None
 
 
+def read_needed(path: Path) -> dict[Genome, float]:
+    """Reads from a population which top-1 in percent its candidates need after their first epochs in order to go on;
+    those that need none are left out.
+
+    Raises:
+        UserError: the file holds no such table.
+    """
+    rows = read_csv(path, ("genome",))
+    lines = ((f"line {line} of {path}", row) for line, row in enumerate(rows, start=2) if row.get(NEEDED_TOP1))
+    return {parse_genome(row["genome"]): _number(row, NEEDED_TOP1, where, most=OUT_OF_REACH) for where, row in lines}
+
+
+def read_partial(path: Path) -> list[Individual]:
+    """Reads from a table of scores the genomes that were scored after their first epochs, with that top-1.
+
+    Raises:
+        UserError: the file holds no such table, or none of a search that stops candidates early.
+    """
+    rows, cost = read_costed(path, ("genome", PARTIAL_TOP1))
+    lines = ((f"line {line} of {path}", row) for line, row in enumerate(rows, start=2) if row[PARTIAL_TOP1])
+    return [
+        Individual(
+            parse_genome(row["genome"]),
+            _number(row, PARTIAL_TOP1, where, most=100),
+            _number(row, relative_column(cost), where),
+        )
+        for where, row in lines
+    ]
+
+
 def evaluation_row(slot: int, evaluation: Evaluation) -> dict[str, Any]:
     """Returns a line of a shard's table of evaluations."""
     return {
@@ -240,6 +274,7 @@ def evaluation_row(slot: int, evaluation: Evaluation) -> dict[str, Any]:
         "loss": evaluation.loss,
         "reason": evaluation.reason,
         "micro_batch": evaluation.micro_batch,
+        **({} if evaluation.partial_top1 is None else {PARTIAL_TOP1: evaluation.partial_top1}),
     }
 
 
@@ -255,8 +290,9 @@ def read_evaluations(paths: Sequence[Path]) -> dict[int, dict[str, str]]:
                 raise UserError(f"{where}: slot '{row['slot']}' with status '{row['status']}'", made_again())
             if (row["status"] == "ok") != bool(row["top1"]):
                 raise UserError(f"{where}: status '{row['status']}' with top1 '{row['top1']}'", made_again())
-            if row["top1"]:
-                _number(row, "top1", where, most=100)
+            for column in ("top1", PARTIAL_TOP1):
+                if row.get(column):
+                    _number(row, column, where, most=100)
             evaluations[int(row["slot"])] = row
     return evaluations
 
@@ -282,7 +318,8 @@ def join_generations(tables: Sequence[Path], columns: Sequence[str], joined: Pat
         for row in read_csv(path, needed(columns))
     ]
     cost = (cost_of_column(rows[0]) if rows else None) or DEFAULT
-    write_csv(joined, ("generation", *columns_for(columns, cost)), rows)
+    further = tuple(column for column in (PARTIAL_TOP1,) if rows and column in rows[0])
+    write_csv(joined, ("generation", *columns_for(columns, cost), *further), rows)
 
 
 def write_best(path: Path, best: Best) -> None:

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("folder", help="an experiment's name or results folder, or the folder of an archive")
     group = parser.add_argument_group("Which candidates")
-    group.add_argument("--status", choices=("ok", "diverged"), help="only these")
+    group.add_argument("--status", choices=("ok", "stopped", "diverged"), help="only these")
     group.add_argument("--min-top1", type=percent, help="only those with at least this score, in percent")
     group.add_argument("--max-flops", type=amount, help="only those with at most these operations for one image")
     group.add_argument("--genome", type=genome, help="only this one: ratios with commas between")

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from pipeline.search.early_stopping import EarlyStopping
 from pipeline.steps.options import (
     add_asked,
     add_execution,
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_setting(parser, SearchSettings, "shards")
     parser.add_argument("--cores", type=int, default=1, help="to train candidates side by side on, --threads for each")
     add_setting(parser, CandidateSettings, "recalibrate")
+    add_setting(parser, EarlyStopping, "early_stop_epochs")
     parser.add_argument("--seed", type=int, default=0, help="of the experiment")
     parser.add_argument(
         "--repetition",
@@ -63,7 +65,15 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.evaluate import Task, evaluate_all
     from pipeline.search.facts import candidate_facts
     from pipeline.search.shards import balance, predicted_cost
-    from pipeline.search.tables import EVALUATIONS, TIMINGS, evaluation_row, read_population, timing_row
+    from pipeline.search.tables import (
+        EVALUATIONS,
+        PARTIAL_TOP1,
+        TIMINGS,
+        evaluation_row,
+        read_needed,
+        read_population,
+        timing_row,
+    )
     from pipeline.steps.options import network_for
     from pipeline.training.arithmetic import settle
     from pipeline.training.identity import check_asked
@@ -100,6 +110,8 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.recalibrate,
         seed,
         arguments.loaders,
+        arguments.early_stop_epochs,
+        read_needed(arguments.population),
     )
     facts = candidate_facts(
         spec,
@@ -110,6 +122,7 @@ def run(arguments: argparse.Namespace) -> None:
         execution=execution.identity,
         recalibrate=arguments.recalibrate,
         validation=digest_of(validation),
+        partial_epochs=arguments.early_stop_epochs,
         supernet=read_attributes(supernet)["digest"] if supernet else None,
     )
     costs = [predicted_cost(spec.with_genome(row["genome"])) for row in population]
@@ -122,4 +135,5 @@ def run(arguments: argparse.Namespace) -> None:
         timing_row(slot, r.evaluation.genome, r.timing, reused=r.reused, shard=arguments.shard) for slot, r in ordered
     ]
     write_csv(arguments.timing, TIMINGS, timings)
-    write_csv(arguments.output, EVALUATIONS, [evaluation_row(slot, result.evaluation) for slot, result in ordered])
+    columns = EVALUATIONS if arguments.early_stop_epochs is None else (*EVALUATIONS, PARTIAL_TOP1)
+    write_csv(arguments.output, columns, [evaluation_row(slot, result.evaluation) for slot, result in ordered])

@@ -2,6 +2,7 @@
 
 import argparse
 
+from pipeline.search.early_stopping import EarlyStopping
 from pipeline.search.space import Budget
 from pipeline.steps.options import (
     add_algorithm,
@@ -39,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cost_width(parser, default=None)
     add_cost(parser)
     add_settings(parser, Budget)
+    add_settings(parser, EarlyStopping)
     add_algorithm(parser)
     add_objective(parser)
     output(parser, "--output", "the population to write (CSV)")
@@ -51,9 +53,18 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.data.prepared import read_info
     from pipeline.networks.spec import uniform_genome
     from pipeline.search.algorithms import ALGORITHMS, propose
+    from pipeline.search.early_stopping import needed_top1, needed_worth, stops_early
     from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.space import search_space
-    from pipeline.search.tables import POPULATION, check_genome, columns_for, population_row, read_individuals
+    from pipeline.search.tables import (
+        NEEDED_TOP1,
+        POPULATION,
+        check_genome,
+        columns_for,
+        population_row,
+        read_individuals,
+        read_partial,
+    )
 
     if len(arguments.earlier) != arguments.generation:
         raise UserError(f"generation {arguments.generation} needs the scores of {arguments.generation} earlier ones")
@@ -73,17 +84,20 @@ def run(arguments: argparse.Namespace) -> None:
     for scores, individuals in zip(arguments.earlier, history, strict=True):
         for individual in individuals:
             check_genome(individual.genome, len(uniform), arguments.ratios, scores)
-    children = propose(
-        arguments.algorithm,
-        space,
-        settings,
-        history,
-        arguments.seed,
-        arguments.generation,
-        Objective(arguments.objective, weights),
-    )
+    judge = Objective(arguments.objective, weights)
+    children = propose(arguments.algorithm, space, settings, history, arguments.seed, arguments.generation, judge)
     rows = [
         population_row(slot, of_cost.with_genome(child.genome), child.origin, counting)
         for slot, child in enumerate(children)
     ]
-    write_csv(arguments.output, columns_for(POPULATION, counting.cost), rows)
+    columns = columns_for(POPULATION, counting.cost)
+    stopping = read_settings(arguments, EarlyStopping)
+    if stopping.early_stop_epochs is not None:
+        columns += (NEEDED_TOP1,)
+        looks = stops_early(arguments.algorithm)
+        earlier = [individual for path in arguments.earlier for individual in read_partial(path)] if looks else []
+        worth = needed_worth(earlier, judge, stopping.early_stop_keep)
+        for row, child in zip(rows, children, strict=True):
+            needed = needed_top1(child.genome, row[counting.column], worth, judge)
+            row[NEEDED_TOP1] = f"{needed:.4f}" if needed else ""
+    write_csv(arguments.output, columns, rows)

@@ -26,13 +26,22 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.individual import Individual
     from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.shards import longest_over_mean
-    from pipeline.search.tables import SCORES, TIMINGS, columns_for, needed, read_evaluations, read_population
+    from pipeline.search.tables import (
+        PARTIAL_TOP1,
+        SCORES,
+        TIMINGS,
+        columns_for,
+        needed,
+        read_evaluations,
+        read_population,
+    )
 
     objective = Objective(arguments.objective, *read_chosen(arguments.others, OBJECTIVES[arguments.objective].Settings))
     population = read_population(arguments.population, None, arguments.ratios)
     evaluations = read_evaluations(arguments.evaluations)
     cost = (cost_of_column(population[0]) if population else None) or DEFAULT
-    columns = columns_for(SCORES, cost)
+    partial = any(PARTIAL_TOP1 in row for row in evaluations.values())
+    columns = columns_for((*SCORES, PARTIAL_TOP1) if partial else SCORES, cost)
     rows = []
     for slot, candidate in enumerate(population):
         evaluated = evaluations.get(slot)

@@ -2,7 +2,8 @@
 
 import argparse
 
-from pipeline.steps.options import add_algorithm, add_objective, path, read_chosen
+from pipeline.search.early_stopping import EarlyStopping
+from pipeline.steps.options import add_algorithm, add_objective, add_settings, path, read_chosen, read_settings
 
 #: Shares of a search's evaluations after which it is looked at.
 _LOOKS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
@@ -16,6 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     path(parser, "--csv", "also write what every search would choose after every evaluation", required=False)
     add_algorithm(parser)
     add_objective(parser)
+    add_settings(parser, EarlyStopping)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -30,7 +32,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.algorithms import ALGORITHMS
     from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.tabular import find_table, read_table
-    from pipeline.search.tabular.run import best_worth, course, search_on
+    from pipeline.search.tabular.run import best_worth, course, search_on, trainings_spent
 
     if arguments.seeds < 2 or arguments.generations < 1:
         raise UserError("at least two seeds and one generation are needed", "raise --seeds or --generations")
@@ -39,14 +41,17 @@ def run(arguments: argparse.Namespace) -> None:
     sought = Objective(arguments.objective, weights)
     table = read_table(find_table(arguments.table))
     best = best_worth(table, sought)
-    courses = []
+    stopping = read_settings(arguments, EarlyStopping)
+    courses, trained = [], []
     with progress(arguments.algorithm, arguments.seeds, "searches") as bar:
         for seed in range(arguments.seeds):
-            history = search_on(table, arguments.algorithm, settings, sought, seed, arguments.generations)
+            history = search_on(table, arguments.algorithm, settings, sought, seed, arguments.generations, stopping)
             courses.append(course(table, history, sought))
+            trained.append(trainings_spent(table, history, stopping))
             bar.advance()
     spent = min(map(len, courses))
     worths = np.array([one[:spent] for one in courses])
+    trainings = np.array([one[:spent] for one in trained]).mean(axis=0)
     if arguments.csv:
         columns = ("seed", "evaluations", "worth")
         lines = [
@@ -70,5 +75,9 @@ def run(arguments: argparse.Namespace) -> None:
         reached = worths[:, look - 1]
         found = mean_interval(reached.tolist())
         span = f"{found.low:.2f} to {found.high:.2f}"
-        rows.append([str(look), f"{found.value:.2f}", span, f"{best - found.value:.2f}", f"{np.median(reached):.2f}"])
-    print(draw(["evaluations", "worth of what it would choose", "95 %", "below the best", "median"], rows))
+        stopped = [] if stopping.early_stop_epochs is None else [f"{trainings[look - 1]:.1f}"]
+        rows.append(
+            [str(look), *stopped, f"{found.value:.2f}", span, f"{best - found.value:.2f}", f"{np.median(reached):.2f}"]
+        )
+    stopped = [] if stopping.early_stop_epochs is None else ["whole trainings"]
+    print(draw(["evaluations", *stopped, "worth of what it would choose", "95 %", "below the best", "median"], rows))

@@ -226,7 +226,9 @@ def _end(summary: "Summary", now: datetime) -> str:
 
 
 def _searches(summary: "Summary") -> list[str]:
-    header = ("search", "generation", "candidates", "in all", "failed", "left", "diverged", "reused")
+    stopping = any(search.stopped for search in summary.searches)
+    early = ("stopped",) if stopping else ()
+    header = ("search", "generation", "candidates", "in all", "failed", "left", *early, "diverged", "reused")
     table = []
     for search in summary.searches:
         table.append(
@@ -237,6 +239,7 @@ def _searches(summary: "Summary") -> list[str]:
                 _of(search.done, search.total),
                 str(search.failed),
                 "finished" if search.finished else _about(search.seconds_left) or "not known yet",
+                *([str(search.stopped)] if stopping else []),
                 str(search.diverged),
                 str(search.reused),
             )
@@ -244,7 +247,7 @@ def _searches(summary: "Summary") -> list[str]:
     named = ("best so far", "top-1 %", "fitness", "cost / 1x", "genome", "FLOPs", "memory", "generation")
     best = [_best(search.name, search.best) for search in summary.searches]
     return [
-        draw(header, table, left={"left"}, spare=("reused", "diverged"), columns=width() - 1),
+        draw(header, table, left={"left"}, spare=("reused", "diverged", *early), columns=width() - 1),
         "",
         draw(named, best, left={"genome"}, spare=("memory", "FLOPs", "generation"), columns=width() - 1),
     ]

@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.data.prepared import read_info
     from pipeline.networks.genome import Genome
     from pipeline.networks.spec import NetworkSpec, uniform_genome
-    from pipeline.search.tables import read_individuals
+    from pipeline.search.tables import read_individuals, read_partial
     from pipeline.search.tabular import Table, write_table
     from pipeline.workflow.layout import Layout
     from pipeline.workflow.made_with import about_outdated, outdated_files
@@ -65,10 +65,14 @@ def run(arguments: argparse.Namespace) -> None:
     if outdated:
         log(f"note: left out: {about_outdated(outdated)}")
     scores: dict[Genome, float] = {}
+    partial: dict[Genome, float] = {}
+    early = search["early_stop_epochs"]
     for number in range(search["generations"]):
         file = layout.generation(searches[0], number).scores
         if file.exists() and file not in outdated:
             scores |= {one.genome: one.top1 for one in read_individuals(file) if one.top1 is not None}
+            if early is not None:
+                partial |= {one.genome: one.top1 for one in read_partial(file) if one.top1 is not None}
     if not scores:
         raise UserError(f"{layout.folder} has no scores yet", "let its search run first; it may be stopped and goes on")
     proxy = config["proxy"]
@@ -91,7 +95,10 @@ def run(arguments: argparse.Namespace) -> None:
     # The first column is the search's own; the sample's scores are from other seeds.
     columns = [column(one) for one in (scores, *again) if one]
     whole = np.column_stack([column(one) for one in trained if one] or [np.full(len(places), np.nan)])
-    write_table(arguments.output, replace(table, scores=np.column_stack(columns), trained=whole, made=made))
+    table = replace(table, scores=np.column_stack(columns), trained=whole, made=made)
+    if early is not None:
+        table = replace(table, partial=column(partial)[:, None], partial_epochs=(early,))
+    write_table(arguments.output, table)
     log(
         f"{arguments.output}: {len(scores):,} of {len(places):,} genomes scored, "
         f"{int((~np.isnan(whole)).any(axis=1).sum()):,} trained in full"

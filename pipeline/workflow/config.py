@@ -293,6 +293,17 @@ def _check_trainings(config: Mapping[str, Any]) -> None:
                 f"{section}.milestones has {late[0]}, but the training has only {training['epochs']} epochs",
                 "milestones must come before the last epoch",
             )
+    early, epochs = config["search"]["early_stop_epochs"], config["candidate"]["epochs"]
+    if early is not None and early >= epochs:
+        raise UserError(
+            f"search.early_stop_epochs is {early}, but a candidate's training has only {epochs} epochs",
+            f"give fewer than {epochs}, or null to train all to their end",
+        )
+    if early == 0 and not config["supernet"]["enabled"]:
+        raise UserError(
+            "search.early_stop_epochs is 0, but candidates inherit no weights by which they could be judged untrained",
+            "give at least 1, or set supernet.enabled",
+        )
 
 
 def _check_processes(config: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.common.settings import defaults_of
 from pipeline.search.costs import CostSettings
+from pipeline.search.early_stopping import EarlyStopping
 from pipeline.search.space import Budget
 from pipeline.training.settings import ExecutionSettings, RunSettings, TrainingSettings
 from pipeline.workflow.settings import (
@@ -26,7 +27,7 @@ SECTIONS: dict[str, tuple[type, ...]] = {
     "network": (NetworkSettings,),
     "supernet": (SupernetSettings, TrainingSettings),
     "candidate": (CandidateSettings, TrainingSettings),
-    "search": (SearchSettings, Budget, CostSettings),
+    "search": (SearchSettings, Budget, CostSettings, EarlyStopping),
     "proxy": (ProxySettings,),
     "retrain": (RetrainSettings, TrainingSettings),
     "inference": (InferenceSettings,),

@@ -1,6 +1,7 @@
 """Tables of a whole search space: what stands in them, what searches make of them, what is no table."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,9 +10,10 @@ from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.early_stopping import EarlyStopping
 from pipeline.search.objectives import configured
 from pipeline.search.tabular import Table, find_table, read_table, write_table
-from pipeline.search.tabular.run import best_worth, course, search_on, true_worth
+from pipeline.search.tabular.run import best_worth, course, search_on, trainings_spent, true_worth
 
 SPEC = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), size=8)
 RATIOS = (0.5, 1.0, 2.0)
@@ -93,6 +95,64 @@ def test_a_file_gives_it_back_in_equal_bytes(table, tmp_path):
     assert read.spec == table.spec and read.ratios == table.ratios and read.made == {"dataset": "made up"}
     np.testing.assert_allclose(read.scores, table.scores, atol=0.0051)
     np.testing.assert_allclose(read.trained, table.trained, atol=0.0051)
+
+
+@pytest.fixture(scope="module")
+def partial(table) -> Table:
+    """The table with what its candidates had after 2 and 5 of their epochs: 20 and 10 points less, and less surely."""
+    random = np.random.default_rng(3)
+    early = table.scores - np.array([20.0, 10.0]) + random.normal(0, 2, (len(table.scores), 2))
+    split = {"subset_per_class": 40, "validation_per_class": 20}
+    made = {**table.made, "candidate": {"epochs": 10}, "split": split}
+    return replace(table, made=made, partial=early, partial_epochs=(2, 5))
+
+
+def test_a_file_holds_what_candidates_had_early(partial, tmp_path):
+    write_table(tmp_path / "t.npz", partial)
+    read = read_table(tmp_path / "t.npz")
+    assert read.partial_epochs == (2, 5) and read.epochs == 10
+    np.testing.assert_allclose(read.partial, partial.partial, atol=0.0051)
+    place = read.genomes.index(SPEC.genome)
+    assert read.partial_individual(SPEC.genome, 5).top1 == read.partial[place, 1]
+    with pytest.raises(UserError, match="no scores after 3 epochs: it has them after 2 or 5 epochs"):
+        read.partial_individual(SPEC.genome, 3)
+    write_table(tmp_path / "cut.npz", replace(partial, partial_epochs=(2,)))
+    with pytest.raises(UserError, match="one column for each number of epochs"):
+        read_table(tmp_path / "cut.npz")
+
+
+def test_a_search_stops_what_was_clearly_worse(partial):
+    """By hand: of each generation after the first, those below the upper quarter of all before it."""
+    settings = ALGORITHMS["local_search"].Settings(population=8)
+    stopping = EarlyStopping(early_stop_epochs=5, early_stop_keep=0.25)
+    history = search_on(partial, "local_search", settings, FITNESS, 0, 4, stopping)
+    before: list[float] = []
+    for generation in history:
+        worths = [FITNESS.value(partial.partial_individual(one.genome, 5)) for one in generation]
+        worst = sorted(before, reverse=True)[-(-len(before) // 4) - 1] if before else 0.0
+        assert [one.top1 is not None for one in generation] == [worth >= worst for worth in worths]
+        before += worths
+    stopped = sum(one.top1 is None for generation in history for one in generation)
+    assert 0 < stopped < 24
+    # Half of a training each, and half an epoch of passes over 40 and 20 images to judge every one.
+    assert trainings_spent(partial, history, stopping)[-1] == pytest.approx(32 - stopped / 2 + 32 * 0.05)
+    never = search_on(partial, "local_search", settings, FITNESS, 0, 4)
+    assert trainings_spent(partial, never, EarlyStopping())[-1] == 32
+    free = search_on(partial, "random", ALGORITHMS["random"].Settings(population=8), FITNESS, 0, 4, stopping)
+    assert all(one.top1 is not None for generation in free for one in generation)
+
+
+def test_early_stopping_reaches_the_command(partial, tmp_path, capsys):
+    write_table(tmp_path / "t.npz", partial)
+    words = ["search", "--table", str(tmp_path / "t.npz"), "--algorithm", "evolution", "--seeds", "2"]
+    words += ["--population", "8", "--generations", "3"]
+    ends = []
+    for early in ([], ["--early-stop-epochs", "2"], ["--early-stop-epochs", "2", "--early-stop-keep", "0.1"]):
+        assert main([*words, *early]) == 0
+        text = capsys.readouterr().out
+        assert ("whole trainings" in text) == bool(early)
+        ends.append(text.splitlines()[-1])
+    assert len(set(ends)) == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"genome,score\n"])

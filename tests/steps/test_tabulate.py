@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from benchmarks import partial_scores
 from pipeline.__main__ import main
-from pipeline.common.files import write_csv
+from pipeline.common.files import read_csv, write_csv
 from pipeline.search.tables import EVALUATIONS, SCORES
 from pipeline.search.tabular import read_table
 from pipeline.training.arithmetic import settle
@@ -12,7 +13,7 @@ from pipeline.training.settings import ExecutionSettings
 from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.saved_config import save_config
-from tests.support.steps import outdated
+from tests.support.steps import CPU, TRAINING, outdated
 
 
 @pytest.fixture
@@ -70,6 +71,22 @@ def test_scores_of_the_settings_before_are_left_out(experiment, tmp_path, capsys
     assert (table.scores[first].tolist(), table.trained[first].tolist()) == ([40], [80])
 
 
+def test_what_candidates_had_early_stands_there_too(experiment, tmp_path):
+    saved = read_config([ROOT / "config.yaml"])
+    saved |= {"experiment": "all", "searches": {"all": {"algorithm": "exhaustive", "seed": 0, "seeds": 1}}}
+    saved["search"] |= {"ratios": [1, 2], "generations": 3, "population": 32, "early_stop_epochs": 2}
+    save_config(saved, experiment)
+    for number in range(2):
+        path = experiment.generation("all", number).scores
+        rows = [{**row, "partial_top1": 10 + int(row["slot"])} for row in read_csv(path, SCORES)]
+        write_csv(path, (*SCORES, "partial_top1"), rows)
+    assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
+    table = read_table(tmp_path / "t.npz")
+    place = table.genomes.index((2.0, 1.0, 2.0, 2.0, 2.0, 2.0))
+    assert table.partial_epochs == (2,) and table.partial[place, 0] == 10 + 47 - 32
+    assert np.isnan(table.partial).sum() == 16
+
+
 def test_an_experiment_without_scores_is_told(experiment, tmp_path, capsys):
     for number in range(2):
         experiment.generation("all", number).scores.unlink()
@@ -77,3 +94,41 @@ def test_an_experiment_without_scores_is_told(experiment, tmp_path, capsys):
     assert "has no scores yet" in capsys.readouterr().err
     assert main(["tabulate", str(tmp_path / "nothing"), "--output", str(tmp_path / "t.npz")]) == 1
     assert "there is no experiment in" in capsys.readouterr().err
+
+
+def test_a_table_is_given_what_candidates_have_early(experiment, tmp_path, monkeypatch):
+    """By the benchmark that adds it to a table made before: of the same supernet, images and recipe."""
+    config = read_config([ROOT / "config.yaml"])
+    config |= {"experiment": "all", "searches": {"all": {"algorithm": "exhaustive", "seed": 0, "seeds": 1}}}
+    config["search"] |= {"ratios": [1, 2], "generations": 3, "population": 32}
+    config["network"]["base_width"] = 1 / 32
+    config["execution"] |= {"device": "cpu", "precision": "float32"}
+    config["candidate"] |= {"epochs": 2, "batch_size": 25}
+    save_config(config, experiment)
+    settle(ExecutionSettings("cpu", "float32", 1), experiment.arithmetic)
+    assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
+    few = ["--validation-per-class", "5", "--subset-per-class", "5"]
+    splits = ["--subset", str(experiment.subset), "--validation", str(experiment.validation)]
+    assert main(["sample-subset", "--images", str(experiment.train), *splits, *few]) == 0
+    words = ["pretrain-supernet", "--images", experiment.train, "--subset", experiment.subset, "--ratio", 2]
+    words += ["--network", "vgg_small", "--base-width", 1 / 32, *TRAINING, *CPU]
+    outputs = {"--supernet": "supernet.h5", "--history": "h.csv", "--timing": "t.json"}
+    words += [word for flag, name in outputs.items() for word in (flag, experiment.supernet.weights.with_name(name))]
+    assert main(list(map(str, words))) == 0
+    named = [
+        "--table",
+        str(tmp_path / "t.npz"),
+        "--output",
+        str(tmp_path / "with.npz"),
+        "--epochs",
+        "0",
+        "--of-trained",
+        "1",
+    ]
+    monkeypatch.setattr("sys.argv", ["partial_scores", str(experiment.folder), *named])
+    partial_scores.main()
+    table = read_table(tmp_path / "with.npz")
+    assert table.partial_epochs == (0, 1) and not np.isnan(table.partial[:, 0]).any()
+    assert (np.isnan(table.partial[:, 1]) == np.isnan(table.trained).all(axis=1)).all()
+    assert (table.partial[:, 0] != table.partial[:, 1]).any()
+    np.testing.assert_array_equal(table.scores, read_table(tmp_path / "t.npz").scores)

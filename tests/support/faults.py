@@ -104,7 +104,7 @@ FAULTS = (
         'seed_for("candidate", format_genome(genome))',
         _CANDIDATES,
     ),
-    Fault("recalibrate is ignored", _CANDIDATE, "if self.recalibrate:", "if False:", _CANDIDATES),
+    Fault("recalibrate is ignored", _CANDIDATE, "recalibrated=self.recalibrate", "recalibrated=False", _CANDIDATES),
     Fault(
         "recalibrated over the validation images",
         _CANDIDATE,

@@ -121,3 +121,15 @@ def test_a_row_asks_its_search_for_something_of_its_own():
     layout = Layout.of(config["experiment"])
     small = files.found_genome(SimpleNamespace(model="small"))
     assert small == [layout.finalists("small").found], "chosen anew, though there are no finalists"
+
+
+def test_early_stopping_concerns_the_candidates_of_searches_alone():
+    off, on = (
+        Flags(read_config([ROOT / "config.yaml"], {"search": {"early_stop_epochs": epochs, "early_stop_keep": 0.25}}))
+        for epochs in (None, 2)
+    )
+    assert "early" not in off.proposal("A") + off.recalibrate(early_stopping=True)
+    assert "--early-stop-epochs 2 --early-stop-keep 0.25" in on.proposal("A")
+    assert on.recalibrate(early_stopping=True) == "--early-stop-epochs 2"
+    # Finalists, and the sample that the proxy is judged on.
+    assert on.recalibrate() == off.recalibrate() == ""

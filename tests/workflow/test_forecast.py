@@ -88,6 +88,7 @@ def test_hours_of_the_default_experiment_by_hand(tmp_path):
         "searches": "{A: {seeds: 1}, B: {seeds: 1}, random: {seeds: 1}}",
         "search": "{generations: 8, population: 12, finalists: 0}",
         "proxy": "{sample: 0}",
+        "candidate": "{epochs: 10, recalibrate: false}",
         "retrain": "{seeds: 3, epochs: 20}",
     }
     with_controls = forecast(default(tmp_path, **plain), DIGITS, IMAGES, HERE, cores=1)
@@ -119,6 +120,7 @@ def test_steps_that_the_fork_server_starts_begin_sooner(tmp_path):
             "models": "{found-B: null, random-A: null, random-B: null}",
             "search": "{generations: 1, population: 4, finalists: 0}",
             "proxy": "{sample: 0}",
+            "candidate": "{epochs: 10, recalibrate: false}",
             "retrain": "{seeds: 1, epochs: 20}",
             "controls": "[]",
         }
@@ -154,6 +156,32 @@ def test_a_budget_makes_candidates_cheaper(tmp_path):
         for limit in ("null", 100_000)
     )
     assert bounded.stages[2].core_seconds < 0.5 * free.stages[2].core_seconds
+
+
+def test_candidates_that_are_stopped_take_a_part_of_a_training(tmp_path):
+    """Half of all but the first generation's go on after two epochs of ten; all are scored twice that do."""
+    plain = {
+        "searches": "{A: {seeds: 1}, B: null, random: {seeds: 1}}",
+        "models": "{found-B: null, random-B: null}",
+        "proxy": "{sample: 0}",
+    }
+
+    def seconds(search: str, recalibrate: str = "false") -> dict[str, float]:
+        search = f"{{generations: 3, population: 10, finalists: 0, {search}}}"
+        candidate = f"{{epochs: 10, recalibrate: {recalibrate}}}"
+        config = default(tmp_path, **plain, candidate=candidate, search=search)
+        found = forecast(config, DIGITS, IMAGES, HERE, cores=1)
+        return {stage.name: stage.core_seconds for stage in found.stages}
+
+    whole, stopped = seconds("early_stop_epochs: null"), seconds("early_stop_epochs: 2, early_stop_keep: 0.5")
+    training, scoring, moments = 10 * 8 * 0.01, 0.1, 0.1
+    first, later = training + moments + 2 * scoring, 0.6 * training + moments + 1.5 * scoring
+    saved = 10 * (3 * (training + scoring) - first - 2 * later)
+    assert whole["search A"] - stopped["search A"] == pytest.approx(saved)
+    # Nothing is known by which a random one could be stopped.
+    assert stopped["search random"] - whole["search random"] == pytest.approx(30 * (moments + scoring))
+    again = seconds("early_stop_epochs: null", recalibrate="true")
+    assert again["search A"] - whole["search A"] == pytest.approx(30 * moments)
 
 
 def test_decoding_counts_unless_loaders_hide_it(tmp_path):

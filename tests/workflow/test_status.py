@@ -416,8 +416,10 @@ def test_expected_facts_are_those_of_the_steps(folder):
         {"candidate": {**config["candidate"], "learning_rate": 0.2}},
         {"execution": {**config["execution"], "threads": 2}},
         {"supernet": {"enabled": False}},
+        {"search": {**config["search"], "early_stop_epochs": 1}},
     ):
         assert not agree(facts, expected_facts({**config, **change}, facts["images"], facts["supernet"]))
+    assert not agree({**facts, "partial_epochs": 1}, expected)
 
 
 # --- the arithmetic ---

@@ -6,6 +6,7 @@ An algorithm is a module with
 - ``LOOKS_AT_SCORES``: whether a proposal depends on what earlier candidates scored. If it does, a generation waits
   for the one before; if it does not, all of them can be proposed at once;
 - ``BASELINE``: whether other searches are compared with it;
+- if it looks at scores but the objective plays no part, ``BY_OBJECTIVE = False``: no candidate of it is stopped early;
 - ``Settings``: a dataclass, :class:`~pipeline.search.algorithms.base.SearchSettings` or one made from it, whose fields
   are keys of the configuration's section ``search``, or of one search;
 - ``propose``, with the arguments of :func:`propose` here: a pure function. Nothing is carried from one call to the

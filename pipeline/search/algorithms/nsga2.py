@@ -33,6 +33,7 @@ NAME = "nsga2"
 TITLE = "NSGA-II"
 LOOKS_AT_SCORES = True
 BASELINE = False
+BY_OBJECTIVE = False
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations_with_replacement
 from pathlib import Path
@@ -55,6 +55,9 @@ class Table:
             the order of :meth:`SearchSpace.enumerate`.
         trained: top-1 in percent after full trainings, (genomes, trainings), NaN where there is none.
         made: how it was made, by name.
+        partial: top-1 in percent of the first scoring's candidates after their first epochs
+            (:mod:`pipeline.search.early_stopping`), (genomes, len(partial_epochs)); NaN where there is none.
+        partial_epochs: after how many.
     """
 
     spec: NetworkSpec
@@ -62,6 +65,8 @@ class Table:
     scores: np.ndarray
     trained: np.ndarray
     made: Mapping[str, Any]
+    partial: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    partial_epochs: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -102,6 +107,25 @@ class Table:
         place = self._places[genome]
         score = float(self.scores[place, 0])
         return Individual(genome, None if np.isnan(score) else score, float(self.costs[place]))
+
+    def partial_individual(self, genome: Genome, epochs: int) -> Individual:
+        """Returns a genome as a search sees it after its first epochs.
+
+        Raises:
+            UserError: the table does not know that.
+        """
+        if epochs not in self.partial_epochs:
+            known = " or ".join(map(str, self.partial_epochs)) or "no number of"
+            raise UserError(
+                f"the table has no scores after {epochs} epochs", f"it has them after {known} epochs: ask for those"
+            )
+        partial = float(self.partial[self._places[genome], self.partial_epochs.index(epochs)])
+        return self.individual(genome)._replace(top1=None if np.isnan(partial) else partial)
+
+    @property
+    def epochs(self) -> int:
+        """Returns the epochs of a candidate's whole training."""
+        return int(self.made["candidate"]["epochs"])
 
     def quality_of(self, genome: Genome) -> float:
         """Returns the quality of a genome, in percent."""
@@ -175,6 +199,9 @@ def write_table(path: Path, table: Table) -> None:
 
     measured = {"scores": packed(table.scores), "trained": packed(table.trained)}
     about = {"format": _FORMAT, "network": table.spec.record(), "ratios": list(table.ratios), "made": table.made}
+    if table.partial_epochs:
+        measured["partial"] = packed(table.partial)
+        about["partial_epochs"] = list(table.partial_epochs)
     about["digest"] = _digest(about, measured)
     arrays = {"about": np.frombuffer(json.dumps(about, sort_keys=True).encode(), np.uint8), **measured}
     whole = io.BytesIO()
@@ -207,7 +234,8 @@ def read_table(path: Path) -> Table:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             about = json.loads(arrays["about"].tobytes())
-            measured = {name: arrays[name] for name in ("scores", "trained")}
+            names = ("scores", "trained", *(["partial"] if "partial" in arrays else []))
+            measured = {name: arrays[name] for name in names}
         if about["format"] != _FORMAT:
             raise UserError(f"{path} is a table of format {about['format']}", f"this version reads format {_FORMAT}")
         if about.pop("digest", None) not in (None, _digest(about, measured)):
@@ -215,8 +243,12 @@ def read_table(path: Path) -> Table:
         for name, one in measured.items():
             if one.ndim != 2 or one.dtype != np.uint16 or one[one != _NONE].max(initial=0) > _MOST:
                 raise ValueError(f"'{name}' holds no accuracies")
-        scores, trained = (np.where(one == _NONE, np.nan, one / 100) for one in measured.values())
-        return Table.of(NetworkSpec.from_record(about["network"]), about["ratios"], scores, trained, about["made"])
+        scores, trained, *partial = (np.where(one == _NONE, np.nan, one / 100) for one in measured.values())
+        table = Table.of(NetworkSpec.from_record(about["network"]), about["ratios"], scores, trained, about["made"])
+        epochs = tuple(about.get("partial_epochs", ()))
+        if partial and partial[0].shape != (len(scores), len(epochs)):
+            raise ValueError("there must be one column for each number of epochs")
+        return replace(table, partial=partial[0], partial_epochs=epochs) if partial else table
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise UserError(
             f"{path} is no table of a search space ({error})", "name a file that `tabulate` has made"

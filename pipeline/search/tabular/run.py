@@ -6,15 +6,24 @@ from typing import Any
 import numpy as np
 
 from pipeline.search.algorithms import propose
+from pipeline.search.early_stopping import NEVER, EarlyStopping, needed_top1, needed_worth, stops_early
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
 from pipeline.search.tabular import Table
 
 
 def search_on(
-    table: Table, algorithm: str, settings: Any, objective: Objective, seed: int, generations: int
+    table: Table,
+    algorithm: str,
+    settings: Any,
+    objective: Objective,
+    seed: int,
+    generations: int,
+    stopping: EarlyStopping = NEVER,
 ) -> list[list[Individual]]:
     """Runs a search whose candidates are looked up. Returns its generations; an exhausted space makes them shorter.
+
+    Candidates that are stopped early have no score, as in an experiment.
 
     Args:
         table: of the space.
@@ -23,12 +32,46 @@ def search_on(
         objective: what it looks for.
         seed: of the search.
         generations: how many.
+        stopping: whether and when candidates are stopped.
+
+    Raises:
+        UserError: they are to be judged after epochs of which the table knows no scores.
     """
     history: list[list[Individual]] = []
+    earlier: list[Individual] = []
+    early = stopping.early_stop_epochs if stops_early(algorithm) else None
     for generation in range(generations):
         children = propose(algorithm, table.space, settings, history, seed, generation, objective)
-        history.append([table.individual(child.genome) for child in children])
+        individuals = [table.individual(child.genome) for child in children]
+        if early is not None:
+            partial = [table.partial_individual(child.genome, early) for child in children]
+            worth = needed_worth(earlier, objective, stopping.early_stop_keep)
+            individuals = [
+                whole if _goes_on(first, worth, objective) else whole._replace(top1=None)
+                for whole, first in zip(individuals, partial, strict=True)
+            ]
+            earlier += [individual for individual in partial if individual.top1 is not None]
+        history.append(individuals)
     return history
+
+
+def _goes_on(partial: Individual, worth: float, objective: Objective) -> bool:
+    needed = needed_top1(partial.genome, partial.relative_cost, worth, objective)
+    return partial.top1 is None or partial.top1 >= needed
+
+
+def trainings_spent(table: Table, history: Sequence[Sequence[Individual]], stopping: EarlyStopping) -> np.ndarray:
+    """Returns after each evaluation of a search how many whole trainings its epochs amount to, float64 (evaluations,).
+
+    To judge a candidate early costs a pass over the subset, for its moments, and one over the validation images, each
+    counted as a third of what a training pass over as many images costs.
+    """
+    scored = [individual.top1 is not None for individuals in history for individual in individuals]
+    if (early := stopping.early_stop_epochs) is None:
+        return np.arange(1.0, len(scored) + 1)
+    split = table.made["split"]
+    judging = (1 + split["validation_per_class"] / split["subset_per_class"]) / 3
+    return np.cumsum((np.where(scored, table.epochs, early) + judging) / table.epochs)
 
 
 def true_worth(table: Table, individual: Individual, objective: Objective) -> float:

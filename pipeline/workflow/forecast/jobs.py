@@ -19,6 +19,7 @@ from pipeline.common.settings import from_mapping
 from pipeline.networks.genome import Genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.algorithms import ALGORITHMS, propose
+from pipeline.search.early_stopping import stops_early
 from pipeline.search.individual import Individual
 from pipeline.search.sample import spread_over_cost
 from pipeline.search.shards import balance, predicted_cost
@@ -228,7 +229,31 @@ class _Jobs:
     def candidate(self, genome: Genome) -> float:
         """Returns seconds to train and score one candidate."""
         spec = self._spec.with_genome(genome)
-        return self.training("candidate", spec, self._images.subset) + self.scoring(spec, self._images.validation)
+        return self.training("candidate", spec, self._images.subset) + self._scoring_candidate(spec)
+
+    def _scoring_candidate(self, spec: NetworkSpec, *, recalibrated: bool | None = None) -> float:
+        """Returns seconds to score a candidate, and to compute its moments anew before if that is asked for."""
+        again = self._config["candidate"]["recalibrate"] if recalibrated is None else recalibrated
+        moments = self.scoring(spec, self._images.subset) if again else 0.0
+        return moments + self.scoring(spec, self._images.validation)
+
+    def _searched(self, algorithm: str, generation: int) -> Callable[[Genome], float]:
+        """Returns what gives the seconds of a candidate in a generation of a search. If candidates are stopped early,
+        as many as are kept are taken to go on.
+        """
+        search, epochs = self._config["search"], self._config["candidate"]["epochs"]
+        early, keep = search["early_stop_epochs"], search["early_stop_keep"]
+        if early is None:
+            return self.candidate
+        goes_on = keep if generation and stops_early(algorithm) else 1.0
+        share: float = goes_on + (1 - goes_on) * early / epochs
+
+        def seconds(genome: Genome) -> float:
+            spec = self._spec.with_genome(genome)
+            scoring = self._scoring_candidate(spec, recalibrated=True) + goes_on * self._scoring_candidate(spec)
+            return share * self.training("candidate", spec, self._images.subset) + scoring
+
+        return seconds
 
     def _search(self, name: str, prepared: int, first: tuple[int, ...]) -> int:
         """Adds all generations of a search. Returns the job that selects the best."""
@@ -246,10 +271,10 @@ class _Jobs:
             history.append([Individual(genome, None, 0.0) for genome in genomes])
             proposed = self._add(stage, self._light, needs=before, priority=90)
             costs = [predicted_cost(self._spec.with_genome(genome)) for genome in genomes]
-            evaluated = []
+            evaluated, seconds = [], self._searched(section["algorithm"], generation)
             for shard in balance(costs, shards):
                 members = [genomes[slot] for slot in shard]
-                evaluated.append(self._add_candidates(stage, members, (proposed, *first), 80 if waits else 70))
+                evaluated.append(self._add_candidates(stage, members, (proposed, *first), 80 if waits else 70, seconds))
             scored.append(self._add(stage, self._light, needs=tuple(evaluated), priority=90))
             before = (scored[-1],) if waits else (proposed,)
         self._genomes[name] = [individual.genome for individuals in history for individual in individuals]

@@ -19,6 +19,7 @@ from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, architecture
 from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.early_stopping import EarlyStopping
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
 from pipeline.search.space import Budget
@@ -181,9 +182,13 @@ class Flags:
         asked = shlex.quote(json.dumps(asked_of_supernet(self._config)))
         return f"{optional_flag('--supernet', files)} --supernet-asked {asked}" if files else ""
 
-    def recalibrate(self) -> str:
-        """Returns whether batch-norm moments are computed anew before a candidate is scored."""
-        return "--recalibrate" if self._config["candidate"].get("recalibrate") else ""
+    def recalibrate(self, *, early_stopping: bool = False) -> str:
+        """Returns whether batch-norm moments are computed anew before a candidate is scored; and when it is scored a
+        first time, for candidates of which that is asked.
+        """
+        words = ["--recalibrate"] if self._config["candidate"].get("recalibrate") else []
+        epochs = self._config["search"]["early_stop_epochs"] if early_stopping else None
+        return " ".join([*words, *([] if epochs is None else [f"--early-stop-epochs {epochs}"])])
 
     def execution(self) -> str:
         """Returns device, precision, kernels and threads, which can change a result's last digits."""
@@ -215,6 +220,8 @@ class Flags:
         values = {**self._config["search"], **section}
         own = ALGORITHMS[_CALLED_AS.get(section["algorithm"], section["algorithm"])].Settings
         words = [f"--algorithm {section['algorithm']}", flags(own, values), flags(Budget, values)]
+        if values["early_stop_epochs"] is not None:
+            words.append(flags(EarlyStopping, values))
         objective = objective_flags(section) if ALGORITHMS[section["algorithm"]].LOOKS_AT_SCORES else _NO_OBJECTIVE
         words += [f"--seed {section.get('seed', self._config['seed'])}", objective]
         return " ".join(filter(None, words))

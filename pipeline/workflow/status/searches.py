@@ -31,7 +31,8 @@ class SearchSummary:
         generation: the first one that is not finished, counted from 0 as in its files' names; the last when all are.
         in_generation, of_generation: its evaluated candidates, of how many.
         done, total: candidates of the whole search that have been evaluated, of how many.
-        reused, diverged, failed: among those; a reused one was known to the archive.
+        reused, stopped, diverged, failed: among those; a reused one was known to the archive, a stopped one went no
+            further than its first epochs.
         seconds_left: at the present pace.
     """
 
@@ -46,6 +47,7 @@ class SearchSummary:
     done: int
     total: int | None
     reused: int
+    stopped: int
     diverged: int
     failed: int
     best: BestSoFar | None
@@ -103,6 +105,7 @@ def _count(search: SearchState) -> SearchSummary:
         done=len(evaluated),
         total=planned_candidates(search),
         reused=sum(candidate.reused for candidate in evaluated),
+        stopped=sum(candidate.status == "stopped" for candidate in evaluated),
         diverged=sum(candidate.status == "diverged" for candidate in evaluated),
         failed=sum(candidate.status == "failed" for candidate in evaluated),
         best=best(search),
