@@ -178,7 +178,7 @@ def test_all_networks_are_scored_on_the_same_test_images():
     def rows(*scored):
         made = [replace(one, **how) for one, how in zip(measured("a", 1, 90.0, 90.5) * 2, scored, strict=False)]
         made[2:] = [replace(one, model="b") for one in made[2:]]
-        return collect_rows(dict.fromkeys({one.model for one in made}), made)
+        return collect_rows(dict.fromkeys(one.model for one in made), made)
 
     one, other = scored("1", [0, 1]), scored("2", [0, 1])
     older, shuffled, called = scored(labels=[0, 1]), scored(labels=[1, 0]), scored(labels=[0, 1], classes=("x", "z"))
