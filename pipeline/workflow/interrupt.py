@@ -47,7 +47,11 @@ def pass_on(pid: int, heard: int) -> None:
         pid: of Snakemake.
         heard: the reading end of the pipe named by ``HEARD``; it is at its end when Snakemake has ended.
     """
-    if not select.select([heard], [], [], PATIENCE)[0]:
+    try:
+        by_itself = select.select([heard], [], [], PATIENCE)[0]
+    except OSError:  # closed: the run has ended in the meantime
+        return
+    if not by_itself:
         interrupt(pid)
 
 

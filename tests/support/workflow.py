@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import h5py
 import psutil
 import yaml
 
@@ -57,7 +58,7 @@ def complete(words: list[str], folder: Path) -> None:
 
 def planned(folder: Path, *words: object, config: Path = TINY) -> dict[str, int]:
     """How many jobs of each rule a dry run lists."""
-    done = run(command("-n", "--cores", 2, "--quiet", "rules", *words, config=config), folder)
+    done = run(command("-n", *words, "--cores", 2, "--quiet", "rules", config=config), folder)
     assert done.returncode == 0, done.stdout + done.stderr
     jobs = re.findall(r"^(\w+) +(\d+)$", done.stdout + done.stderr, re.MULTILINE)
     return {rule: int(count) for rule, count in jobs if rule not in ("all", "total")}
@@ -87,6 +88,13 @@ def outcome(folder: Path) -> dict[str, bytes]:
     ]
     found = (path for pattern in patterns for path in results.glob(pattern) if "timing" not in path.name)
     return {str(path.relative_to(results)): path.read_bytes() for path in found}
+
+
+def agrees(folder: Path, whole: dict[str, bytes], *named: str) -> bool:
+    """Whether what was made in a folder, the files that are named among it, is the same as in a whole experiment."""
+    made = outcome(folder)
+    assert set(named) <= set(made), f"made were {sorted(made)}"
+    return made == {name: whole.get(name) for name in made}
 
 
 def kill_everything(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> bool:
@@ -127,9 +135,18 @@ def overlay(folder: Path, changes: dict) -> Path:
     return path
 
 
-def under_way(process: subprocess.Popen[str], log: Path) -> bool:
-    """Whether a training has taken steps for some seconds; also where its run has ended."""
-    return process.poll() is not None or (log.exists() and "so far" in log.read_text())
+def catch_in_training(process: subprocess.Popen[str], state: Path) -> None:
+    """Waits until a training, which saves its state all the time, has done so, or its run has ended."""
+    before = state.stat().st_mtime_ns if state.exists() else 0
+    wait_until(lambda: process.poll() is not None or (state.exists() and state.stat().st_mtime_ns != before))
+
+
+def saved_at_the_end(state: Path, log: Path, epochs: int) -> bool:
+    """Whether the state of a training that was asked to end is that after its last step, not one saved before."""
+    done, steps = map(int, re.findall(r"(\d+) of (\d+) steps, took", log.read_text())[-1])
+    with h5py.File(state) as file:
+        epoch, step = map(int, file["position"][()])
+    return epoch * steps // epochs + step == done
 
 
 def steps_in(folder: Path) -> list[psutil.Process]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.workflow import SECONDS, command, complete
+from tests.support.workflow import SECONDS, complete, resume
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _make(folder: Path) -> Path:
     started = time.monotonic()
-    complete(command("--cores", 2), folder)
+    complete(resume("--cores", 2), folder)
     (folder / SECONDS).write_text(str(time.monotonic() - started))
     return folder
 

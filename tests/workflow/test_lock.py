@@ -17,15 +17,15 @@ from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import LOCKS, OLD_RECORD, RECORDS, hold, last_run, settle_earlier_run, unlock
 from tests.support.workflow import (
     PATIENCE,
+    catch_in_training,
     command,
     kill_everything,
     overlay,
     resume,
     run,
+    saved_at_the_end,
     start,
     steps_in,
-    under_way,
-    wait_until,
 )
 
 WORKFLOW = SimpleNamespace(scheduler=None)
@@ -152,12 +152,13 @@ def test_the_end_of_a_process_lets_go(at):
 @pytest.mark.slow
 def test_two_experiments_run_in_one_folder_and_each_once(tmp_path):
     """One ends while the other trains; nothing of the live one is given away."""
-    long = overlay(tmp_path, {"retrain": {"epochs": 400, "seeds": 1}, "execution": {"save_minutes": 5}})
+    long = overlay(tmp_path, {"retrain": {"epochs": 400, "seeds": 1}, "execution": {"save_minutes": 0.005}})
     weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
     log = tmp_path / "results/tiny/logs/retrain/uniform-1x_0.log"
+    state = (tmp_path / weights).with_name("weights.state.h5")
     process = start(resume("--cores", "1", weights, config=long), tmp_path)
     try:
-        wait_until(lambda: under_way(process, log))
+        catch_in_training(process, state)
         beside = ["--cores", "1", "results/beside/data/train.h5", "--config", "experiment=beside"]
         for words in resume(*beside), command(*beside, "--forcerun"):
             done = run(words, tmp_path)
@@ -173,6 +174,6 @@ def test_two_experiments_run_in_one_folder_and_each_once(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(PATIENCE) == 128 + signal.SIGINT
         assert not steps_in(tmp_path)
-        assert (tmp_path / weights).with_name("weights.state.h5").exists()
+        assert saved_at_the_end(state, log, epochs=400)
     finally:
         kill_everything(process)

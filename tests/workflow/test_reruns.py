@@ -28,12 +28,10 @@ pytestmark = pytest.mark.slow
 #: What shows results: no table is made anew that the report does not follow.
 SHOWN = {"tables", "figures", "write_report"}
 RERUNS = [
-    ({"experiment": "tiny"}, set()),
     ({"retrain": {"epochs": 3, "seeds": 2}}, {"retrain", "evaluate", *SHOWN, "train_sample"}),
     ({"retrain": {"epochs": 2, "seeds": 3}}, {"retrain", "evaluate", *SHOWN}),
     ({"published": "table1"}, SHOWN),
-    ({"execution": {"device": "cpu", "precision": "float32", "save_minutes": 9}}, set()),
-    ({"search": {"generations": 2, "population": 4, "workers": 1}}, set()),
+    ({"execution": {"save_minutes": 9}, "search": {"workers": 3}}, set()),
     ({"models": {"uniform-2x": {"genome": 2}}}, {"retrain", "evaluate", *SHOWN}),
 ]
 
@@ -50,7 +48,7 @@ def test_a_new_lambda_reruns_its_own_search_and_trains_no_known_candidate(copied
     # The first generation does not depend on λ: it is proposed anew and found in the archive.
     assert jobs["score_generation"] == 2 and jobs["select_best"] == 1
     before = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
-    complete(resume("--cores", 2, config=config), copied)
+    complete(resume("--cores", 2, "results/tiny/search/A/best.json", config=config), copied)
     after = {path.name: path.read_bytes() for path in copied.glob("results/tiny/archive/*/*.timing")}
     assert {name: after[name] for name in before} == before
 
@@ -61,12 +59,14 @@ def test_a_search_that_finds_the_same_again_has_no_network_trained_again(copied)
         return {str(path): path.read_bytes() for path in files}
 
     before = trained()
-    again = command("--cores", 2, "--forcerun", "select_best")
     # found-A and its control, whose width the found network's cost decides; two seeds of each.
-    assert planned(copied, "--forcerun", "select_best")["retrain"] == 4
-    complete(again, copied)
+    rows = [
+        f"results/tiny/retrain/{row}/seed_{seed}/weights.h5" for row in ("found-A", "uniform-iso-A") for seed in (0, 1)
+    ]
+    assert planned(copied, *rows, "--forcerun", "select_best")["retrain"] == 4
+    complete(resume("--cores", 2, *rows, "--forcerun", "select_best"), copied)
     assert len(before) == 6 and trained() == before
-    assert planned(copied) == {}
+    assert planned(copied, *rows) == {}
 
 
 def test_more_generations_extend_a_search(copied, tmp_path):
@@ -74,7 +74,7 @@ def test_more_generations_extend_a_search(copied, tmp_path):
     jobs = planned(copied, config=config)
     assert jobs["evaluate_generation"] + jobs["evaluate_free_generation"] == jobs["propose_generation"] == 3
     before = outcome(copied)
-    complete(resume("--cores", 2, config=config), copied)
+    complete(resume("--cores", 2, "results/tiny/search/A/best.json", config=config), copied)
     after = outcome(copied)
     old = [name for name in before if "generation_00" in name]
     assert {name: after[name] for name in old} == {name: before[name] for name in old}

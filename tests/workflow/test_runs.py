@@ -4,14 +4,15 @@ import os
 import shutil
 import signal
 from collections import Counter
-from functools import partial
 
 import pytest
 
 from pipeline.common.hdf5 import read_attributes
+from pipeline.workflow.interrupt import pass_on
 from tests.support.workflow import (
     PATIENCE,
-    ROOT,
+    agrees,
+    catch_in_training,
     command,
     complete,
     kill_everything,
@@ -20,11 +21,10 @@ from tests.support.workflow import (
     planned,
     resume,
     run,
+    saved_at_the_end,
     start,
     steps_in,
-    under_way,
     wait_for,
-    wait_until,
 )
 
 pytestmark = pytest.mark.slow
@@ -46,8 +46,7 @@ def test_everything_is_there(finished):
 
 
 def test_finished_means_nothing_to_do(finished):
-    assert planned(finished, "--cores", 1) == {}
-    done = run(command("--cores", 2), finished)
+    done = run(command("--cores", 1), finished)
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
@@ -67,21 +66,26 @@ def test_measured_inference_comes_last_and_changes_nothing(copied, tmp_path):
 
 def test_cores_shards_and_workers_change_nothing(finished, tmp_path):
     config = overlay(tmp_path, {"search": {"generations": 2, "population": 4, "shards": 2, "workers": 2}})
-    complete(resume("--cores", 1, config=config), tmp_path)
-    assert outcome(tmp_path) == outcome(finished)
+    proposed, weights = "search/A/generation_001/population.csv", "retrain/uniform-1x/seed_0/weights.h5"
+    complete(resume("--cores", 1, f"results/tiny/{proposed}", f"results/tiny/{weights}", config=config), tmp_path)
+    names = ("search/A/generation_000/scores.csv", proposed, "retrain/uniform-1x/seed_0/history.csv")
+    assert agrees(tmp_path, outcome(finished), *names)
+    shards = tmp_path.glob("results/tiny/search/A/generation_000/evaluations_?-of-2.csv")
+    assert all(len(shard.read_text().splitlines()) == 1 + 2 for shard in shards)
 
 
 def test_ctrl_c_and_again(finished, tmp_path):
-    process = start(command("--cores", "2"), tmp_path)
+    found = "search/A/best.json"
+    process = start(command("--cores", "2", f"results/tiny/{found}"), tmp_path)
     wait_for("results/tiny/archive/*/*.json", tmp_path, process)
     kill_everything(process, signal.SIGINT)
     assert process.returncode != 0
-    complete(resume("--cores", "2"), tmp_path)
-    assert outcome(tmp_path) == outcome(finished)
+    complete(resume("--cores", "2", f"results/tiny/{found}"), tmp_path)
+    assert agrees(tmp_path, outcome(finished), found)
 
 
 def test_ctrl_c_is_no_failure(tmp_path):
-    process = start(resume("--cores", "2"), tmp_path)
+    process = start(resume("--cores", "2", "results/tiny/search/A/best.json"), tmp_path)
     wait_for("results/tiny/archive/*/*.json", tmp_path, process)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(PATIENCE) == 128 + signal.SIGINT
@@ -93,21 +97,22 @@ def test_ctrl_c_is_no_failure(tmp_path):
 def test_a_signal_to_run_ends_it_as_ctrl_c_does(tmp_path):
     """Though it reaches nothing but ``run``."""
     weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
-    config = overlay(tmp_path, {"retrain": {"epochs": 300, "seeds": 1}, "execution": {"save_minutes": 5}})
+    config = overlay(tmp_path, {"retrain": {"epochs": 60, "seeds": 1}, "execution": {"save_minutes": 0.005}})
     here, undisturbed = tmp_path / "here", tmp_path / "undisturbed"
     words = resume("--cores", "1", weights, config=config)
     log = here / "results/tiny/logs/retrain/uniform-1x_0.log"
+    state = (here / weights).with_name("weights.state.h5")
     here.mkdir()
     # In the second round as a shell runs what it puts in the background: deaf to Ctrl-C.
     background = ["bash", "-c", "trap '' INT; exec \"$@\"", "-"]
     for number, shell in (signal.SIGINT, []), (signal.SIGTERM, background), (signal.SIGINT, background):
         log.unlink(missing_ok=True)
         process = start([*shell, *words], here)
-        wait_until(partial(under_way, process, log))
+        catch_in_training(process, state)
         process.send_signal(number)
         assert process.wait(PATIENCE) == 128 + number
         assert not steps_in(here)
-        assert (here / weights).with_name("weights.state.h5").exists() and not (here / weights).exists()
+        assert saved_at_the_end(state, log, epochs=60) and not (here / weights).exists()
         assert not list(here.glob(".snakemake/locks/*"))
         said = (here / "output.txt").read_text()
         assert "Interrupted. The same command goes on from here." in said and "Traceback" not in said
@@ -118,22 +123,32 @@ def test_a_signal_to_run_ends_it_as_ctrl_c_does(tmp_path):
     assert read_attributes(here / weights)["digest"] == read_attributes(undisturbed / weights)["digest"]
 
 
+def test_a_signal_to_a_run_that_is_over_means_nothing():
+    read, write = os.pipe()
+    os.close(read)
+    os.close(write)
+    pass_on(os.getpid(), read)
+
+
 def test_a_copy_of_one_folder_goes_on_elsewhere(finished, tmp_path):
     here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
     here.mkdir()
-    process = start(resume("--cores", "2"), here)
-    wait_for("results/tiny/search/*/generation_001/scores.csv", here, process)
+    found = "finalists/found-A/found.json"
+    words = resume("--cores", "2", f"results/tiny/{found}")
+    process = start(words, here)
+    wait_for("results/tiny/search/A/generation_001/population.csv", here, process)
     process.send_signal(signal.SIGTERM)
     process.wait(PATIENCE)
     shutil.copytree(here / "results" / "tiny", elsewhere / "results" / "tiny")  # as rsync -a, with the times of files
-    assert "pretrain_supernet" not in planned(elsewhere) and "retrain" in planned(elsewhere)
+    there = planned(elsewhere)
+    assert "pretrain_supernet" not in there and "retrain" in there
     # Here, a step that was interrupted may have been done just then.
-    assert Counter(planned(elsewhere)) <= Counter(planned(here))
+    assert Counter(there) <= Counter(planned(here))
     trained = {path.name: path.read_bytes() for path in elsewhere.glob("results/tiny/archive/*/*.timing")}
-    complete(resume("--cores", "2"), elsewhere)
-    assert outcome(elsewhere) == outcome(finished)
+    complete(words, elsewhere)
+    assert agrees(elsewhere, outcome(finished), found)
     now = {path.name: path.read_bytes() for path in elsewhere.glob("results/tiny/archive/*/*.timing")}
-    assert {name: now[name] for name in trained} == trained
+    assert trained and {name: now[name] for name in trained} == trained
 
 
 def test_a_damaged_artifact_is_named_in_the_output(copied):
@@ -146,9 +161,8 @@ def test_a_damaged_artifact_is_named_in_the_output(copied):
 
 
 def test_what_snakemake_offers_works(finished, tmp_path):
-    assert run(command("--lint"), ROOT).returncode == 0
-    assert run(command("--dag"), finished).stdout.startswith("digraph")
-    assert "evaluate_generation" in run(command("--rulegraph", "--forceall"), finished).stdout
+    graph = run(command("--rulegraph", "--forceall"), finished).stdout
+    assert graph.startswith("digraph") and "evaluate_generation" in graph
     assert "results/tiny/supernet/supernet.h5" in run(command("--summary"), finished).stdout
     complete(command("--report", tmp_path / "report.html"), finished)
     report = (tmp_path / "report.html").read_text()
