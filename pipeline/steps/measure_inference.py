@@ -109,15 +109,19 @@ def compare(
     from pipeline.common.files import read_record
     from pipeline.common.log import log
     from pipeline.data.loading import load_images
+    from pipeline.data.prepared import read_info
     from pipeline.export.agreement import answers_of
     from pipeline.report.answers import unpack_answers
 
     if images is None:
         return {}
-    source, found = load_images(images, "cpu"), {}
+    source, digest, found = load_images(images, "cpu"), read_info(images).digest, {}
     for model, file in evaluations:
+        record = read_record(file)
+        if record.get("test_images") not in (None, digest):
+            raise UserError(f"{file} is of other images than {images}", made_again())
         try:
-            evaluated = unpack_answers(read_record(file))
+            evaluated = unpack_answers(record)
         except (KeyError, TypeError, ValueError):
             raise UserError(f"{file} is no evaluation", made_again()) from None
         if evaluated is None:

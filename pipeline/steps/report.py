@@ -143,6 +143,7 @@ def read_findings(layout: "Layout") -> "Findings":
 
 def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     """Returns the flags that the workflow would give to tables and figures, of the files that are there."""
+    from pipeline.workflow.made_with import outdated_files
     from pipeline.workflow.rules import Files, Flags
 
     files, flags = Files(config), Flags(config)
@@ -154,6 +155,8 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     # evaluations are still there.
     genomes = {**found, **chosen}
     evaluated -= {model for model in evaluated if _is_stale(layout, config, model, genomes.get(model))}
+    outdated = set(outdated_files(layout))  # maybe on other images
+    evaluated -= {model for model, seed in trainings if layout.measurement(model, seed) in outdated}
     parser = argparse.ArgumentParser()
     add_measurements(parser, complete=False)
     of_trainings(parser, "--histories", "", complete=False)

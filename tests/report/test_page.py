@@ -257,6 +257,10 @@ def test_what_is_of_the_settings_before_is_told(experiment):
     assert main(["report", "measured"]) == 0
     said = f"1 file is from before the last change of settings, such as {history};"
     assert said in experiment.report.read_text() and "not finished" not in experiment.report.read_text()
+    # Evaluations may be on images that have changed: the row waits, as if it had none.
+    outdated(experiment, [experiment.measurement("found-A", 0)])
+    assert main(["report", "measured"]) == 0
+    assert "The run is not finished: there is no accuracy yet of found-A. 1 file is" in experiment.report.read_text()
 
 
 def test_it_tells_if_not_all_was_computed_in_the_same_way(experiment):

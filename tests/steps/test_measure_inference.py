@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
+from pipeline.common.files import read_record, write_record
 from pipeline.export.packed import read
 from pipeline.kernels.build import CompilationError
 from pipeline.networks.cost import speedup
@@ -100,7 +101,13 @@ def test_the_packed_networks_answer_as_was_evaluated_and_the_table_says_if_not(h
 
 
 def test_evaluations_of_other_images_are_refused(home, tmp_path, capsys):
+    written = read_record(home / "evaluation" / "uniform-1x" / "seed_0.json")
     evaluation = f"row-0={home / 'evaluation' / 'uniform-1x' / 'seed_0.json'}"
+    assert measure(home, tmp_path, "--images", home / "data" / "train.h5", "--evaluations", evaluation) == 1
+    assert "seed_0.json is of other images than " in sentence(capsys)
+    del written["test_images"]  # of an earlier version
+    write_record(tmp_path / "old.json", {key: value for key, value in written.items() if key != "digest"})
+    evaluation = f"row-0={tmp_path / 'old.json'}"
     assert measure(home, tmp_path, "--images", home / "data" / "train.h5", "--evaluations", evaluation) == 1
     assert "is of 359 images, but" in sentence(capsys)
     assert measure(home, tmp_path, "--evaluations", evaluation) == 1
