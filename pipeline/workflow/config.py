@@ -445,6 +445,12 @@ def _check_own_settings(config: Mapping[str, Any]) -> None:
 
 def _check_searches(config: Mapping[str, Any]) -> None:
     search = config["search"]
+    written: dict[str, float] = {}  # genomes hold six digits of a ratio
+    for ratio in search["ratios"]:
+        if written.setdefault(f"{ratio:g}", ratio) != ratio:
+            raise UserError(
+                f"search.ratios has {written[f'{ratio:g}']} and {ratio}, which are one in six digits", "leave one out"
+            )
     spec = _spec(config).at_width(search["cost_width"])
     smallest = spec.with_genome(uniform_genome(spec.network, min(search["ratios"])))
     if search.get("latency_table") is not None:

@@ -284,12 +284,16 @@ EVOLUTION = {"algorithm": "evolution", "lambda": 4}
             {"models": {"A": {"search": "B"}}},
             "models.A and models.found-A would have controls of one name, uniform-iso-A",
         ),
+        (
+            {"search": {"ratios": [0.33333333, 1, 0.333333334]}},
+            "search.ratios has 0.33333333 and 0.333333334, which are one",
+        ),
         # And those whose files a disk may keep in one folder.
         ({"searches": {"a": EVOLUTION}}, "searches.A and searches.a differ in nothing but case"),
         ({"models": {"Found-A": {"genome": 2}}}, "models.found-A and models.Found-A differ in nothing but case"),
     ],
 )
-def test_names_that_would_be_one(settings, sentence):
+def test_names_and_ratios_that_would_be_one(settings, sentence):
     with pytest.raises(UserError, match=re.escape(sentence)):
         read_config([ROOT / "config.yaml"], settings)
 
