@@ -33,7 +33,7 @@ from pipeline.search.tabular.run import course, search_on, trainings_spent
 #: Shares of the earlier candidates among whose best one has to be.
 KEPT = (0.5, 0.25)
 #: Most generations that a search goes on for, over those of one without stopping.
-_LONGER = 6
+_LONGER = 20
 
 
 def judges(table: Table) -> str:
@@ -55,7 +55,8 @@ def search(
     """Returns, after each evaluation, the true worth of what a search would choose, and the trainings spent."""
     generations, population = budget
     settings = ALGORITHMS[algorithm].Settings(population=population)
-    history = search_on(table, algorithm, settings, objective, seed, generations, stopping)
+    most = generations if stopping is NEVER else _LONGER * generations
+    history = search_on(table, algorithm, settings, objective, seed, most, stopping, trainings=generations * population)
     return course(table, history, objective), trainings_spent(table, history, stopping)
 
 
@@ -71,8 +72,7 @@ def study(table: Table, algorithm: str, penalty: float, seeds: int, budget: tupl
         for rule in rules:
             ends, shares, longer = [], [], []
             for seed in range(seeds):
-                most = generations if rule is NEVER else _LONGER * generations
-                worths, spent = search(table, algorithm, objective, seed, (most, population), rule)
+                worths, spent = search(table, algorithm, objective, seed, budget, rule)
                 candidates = generations * population
                 ends.append(float(worths[:candidates][-1]))
                 shares.append(float(spent[:candidates][-1]) / candidates)

@@ -136,6 +136,9 @@ def test_a_search_stops_what_was_clearly_worse(partial):
     assert 0 < stopped < 24
     # Half of a training each, and half an epoch of passes over 40 and 20 images to judge every one.
     assert trainings_spent(partial, history, stopping)[-1] == pytest.approx(32 - stopped / 2 + 32 * 0.05)
+    longer = search_on(partial, "local_search", settings, FITNESS, 0, 99, stopping, trainings=32)
+    assert longer[:4] == history and len(longer) > 4
+    assert trainings_spent(partial, longer[:-1], stopping)[-1] < 32 <= trainings_spent(partial, longer, stopping)[-1]
     never = search_on(partial, "local_search", settings, FITNESS, 0, 4)
     assert trainings_spent(partial, never, EarlyStopping())[-1] == 32
     free = search_on(partial, "random", ALGORITHMS["random"].Settings(population=8), FITNESS, 0, 4, stopping)

@@ -1,5 +1,6 @@
 """Searches on a table: what they would choose after every evaluation, and how far that lies below the best there is."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ def search_on(
     seed: int,
     generations: int,
     stopping: EarlyStopping = NEVER,
+    trainings: float = math.inf,
 ) -> list[list[Individual]]:
     """Runs a search whose candidates are looked up. Returns its generations; an exhausted space makes them shorter.
 
@@ -31,8 +33,9 @@ def search_on(
         settings: an instance of the algorithm's ``Settings``.
         objective: what it looks for.
         seed: of the search.
-        generations: how many.
+        generations: how many at most.
         stopping: whether and when candidates are stopped.
+        trainings: whole ones that may be spent; no generation is begun beyond.
 
     Raises:
         UserError: they are to be judged after epochs of which the table knows no scores.
@@ -41,6 +44,8 @@ def search_on(
     earlier: list[Individual] = []
     early = stopping.early_stop_epochs if stops_early(algorithm) else None
     for generation in range(generations):
+        if history and trainings_spent(table, history, stopping)[-1] >= trainings:
+            break
         children = propose(algorithm, table.space, settings, history, seed, generation, objective)
         individuals = [table.individual(child.genome) for child in children]
         if early is not None:
