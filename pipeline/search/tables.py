@@ -13,7 +13,7 @@ from pipeline.networks.spec import NetworkSpec
 from pipeline.search.algorithms.base import Origin
 from pipeline.search.archive import Evaluation, Status, Timing
 from pipeline.search.costs import COSTS, DEFAULT, FLOPS, CostName, Counting, cost_of_column, relative_column
-from pipeline.search.early_stopping import OUT_OF_REACH
+from pipeline.search.early_stopping import OUT_OF_REACH, Early
 from pipeline.search.individual import Individual
 
 #: Stands for the column of the relative cost, which is called by what is counted: see :func:`columns_for`.
@@ -246,19 +246,22 @@ def read_needed(path: Path) -> dict[Genome, float]:
     return {parse_genome(row["genome"]): _number(row, NEEDED_TOP1, where, most=OUT_OF_REACH) for where, row in lines}
 
 
-def read_partial(path: Path) -> list[Individual]:
-    """Reads from a table of scores the genomes that were scored after their first epochs, with that top-1.
+def read_early(path: Path) -> list[Early]:
+    """Reads from a table of scores the candidates that were scored after their first epochs too.
 
     Raises:
         UserError: the file holds no such table, or none of a search that stops candidates early.
     """
-    rows, cost = read_costed(path, ("genome", PARTIAL_TOP1))
+    rows, cost = read_costed(path, ("genome", "top1", PARTIAL_TOP1))
     lines = ((f"line {line} of {path}", row) for line, row in enumerate(rows, start=2) if row[PARTIAL_TOP1])
     return [
-        Individual(
-            parse_genome(row["genome"]),
+        Early(
+            Individual(
+                parse_genome(row["genome"]),
+                _number(row, "top1", where, most=100) if row["top1"] else None,
+                _number(row, relative_column(cost), where),
+            ),
             _number(row, PARTIAL_TOP1, where, most=100),
-            _number(row, relative_column(cost), where),
         )
         for where, row in lines
     ]

@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.data.prepared import read_info
     from pipeline.networks.spec import uniform_genome
     from pipeline.search.algorithms import ALGORITHMS, propose
-    from pipeline.search.early_stopping import needed_top1, needed_worth, stops_early
+    from pipeline.search.early_stopping import Bar, stops_early
+    from pipeline.search.individual import Individual
     from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.space import search_space
     from pipeline.search.tables import (
@@ -62,8 +63,8 @@ def run(arguments: argparse.Namespace) -> None:
         check_genome,
         columns_for,
         population_row,
+        read_early,
         read_individuals,
-        read_partial,
     )
 
     if len(arguments.earlier) != arguments.generation:
@@ -95,9 +96,9 @@ def run(arguments: argparse.Namespace) -> None:
     if stopping.early_stop_epochs is not None:
         columns += (NEEDED_TOP1,)
         looks = stops_early(arguments.algorithm)
-        earlier = [individual for path in arguments.earlier for individual in read_partial(path)] if looks else []
-        worth = needed_worth(earlier, judge, stopping.early_stop_keep)
+        earlier = [early for path in arguments.earlier for early in read_early(path)] if looks else []
+        bar = Bar.of(earlier, judge, stopping.early_stop_keep)
         for row, child in zip(rows, children, strict=True):
-            needed = needed_top1(child.genome, row[counting.column], worth, judge)
+            needed = bar.needed_top1(Individual(child.genome, None, row[counting.column]))
             row[NEEDED_TOP1] = f"{needed:.4f}" if needed else ""
     write_csv(arguments.output, columns, rows)

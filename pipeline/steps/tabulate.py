@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.data.prepared import read_info
     from pipeline.networks.genome import Genome
     from pipeline.networks.spec import NetworkSpec, uniform_genome
-    from pipeline.search.tables import read_individuals, read_partial
+    from pipeline.search.tables import read_early, read_individuals
     from pipeline.search.tabular import Table, write_table
     from pipeline.workflow.layout import Layout
     from pipeline.workflow.made_with import about_outdated, outdated_files
@@ -72,7 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
         if file.exists() and file not in outdated:
             scores |= {one.genome: one.top1 for one in read_individuals(file) if one.top1 is not None}
             if early is not None:
-                partial |= {one.genome: one.top1 for one in read_partial(file) if one.top1 is not None}
+                partial |= {one.individual.genome: one.partial_top1 for one in read_early(file)}
     if not scores:
         raise UserError(f"{layout.folder} has no scores yet", "let its search run first; it may be stopped and goes on")
     proxy = config["proxy"]

@@ -13,7 +13,7 @@ from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
 from pipeline.search.archive import Archive, Evaluation, Timing, read_entry
 from pipeline.search.candidate import Evaluator
-from pipeline.search.early_stopping import OUT_OF_REACH, EarlyStopping, needed_top1, needed_worth, stops_early
+from pipeline.search.early_stopping import OUT_OF_REACH, Bar, Early, EarlyStopping, stops_early
 from pipeline.search.evaluate import Task, evaluate_all
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured
@@ -28,29 +28,51 @@ GENOME, OTHER = (1.0,) * 6, (1.0, 1.0, 1.0, 1.0, 1.0, 0.5)
 FITNESS = configured({"lambda": 10})
 
 
-def earlier(*scores: float) -> list[Individual]:
-    return [Individual((ratio,), score, 1.0) for ratio, score in enumerate(scores, start=1)]
+def earlier(*partial: float, stopped: int = 0, line=lambda early: 2 * early + 10, cost: float = 1.0) -> list[Early]:
+    """Candidates that went on to what the line says of their early accuracy; the last ones were stopped."""
+    went_on = len(partial) - stopped
+    return [
+        Early(Individual((float(number),), line(early) if number < went_on else None, cost), early)
+        for number, early in enumerate(partial)
+    ]
 
 
 @pytest.mark.parametrize(
-    ("keep", "worth"), [(0.25, 50.0), (0.26, 40.0), (0.5, 40.0), (0.75, 30.0), (1.0, 10.0), (0.01, 50.0)]
+    ("keep", "needed"), [(0.2, 40.0), (0.21, 35.0), (0.4, 35.0), (0.6, 30.0), (1.0, 20.0), (0.01, 40.0)]
 )
-def test_it_has_to_be_among_the_best_of_all_before(keep, worth):
-    assert needed_worth(earlier(20, 60, 50, 40), FITNESS, keep) == worth
+def test_it_has_to_be_among_the_best_of_all_before(keep, needed):
+    """Those that were stopped count among them, by what was to be expected."""
+    bar = Bar.of(earlier(20, 40, 30, 25, 35, stopped=2), FITNESS, keep)
+    assert (bar.slope, bar.intercept) == pytest.approx((2, 10))
+    assert bar.needed_top1(Individual(GENOME, None, 1.0)) == pytest.approx(needed, abs=2e-4)
 
 
-def test_without_any_before_all_go_on():
-    worth = needed_worth([], FITNESS, 0.1)
-    assert needed_top1(GENOME, 9.0, worth, FITNESS) == 0
+def test_costs_are_weighed_against_what_is_to_be_expected_at_the_end():
+    """Ten points dearer: five more early points where each is worth two at the end."""
+    bar = Bar.of(earlier(20, 40, 30), FITNESS, 0.5)
+    one, dearer, cheaper = (bar.needed_top1(Individual(GENOME, None, cost)) for cost in (1.0, 2.0, 0.5))
+    assert (one, dearer, cheaper) == pytest.approx((30, 35, 27.5), abs=2e-4)
+    assert bar.needed_top1(Individual(GENOME, None, 9.9)) == OUT_OF_REACH
+    assert Bar.of(earlier(20, 40, 30, cost=9.0), FITNESS, 0.9).needed_top1(Individual(GENOME, None, 99.0)) == 0
+
+
+@pytest.mark.parametrize(
+    "early",
+    [
+        [],
+        earlier(20, 40, 30, stopped=1),
+        earlier(20, 20, 40, 40),
+        earlier(20, 40, 30, line=lambda early: 90 - early),
+        earlier(20, 40, 30, line=lambda early: 50.0),
+    ],
+)
+def test_where_early_accuracies_tell_nothing_all_go_on(early):
+    assert Bar.of(early, FITNESS, 0.1).needed_top1(Individual(GENOME, None, 50.0)) == 0
 
 
 @pytest.mark.parametrize(
     ("objective", "cost", "worth", "needed"),
     [
-        ({"lambda": 10}, 1.0, 40.0, 50.0),
-        ({"lambda": 10}, 0.5, 40.0, 45.0),
-        ({"lambda": 10}, 7.0, 40.0, OUT_OF_REACH),
-        ({"lambda": 10}, 2.0, 0.0, 0.0),
         ({"objective": "most_accurate", "max_cost": 1}, 1.0, 61.2345, 61.2345),
         ({"objective": "most_accurate", "max_cost": 1}, 1.1, 61.2345, OUT_OF_REACH),
         ({"objective": "cheapest", "min_top1": 70}, 1.0, 60.0, 60.0),
@@ -58,8 +80,9 @@ def test_without_any_before_all_go_on():
         ({"objective": "cheapest", "min_top1": 70}, 1.5, 120.0, OUT_OF_REACH),
     ],
 )
-def test_the_accuracy_that_reaches_it_depends_on_objective_and_cost(objective, cost, worth, needed):
-    assert needed_top1(GENOME, cost, worth, configured(objective)) == pytest.approx(needed, abs=1e-4)
+def test_the_accuracy_that_reaches_it_depends_on_the_objective(objective, cost, worth, needed):
+    bar = Bar(configured(objective), worth)
+    assert bar.needed_top1(Individual(GENOME, None, cost)) == pytest.approx(needed, abs=1e-4)
 
 
 def test_it_concerns_searches_that_go_by_scores_and_one_number():

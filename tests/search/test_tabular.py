@@ -11,6 +11,7 @@ from pipeline.common.errors import UserError
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.early_stopping import EarlyStopping
+from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured
 from pipeline.search.tabular import Table, find_table, read_table, write_table
 from pipeline.search.tabular.run import best_worth, course, search_on, trainings_spent, true_worth
@@ -113,25 +114,30 @@ def test_a_file_holds_what_candidates_had_early(partial, tmp_path):
     assert read.partial_epochs == (2, 5) and read.epochs == 10
     np.testing.assert_allclose(read.partial, partial.partial, atol=0.0051)
     place = read.genomes.index(SPEC.genome)
-    assert read.partial_individual(SPEC.genome, 5).top1 == read.partial[place, 1]
+    assert read.partial_top1(SPEC.genome, 5) == read.partial[place, 1]
     with pytest.raises(UserError, match="no scores after 3 epochs: it has them after 2 or 5 epochs"):
-        read.partial_individual(SPEC.genome, 3)
+        read.partial_top1(SPEC.genome, 3)
     write_table(tmp_path / "cut.npz", replace(partial, partial_epochs=(2,)))
     with pytest.raises(UserError, match="one column for each number of epochs"):
         read_table(tmp_path / "cut.npz")
 
 
 def test_a_search_stops_what_was_clearly_worse(partial):
-    """By hand: of each generation after the first, those below the upper quarter of all before it."""
+    """By hand: of each generation those below the upper quarter of all before it, by what a line lets expect."""
     settings = ALGORITHMS["local_search"].Settings(population=8)
     stopping = EarlyStopping(early_stop_epochs=5, early_stop_keep=0.25)
     history = search_on(partial, "local_search", settings, FITNESS, 0, 4, stopping)
-    before: list[float] = []
+    before: list[tuple[float, Individual]] = []
     for generation in history:
-        worths = [FITNESS.value(partial.partial_individual(one.genome, 5)) for one in generation]
-        worst = sorted(before, reverse=True)[-(-len(before) // 4) - 1] if before else 0.0
-        assert [one.top1 is not None for one in generation] == [worth >= worst for worth in worths]
-        before += worths
+        early = [partial.partial_top1(one.genome, 5) for one in generation]
+        if before:
+            ended = np.array([(first, one.top1) for first, one in before if one.top1 is not None])
+            slope, intercept = np.polyfit(*ended.T, 1)
+            worths = [first * slope + intercept - 4 * one.relative_cost for first, one in before]
+            worst = sorted(worths, reverse=True)[-(-len(before) // 4) - 1]
+            reached = [slope * e + intercept - 4 * o.relative_cost for e, o in zip(early, generation, strict=True)]
+            assert [one.top1 is not None for one in generation] == [worth >= worst - 1e-9 for worth in reached]
+        before += zip(early, generation, strict=True)
     stopped = sum(one.top1 is None for generation in history for one in generation)
     assert 0 < stopped < 24
     # Half of a training each, and half an epoch of passes over 40 and 20 images to judge every one.
@@ -178,6 +184,9 @@ def test_the_table_that_comes_with_the_project():
     assert not np.isnan(table.scores[:, 0]).any()
     assert (~np.isnan(table.trained)).all(axis=1).sum() == 200 and (~np.isnan(table.trained)).any(axis=1).sum() == 200
     assert table.made["dataset"] == "digits" and table.made["torch"] == "torch 2.11.0"
+    # As docs/tables.md says of early stopping.
+    assert table.partial_epochs == (0, 1, 2, 3, 5) and table.epochs == 10
+    assert (~np.isnan(table.partial)).sum(axis=0).tolist() == [4096, 4096, 200, 200, 200]
     # Wider is better, and three seeds of a training lie about as far apart as docs/tables.md says.
     assert table.quality[-1] > table.quality[0] + 20
     assert table.noise[0] == pytest.approx(3.26, abs=0.01)

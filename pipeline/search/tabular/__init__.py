@@ -108,8 +108,8 @@ class Table:
         score = float(self.scores[place, 0])
         return Individual(genome, None if np.isnan(score) else score, float(self.costs[place]))
 
-    def partial_individual(self, genome: Genome, epochs: int) -> Individual:
-        """Returns a genome as a search sees it after its first epochs.
+    def partial_top1(self, genome: Genome, epochs: int) -> float | None:
+        """Returns the top-1 in percent that a genome had after its first epochs; None if it had diverged.
 
         Raises:
             UserError: the table does not know that.
@@ -120,7 +120,7 @@ class Table:
                 f"the table has no scores after {epochs} epochs", f"it has them after {known} epochs: ask for those"
             )
         partial = float(self.partial[self._places[genome], self.partial_epochs.index(epochs)])
-        return self.individual(genome)._replace(top1=None if np.isnan(partial) else partial)
+        return None if np.isnan(partial) else partial
 
     @property
     def epochs(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.search.algorithms import propose
-from pipeline.search.early_stopping import NEVER, EarlyStopping, needed_top1, needed_worth, stops_early
+from pipeline.search.early_stopping import NEVER, Bar, Early, EarlyStopping, stops_early
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
 from pipeline.search.tabular import Table
@@ -41,7 +41,7 @@ def search_on(
         UserError: they are to be judged after epochs of which the table knows no scores.
     """
     history: list[list[Individual]] = []
-    earlier: list[Individual] = []
+    earlier: list[Early] = []
     early = stopping.early_stop_epochs if stops_early(algorithm) else None
     for generation in range(generations):
         if history and trainings_spent(table, history, stopping)[-1] >= trainings:
@@ -49,20 +49,16 @@ def search_on(
         children = propose(algorithm, table.space, settings, history, seed, generation, objective)
         individuals = [table.individual(child.genome) for child in children]
         if early is not None:
-            partial = [table.partial_individual(child.genome, early) for child in children]
-            worth = needed_worth(earlier, objective, stopping.early_stop_keep)
+            partial = [table.partial_top1(child.genome, early) for child in children]
+            bar = Bar.of(earlier, objective, stopping.early_stop_keep)
             individuals = [
-                whole if _goes_on(first, worth, objective) else whole._replace(top1=None)
-                for whole, first in zip(individuals, partial, strict=True)
+                one._replace(top1=None) if top1 is not None and top1 < bar.needed_top1(one) else one
+                for one, top1 in zip(individuals, partial, strict=True)
             ]
-            earlier += [individual for individual in partial if individual.top1 is not None]
+            scored = zip(individuals, partial, strict=True)
+            earlier += [Early(one, top1) for one, top1 in scored if top1 is not None]
         history.append(individuals)
     return history
-
-
-def _goes_on(partial: Individual, worth: float, objective: Objective) -> bool:
-    needed = needed_top1(partial.genome, partial.relative_cost, worth, objective)
-    return partial.top1 is None or partial.top1 >= needed
 
 
 def trainings_spent(table: Table, history: Sequence[Sequence[Individual]], stopping: EarlyStopping) -> np.ndarray:
