@@ -2,12 +2,14 @@
 
 import math
 import re
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -16,6 +18,7 @@ from pipeline.common.hdf5 import read_attributes
 from pipeline.workflow.lock import RECORDS
 from pipeline.workflow.slurm import partition
 from pipeline.workflow.slurm import queue as slurm
+from pipeline.workflow.slurm.time_limit import WARNING
 from tests.support import workflow
 from tests.support.slurm import Slurm, ask, missing
 from tests.support.workflow import (
@@ -27,6 +30,7 @@ from tests.support.workflow import (
     outcome,
     resume,
     run,
+    steps_in,
     wait_for,
     wait_until,
 )
@@ -61,10 +65,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 
 def experiment(folder: Path, **sections: dict) -> Path:
-    """The tiny experiment with one search in two shards, few rows, and other changes."""
+    """The tiny experiment with one search of one generation in two shards, few rows, and other changes."""
     config = yaml.safe_load(TINY.read_text())
-    config |= {"searches": {"B": None, "random": None}}
-    config["search"] |= {"shards": 2, "workers": 1}
+    config |= {"searches": {"B": None, "random": None}, "controls": []}
+    config["search"] |= {"shards": 2, "workers": 1, "generations": 1, "finalists": 0}
+    config["proxy"]["sample"] = 0
     config["retrain"] |= {"seeds": 1, "epochs": 60}  # long enough to be killed in, on a busy machine
     for name, values in sections.items():
         config[name] |= values
@@ -128,8 +133,9 @@ def says(folder: Path, name: str, sentence: str) -> Callable[[], bool]:
 def test_killed_in_every_way_it_ends_as_a_local_run(cluster, start, tmp_path):
     config = experiment(tmp_path)
     local, here = tmp_path / "local", tmp_path / "slurm"
-    process = start(resume(*PROFILE, config=config), here)
-    beside = start(resume("--cores", 1, config=config), local)
+    scores = [f"results/tiny/evaluation/{row}/seed_0.json" for row in ("uniform-1x", "found-A")]
+    process = start(resume(*PROFILE, *scores, config=config), here)
+    beside = start(resume("--cores", 1, *scores, config=config), local)
 
     # A job that is cancelled saves itself, and is tried again.
     wait_for("results/tiny/retrain/uniform-1x/*/*.state.h5", here, process, LONG)
@@ -151,12 +157,13 @@ def test_killed_in_every_way_it_ends_as_a_local_run(cluster, start, tmp_path):
     wait_until(says(here, "retrain/found-A_0.log", "going on from epoch"), LONG)
     assert kill_everything(process)
     assert left.facts()["JobState"] == "RUNNING"
-    finish(start(resume(*PROFILE, config=config), here), here)
+    finish(start(resume(*PROFILE, *scores, config=config), here), here)
     assert left.facts()["JobState"] == "CANCELLED"
     assert "jobs that an earlier run left in SLURM's queue" in output(here)
 
     finish(beside, local)
     assert outcome(here) == outcome(local)
+    assert {"evaluation/found-A/seed_0.json", "search/A/generation_000/scores.csv"} < set(outcome(here))
     jobs = all_jobs(here)
     assert {name.split("_wildcards")[0] for name in jobs} >= {"rule_prepare_dataset", "rule_evaluate_generation"}
     for name, runs in jobs.items():
@@ -165,30 +172,25 @@ def test_killed_in_every_way_it_ends_as_a_local_run(cluster, start, tmp_path):
 
 
 def test_a_training_longer_than_its_time_limit_goes_on_in_further_jobs(cluster, start, tmp_path):
-    for epochs in (1000, 4000):  # the first are done within the limit on a machine that is far faster than most
-        folder = tmp_path / str(epochs)
-        folder.mkdir()
-        if trained_in_several_jobs(start, folder, epochs):
-            return
-    pytest.fail(f"{epochs} epochs fit into the time limit: train for longer")
-
-
-def trained_in_several_jobs(start: Callable[..., "subprocess.Popen[str]"], folder: Path, epochs: int) -> bool:
-    """Trains with a time limit of a minute, and beside it without; False where one job was enough."""
+    """It stands still until SLURM has warned it: so its time passes on machines of any speed, and costs nothing."""
+    local, here = tmp_path / "local", tmp_path / "slurm"
     weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
-    execution = {"device": "auto", "save_minutes": 5, "loaders": 2}
-    config = experiment(folder, retrain={"epochs": epochs}, execution=execution)
-    local, here = folder / "local", folder / "slurm"
+    config = experiment(tmp_path, execution={"device": "auto", "save_minutes": 5, "loaders": 2})
     finish(start(command(*PROFILE, "results/tiny/data/train.h5", config=config), here), here)
     # No retry: going on is not a failure.
     words = [weights, "--retries", 0, *time_limit(here)]
     process = start(command(*PROFILE, *words, config=config), here)
-    beside = start(resume("--cores", 1, weights, config=config), local)
     job = Job("retrain")
-    wait_until(lambda: process.poll() is not None or job.facts()["Restarts"] != "0", 2 * LONG)
-    if process.poll() == 0 and job.facts()["Restarts"] == "0":
-        kill_everything(beside)
-        return False
+    training = training_in(here)
+    training.suspend()
+    beside = start(resume("--cores", 1, weights, config=config), local)
+
+    def queued_again() -> bool:
+        if has_signal(training, "ShdPnd", WARNING):  # a SLURM that does not wake what it warns
+            training.resume()
+        return job.facts()["Restarts"] != "0"
+
+    wait_until(queued_again, LONG)
     assert "is nearly up: it is queued again" in log_of(here, "retrain/uniform-1x_0.log"), output(here)
     finish(process, here)
     assert "rror" not in output(here)
@@ -203,7 +205,29 @@ def trained_in_several_jobs(start: Callable[..., "subprocess.Popen[str]"], folde
     histories = [(tree / weights).with_name("history.csv").read_bytes() for tree in (here, local)]
     assert histories[0] == histories[1]
     assert not list(here.rglob("*.state.h5"))
-    return True
+
+
+def training_in(folder: Path) -> psutil.Process:
+    """The training that takes steps there: the process that wants to be warned."""
+    found: list[psutil.Process] = []
+
+    def begun() -> bool:
+        found[:] = [process for process in steps_in(folder) if has_signal(process, "SigCgt", WARNING)]
+        return bool(found)
+
+    wait_until(begun, LONG)
+    (training,) = found
+    return training
+
+
+def has_signal(process: psutil.Process, kind: str, number: signal.Signals) -> bool:
+    """Whether a signal is among those that a process handles (SigCgt) or that wait for it to go on (ShdPnd)."""
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    (mask,) = re.findall(rf"^{kind}:\s*(\w+)$", status, re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)
 
 
 def time_limit(folder: Path) -> list[str]:
