@@ -46,10 +46,10 @@ def main() -> None:
     )
     parser.add_argument("--data", nargs="+", default=["digits", "cifar-shaped"], choices=("digits", "cifar-shaped"))
     parser.add_argument("--base-width", type=float, help="by default that of the experiment")
-    parser.add_argument("--quick", action="store_true", help="four candidates, one epoch, one round")
+    parser.add_argument("--quick", action="store_true", help="two candidates, one epoch, one round, one way")
     arguments = parser.parse_args()
     if arguments.quick:
-        arguments.population, arguments.rounds, arguments.ways = 4, 1, ["1x1x1", "2x1x1"]
+        arguments.population, arguments.rounds, arguments.ways = 2, 1, ["2x1x1"]
     print(f"{describe_machine()}, {os.cpu_count()} cores, medians of {arguments.rounds} runs in turns\n")
     rows = []
     for data in arguments.data:
@@ -68,9 +68,9 @@ def _measure(data: str, folder: Path, arguments: argparse.Namespace) -> list[lis
     if data == "digits":
         _step("prepare-dataset", "--dataset", "digits", "--train", folder / "train.h5", "--test", folder / "test.h5")
     else:
-        _random_images(folder / "train.h5", 500 if arguments.quick else 4000)
+        _random_images(folder / "train.h5", 200 if arguments.quick else 4000)
     split = config["split"]
-    per_class = (20, 20) if arguments.quick else (split["subset_per_class"], split["validation_per_class"])
+    per_class = (5, 5) if arguments.quick else (split["subset_per_class"], split["validation_per_class"])
     words = [
         "--images",
         folder / "train.h5",

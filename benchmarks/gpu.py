@@ -48,8 +48,8 @@ def main() -> None:
     execution = execution_on(arguments.device)
     base_width = 1.0
     if arguments.quick:
-        base_width, arguments.images, arguments.batch_size = 1 / 16, 400, 32
-        arguments.seconds, arguments.rounds, arguments.processes = 0.2, 1, [1, 2]
+        base_width, arguments.images, arguments.batch_size = 1 / 32, 100, 8
+        arguments.seconds, arguments.rounds, arguments.processes = 0.05, 1, [2]
     recipe = published_recipe("candidate")
     recipe = replace(recipe, epochs=10**6, schedule="constant", batch_size=arguments.batch_size)
     print(heading(execution, f"batch {arguments.batch_size}"))
