@@ -66,7 +66,7 @@ class Early(NamedTuple):
 
 @dataclass(frozen=True)
 class Bar:
-    """What candidates must reach after their first epochs in order to go on.
+    """The accuracies that candidates must reach after their first epochs in order to go on.
 
     Early accuracies are lower than those at the end, by which an objective weighs costs. So each is first taken for the
     one at the end that it lets expect: by a straight line through those of the search's candidates that went on.
