@@ -56,6 +56,22 @@ def test_costs_are_weighed_against_what_is_to_be_expected_at_the_end():
     assert Bar.of(earlier(20, 40, 30, cost=9.0), FITNESS, 0.9).needed_top1(Individual(GENOME, None, 99.0)) == 0
 
 
+def test_a_gentle_line_is_one_too():
+    bar = Bar.of(earlier(20, 40, 30, line=lambda early: early / 2 + 60), FITNESS, 0.5)
+    assert bar.needed_top1(Individual(GENOME, None, 1.0)) == pytest.approx(30, abs=2e-4)
+    assert bar.needed_top1(Individual(GENOME, None, 2.0)) == pytest.approx(50, abs=2e-4)
+
+
+def test_nothing_below_zero_or_above_all_images_is_expected():
+    """Where the line leaves the range of accuracies, the cheaper one is the better."""
+    bar = Bar.of(earlier(50, 30, 60, line=lambda early: 4 * early - 140), FITNESS, 0.3)
+    assert (bar.slope, bar.worth) == (pytest.approx(4), pytest.approx(90))
+    assert bar.needed_top1(Individual(GENOME, None, 0.9)) == pytest.approx(59.75, abs=2e-4)
+    assert bar.needed_top1(Individual(GENOME, None, 1.1)) == OUT_OF_REACH
+    none = Bar.of(earlier(50, 30, 60, line=lambda early: 4 * early - 140), configured({"lambda": 0}), 1.0)
+    assert none.worth == 0
+
+
 @pytest.mark.parametrize(
     "early",
     [

@@ -84,6 +84,8 @@ MISTAKES = [
     ({"retrain.schedule": "milestones"}, "retrain.schedule is 'milestones', but retrain.milestones is empty"),
     ({"search.early_stop_epochs": 10}, "search.early_stop_epochs is 10, but a candidate's training has only 10 epochs"),
     ({"search.early_stop_keep": 0}, "search.early_stop_keep is 0"),
+    ({"search.early_stop_keep": 1.1}, "search.early_stop_keep is 1.1"),
+    ({"search.early_stop_epochs": -1}, "search.early_stop_epochs is -1"),
     ({"search.early_stop_epochs": 0, "supernet.enabled": False}, "candidates inherit no weights by which"),
     ({"search.max_flops": 10}, "search.max_flops is 10, but the smallest genome 0.25,0.25,0.25,0.25,0.25,0.25 needs"),
     ({"search.max_memory": 1}, "search.max_memory is 1, but the smallest genome"),
@@ -139,6 +141,11 @@ def test_shipped_configurations_are_good(overlay):
     config = read_config([ROOT / "config.yaml", *([overlay] if overlay else [])])
     for section in TRAININGS:
         assert from_mapping(TrainingSettings, config[section]).epochs == config[section]["epochs"]
+
+
+def test_candidates_may_be_judged_untrained_and_all_be_kept():
+    search = {"early_stop_epochs": 0, "early_stop_keep": 1}
+    assert read_config([ROOT / "config.yaml"], {"search": search})["search"].items() >= search.items()
 
 
 def test_default_experiment_has_the_method_at_an_honest_scale():
