@@ -156,9 +156,9 @@ def main() -> None:
                     print(study(table, penalty, arguments.seeds, (generations, population), slow), "\n", flush=True)
 
 
-def made_up(path: Path) -> Path:
-    """Writes a table of a smooth landscape with noise, to try the program on, and returns where it lies."""
-    spec, ratios = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), size=8), (0.5, 1.0, 2.0)
+def made_up(path: Path, count: int = 3) -> Path:
+    """Writes a table of a smooth landscape with noise over so many ratios, to try a program on. Returns its path."""
+    spec, ratios = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), size=8), (0.5, 1.0, 2.0)[:count]
     empty = np.full((len(ratios) ** 6, 1), np.nan)
     wide = np.log2(np.array(Table.of(spec, ratios, empty, empty, {}).genomes))
     random = np.random.default_rng(0)

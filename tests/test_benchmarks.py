@@ -26,6 +26,7 @@ PROGRAMS = (
     "proxy",
     "search",
     "early_stopping",
+    "judges",
     "inference",
 )
 
