@@ -94,13 +94,15 @@ def processes_of(process: subprocess.Popen[str]) -> Iterator[tuple[psutil.Proces
                 yield child, child.cmdline()
 
 
-def kill(process: subprocess.Popen[str], draw: random.Random) -> str | None:
-    """Kills one of the kinds of victims that are alive; None where the run has ended."""
+def kill(process: subprocess.Popen[str], draw: random.Random, kinds: Counter[str]) -> str | None:
+    """Kills one of the kinds of victims that are alive, one of those killed least; None where the run has ended."""
     if process.poll() is not None:
         return None
     alive = list(processes_of(process))
     found = {kind: [p for p, words in alive if matches(words)] for kind, matches in VICTIMS.items()}
-    kind = draw.choice([kind for kind, victims in found.items() if victims or kind == "everything"])
+    alive_kinds = [kind for kind, victims in found.items() if victims or kind == "everything"]
+    least = min(kinds[kind] for kind in alive_kinds)
+    kind = draw.choice([kind for kind in alive_kinds if kinds[kind] == least])
     if kind == "everything":
         kill_everything(process)
         return kind
@@ -147,7 +149,7 @@ def live_through(folder: Path, config: Path, draw: random.Random, kinds: Counter
         process = start(resume("--cores", "2", *TARGETS, config=config), folder)
         with suppress(subprocess.TimeoutExpired):
             process.wait(seconds * draw.uniform(EARLIEST, LATEST))
-        kind = kill(process, draw)
+        kind = kill(process, draw, kinds)
         if kind is not None:
             kinds[kind] += 1
             with suppress(subprocess.TimeoutExpired):  # Snakemake lets what else is running finish
