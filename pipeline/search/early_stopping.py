@@ -17,7 +17,6 @@ from statistics import linear_regression
 from typing import NamedTuple
 
 from pipeline.common.settings import setting
-from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
 
@@ -49,12 +48,6 @@ class EarlyStopping:
 
 #: Trains all candidates to their end.
 NEVER = EarlyStopping()
-
-
-def stops_early(algorithm: str) -> bool:
-    """Returns whether a search by this algorithm has what early stopping needs: scores, and one number to judge by."""
-    module = ALGORITHMS[algorithm]
-    return bool(module.LOOKS_AT_SCORES and getattr(module, "BY_OBJECTIVE", True))
 
 
 class Early(NamedTuple):

@@ -52,8 +52,8 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.files import write_csv
     from pipeline.data.prepared import read_info
     from pipeline.networks.spec import uniform_genome
-    from pipeline.search.algorithms import ALGORITHMS, propose
-    from pipeline.search.early_stopping import Bar, stops_early
+    from pipeline.search.algorithms import ALGORITHMS, propose, stops_early
+    from pipeline.search.early_stopping import Bar
     from pipeline.search.individual import Individual
     from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.space import search_space

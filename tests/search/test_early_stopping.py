@@ -11,9 +11,10 @@ from pipeline.data.prepared import read_info
 from pipeline.data.splits import read_split
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
+from pipeline.search.algorithms import stops_early
 from pipeline.search.archive import Archive, Evaluation, Timing, read_entry
 from pipeline.search.candidate import Evaluator
-from pipeline.search.early_stopping import OUT_OF_REACH, Bar, Early, EarlyStopping, stops_early
+from pipeline.search.early_stopping import OUT_OF_REACH, Bar, Early, EarlyStopping
 from pipeline.search.evaluate import Task, evaluate_all
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured

@@ -60,7 +60,7 @@ def test_gpus_that_are_not_here(tmp_path, monkeypatch, capsys):
     # Some four dozen trainings for 200 epochs of 50,000 images, and 576 candidates for ten: 700 million images, at
     # 9,000 (the widest) to 64,000 a second. Two GPUs share them.
     assert 700e6 / 64_000 / 3600 < work < 700e6 / 9_000 / 3600
-    assert 0.5 * work <= hours < 0.8 * work
+    assert 0.495 * work <= hours < 0.8 * work  # both are rounded
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,12 @@ def propose(
     return children
 
 
+def stops_early(algorithm: str) -> bool:
+    """Returns whether a search by this algorithm has what early stopping needs: scores, and one number to judge by."""
+    module = ALGORITHMS[algorithm]
+    return bool(module.LOOKS_AT_SCORES and getattr(module, "BY_OBJECTIVE", True))
+
+
 def configured_settings(search: Mapping[str, Any], section: Mapping[str, Any]) -> Any:
     """Returns an algorithm's settings: from the section of all searches, and over it from the search's own.
 

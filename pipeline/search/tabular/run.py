@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.search.algorithms import propose
-from pipeline.search.early_stopping import NEVER, Bar, Early, EarlyStopping, stops_early
+from pipeline.search.algorithms import propose, stops_early
+from pipeline.search.early_stopping import NEVER, Bar, Early, EarlyStopping
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
 from pipeline.search.tabular import Table

@@ -18,8 +18,7 @@ from pipeline.common.handover import is_possible
 from pipeline.common.settings import from_mapping
 from pipeline.networks.genome import Genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.search.algorithms import ALGORITHMS, propose
-from pipeline.search.early_stopping import stops_early
+from pipeline.search.algorithms import ALGORITHMS, propose, stops_early
 from pipeline.search.individual import Individual
 from pipeline.search.sample import spread_over_cost
 from pipeline.search.shards import balance, predicted_cost
