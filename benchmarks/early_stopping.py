@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from benchmarks.search import made_up, paired, some_trained
+from benchmarks.search import BUDGETS, made_up, paired, read_arguments, some_trained
 from benchmarks.timing import table as drawn
 from pipeline.common.log import progress
 from pipeline.networks.cost import network_cost
@@ -92,14 +92,7 @@ def main() -> None:
     """Prints what candidates know early, and a table for each budget."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--table", default="digits-4096", help="its name or file")
-    parser.add_argument("--seeds", type=int, default=200)
-    parser.add_argument("--lambdas", type=float, nargs="+", default=[4.0, 16.0])
-    parser.add_argument("--algorithms", nargs="+", default=["evolution", "local_search"])
-    parser.add_argument("--budgets", nargs="+", default=["4x16", "10x16"], help="GENERATIONSxPOPULATION")
-    parser.add_argument("--quick", action="store_true", help="a made-up table, few seeds, one small budget")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.seeds, arguments.budgets, arguments.lambdas = 3, ["3x8"], [4.0]
+    arguments = read_arguments(parser, ["evolution", "local_search"], BUDGETS[:2])
     with TemporaryDirectory() as folder:
         if arguments.quick:
             arguments.table = str(made_up(Path(folder) / "made-up.npz"))

@@ -123,18 +123,26 @@ def judges(table: Table) -> str:
     return drawn(["judge", "tau with the trained accuracy", "partial tau given FLOPs"], rows)
 
 
-def main() -> None:
-    """Prints a table for each space, λ and budget."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", nargs="+", default=tables(), help="names or files")
+def read_arguments(
+    parser: argparse.ArgumentParser, algorithms: Sequence[str], budgets: Sequence[tuple[int, int]]
+) -> argparse.Namespace:
+    """Adds what all studies on tables are asked, with these defaults, and returns what is given."""
     parser.add_argument("--seeds", type=int, default=200)
     parser.add_argument("--lambdas", type=float, nargs="+", default=[4.0, 16.0])
-    parser.add_argument("--algorithms", nargs="+", default=[name for name in ALGORITHMS if name != "exhaustive"])
-    parser.add_argument("--budgets", nargs="+", default=[f"{g}x{p}" for g, p in BUDGETS], help="GENERATIONSxPOPULATION")
+    parser.add_argument("--algorithms", nargs="+", default=algorithms)
+    parser.add_argument("--budgets", nargs="+", default=[f"{g}x{p}" for g, p in budgets], help="GENERATIONSxPOPULATION")
     parser.add_argument("--quick", action="store_true", help="a made-up table, few seeds, one small budget")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.budgets, arguments.lambdas = 3, ["3x8"], [4.0]
+    return arguments
+
+
+def main() -> None:
+    """Prints a table for each space, λ and budget."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tables", nargs="+", default=tables(), help="names or files")
+    arguments = read_arguments(parser, [name for name in ALGORITHMS if name != "exhaustive"], BUDGETS)
     with TemporaryDirectory() as folder:
         if arguments.quick:
             arguments.tables = [str(made_up(Path(folder) / "made-up.npz"))]
