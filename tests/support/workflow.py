@@ -56,6 +56,13 @@ def complete(words: list[str], folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def printed(folder: Path, *words: object) -> str:
+    """What a subcommand that must succeed prints."""
+    done = run([sys.executable, "-m", "pipeline", *map(str, words)], folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def planned(folder: Path, *words: object, config: Path = TINY) -> dict[str, int]:
     """How many jobs of each rule a dry run lists."""
     done = run(command("-n", *words, "--cores", 2, "--quiet", "rules", config=config), folder)

@@ -5,7 +5,7 @@ from statistics import linear_regression
 import pandas
 import pytest
 
-from tests.support.workflow import complete, overlay, planned, resume, run
+from tests.support.workflow import complete, overlay, planned, printed, resume
 
 pytestmark = pytest.mark.slow
 
@@ -61,10 +61,10 @@ def test_a_search_of_two_shards_stops_what_its_tables_say(copied, tmp_path):
     # Nothing is left to do; another share to keep proposes anew, and evaluates what it sends elsewhere.
     assert planned(copied, config=config) == {}
     assert "propose_generation" in planned(copied, "--config", "search={early_stop_keep: 0.5}", config=config)
-    said = run(["python", "-m", "pipeline", "status", "results/tiny"], copied).stdout.splitlines()
+    said = printed(copied, "status", "results/tiny").splitlines()
     heading = next(line for line in said if line.startswith("search"))
     row = next(line for line in said if line.startswith("A"))
     end = heading.index("stopped") + len("stopped")
     assert row[:end].split()[-1] == str(stopped.sum())
-    listed = run(["python", "-m", "pipeline", "archive", "results/tiny", "--status", "stopped"], copied).stdout
+    listed = printed(copied, "archive", "results/tiny", "--status", "stopped")
     assert listed.count("stopped") >= stopped.sum()
