@@ -22,6 +22,7 @@ from pipeline import __version__
 from pipeline.common.errors import StoppedError, UserError
 from pipeline.common.processes import collect_rarely, end_with_workflow, leave
 from pipeline.common.terminal import complain, width
+from pipeline.common.untouched import are_untouched
 from pipeline.steps import COMMANDS, STEPS
 from pipeline.steps.completion import complete_command_line
 from pipeline.steps.options import claim_outputs
@@ -139,6 +140,10 @@ def _run(words: list[str]) -> int:
         parser.refuse(others)
     setattr(arguments, OTHERS, others)
     claim_outputs(arguments)
+    if not are_untouched():
+        from pipeline.workflow.beginning import check_beginning
+
+        check_beginning()
     return module.run(arguments) or 0
 
 

@@ -104,12 +104,25 @@ class Registry(Mapping[str, Any]):
         Raises:
             UserError: there is none of that name.
         """
+        module, *others = self._modules(name).items()
+        parts = [_code(module[1]), *sorted(_code(path) for _, path in others)]
+        return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:_DIGITS]
+
+    def sources(self, name: str) -> list[Path]:
+        """Returns the files that this digest is of.
+
+        Raises:
+            UserError: there is none of that name.
+        """
+        return list(self._modules(name).values())
+
+    def _modules(self, name: str) -> Mapping[str, Path]:
         module, _ = self._place(name)
         own = name in self.own or module in self._finders.values()
         inside = self._package if own else module.partition(".")[0]
         try:
             beside = None if own else _home(inside)
-            return _digest(module, inside, self._also if own else (), beside, self._package.partition(".")[0])
+            return _modules(module, inside, self._also if own else (), beside, self._package.partition(".")[0])
         except ImportError as error:
             raise UserError(
                 f"{self.kind} '{name}' cannot be found ({error})", "name its folder in PYTHONPATH"
@@ -196,29 +209,38 @@ def _home(module: str) -> Path | None:
 
 
 @cache
-def _digest(module: str, inside: str, also: tuple[str, ...], beside: Path | None, project: str) -> str:
-    """Returns a digest of a module, and of those that it imports from ``inside``, ``also`` or ``beside``, and so on.
+def _modules(module: str, inside: str, also: tuple[str, ...], beside: Path | None, project: str) -> Mapping[str, Path]:
+    """Returns a module, and those that it imports from ``inside``, ``also`` or ``beside``, and so on, with their files.
 
     What it imports of ``project``, this one, does not count: what has changed there is announced.
     """
-    waiting, shapes = [module], {}
+    waiting, found = [module], dict[str, Path]()
     while waiting:
         name = waiting.pop()
         path = _file(name)
-        if name in shapes:
+        if name in found:
             continue
+        found[name] = path
         if path.suffix != ".py":
-            shapes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
             continue
-        shapes[name] = source_digest(_tree(path))
         imported = _imports(_tree(path), name if path.name == "__init__.py" else name.rpartition(".")[0])
         ours = {one for one in imported if one.startswith(f"{inside}.") or one in also}
         if beside is not None:
             others = [one for one in imported if one.partition(".")[0] != project and _is_module(one)]
             ours |= {one for one in others if _file(one).is_relative_to(beside)}
         waiting += [one for one in imported if one in ours and _is_module(one)]
-    parts = [shapes.pop(module), *sorted(shapes.values())]
-    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:_DIGITS]
+    return found
+
+
+def _code(path: Path) -> str:
+    """Returns a digest of what a module's file says."""
+    return source_digest(_tree(path)) if path.suffix == ".py" else hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def look_again() -> None:
+    """Forgets what was read of modules, which may have changed."""
+    for known in (_offered, _named_modules, _file, _tree, _modules):
+        known.cache_clear()
 
 
 def _imports(tree: ast.Module, package: str) -> list[str]:

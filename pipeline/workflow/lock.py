@@ -67,16 +67,19 @@ class _Record:
 
 
 def hold(workflow: Any, experiment: str) -> None:
-    """Notes that this process runs the experiment, until it ends.
+    """Notes that this process runs the experiment, until it ends. Jobs that a dead run left in SLURM's queue are ended:
+    of other settings, they would write the same files.
 
     Args:
         workflow: Snakemake's, which knows how its jobs in SLURM's queue are called.
         experiment: its name.
 
     Raises:
-        UserError: another process runs it, here or on another machine.
+        UserError: another process runs it, here or on another machine; or SLURM cannot be asked.
     """
-    _check_dead(_read(RECORDS / f"{experiment}.json"), experiment)
+    before = _read(RECORDS / f"{experiment}.json")
+    _check_dead(before, experiment)
+    _end_jobs(before)
     pid = os.getpid()
     record = _Record(os.uname().nodename, pid, birth(pid), slurm.run_name(workflow))
     path = RECORDS / f"{experiment}.json"
@@ -104,12 +107,19 @@ def settle_earlier_run(experiment: str, looking: bool) -> None:
             "make sure that none is running, then call: python -m pipeline run … --unlock",
         )
     _check_dead(record, experiment)
-    # Nothing runs: whatever is still queued has nobody who waits for it.
-    if record is not None and record.slurm and not looking:
-        slurm.cancel(record.slurm)
+    if not looking:
+        _end_jobs(record)
     if locks:
         print("An earlier run was interrupted; going on from what it had finished.", file=sys.stderr)
         _delete(locks)
+
+
+def _end_jobs(record: _Record | None) -> None:
+    """Ends the jobs of a dead run that are still queued, for which nobody waits. Of a run that has let go none is left,
+    or the user has said so, if SLURM cannot be asked.
+    """
+    if record is not None and record.slurm and (slurm.is_here() or not record.ended):
+        slurm.cancel(record.slurm)
 
 
 def unlock(experiment: str) -> None:

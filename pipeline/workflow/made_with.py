@@ -333,7 +333,7 @@ def _check_unchanged(layout: Layout, config: Mapping[str, Any]) -> None:
         before = read_saved_values(layout)
         if before is None:
             raise UserError("nobody has noted with which settings")
-        changed = list(_changes(before, as_saved(config)))
+        changed = list(changes(before, as_saved(config)))
     except UserError as error:
         raise UserError(*_unknown(layout, str(error).partition(": ")[0])) from None
     if not changed and Sources(config).changed:
@@ -352,13 +352,13 @@ def _unknown(layout: Layout, problem: str) -> tuple[str, str]:
     )
 
 
-def _changes(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> Iterator[str]:
+def changes(before: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> Iterator[str]:
     """Yields the keys of a saved configuration that have another value now. Those that it did not know are left out."""
     for key, value in before.items():
         name = f"{within}{key}"
         if name in _HARMLESS or (value is None and now.get(key) is None):
             continue
         if isinstance(value, dict) and isinstance(now.get(key), dict):
-            yield from _changes(value, now[key], f"{name}.")
+            yield from changes(value, now[key], f"{name}.")
         elif key not in now or now[key] != value:
             yield f"{name} (was {json.dumps(value)})"

@@ -5,9 +5,8 @@ import sys
 
 import pytest
 
-from pipeline.common import registry
 from pipeline.common.errors import UserError
-from pipeline.common.registry import Registry
+from pipeline.common.registry import Registry, look_again
 from pipeline.data.datasets import DATASETS
 from pipeline.networks.architectures import ARCHITECTURES
 from pipeline.networks.binary.binarisers import BINARISERS
@@ -36,8 +35,7 @@ def shelf(tmp_path, monkeypatch):
         for name in [name for name in sys.modules if name.partition(".")[0] in ("shelf", "mine")]:
             del sys.modules[name]
         importlib.invalidate_caches()
-        for cached in ("_offered", "_named_modules", "_file", "_tree", "_digest"):
-            getattr(registry, cached).cache_clear()
+        look_again()
         return Registry("thing", "shelf", "shelf.things", ("work",), founding)
 
     yield package, opened

@@ -122,6 +122,7 @@ def test_a_record_that_is_none(at, text):
 def test_what_a_dead_run_left_in_slurms_queue_is_ended_unless_we_only_look(at, monkeypatch):
     cancelled: list[str] = []
     monkeypatch.setattr(lock.slurm, "cancel", cancelled.append)
+    monkeypatch.setattr(lock.slurm, "is_here", lambda: True)
     note(host="elsewhere", pid=1, birth="b/1", slurm="jobs", ended=True)
     settle_earlier_run("mine", True)
     assert cancelled == []
@@ -131,6 +132,28 @@ def test_what_a_dead_run_left_in_slurms_queue_is_ended_unless_we_only_look(at, m
     unlock("mine")
     settle_earlier_run("mine", False)
     assert cancelled == ["jobs", "jobs"]
+
+
+def test_who_takes_hold_ends_what_a_dead_run_left_in_slurms_queue(at, monkeypatch):
+    """A plain snakemake has nobody else who does."""
+    cancelled: list[str] = []
+    monkeypatch.setattr(lock.slurm, "cancel", cancelled.append)
+    monkeypatch.setattr(lock.atexit, "register", lambda *call: None)
+    note(host=HERE, pid=os.getpid(), birth="b/1", slurm="jobs")
+    hold(WORKFLOW, "mine")
+    assert cancelled == ["jobs"]
+    hold(WORKFLOW, "mine")
+    assert cancelled == ["jobs"]
+
+
+def test_where_slurm_is_not_a_person_can_say_that_no_job_is_left(at, monkeypatch):
+    monkeypatch.setattr(lock.slurm, "is_here", lambda: False)
+    monkeypatch.setenv("PATH", str(at))
+    note(host=HERE, pid=1, birth="b/1", slurm="jobs")
+    with pytest.raises(UserError, match="there is no squeue here .*call: python -m pipeline run … --unlock"):
+        settle_earlier_run("mine", False)
+    unlock("mine")
+    settle_earlier_run("mine", False)
 
 
 def test_the_end_of_a_process_lets_go(at):

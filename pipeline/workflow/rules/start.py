@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
 from pipeline.common.yaml_text import read_yaml
+from pipeline.workflow.beginning import begin_with, check_job, note_beginning
 from pipeline.workflow.config import check_config
 from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
@@ -23,8 +24,8 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     """Sets the environment of the steps and returns the checked configuration.
 
     Raises:
-        WorkflowError: the working folder cannot be written, something is wrong with the configuration, or nobody knows
-            whether the experiment's files were made with it.
+        WorkflowError: the working folder cannot be written, something is wrong with the configuration, nobody knows
+            whether the experiment's files were made with it, or this is a job whose run has begun with another one.
     """
     os.environ.update(step_environment(workflow.basedir))
     with _said():
@@ -38,6 +39,11 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
             _ = Sources(checked).state
             bring_records(Layout.of(checked["experiment"]), checked)
         _also_if_nothing_is_done(workflow, checked)
+    else:
+        with _said():
+            check_job(checked)
+    with _said():
+        os.environ.update(begin_with(checked))
     return checked
 
 
@@ -75,6 +81,7 @@ def note_run(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
         check_writable(layout.folder)
         hold(workflow, layout.experiment)
         keep_records(workflow, layout)
+        note_beginning(config)
     say_when_interrupted()
     _save_config(workflow, config, layout)
 

@@ -1,7 +1,7 @@
 """The jobs of a workflow in SLURM's queue, which outlive a Snakemake that was killed.
 
-They would go on beside those that the next run sends for the same files: nothing would be wrong, but much of it would
-be done twice.
+They would go on beside those that the next run sends for the same files: much would be done twice and, if settings have
+changed in between, a file of the settings before could be there first.
 """
 
 import re
@@ -99,7 +99,7 @@ def _ask(*words: str) -> str:
     except FileNotFoundError:
         raise UserError(
             f"an earlier run sent jobs to SLURM, and there is no {words[0]} here to look for them",
-            "go on where SLURM's programs are, or, if none of them can be left, call the same command with --unlock",
+            "go on where SLURM's programs are, or, if none can be left, call: python -m pipeline run … --unlock",
         ) from None
     except subprocess.TimeoutExpired:
         raise UserError("SLURM does not answer", "try again later") from None
