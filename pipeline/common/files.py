@@ -88,6 +88,23 @@ def replacing(path: Path, *, sealed: bool = False) -> Iterator[Path]:
             temporary.unlink()
 
 
+def make_own(path: Path) -> None:
+    """Gives a file that has several names, as in a copy of its folder by hard links, a content under this one alone.
+
+    What is written in place, not by ``replacing``, would change under all of them.
+
+    Raises:
+        OSError: it is not there, or cannot be copied.
+    """
+    if path.stat().st_nlink > 1:
+        temporary = path.with_name(f".{os.getpid()}.partial")  # short, as names of Snakemake's records can be very long
+        try:
+            shutil.copy2(path, temporary)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
 def _seal(path: Path, content: bytes) -> None:
     """Notes a content that a file is about to get.
 
@@ -96,6 +113,8 @@ def _seal(path: Path, content: bytes) -> None:
     content stays has its line.
     """
     line = f"{hashlib.sha256(content).hexdigest()} {_place(path)}".rstrip()
+    with suppress(FileNotFoundError):
+        make_own(_seals(path))
     with open(_seals(path), "a+", **TEXT) as file:
         file.seek(0)
         known = file.read()

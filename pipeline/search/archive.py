@@ -117,7 +117,12 @@ class Archive:
             raise
         except (UserError, *_MALFORMED) as error:
             aside = path.with_suffix(".damaged")
-            path.replace(aside)
+            try:
+                path.replace(aside)
+            except OSError as refused:
+                raise UserError(
+                    f"{path} is damaged and cannot be set aside", refused.strerror or str(refused)
+                ) from None
             log(f"warning: {path} is damaged ({error}); set aside as {aside.name}, the candidate is evaluated again")
             return None
         timing = read_timing(path.with_suffix(".timing")) or Timing(0.0, "unknown")

@@ -433,6 +433,11 @@ class Layout:
         """Returns where a step's log lies."""
         return self._named("logs", name, ".log")
 
+    @property
+    def benchmarks(self) -> Path:
+        """The folder of what jobs took."""
+        return self.folder / "benchmarks"
+
     def benchmark(self, *name: str) -> Path:
         """Returns where Snakemake's record of a step's time and memory lies."""
         return self._named("benchmarks", name, ".tsv")

@@ -4,7 +4,8 @@ Snakemake notes them in ``.snakemake`` of the folder in which it runs, and takes
 to date. A folder of results that is moved or copied without ``.snakemake`` would then be told to be finished, whatever
 the configuration says. So ``results/EXPERIMENT/made_with.jsonl`` holds Snakemake's records as well: a line whenever a
 job starts or ends, the last one of each file counts. A folder of results that was last run elsewhere brings its records
-along; those that lie here, of whatever lay here before, give way to them.
+along; those that lie here, of whatever lay here before, give way to them. So do others that say something else of a
+file: Snakemake writes in place, and a copy of its folder by hard links is written along with it.
 
 A part of another experiment may be copied into this one, such as its search. Of such files no record tells here, or
 one that knows another content: they are made again.
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.common.errors import UserError
-from pipeline.common.files import is_whole, write_text
+from pipeline.common.files import is_whole, make_own, write_text
 from pipeline.common.log import log
 from pipeline.common.text import counted
 from pipeline.data.prepared import read_info
@@ -37,6 +38,8 @@ from pipeline.workflow.sources import Sources
 METADATA, INCOMPLETE = Path(".snakemake/metadata"), Path(".snakemake/incomplete")
 #: What Snakemake never compares and is much of a record's length.
 _LEFT_OUT = ("conda_env",)
+#: What it compares of a record.
+_COMPARED = ("params", "input")
 #: Sections and keys that change no file of an experiment.
 _HARMLESS = {"experiment", "inference", "execution.save_minutes", "execution.loaders", "search.workers"}
 _HARMLESS |= {"search.candidates_per_gpu"}
@@ -78,12 +81,15 @@ def bring_records(layout: Layout, config: Mapping[str, Any]) -> None:
     Raises:
         UserError: no records came with it and it was made with other settings, or a record cannot be written.
     """
-    if _last_run(layout.made_with) != _last_run(_note(layout)) and (kept := _read(layout.made_with)) is not None:
+    kept = _read(layout.made_with)
+    if kept is not None:
+        elsewhere = kept.run != _last_run(_note(layout))
         try:
-            _replace_records(layout, kept)
+            (_replace_records if elsewhere else _correct_records)(layout, kept)
         except OSError as error:
             raise UserError(f"cannot write {error.filename}", error.strerror or str(error)) from None
-        _note_run_here(layout, kept.run)
+        if elsewhere:
+            _note_run_here(layout, kept.run)
     if not layout.train.exists():
         return
     if not _record(METADATA, layout.train).exists():
@@ -111,8 +117,11 @@ def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
 
     files = layout.results_of(config.get("searches", ()), config.get("models", ()))
     strangers = [file for file in files if is_strange(file)]
-    for file in strangers:
-        write_text(_record(INCOMPLETE, file), json.dumps(_UNKNOWN_JOB))
+    try:
+        for file in strangers:
+            _put(_record(INCOMPLETE, file), _UNKNOWN_JOB)
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}", error.strerror or str(error)) from None
     if strangers:
         these = counted(len(strangers), "file has", "files have")
         log(f"warning: {these} been made by no run of this experiment, such as {strangers[0]}; made again")
@@ -125,7 +134,12 @@ def keep_records(workflow: Any, layout: Layout) -> None:
         UserError: the folder cannot be written.
     """
     kept = _read(layout.made_with)
-    files = dict(_records_here(layout)) if kept is None else kept.files
+    files = dict(_records_here(layout)) if kept is None else _renamed(kept, layout)
+    try:
+        for path in _written_in_place(layout):
+            make_own(path)
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}", error.strerror or str(error)) from None
     run = secrets.token_hex(8)
     lines: list[dict[str, Any]] = [{"run": run, "folder": layout.folder.as_posix()}]
     digests = {} if kept is None else kept.digests
@@ -170,6 +184,7 @@ def note_up_to_date(workflow: Any, layout: Layout) -> None:
         return
     line = {_OUTDATED: sorted(_outdated_now(workflow, layout, kept.outdated))}
     try:
+        make_own(layout.made_with)
         with open(layout.made_with, "a", encoding="utf-8") as lines:
             lines.write(f"\n{json.dumps(line)}")
     except OSError as error:
@@ -263,13 +278,54 @@ def _replace_records(layout: Layout, kept: _Kept) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for path, _ in _records_of(layout, folder):
             path.unlink()
-    old, new = (json.dumps(f"{name}/")[1:-1] for name in (kept.folder, layout.folder.as_posix()))
-    for file, record in kept.files.items():
+    for file, record in _renamed(kept, layout).items():
         folder = METADATA if record is not None else INCOMPLETE
         path = _record(folder, layout.folder / file)
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(_UNKNOWN_JOB if record is None else record)
-        path.write_text(text if old == new else text.replace(old, new), encoding="utf-8")
+        path.write_text(json.dumps(_UNKNOWN_JOB if record is None else record), encoding="utf-8")
+
+
+def _correct_records(layout: Layout, kept: _Kept) -> None:
+    """Compares Snakemake's records of settings and inputs with those that came with the experiment.
+
+    If they differ, that which came counts for a file that is still what was noted with it; others are made again.
+    """
+    for file, record in _renamed(kept, layout).items():
+        output = layout.folder / file
+        path = _record(METADATA, output)
+        if record is None or not path.exists():
+            continue
+        with suppress(ValueError, AttributeError):
+            here = json.loads(path.read_text(encoding="utf-8"))
+            if all(here.get(key) == record.get(key) for key in _COMPARED):
+                continue
+        if file in kept.digests and _digest(layout, output) == kept.digests[file]:
+            _put(path, record)
+        else:
+            _put(_record(INCOMPLETE, output), _UNKNOWN_JOB)
+
+
+def _put(path: Path, record: Mapping[str, Any]) -> None:
+    """Writes a record of Snakemake's whole, whose name can be too long for ``write_text``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.partial")
+    temporary.write_text(json.dumps(record), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _renamed(kept: _Kept, layout: Layout) -> dict[str, dict[str, Any] | None]:
+    """Returns the records of files as they are under the experiment's present name."""
+    old, new = (json.dumps(f"{name}/")[1:-1] for name in (kept.folder, layout.folder.as_posix()))
+    if old == new:
+        return kept.files
+    return {file: json.loads(json.dumps(record).replace(old, new)) for file, record in kept.files.items()}
+
+
+def _written_in_place(layout: Layout) -> Iterator[Path]:
+    """Yields the files of an experiment that Snakemake does not write anew when it writes them again."""
+    for folder in (METADATA, INCOMPLETE):
+        yield from (path for path, _ in _records_of(layout, folder))
+    yield from layout.benchmarks.rglob("*.tsv")
 
 
 def _records_here(layout: Layout) -> Iterator[tuple[str, dict[str, Any] | None]]:

@@ -1,5 +1,6 @@
 """A table that was changed or cut after it was written is noticed; writing it again is no damage."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,14 @@ def test_writing_again_is_no_damage_whatever_stays(table):
     assert len(read_csv(table, ())) == 3
     [seals] = table.parent.glob(".*.sha256")
     assert len(seals.read_text().split()) == 2
+
+
+def test_a_copy_by_hard_links_is_not_written_along(table):
+    copy = table.parent / "copy"
+    shutil.copytree(table.parent, copy, copy_function=os.link)
+    before = {path.name: path.read_bytes() for path in copy.iterdir()}
+    write_csv(table, ("slot", "top1"), ROWS[:1])
+    assert {path.name: path.read_bytes() for path in copy.iterdir()} == before and len(before) == 2
 
 
 def test_an_exchanged_table_is_noticed_though_its_seal_came_along(tmp_path, monkeypatch):

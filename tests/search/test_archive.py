@@ -49,6 +49,16 @@ def test_a_damaged_entry_is_set_aside(tmp_path, damage, capsys):
     assert archive.get(GENOME) is not None
 
 
+def test_a_damaged_entry_that_cannot_be_set_aside_is_told(tmp_path):
+    archive = Archive(tmp_path, FACTS)
+    archive.put(Evaluation(GENOME, "ok", 91.0, 0.3), TIMING)
+    (entry,) = tmp_path.glob("*/*.json")
+    entry.write_text("")
+    (entry.with_suffix(".damaged") / "a").mkdir(parents=True)
+    with pytest.raises(UserError, match="is damaged and cannot be set aside"):
+        archive.get(GENOME)
+
+
 @pytest.mark.parametrize(
     ("facts", "genome"), [({**FACTS, "seed": 1}, GENOME), (FACTS, (0.5, 2.0, 2.0)), ({**FACTS, "new": None}, GENOME)]
 )

@@ -1,6 +1,7 @@
 """Results that are taken elsewhere bring along what they were made with: a changed setting is noticed there as well."""
 
 import asyncio
+import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from pathlib import Path
@@ -72,10 +73,7 @@ def test_what_comes_with_the_files_counts_and_what_was_known_of_others_here_does
     others = {"results/other/splits/subset.csv": {"params": ["another experiment's"]}}
     mine = {"results/tiny/splits/subset.csv": {"params": ["1"]}, f"results/tiny/{LONG}": {"params": ["2"]}}
     assert known() == {**others, **mine} and known(INCOMPLETE) == {}
-    # In the folder in which it is now, Snakemake's own records count, until another run has brought others.
-    note(layout.folder / "splits/subset.csv", params=["3"])
-    bring_records(layout, {})
-    assert known()["results/tiny/splits/subset.csv"] == {"params": ["3"]}
+    # Another run brings others.
     brought(layout, {"splits/subset.csv": {"params": ["4"]}}, run="b")
     bring_records(layout, {})
     assert known() == {**others, "results/tiny/splits/subset.csv": {"params": ["4"]}}
@@ -164,6 +162,52 @@ def test_what_jobs_make_is_noted_when_they_start_and_when_they_end(layout):
     second, *lines = map(json.loads, layout.made_with.read_text().splitlines())
     assert {line["file"]: line["record"] for line in lines}["a"] == {"params": ["a"]} and len(lines) == 3
     assert first["run"] != second["run"] and first["folder"] == second["folder"] == "results/tiny"
+
+
+def test_records_that_were_written_under_another_name_of_theirs_do_not_count(layout):
+    """As in a copy by hard links whose settings were changed: Snakemake writes its records in place."""
+    names = ("a.csv", "b.csv", "weights.h5", LONG)
+    brought(layout, {name: {"params": ["1"], "input": ["a"]} for name in names})
+    with layout.made_with.open("a") as lines:
+        record = {"file": "b.csv", "record": {"params": ["1"]}, "digest": hashlib.sha256(b"b").hexdigest()}
+        lines.write(json.dumps(record))
+    bring_records(layout, {})
+    (layout.folder / "b.csv").write_text("b")
+    here = {"params": ["1"], "input": ["a"], "endtime": 1}
+    note(layout.folder / "a.csv", **here)
+    for name in ("b.csv", "weights.h5", "c.csv"):
+        note(layout.folder / name, params=["2"])
+    bring_records(layout, {})
+    found = known()
+    assert found["results/tiny/a.csv"] == here and found["results/tiny/b.csv"] == {"params": ["1"]}
+    assert found["results/tiny/c.csv"] == {"params": ["2"]} and set(known(INCOMPLETE)) == {"results/tiny/weights.h5"}
+
+
+def test_a_run_does_not_write_along_in_a_copy_by_hard_links(layout):
+    note(layout.folder / "a.csv", params=["1"])
+    benchmark = layout.benchmark("search", "A")
+    benchmark.parent.mkdir(parents=True)
+    benchmark.write_text("1 s")
+    for number, path in enumerate((record_of(layout.folder / "a.csv"), benchmark)):
+        Path(f"copy{number}").hardlink_to(path)
+    keep_records(workflow(Persistence()), layout)
+    assert [Path(f"copy{number}").stat().st_nlink for number in range(2)] == [1, 1]
+    assert benchmark.read_text() == "1 s" and known() == {"results/tiny/a.csv": {"params": ["1"]}}
+
+
+def test_an_experiment_that_was_renamed_and_run_is_taken_elsewhere(layout):
+    other = Layout.of("other")
+    brought(other, {"a.csv": {"input": ["results/tiny/data/train.h5"]}})
+    bring_records(other, {})
+    keep_records(workflow(Persistence()), other)
+    renamed = {"results/other/a.csv": {"input": ["results/other/data/train.h5"]}}
+    bring_records(other, {})
+    assert known() == renamed
+    record_of(other.folder / "a.csv").unlink()
+    brought(layout, {})
+    other.made_with.rename(layout.made_with)
+    bring_records(layout, {})
+    assert known() == {"results/tiny/a.csv": {"input": ["results/tiny/data/train.h5"]}}
 
 
 def test_an_experiment_under_another_name(layout):
@@ -272,7 +316,7 @@ def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came
     made = SimpleNamespace(output=[str(scores), str(best), str(population), str(came.train)], params=[])
     asyncio.run(persistence.finished(made))
     for file in made.output:
-        note(Path(file), rule="of this experiment")
+        note(Path(file), rule="of this experiment", params=[])
 
     def incomplete() -> set[str]:
         bring_records(came, config)
