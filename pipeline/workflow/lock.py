@@ -19,7 +19,7 @@ from typing import Any
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_json
 from pipeline.common.processes import alive, birth
-from pipeline.workflow.layout import Layout
+from pipeline.workflow.layout import Layout, find_layouts
 from pipeline.workflow.slurm import queue as slurm
 
 #: The record of an experiment's newest run is here, under the experiment's name.
@@ -64,6 +64,37 @@ class _Record:
         if self.host != os.uname().nodename:
             return None
         return self.pid > 0 and alive(self.pid, self.birth)
+
+
+#: Folders that experiments may have in common: what lies there says itself what it was made with.
+_SHARED = ("archive", "trainings")
+
+
+def check_apart(layout: Layout) -> None:
+    """Checks that no link leads from this experiment's folders into those of another one.
+
+    Raises:
+        UserError: one does.
+    """
+    places = [layout.folder, *(folder for folder in _folders(layout.folder) if folder.name not in _SHARED)]
+    links = {place.resolve(): place for place in places if place.is_symlink()}
+    if not links:
+        return
+    for other in find_layouts():
+        if other.folder != layout.folder:
+            for folder in (other.folder, *_folders(other.folder)):
+                if folder.resolve() in links:
+                    raise UserError(
+                        f"{links[folder.resolve()]} is a link to what {folder} is, and each of the two experiments "
+                        "would take for its own what the other makes",
+                        "replace it by a folder or a copy (archive and trainings can be in common)",
+                    )
+
+
+def _folders(folder: Path) -> list[Path]:
+    with suppress(OSError):
+        return [path for path in folder.iterdir() if path.is_dir()]
+    return []
 
 
 def hold(workflow: Any, experiment: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.processes import alive, birth
 from pipeline.workflow import lock
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.lock import LOCKS, OLD_RECORD, RECORDS, hold, last_run, settle_earlier_run, unlock
+from pipeline.workflow.lock import LOCKS, OLD_RECORD, RECORDS, check_apart, hold, last_run, settle_earlier_run, unlock
 from tests.support.workflow import (
     PATIENCE,
     catch_in_training,
@@ -132,6 +133,37 @@ def test_what_a_dead_run_left_in_slurms_queue_is_ended_unless_we_only_look(at, m
     unlock("mine")
     settle_earlier_run("mine", False)
     assert cancelled == ["jobs", "jobs"]
+
+
+@pytest.mark.parametrize("link", ["data", "."])
+def test_no_link_leads_into_another_experiment(at, link):
+    mine, other = (at / "results" / name for name in ("mine", "other"))
+    for folder in (mine / "data", other / "data", other / "archive"):
+        folder.mkdir(parents=True)
+    (mine / "archive").symlink_to("../other/archive")
+    (at / "scratch").mkdir()
+    (mine / "search").symlink_to(at / "scratch")
+    check_apart(Layout.of("mine"))
+    shutil.rmtree(mine / link)
+    (mine / link).symlink_to(other / link)
+    with pytest.raises(UserError, match="results/mine(/data)? is a link to what results/other(/data)? is"):
+        check_apart(Layout.of("mine"))
+    check_apart(Layout.of("other"))
+
+
+def test_two_experiments_with_links_to_one_place(at):
+    for name in ("mine", "other"):
+        (at / "results" / name / "data").mkdir(parents=True)
+        (at / "results" / name / "search").symlink_to(at)
+    with pytest.raises(UserError, match="results/mine/search is a link to what results/other/search is"):
+        check_apart(Layout.of("mine"))
+
+
+def test_plain_snakemake_says_that_a_link_leads_into_another_experiment(tmp_path):
+    (tmp_path / "results" / "other" / "data").mkdir(parents=True)
+    (tmp_path / "results" / "tiny").symlink_to("other")
+    done = run(command("-n", "--cores", 1), tmp_path)
+    assert done.returncode == 1 and "results/tiny is a link to what results/other is" in done.stdout + done.stderr
 
 
 def test_who_takes_hold_ends_what_a_dead_run_left_in_slurms_queue(at, monkeypatch):

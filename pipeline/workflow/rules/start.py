@@ -14,7 +14,7 @@ from pipeline.workflow.config import check_config
 from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.lock import hold
+from pipeline.workflow.lock import check_apart, hold
 from pipeline.workflow.made_with import bring_records, keep_records, note_up_to_date
 from pipeline.workflow.saved_config import save_config
 from pipeline.workflow.sources import Sources
@@ -24,8 +24,9 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     """Sets the environment of the steps and returns the checked configuration.
 
     Raises:
-        WorkflowError: the working folder cannot be written, something is wrong with the configuration, nobody knows
-            whether the experiment's files were made with it, or this is a job whose run has begun with another one.
+        WorkflowError: the working folder cannot be written, something is wrong with the configuration, a link leads
+            into another experiment, nobody knows whether the experiment's files were made with it, or this is a job
+            whose run has begun with another one.
     """
     os.environ.update(step_environment(workflow.basedir))
     with _said():
@@ -36,6 +37,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
         checked = check_config(config)
     if workflow.is_main_process:
         with _said():
+            check_apart(Layout.of(checked["experiment"]))
             _ = Sources(checked).state
             bring_records(Layout.of(checked["experiment"]), checked)
         _also_if_nothing_is_done(workflow, checked)
