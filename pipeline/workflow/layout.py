@@ -262,6 +262,11 @@ class Layout:
         return self.folder / "config.yaml"
 
     @property
+    def running(self) -> Path:
+        """Who runs the experiment, from whatever working folder."""
+        return self.folder / ".running.json"
+
+    @property
     def made_with(self) -> Path:
         """Returns what each file was made with, as Snakemake noted it."""
         return self.folder / "made_with.jsonl"

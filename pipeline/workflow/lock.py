@@ -4,6 +4,9 @@ Several experiments can run in one folder at a time, each once. Snakemake has lo
 ends in a folder deletes all of them, those of another experiment's live run included. So each run notes which process
 of which machine it is, and marks that note when it ends; a note without the mark holds the experiment for as long as
 its process lives.
+
+The folder of results can be shared, as by a link in two persons' working folders. So the note lies there as well. It
+does not count in a copy of the folder, which may be made in the middle of a run.
 """
 
 import atexit
@@ -65,6 +68,11 @@ class _Record:
             return None
         return self.pid > 0 and alive(self.pid, self.birth)
 
+    @property
+    def is_mine(self) -> bool:
+        """True of this process itself, not of one of its number in another container or on another machine."""
+        return self.host == os.uname().nodename and self.pid == os.getpid()
+
 
 #: Folders that experiments may have in common: what lies there says itself what it was made with.
 _SHARED = ("archive", "trainings")
@@ -110,12 +118,31 @@ def hold(workflow: Any, experiment: str) -> None:
     """
     before = _read(RECORDS / f"{experiment}.json")
     _check_dead(before, experiment)
+    _check_free(Layout.of(experiment))
     _end_jobs(before)
     pid = os.getpid()
     record = _Record(os.uname().nodename, pid, birth(pid), slurm.run_name(workflow))
-    path = RECORDS / f"{experiment}.json"
+    path, shared = RECORDS / f"{experiment}.json", Layout.of(experiment).running
+    shared.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(record))
-    atexit.register(_let_go, path.absolute(), record)
+    write_json(shared, {**asdict(record), "folder": shared.parent.stat().st_ino, "from": str(Path.cwd())})
+    for note in (path, shared):
+        atexit.register(_let_go, note.absolute(), record)
+
+
+def _check_free(layout: Layout) -> None:
+    """Raises UserError unless whoever has left a note in an experiment's folder of results is surely dead."""
+    record = _read(layout.running)
+    if record is None or record.alive is False or record.is_mine:
+        return
+    with suppress(OSError, ValueError, KeyError):
+        note = json.loads(layout.running.read_bytes())
+        if note["folder"] == layout.folder.stat().st_ino:  # else it is a copy
+            raise UserError(
+                f"{layout.folder} is written by another run, process {record.pid} of the machine {record.host} in "
+                f"{note['from']}",
+                "wait for it, or end it; if it is surely dead, call: python -m pipeline run … --unlock",
+            )
 
 
 def _let_go(path: Path, record: _Record) -> None:
@@ -138,6 +165,7 @@ def settle_earlier_run(experiment: str, looking: bool) -> None:
             "make sure that none is running, then call: python -m pipeline run … --unlock",
         )
     _check_dead(record, experiment)
+    _check_free(Layout.of(experiment))
     if not looking:
         _end_jobs(record)
     if locks:
@@ -155,16 +183,16 @@ def _end_jobs(record: _Record | None) -> None:
 
 def unlock(experiment: str) -> None:
     """Takes an experiment from whoever holds it. What is left in SLURM's queue is ended by the next run."""
-    path = RECORDS / f"{experiment}.json"
-    record = _read(path)
-    if record is not None:
-        write_json(path, asdict(replace(record, ended=True)))
+    for path in (RECORDS / f"{experiment}.json", Layout.of(experiment).running):
+        record = _read(path)
+        if record is not None:
+            write_json(path, asdict(replace(record, ended=True)))
     _delete(list(_locks(Path(), experiment)))
 
 
 def _check_dead(record: _Record | None, experiment: str) -> None:
     """Raises UserError unless whoever holds the experiment is surely dead."""
-    if record is None or record.alive is False or record.pid == os.getpid():
+    if record is None or record.alive is False or record.is_mine:
         return
     if record.alive is None:
         raise UserError(

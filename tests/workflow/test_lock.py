@@ -166,6 +166,32 @@ def test_plain_snakemake_says_that_a_link_leads_into_another_experiment(tmp_path
     assert done.returncode == 1 and "results/tiny is a link to what results/other is" in done.stdout + done.stderr
 
 
+def test_a_run_from_another_working_folder_holds_the_shared_results(at, tmp_path, monkeypatch):
+    results = Layout.of("mine")
+    hold(WORKFLOW, "mine")
+    note = json.loads(results.running.read_text())
+    assert note["pid"] == os.getpid() and note["from"] == str(at)
+    colleague = at / "colleague"
+    colleague.mkdir()
+    (colleague / "results").symlink_to("../results")
+    monkeypatch.chdir(colleague)
+    living = os.getppid()
+    results.running.write_text(json.dumps({**note, "pid": living, "birth": birth(living)}))
+    with pytest.raises(UserError, match=f"results/mine is written by another run, process {living} of .* in {at}"):
+        hold(WORKFLOW, "mine")
+    assert not (RECORDS / "mine.json").exists()
+    shutil.copytree(results.folder, "results/copy")
+    hold(WORKFLOW, "copy")  # which nobody runs
+    results.running.write_text(json.dumps({**note, "host": "elsewhere"}))
+    for begin in (lambda: hold(WORKFLOW, "mine"), lambda: settle_earlier_run("mine", False)):
+        with pytest.raises(UserError, match="of the machine elsewhere in"):
+            begin()
+    unlock("mine")
+    hold(WORKFLOW, "mine")
+    results.running.write_text(json.dumps({**note, "pid": living, "birth": "b/1"}))  # of a dead one
+    hold(WORKFLOW, "mine")
+
+
 def test_who_takes_hold_ends_what_a_dead_run_left_in_slurms_queue(at, monkeypatch):
     """A plain snakemake has nobody else who does."""
     cancelled: list[str] = []
