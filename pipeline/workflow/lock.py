@@ -123,8 +123,8 @@ def hold(workflow: Any, experiment: str) -> None:
     pid = os.getpid()
     record = _Record(os.uname().nodename, pid, birth(pid), slurm.run_name(workflow))
     path, shared = RECORDS / f"{experiment}.json", Layout.of(experiment).running
-    shared.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(record))
+    write_json(shared, asdict(record))  # makes the folder
     write_json(shared, {**asdict(record), "folder": shared.parent.stat().st_ino, "from": str(Path.cwd())})
     for note in (path, shared):
         atexit.register(_let_go, note.absolute(), record)
