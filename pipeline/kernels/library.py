@@ -1,6 +1,8 @@
 """The library compiled from ``cpp/training/``: loading it, and calling its functions with tensors."""
 
 import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -12,7 +14,14 @@ from pipeline.kernels.signatures import signatures, statuses
 #: Types of numbers for which there are functions, and how these are called.
 TYPES = {torch.float32: "float32", torch.bfloat16: "bfloat16"}
 
+#: How feature maps and filters lie in memory.
+LAST = torch.channels_last
+
+#: Functions with their arguments.
+Record = list[tuple[Callable[..., int], tuple[object, ...]]]
+
 _library: ctypes.CDLL | None = None
+_record: Record | None = None
 
 
 def load() -> None:
@@ -52,7 +61,36 @@ def call(name: str, *arguments: object) -> None:
         IndexError: an image is asked for that is not there.
         ValueError: an array is missing, or sizes do not fit each other.
     """
-    status = getattr(_library, name)(*arguments, torch.get_num_threads())
+    made = getattr(_library, name), (*arguments, torch.get_num_threads())
+    _check(made[0](*made[1]), name)
+    if _record is not None:
+        _record.append(made)
+
+
+@contextmanager
+def recorded() -> Iterator[Record]:
+    """Notes the calls that are made meanwhile. Not from several threads at once."""
+    global _record
+    before, _record = _record, []
+    try:
+        yield _record
+    finally:
+        _record = before
+
+
+def replay(record: Record) -> None:
+    """Makes the same calls once more, with the same numbers and addresses: what lies there may have changed.
+
+    Raises:
+        MemoryError: there is not enough.
+    """
+    for function, arguments in record:
+        status = function(*arguments)
+        if status:
+            _check(status, function.__name__)
+
+
+def _check(status: int, name: str) -> None:
     if status:
         raise _ERRORS[statuses()[status]](f"{name}: {statuses()[status].lower().replace('_', ' ')}")
 
@@ -68,8 +106,3 @@ _ERRORS: dict[str, type[Exception]] = {
 def address(tensor: Tensor | None) -> int | None:
     """Returns where a tensor's elements lie."""
     return None if tensor is None else tensor.data_ptr()
-
-
-def feature_map(shape: torch.Size | tuple[int, ...], dtype: torch.dtype) -> Tensor:
-    """Returns a new tensor (N, C, H, W), of any values, whose channels lie last in memory."""
-    return torch.empty(shape, dtype=dtype, memory_format=torch.channels_last)

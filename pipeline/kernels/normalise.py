@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.kernels import library
-from pipeline.kernels.library import TYPES, address, feature_map
+from pipeline.kernels.arrays import Arrays, new
+from pipeline.kernels.library import LAST, TYPES, address
 
 
 def accepts(x: Tensor) -> bool:
@@ -43,7 +44,9 @@ class Binarised(NamedTuple):
     moments: Tensor | None = None
 
 
-def normalise_and_binarise(x: Tensor, norm: nn.BatchNorm2d, *, pool: bool, bits: bool, numbers: bool) -> Binarised:
+def normalise_and_binarise(
+    x: Tensor, norm: nn.BatchNorm2d, *, pool: bool, bits: bool, numbers: bool, arrays: Arrays = new
+) -> Binarised:
     """Computes Eq. 1 of the batch norm of ``x``, without rounding between; training mode moves the running moments.
 
     Args:
@@ -52,14 +55,15 @@ def normalise_and_binarise(x: Tensor, norm: nn.BatchNorm2d, *, pool: bool, bits:
         pool: whether to take the maxima of 2×2 windows first. H and W are even then.
         bits: whether the result is wanted in bytes.
         numbers: whether it is wanted in the input's type.
+        arrays: give what is written to.
     """
     count, channels, height, width = x.shape
     shape = (count, channels, height // 2, width // 2) if pool else x.shape
-    pooled = feature_map(shape, x.dtype) if pool else None
-    winners = feature_map(shape, torch.uint8) if pool else None
-    as_bits = feature_map(shape, torch.uint8) if bits else None
-    as_numbers = feature_map(shape, x.dtype) if numbers else None
-    moments = torch.empty(4, channels, dtype=torch.float32)
+    pooled = arrays("pooled", shape, x.dtype, LAST) if pool else None
+    winners = arrays("winners", shape, torch.uint8, LAST) if pool else None
+    as_bits = arrays("bits", shape, torch.uint8, LAST) if bits else None
+    as_numbers = arrays("numbers", shape, x.dtype, LAST) if numbers else None
+    moments = arrays("moments", (4, channels), torch.float32)
     library.call(
         f"forward_{TYPES[x.dtype]}",
         *(address(x), address(pooled), address(winners), count, height, width, channels),
@@ -78,20 +82,23 @@ def _momentum(norm: nn.BatchNorm2d) -> float:
     return 1 / norm.num_batches_tracked.item() if norm.momentum is None else norm.momentum
 
 
-def gradients(gradient: Tensor, x: Tensor, winners: Tensor | None, moments: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def gradients(
+    gradient: Tensor, x: Tensor, winners: Tensor | None, moments: Tensor, arrays: Arrays = new
+) -> tuple[Tensor, Tensor, Tensor]:
     """Returns what flows back through :func:`normalise_and_binarise`, to its input and to scale and shift of the batch
     norm.
 
     Args:
         gradient: (N, C, H', W'), of the bits, in the type of ``x``. It is overwritten.
         x, winners, moments: of :class:`Binarised`.
+        arrays: give what is written to.
     """
     gradient = gradient.contiguous(memory_format=torch.channels_last)
     count, channels, height, width = x.shape
     if winners is not None:
         height, width = 2 * height, 2 * width
-    of_x = gradient if winners is None else feature_map((count, channels, height, width), x.dtype)
-    of_gamma, of_beta = (torch.empty(channels, dtype=torch.float32) for _ in range(2))
+    of_x = gradient if winners is None else arrays("of_x", (count, channels, height, width), x.dtype, LAST)
+    of_gamma, of_beta = (arrays(name, (channels,), torch.float32) for name in ("of_gamma", "of_beta"))
     library.call(
         f"backward_{TYPES[x.dtype]}",
         *(address(gradient), address(x), address(winners), count, height, width, channels),
@@ -100,10 +107,10 @@ def gradients(gradient: Tensor, x: Tensor, winners: Tensor | None, moments: Tens
     return of_x, of_gamma, of_beta
 
 
-def binarise(x: Tensor, *, bits: bool, numbers: bool) -> Binarised:
+def binarise(x: Tensor, *, bits: bool, numbers: bool, arrays: Arrays = new) -> Binarised:
     """Computes Eq. 1 of ``x`` itself; arguments as of :func:`normalise_and_binarise`."""
-    as_bits = feature_map(x.shape, torch.uint8) if bits else None
-    as_numbers = feature_map(x.shape, x.dtype) if numbers else None
+    as_bits = arrays("bits", x.shape, torch.uint8, LAST) if bits else None
+    as_numbers = arrays("numbers", x.shape, x.dtype, LAST) if numbers else None
     channels = x.shape[1]
     library.call(
         f"binarise_{TYPES[x.dtype]}", address(x), x.numel() // channels, channels, address(as_bits), address(as_numbers)
@@ -126,7 +133,7 @@ def passed(gradient: Tensor, x: Tensor) -> Tensor:
 
 
 def binarise_weight(
-    weight: Tensor, dtype: torch.dtype, *, signs: bool, numbers: bool
+    weight: Tensor, dtype: torch.dtype, *, signs: bool, numbers: bool, arrays: Arrays = new
 ) -> tuple[Tensor | None, Tensor | None, Tensor]:
     """Computes Eq. 1 of a weight: its signs in bytes, sign · E(|w|) in ``dtype``, each if it is wanted, and E(|w|).
 
@@ -134,10 +141,12 @@ def binarise_weight(
         weight: float32, without gaps in memory.
         dtype: float32 or bfloat16.
         signs, numbers: whether they are wanted.
+        arrays: give what is written to.
     """
-    as_signs = torch.empty_like(weight, dtype=torch.int8) if signs else None
-    as_numbers = torch.empty_like(weight, dtype=dtype) if numbers else None
-    mean = torch.empty((), dtype=torch.float32)
+    layout = torch.contiguous_format if weight.is_contiguous() else LAST
+    as_signs = arrays("signs", weight.shape, torch.int8, layout) if signs else None
+    as_numbers = arrays("ones", weight.shape, dtype, layout) if numbers else None
+    mean = arrays("scale", (), torch.float32)
     library.call(
         f"binarise_weight_{TYPES[dtype]}",
         *(address(weight), weight.numel(), address(as_signs), address(as_numbers), address(mean)),

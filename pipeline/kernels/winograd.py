@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.kernels import library
-from pipeline.kernels.library import TYPES, address, feature_map
+from pipeline.kernels.arrays import Arrays, new
+from pipeline.kernels.library import LAST, TYPES, address
 
 #: Channels, the fewer of input and output, from which it is faster than plain convolutions.
 LEAST_CHANNELS = 16
@@ -39,7 +40,7 @@ def worthwhile(shape: Sequence[int], convolution: nn.Conv2d) -> bool:
     return pixels >= LEAST_PIXELS and (many or pixels <= MOST_PIXELS_OF_FEW_CHANNELS)
 
 
-def convolution(bits: Tensor, signs: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+def convolution(bits: Tensor, signs: Tensor, scale: Tensor, dtype: torch.dtype, arrays: Arrays = new) -> Tensor:
     """Returns scale · (bits * signs), stride 1, padding 1: exact sums, scaled in float32, rounded to the result's type.
 
     Args:
@@ -47,47 +48,50 @@ def convolution(bits: Tensor, signs: Tensor, scale: Tensor, dtype: torch.dtype) 
         signs: (O, C, 3, 3), int8, of ±1, channels last in memory.
         scale: one float32 number.
         dtype: of the result (N, O, H, W): float32 or bfloat16.
+        arrays: give what is written to.
 
     Raises:
         MemoryError: there is not enough.
     """
     count, inputs, height, width = bits.shape
-    out = feature_map((count, len(signs), height, width), dtype)
+    out = arrays("product", (count, len(signs), height, width), dtype, LAST)
     sizes = count, height, width, inputs, len(signs)
-    _call("forward", dtype, address(bits), *sizes, address(signs), scale.item(), address(out))
+    _call("forward", dtype, address(bits), *sizes, address(signs), address(scale), address(out))
     return out
 
 
-def input_gradient(gradient: Tensor, signs: Tensor, scale: Tensor) -> Tensor:
+def input_gradient(gradient: Tensor, signs: Tensor, scale: Tensor, arrays: Arrays = new) -> Tensor:
     """Returns what flows back to the bits, (N, C, H, W), in the type of ``gradient``.
 
     Args:
         gradient: (N, O, H, W) of the convolution's result, channels last in memory.
         signs, scale: as of :func:`convolution`.
+        arrays: give what is written to.
 
     Raises:
         MemoryError: there is not enough.
     """
     count, outputs, height, width = gradient.shape
     inputs = signs.shape[1]
-    out = feature_map((count, inputs, height, width), gradient.dtype)
+    out = arrays("of_bits", (count, inputs, height, width), gradient.dtype, LAST)
     sizes = count, height, width, inputs, outputs
-    _call("input_gradient", gradient.dtype, address(gradient), *sizes, address(signs), scale.item(), address(out))
+    _call("input_gradient", gradient.dtype, address(gradient), *sizes, address(signs), address(scale), address(out))
     return out
 
 
-def filter_gradient(gradient: Tensor, bits: Tensor) -> Tensor:
+def filter_gradient(gradient: Tensor, bits: Tensor, arrays: Arrays = new) -> Tensor:
     """Returns what flows back to the binarised weight, (O, C, 3, 3), float32, channels last in memory.
 
     Args:
         gradient, bits: as of :func:`input_gradient` and :func:`convolution`.
+        arrays: give what is written to.
 
     Raises:
         MemoryError: there is not enough.
     """
     count, inputs, height, width = bits.shape
     outputs = gradient.shape[1]
-    out = feature_map((outputs, inputs, 3, 3), torch.float32)
+    out = arrays("of_weight", (outputs, inputs, 3, 3), torch.float32, LAST)
     sizes = count, height, width, inputs, outputs
     _call("filter_gradient", gradient.dtype, address(gradient), address(bits), *sizes, address(out))
     return out

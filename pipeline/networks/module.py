@@ -76,12 +76,12 @@ class Network(nn.Module):
         self.spec = spec
         for layer in spec.layers:
             self.add_module(layer.name, _module(layer, spec.binariser))
-        self._program = _program(spec.layers)
+        self.program = _program(spec.layers)
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns logits (N, classes)."""
         values = {"input": x}
-        for step in self._program:
+        for step in self.program:
             arguments = [values[source] for source in step.sources]
             for source in step.done:  # frees feature maps that nothing needs any more
                 del values[source]
@@ -90,10 +90,10 @@ class Network(nn.Module):
             values[step.layers[-1]] = (
                 fused.binarise_and_convolve(modules, arguments) if step.binary else modules[0](*arguments)
             )
-        return values[self._program[-1].layers[-1]]
+        return values[self.program[-1].layers[-1]]
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """Layers that run one after another, what the first of them reads, and which of that nothing reads later.
 
     ``binary``: it ends with a binary convolution. Else it is one layer.
@@ -105,7 +105,7 @@ class _Step(NamedTuple):
     binary: bool
 
 
-def _program(layers: Sequence[Layer]) -> list[_Step]:
+def _program(layers: Sequence[Layer]) -> list[Step]:
     """Returns the layers in order, every binary convolution in one step with what leads to it alone."""
     last_use = {source: i for i, layer in enumerate(layers) for source in layer.sources}
     steps = []
@@ -113,7 +113,7 @@ def _program(layers: Sequence[Layer]) -> list[_Step]:
         sources = chain[0].sources
         first = layers.index(chain[0])
         done = tuple(source for source in dict.fromkeys(sources) if last_use[source] == first)
-        steps.append(_Step(tuple(layer.name for layer in chain), sources, done, chain[-1].binary))
+        steps.append(Step(tuple(layer.name for layer in chain), sources, done, chain[-1].binary))
     return steps
 
 

@@ -43,6 +43,11 @@ class Execution:
         """Returns what can change a result, for the keys of stored scores and states."""
         return [self.device_type, self.precision, self.threads, self.kernels]
 
+    @property
+    def computes_chains(self) -> bool:
+        """Returns whether chains of layers can be computed without autograd, wherever a network is one."""
+        return (self.device_type, self.precision, self.kernels) == ("cpu", "float32", "compiled")
+
     @cached_property
     def device(self) -> "torch.device":
         """Where tensors live."""

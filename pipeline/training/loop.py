@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,7 @@ from torch.optim.sgd import sgd
 
 from pipeline.common.randomness import seed_for
 from pipeline.data.batches import ImageSource
+from pipeline.networks.backprop import Backprop, find_backprop
 from pipeline.training.distributed import ALONE, World
 from pipeline.training.execution import Execution
 from pipeline.training.replay import ReplayedStep
@@ -84,8 +86,12 @@ class Training:
         self._replica = world.replicate(self.network)
         self._parameters = list(self.network.parameters())
         self._momentum = [torch.zeros_like(parameter) for parameter in self._parameters]
+        self._rows = [_Row.of(*pair) for pair in zip(self._parameters, self._momentum, strict=True)]
+        self._backprop: Backprop | None = None
         self.steps_per_epoch = len(images) // self._batch
         self._sums = torch.zeros(2, device=execution.device, dtype=torch.float64)  # loss, correct answers
+        #: Whether gradients may be had without autograd, as far as is known.
+        self._direct = world.alone and micro_batch is None and execution.computes_chains
         self._replayed = replayed and world.alone and micro_batch is None and execution.device_type == "cuda"
         #: Where a recorded step reads the learning rate; None where steps are given it as a number.
         self._rate = torch.zeros((), device=execution.device) if self._replayed else None
@@ -112,6 +118,9 @@ class Training:
             plan = self._plan()
             address = ("augment", self.seed, self.epoch)
             for x, y in self.images.batches(plan, self.settings.augmentation, address, self.step, self._part):
+                if self._backprop is None and self._direct:
+                    self._backprop = find_backprop(self.network, x)
+                    self._direct = self._backprop is not None
                 if self._rate is not None:
                     self._rate.fill_(self._rate_now())
                 take_step(x, y)
@@ -133,11 +142,15 @@ class Training:
 
     def _learn_from(self, x: Tensor, y: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Returns the gradients of the images' mean loss; and (2,) that loss and the share of correct answers."""
-        with self.execution.autocast:
-            logits = self._replica(x)
-        logits = logits.float()
-        loss = F.cross_entropy(logits, y)
-        gradients = self._gradients(loss)
+        gradients: Sequence[Tensor]
+        if self._backprop is not None:
+            gradients, loss, logits = self._backprop(x, y)
+        else:
+            with self.execution.autocast:
+                logits = self._replica(x)
+            logits = logits.float()
+            loss = F.cross_entropy(logits, y)
+            gradients = self._gradients(loss)
         with torch.no_grad():
             measured = torch.stack([loss.double(), (logits.argmax(1) == y).double().mean()])
         return gradients, measured
@@ -171,12 +184,10 @@ class Training:
     def _descend(self, gradients: Sequence[Tensor]) -> None:
         # The functional form of torch.optim.SGD. The class imports torch's compiler on its first use, more than a
         # second that every candidate's process would pay.
-        rows = zip(self._parameters, gradients, self._momentum, strict=True)
-        parameters, gradients, momentum = zip(*(_in_memory_order(*row) for row in rows), strict=True)
         sgd(
-            list(parameters),
-            list(gradients),
-            list(momentum),
+            [row.parameter for row in self._rows],
+            [row.lay(gradient) for row, gradient in zip(self._rows, gradients, strict=True)],
+            [row.momentum for row in self._rows],
             fused=True,
             lr=self._rate_now() if self._rate is None else self._rate,
             momentum=self.settings.momentum,
@@ -228,15 +239,24 @@ class Training:
         self.history = [Epoch(int(e), rate, loss, top1) for e, rate, loss, top1 in state["history"].tolist()]
 
 
-def _in_memory_order(parameter: Tensor, gradient: Tensor, momentum: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Returns the three, seen so that their elements follow each other as they do in the parameter's memory.
+class _Row(NamedTuple):
+    """A parameter and its momentum, seen so that their elements follow each other as they do in memory.
 
-    The fused step copies whatever lies otherwise, there and back.
+    The fused step copies whatever lies otherwise, there and back. ``last``: channels do, and are seen so.
     """
-    layout = torch.channels_last
-    lies_so = parameter.is_contiguous(memory_format=layout) and momentum.is_contiguous(memory_format=layout)
-    if parameter.is_contiguous() or not lies_so:
-        return parameter, gradient, momentum
-    tensors = parameter, gradient.contiguous(memory_format=layout), momentum
-    first, second, third = (tensor.permute(0, 2, 3, 1) for tensor in tensors)
-    return first, second, third
+
+    parameter: Tensor
+    momentum: Tensor
+    last: bool
+
+    @classmethod
+    def of(cls, parameter: Tensor, momentum: Tensor) -> "_Row":
+        last = torch.channels_last
+        lies_so = parameter.is_contiguous(memory_format=last) and momentum.is_contiguous(memory_format=last)
+        if parameter.is_contiguous() or not lies_so:
+            return cls(parameter.detach(), momentum, False)
+        return cls(parameter.detach().permute(0, 2, 3, 1), momentum.permute(0, 2, 3, 1), True)
+
+    def lay(self, gradient: Tensor) -> Tensor:
+        """Returns the gradient, seen in the same way."""
+        return gradient.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1) if self.last else gradient

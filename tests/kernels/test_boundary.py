@@ -84,7 +84,16 @@ def test_what_is_wrong_is_an_error_in_python():
         library.call("binarise_float32", x.ctypes.data, -2, 3, None, None)
     with pytest.raises(MemoryError):
         library.call(
-            "winograd_forward_float32", x.ctypes.data, 1, 1, 1, 2**27, 2**27, x.ctypes.data, 1.0, x.ctypes.data
+            "winograd_forward_float32",
+            x.ctypes.data,
+            1,
+            1,
+            1,
+            2**27,
+            2**27,
+            x.ctypes.data,
+            x.ctypes.data,
+            x.ctypes.data,
         )
     assert set(statuses().values()) == {"DONE", *library._ERRORS}
 

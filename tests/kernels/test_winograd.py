@@ -182,8 +182,8 @@ def _run_out_of_memory() -> None:
     library.load()
     small = Case((1, 32, 32, 4, 4), torch.float32, integers=True)
     small.gradients()  # starts the threads
-    bits = library.feature_map((1, 2048, 2, 2), torch.uint8).fill_(1)
-    signs = library.feature_map((2048, 2048, 3, 3), torch.int8).fill_(1)
+    bits = torch.empty((1, 2048, 2, 2), dtype=torch.uint8, memory_format=torch.channels_last).fill_(1)
+    signs = torch.empty((2048, 2048, 3, 3), dtype=torch.int8, memory_format=torch.channels_last).fill_(1)
     limit_memory(30)
     for product in (
         lambda: winograd.convolution(bits, signs, torch.tensor(1.0), torch.float32),

@@ -79,7 +79,8 @@ class Arguments:
             return values | {"out": np.empty((count, side, side, channels), np.float32)}
         number = NUMBERS[kind]
         if function.startswith("winograd"):
-            values |= self.sizes("images", "height", "width", "inputs", "outputs") | {"scale": 0.5}
+            values |= self.sizes("images", "height", "width", "inputs", "outputs")
+            values["scale"] = np.full((), 0.5, np.float32)
             images, height, width, inputs, outputs = (
                 int(values[key])  # type: ignore[call-overload]
                 for key in ("images", "height", "width", "inputs", "outputs")

@@ -36,13 +36,13 @@ enum Status {
     /* Eq. 1 of a weight. May be null: signs, numbers. */                                                            \
     int binarise_weight_##name(const float *weight, std::int64_t count, std::int8_t *signs, T *numbers, float *mean, \
                                int threads);                                                                         \
-    /* 3×3 convolutions of bits with signs, stride 1, padding 1, and their gradients. */                             \
+    /* 3×3 convolutions of bits with signs, stride 1, padding 1, times one scale, and their gradients. */            \
     int winograd_forward_##name(const std::uint8_t *bits, std::int64_t images, std::int64_t height,                  \
                                 std::int64_t width, std::int64_t inputs, std::int64_t outputs,                       \
-                                const std::int8_t *signs, float scale, T *out, int threads);                         \
+                                const std::int8_t *signs, const float *scale, T *out, int threads);                  \
     int winograd_input_gradient_##name(const T *gradient, std::int64_t images, std::int64_t height,                  \
                                        std::int64_t width, std::int64_t inputs, std::int64_t outputs,                \
-                                       const std::int8_t *signs, float scale, T *out, int threads);                  \
+                                       const std::int8_t *signs, const float *scale, T *out, int threads);           \
     int winograd_filter_gradient_##name(const T *gradient, const std::uint8_t *bits, std::int64_t images,            \
                                         std::int64_t height, std::int64_t width, std::int64_t inputs,                \
                                         std::int64_t outputs, float *out, int threads);

@@ -534,17 +534,17 @@ void filter_gradient(const T *gradient, const std::uint8_t *bits, const Tiles &t
 
 #define DEFINE_KERNELS(name, T)                                                                                        \
     int winograd_forward_##name(const std::uint8_t *bits, int64_t images, int64_t height, int64_t width,               \
-                                int64_t inputs, int64_t outputs, const std::int8_t *signs, float scale, T *out,        \
+                                int64_t inputs, int64_t outputs, const std::int8_t *signs, const float *scale, T *out, \
                                 int threads) {                                                                         \
-        return checked(present(bits, signs, out), possible({images, height, width, inputs, outputs}, threads),         \
-                       [&] { forward(bits, {images, height, width}, inputs, outputs, signs, scale, out, threads); });  \
+        return checked(present(bits, signs, scale, out), possible({images, height, width, inputs, outputs}, threads),  \
+                       [&] { forward(bits, {images, height, width}, inputs, outputs, signs, *scale, out, threads); }); \
     }                                                                                                                  \
     int winograd_input_gradient_##name(const T *gradient, int64_t images, int64_t height, int64_t width,               \
-                                       int64_t inputs, int64_t outputs, const std::int8_t *signs, float scale, T *out, \
-                                       int threads) {                                                                  \
+                                       int64_t inputs, int64_t outputs, const std::int8_t *signs, const float *scale,  \
+                                       T *out, int threads) {                                                          \
         return checked(                                                                                                \
-            present(gradient, signs, out), possible({images, height, width, inputs, outputs}, threads),                \
-            [&] { input_gradient(gradient, {images, height, width}, inputs, outputs, signs, scale, out, threads); });  \
+            present(gradient, signs, scale, out), possible({images, height, width, inputs, outputs}, threads),         \
+            [&] { input_gradient(gradient, {images, height, width}, inputs, outputs, signs, *scale, out, threads); }); \
     }                                                                                                                  \
     int winograd_filter_gradient_##name(const T *gradient, const std::uint8_t *bits, int64_t images, int64_t height,   \
                                         int64_t width, int64_t inputs, int64_t outputs, float *out, int threads) {     \
