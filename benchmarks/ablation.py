@@ -13,6 +13,7 @@ All ways take turns in one run, on one thread as candidates are trained. The par
 - vectorised binarisation: Eq. 1 by comparisons that give truth values and a mask for the gradient, without
   integers and compiled kernels;
 - whole batches: images cropped, mirrored and normalised one by one, by torchvision in the same process;
+- known calls: layers and their gradients by way of modules and autograd, which compiled kernels in float32 do without;
 - fused descent: torch's ordinary step of gradient descent;
 - memory kept: what is freed goes back to the system after every step.
 """
@@ -83,8 +84,8 @@ def _measure(spec: NetworkSpec, batch: int, arguments: argparse.Namespace) -> di
     plain = replace(execution, precision="float32")
     images = random_images(spec, 1000)
 
-    def fresh(execution: Execution = execution) -> Training:
-        return engine_training(spec, recipe(batch), images, execution)
+    def fresh(execution: Execution = execution, *, replayed: bool = True) -> Training:
+        return engine_training(spec, recipe(batch), images, execution, replayed=replayed)
 
     ways: dict[str, tuple[Training, Callable[[], AbstractContextManager[object]]]] = {
         "engine": (fresh(), nullcontext),
@@ -95,6 +96,7 @@ def _measure(spec: NetworkSpec, batch: int, arguments: argparse.Namespace) -> di
         **({"compiled kernels": (fresh(), torchs_operators)} if library.loaded() else {}),
         "vectorised binarisation": (fresh(), _masks),
         "whole batches": (_one_by_one(fresh(), spec, images), nullcontext),
+        **({"known calls": (fresh(replayed=False), nullcontext)} if execution.computes_chains else {}),
         "fused descent": (fresh(), partial(patch.object, pipeline.training.loop, "sgd", _ordinary_descent)),
         "memory kept": (fresh(), _memory_given_back),
     }

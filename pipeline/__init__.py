@@ -16,4 +16,4 @@ __version__ = "0.1.0"
 
 #: Raised whenever a change of the code changes what a training computes, so that finished results of the older
 #: method are neither mixed with new ones nor taken for them. Part of every archive key and of the rules' parameters.
-METHOD_VERSION = 5
+METHOD_VERSION = 6

@@ -49,8 +49,8 @@ class Training:
         micro_batch: most images that are computed at once, where memory does not hold a batch; None for all of it. The
             steps are those of the whole batches, but a batch norm sees only a micro-batch. Of a training by itself:
             several processes have the whole batch's moments.
-        replayed: on a GPU, record a step as a CUDA graph and replay it. A training of several processes, or one in
-            micro-batches, launches its steps all the same.
+        replayed: on a GPU, record a step as a CUDA graph and replay it; on a CPU, compute a chain of layers by calls
+            that are known beforehand. Neither is done by several processes, nor in micro-batches.
 
     Raises:
         UserError: the batches cannot be divided among the processes.
@@ -91,7 +91,7 @@ class Training:
         self.steps_per_epoch = len(images) // self._batch
         self._sums = torch.zeros(2, device=execution.device, dtype=torch.float64)  # loss, correct answers
         #: Whether gradients may be had without autograd, as far as is known.
-        self._direct = world.alone and micro_batch is None and execution.computes_chains
+        self._direct = replayed and world.alone and micro_batch is None and execution.computes_chains
         self._replayed = replayed and world.alone and micro_batch is None and execution.device_type == "cuda"
         #: Where a recorded step reads the learning rate; None where steps are given it as a number.
         self._rate = torch.zeros((), device=execution.device) if self._replayed else None

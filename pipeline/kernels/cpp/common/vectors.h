@@ -13,6 +13,15 @@ using std::int64_t;
 
 using Half = std::uint16_t; // the bits of a bfloat16
 
+// Floats in a register. Compilers take wider vectors apart, some operations down to single numbers.
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+#elif defined(__AVX__)
+constexpr int LANES = 8;
+#else
+constexpr int LANES = 4;
+#endif
+
 template <typename Scalar, int W> struct VectorOf {
     typedef Scalar type __attribute__((vector_size(W * sizeof(Scalar))));
 };
@@ -42,6 +51,17 @@ template <int W> Vector<float, W> load(const Half *from) {
 
 template <int W> void store(float *to, Vector<float, W> values) { std::memcpy(to, &values, sizeof values); }
 
+// Bytes as numbers.
+template <int W> void widen(float *to, Vector<std::int8_t, W> values) {
+    constexpr int PART = W < LANES ? W : LANES;
+    for (int i = 0; i < W; i += PART) {
+        Vector<std::int8_t, PART> part;
+        std::memcpy(&part, reinterpret_cast<const char *>(&values) + i, sizeof part);
+        store<PART>(to + i, __builtin_convertvector(__builtin_convertvector(part, Vector<std::int32_t, PART>),
+                                                    Vector<float, PART>));
+    }
+}
+
 // Rounds half to even; a NaN stays one.
 template <int W> void store(Half *to, Vector<float, W> values) {
 #ifdef __AVX512BF16__
@@ -61,7 +81,7 @@ template <int W> void store(Half *to, Vector<float, W> values) {
 
 // Calls visit<W>(c) for parts of W channels, from c on, that cover them all: as many as can be of the widest, the rest
 // in parts that are narrower by a factor each time.
-template <int WIDEST = 16, int FACTOR = 2, typename Visit>
+template <int WIDEST = LANES, int FACTOR = 2, typename Visit>
 void each_part(int64_t channels, Visit visit, int64_t c = 0) {
     for (; c + WIDEST <= channels; c += WIDEST) visit.template operator()<WIDEST>(c);
     if constexpr (WIDEST > 1)

@@ -286,12 +286,13 @@ void binarise_weight(const float *weight, int64_t count, std::int8_t *signs, T *
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t strip = 0; strip < strips; ++strip) {
         int64_t i = strip * STRIP, end = std::min(count, i + STRIP);
-        Vector<float, 16> lanes{};
-        for (; i + 16 <= end; i += 16) {
-            auto values = load<16>(weight + i);
-            lanes += values >= 0.0f ? values : -values;
-        }
-        for (int lane = 0; lane < 16; ++lane) sums[strip] += lanes[lane];
+        Vector<float, LANES> sixteen[16 / LANES] = {}; // whatever a register holds, so that the sum is the same
+        for (; i + 16 <= end; i += 16)
+            for (int part = 0; part < 16 / LANES; ++part) {
+                auto values = load<LANES>(weight + i + part * LANES);
+                sixteen[part] += values >= 0.0f ? values : -values;
+            }
+        for (int lane = 0; lane < 16; ++lane) sums[strip] += sixteen[lane / LANES][lane % LANES];
         for (; i < end; ++i) sums[strip] += std::fabs(weight[i]);
     }
     double total = 0;

@@ -11,14 +11,6 @@
 namespace kernels {
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int LANES = 16; // sums in one register
-#elif defined(__AVX__)
-constexpr int LANES = 8;
-#else
-constexpr int LANES = 4;
-#endif
-
 using Words = Vector<std::int32_t, LANES>; // integer sums, or 32 bits of factors for each
 using SumsF = Vector<float, LANES>;
 
@@ -30,7 +22,7 @@ struct Floats {
     using Column = float;
     using Sum = float;
     using Work = float;
-    static constexpr int GROUP = 1, WIDEST = 16, OFFSET = 0;
+    static constexpr int GROUP = 1, WIDEST = LANES, OFFSET = 0;
 
     static SumsF multiply(SumsF sums, Words row, Words column) { return sums + (SumsF)row * (SumsF)column; }
     template <int W, typename T> static Vector<Work, W> read(const T *from) {
@@ -42,6 +34,20 @@ struct Floats {
             return load<W>(from);
     }
     template <int W> static void write(Row *to, Vector<Work, W> values) { store<W>(to, values); }
+};
+
+// Bits, whose transforms are small integers: in bytes as long as they are added, which takes a quarter of the
+// registers.
+struct BitFloats : Floats {
+    using Work = std::int8_t;
+    static constexpr int WIDEST = 16;
+
+    template <int W> static Vector<Work, W> read(const std::uint8_t *from) {
+        Vector<Work, W> bytes;
+        std::memcpy(&bytes, from, sizeof bytes);
+        return bytes;
+    }
+    template <int W> static void write(Row *to, Vector<Work, W> values) { widen<W>(to, values); }
 };
 
 // Their products need registers of the width of the others.
@@ -99,7 +105,7 @@ template <typename T> using Factors = Floats;
 #ifdef HAS_BYTES
 template <typename T> using BitFactors = Bytes;
 #else
-template <typename T> using BitFactors = Factors<T>;
+template <typename T> using BitFactors = std::conditional_t<std::is_same_v<Factors<T>, Floats>, BitFloats, Factors<T>>;
 #endif
 
 // Where the factors of a product lie, in bytes: from one row (or LANES columns) to the next, and from one group of

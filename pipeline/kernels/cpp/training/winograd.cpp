@@ -92,6 +92,12 @@ void spread_filter(const std::int8_t *taps, int64_t inputs, Vector<std::int8_t, 
     for (int y = 0; y < 4; ++y) spread(vertical[0][y], vertical[1][y], vertical[2][y], to + 4 * y);
 }
 
+// How far the columns of one position lie from the next one's: not by a power of two, which would map them all to the
+// same few lines of the cache.
+template <class Kind> int64_t columns_apart(int64_t factors, int64_t columns) {
+    return up(factors, Kind::GROUP) * up(columns, LANES) + 64 / sizeof(typename Kind::Column);
+}
+
 // Transformed filters, (O, 3, 3, I), as columns of a product, one for each output:
 // [position][LANES outputs][group of inputs][output][input].
 template <class Kind>
@@ -99,7 +105,7 @@ void output_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, t
                     int threads) {
     using Column = typename Kind::Column;
     constexpr int64_t G = Kind::GROUP;
-    int64_t panel = up(inputs, G) * LANES, position = up(outputs, LANES) / LANES * panel;
+    int64_t panel = up(inputs, G) * LANES, position = columns_apart<Kind>(inputs, outputs);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t first = 0; first < outputs; first += LANES)
         each_part<16, 4>(inputs, [&]<int W>(int64_t i) {
@@ -112,9 +118,12 @@ void output_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, t
                     if constexpr (std::is_same_v<Column, std::int8_t>)
                         std::memcpy(row, &values[p], sizeof row);
                     else
-                        store<W>(row, __builtin_convertvector(values[p], Vector<float, W>));
+                        widen<W>(row, values[p]);
                     for (int k = 0; k < W; k += G)
-                        std::memcpy(to + k * LANES, row + k, sizeof(Column) * std::min<int64_t>(W, G));
+                        if constexpr (G == 1)
+                            to[k * LANES] = row[k];
+                        else
+                            std::memcpy(to + k * LANES, row + k, sizeof(Column) * (W < G ? W : G));
                 }
             }
         });
@@ -126,7 +135,7 @@ void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, ty
                    int threads) {
     using Column = typename Kind::Column;
     constexpr int64_t G = Kind::GROUP;
-    int64_t panel = up(outputs, G) * LANES, position = up(inputs, LANES) / LANES * panel;
+    int64_t panel = up(outputs, G) * LANES, position = columns_apart<Kind>(outputs, inputs);
 #pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t first = 0; first < outputs; first += G)
         each_part<16, 4>(inputs, [&]<int W>(int64_t i) {
@@ -136,9 +145,11 @@ void input_columns(const std::int8_t *signs, int64_t outputs, int64_t inputs, ty
             for (int p = 0; p < POSITIONS; ++p) {
                 // The factors of a group are what fills 32 bits: numbers, or the upper halves of two.
                 Vector<std::uint32_t, W> groups{};
-                for (int k = 0; k < G; ++k)
-                    groups = groups >> 16 * (G - 1) |
-                             (Vector<std::uint32_t, W>)__builtin_convertvector(values[k][p], Vector<float, W>);
+                for (int k = 0; k < G; ++k) {
+                    Vector<float, W> numbers;
+                    widen<W>(reinterpret_cast<float *>(&numbers), values[k][p]);
+                    groups = groups >> 16 * (G - 1) | (Vector<std::uint32_t, W>)numbers;
+                }
                 for (int part = 0; part < W; part += LANES) {
                     int64_t n = i + part;
                     Column *to = columns + p * position + n / LANES * panel + (first / G * LANES + n % LANES) * G;
@@ -176,7 +187,7 @@ template <typename Sum, typename T>
 [[gnu::noinline]] void gather_outputs(const Sum *sums, int64_t stride, int64_t position, const Tiles &tiles,
                                       int64_t first, int64_t last, float scale, int64_t channels, T *out,
                                       int64_t count) {
-    each_part<16, 4>(count, [&]<int W>(int64_t c) {
+    each_part(count, [&]<int W>(int64_t c) {
         using V = Vector<float, W>;
         using S = Vector<Sum, W>;
         Tile tile(tiles, first);
@@ -214,7 +225,7 @@ void convolve(const Source *x, const Tiles &tiles, int64_t inputs, int64_t outpu
     using Row = typename Kind::Row;
     constexpr int64_t FACTOR = sizeof(Row), G = Kind::GROUP;
     int64_t deep = up(inputs, G), wide = up(outputs, LANES), most = std::min<int64_t>(wide, 4 * LANES),
-            count = tiles.count();
+            count = tiles.count(), column_position = columns_apart<Kind>(inputs, outputs);
     int64_t block = ROWS * std::clamp<int64_t>(IN_CACHE / (POSITIONS * deep * FACTOR * ROWS), 1, 2);
     int64_t row_position = block * deep + 64 / FACTOR, sum_position = block * most + LANES;
     Buffer<Source> zeros(inputs, true);
@@ -227,16 +238,16 @@ void convolve(const Source *x, const Tiles &tiles, int64_t inputs, int64_t outpu
 #pragma omp for schedule(static)
         for (int64_t first = 0; first < count; first += block) {
             int64_t last = std::min(count, first + block);
-            each_part<Kind::WIDEST, 4>(inputs, [&]<int W>(int64_t c) {
+            each_part<Kind::WIDEST, 2>(inputs, [&]<int W>(int64_t c) {
                 spread_windows<Kind, W>(x + c, zeros + c, tiles, inputs, first, last, rows + c, row_position, deep);
             });
             for (int64_t n = 0; n < wide; n += most) {
                 int64_t panels = std::min(most, wide - n) / LANES;
                 for (int64_t p = 0; p < POSITIONS; ++p)
-                    product<Kind>({bytes(rows + p * row_position), deep * FACTOR, G * FACTOR}, last - first,
-                                  {bytes(columns + (p * wide + n) * deep), deep * LANES * FACTOR, LANES * G * FACTOR},
-                                  panels, deep / G, sums + p * sum_position, most,
-                                  starts ? starts + p * wide + n : nullptr);
+                    product<Kind>(
+                        {bytes(rows + p * row_position), deep * FACTOR, G * FACTOR}, last - first,
+                        {bytes(columns + p * column_position + n * deep), deep * LANES * FACTOR, LANES * G * FACTOR},
+                        panels, deep / G, sums + p * sum_position, most, starts ? starts + p * wide + n : nullptr);
                 gather_outputs(sums, most, sum_position, tiles, first, last, scale, outputs, out + n,
                                std::min(most, outputs - n));
             }
@@ -249,7 +260,7 @@ void forward(const std::uint8_t *bits, const Tiles &tiles, int64_t inputs, int64
              float scale, T *out, int threads) {
     using Kind = BitFactors<T>;
     int64_t wide = up(outputs, LANES);
-    Buffer<typename Kind::Column> columns(POSITIONS * up(inputs, Kind::GROUP) * wide, inputs % Kind::GROUP);
+    Buffer<typename Kind::Column> columns(POSITIONS * columns_apart<Kind>(inputs, outputs), inputs % Kind::GROUP);
     Buffer<std::int32_t> starts(Kind::OFFSET ? POSITIONS * wide : 0);
     output_columns<Kind>(signs, outputs, inputs, columns + 0, threads);
     if constexpr (Kind::OFFSET) {
@@ -263,8 +274,7 @@ template <typename T>
 void input_gradient(const T *gradient, const Tiles &tiles, int64_t inputs, int64_t outputs, const std::int8_t *signs,
                     float scale, T *out, int threads) {
     using Kind = Factors<T>;
-    Buffer<typename Kind::Column> columns(POSITIONS * up(outputs, Kind::GROUP) * up(inputs, LANES),
-                                          outputs % Kind::GROUP);
+    Buffer<typename Kind::Column> columns(POSITIONS * columns_apart<Kind>(outputs, inputs), outputs % Kind::GROUP);
     input_columns<Kind>(signs, outputs, inputs, columns + 0, threads);
     convolve<Kind>(gradient, tiles, outputs, inputs, columns, nullptr, scale / 4, out, threads);
 }
@@ -313,13 +323,13 @@ template <class Kind, int W> struct Group {
 // The same for bits, whose values are small integers: in bytes as long as there is arithmetic.
 template <class Kind, int W> struct BitGroup {
     static constexpr bool WIDE = Kind::GROUP == 1;
-    using Values = std::conditional_t<WIDE, Vector<float, W>, Vector<std::int8_t, W * Kind::GROUP>>;
+    using Values = Vector<std::int8_t, W * Kind::GROUP>;
 
     Values values;
     friend BitGroup operator+(BitGroup a, BitGroup b) { return {a.values + b.values}; }
     friend BitGroup operator-(BitGroup a, BitGroup b) { return {a.values - b.values}; }
     static BitGroup read(const std::uint8_t *const *from) {
-        if constexpr (WIDE) return {Floats::read<W>(from[0])};
+        if constexpr (WIDE) return {BitFloats::read<W>(from[0])};
 #ifdef HAS_HALVES
         else {
             BitGroup group;
@@ -335,7 +345,7 @@ template <class Kind, int W> struct BitGroup {
 #endif
     }
     void write(typename Kind::Row *to) const {
-        if constexpr (WIDE) store<W>(to, values);
+        if constexpr (WIDE) widen<W>(to, values);
 #ifdef HAS_HALVES
         else {
             // -2 to 4, in bfloat16.
@@ -405,7 +415,7 @@ template <class Kind, typename T>
 [[gnu::noinline]] void spread_gradients(const T *gradient, const T *zeros, const Tiles &tiles, int64_t channels,
                                         int64_t first, int64_t last, int64_t count, typename Kind::Row *rows,
                                         int64_t position, int64_t step) {
-    each_part<16, 4>(count, [&]<int W>(int64_t c) {
+    each_part(count, [&]<int W>(int64_t c) {
         using V = Group<Kind, W>;
         each_group<Kind>(tiles, first, last, [&](int64_t k, const Tile *group, int64_t present) {
             V pixels[2][2];
