@@ -51,17 +51,6 @@ template <int W> Vector<float, W> load(const Half *from) {
 
 template <int W> void store(float *to, Vector<float, W> values) { std::memcpy(to, &values, sizeof values); }
 
-// Bytes as numbers.
-template <int W> void widen(float *to, Vector<std::int8_t, W> values) {
-    constexpr int PART = W < LANES ? W : LANES;
-    for (int i = 0; i < W; i += PART) {
-        Vector<std::int8_t, PART> part;
-        std::memcpy(&part, reinterpret_cast<const char *>(&values) + i, sizeof part);
-        store<PART>(to + i, __builtin_convertvector(__builtin_convertvector(part, Vector<std::int32_t, PART>),
-                                                    Vector<float, PART>));
-    }
-}
-
 // Rounds half to even; a NaN stays one.
 template <int W> void store(Half *to, Vector<float, W> values) {
 #ifdef __AVX512BF16__
@@ -77,6 +66,17 @@ template <int W> void store(Half *to, Vector<float, W> values) {
     bits = values == values ? bits : (bits & 0u) + 0x7fc0u;
     auto halves = __builtin_convertvector(bits, Vector<Half, W>);
     std::memcpy(to, &halves, sizeof halves);
+}
+
+// Bytes as numbers.
+template <int W, typename T> void widen(T *to, Vector<std::int8_t, W> values) {
+    constexpr int PART = W < LANES ? W : LANES;
+    for (int i = 0; i < W; i += PART) {
+        Vector<std::int8_t, PART> part;
+        std::memcpy(&part, reinterpret_cast<const char *>(&values) + i, sizeof part);
+        store<PART>(to + i, __builtin_convertvector(__builtin_convertvector(part, Vector<std::int32_t, PART>),
+                                                    Vector<float, PART>));
+    }
 }
 
 // Calls visit<W>(c) for parts of W channels, from c on, that cover them all: as many as can be of the widest, the rest
