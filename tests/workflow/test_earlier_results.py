@@ -1,7 +1,7 @@
 """Results made by an earlier commit are found again: nothing reruns, the archive and kept trainings answer.
 
 ``earlier/results.tar.xz`` holds an experiment's results/ and Snakemake's records, times of files included. Commit
-b41603b made it, the first of method 6, by::
+d390fa0 made it, the first of method 6, by::
 
     snakemake --configfile tests/workflow/earlier/experiment.yaml --cores 2
 
