@@ -1,7 +1,7 @@
 """Results made by an earlier commit are found again: nothing reruns, the archive and kept trainings answer.
 
-``earlier/results.tar.xz`` holds an experiment's results/ and Snakemake's records, times of files included. Commit
-d390fa0 made it, the first of method 6, by::
+``earlier/results.tar.xz`` holds an experiment's results/ and Snakemake's records, times of files included. The
+first commit of method 6 made it, by::
 
     snakemake --configfile tests/workflow/earlier/experiment.yaml --cores 2
 
