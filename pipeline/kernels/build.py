@@ -298,8 +298,7 @@ def _compile(sources: Path, folder: Path, key: str) -> bytes:
             log(f"note: the C++ compiler did not get to its end ({_last_line(words)}); it is called once more")
         with tempfile.TemporaryDirectory() as made:
             library = Path(made) / "library.so"
-            command = [*compiler, *flags_of(sources), *map(str, sorted(sources.glob("*.cpp"))), "-o", str(library)]
-            code, words = _run(command)
+            command, code, words = _build([*compiler, *flags_of(sources)], sorted(sources.glob("*.cpp")), library)
             if code == 0 and library.exists():
                 return library.read_bytes()
         if not _passes(code, words):
@@ -308,6 +307,28 @@ def _compile(sources: Path, folder: Path, key: str) -> bytes:
         if code is None:
             break
     raise PassingCompilationError(f"the C++ compiler did not get to its end ({_last_line(words)})")
+
+
+def _build(compiler: list[str], sources: list[Path], library: Path) -> tuple[list[str], int | None, str]:
+    """Compiles files side by side, and makes a library of them.
+
+    Args:
+        compiler: with the flags of a whole library.
+        sources: of it.
+        library: what is made. Other files are left beside it.
+
+    Returns:
+        The command that failed, or else the last one; its exit code, None if it took too long; and what it said.
+    """
+    objects = [str(library.with_name(f"{source.stem}.o")) for source in sources]
+    alone = [word for word in compiler if word != "-shared"]
+    commands = [[*alone, "-c", str(source), "-o", made] for source, made in zip(sources, objects, strict=True)]
+    link = [*compiler, *objects, "-o", str(library)]
+    for together in (commands, [link]):
+        for command, (code, words) in zip(together, _run(together), strict=True):
+            if code != 0:
+                return command, code, words
+    return link, code, words
 
 
 def _passes(code: int | None, words: str) -> bool:
@@ -364,24 +385,53 @@ def _identity(program: str) -> tuple[str, str]:
     return str(path), str(path.stat().st_mtime_ns)
 
 
-def _run(command: list[str]) -> tuple[int | None, str]:
-    """Returns a compiler's exit code, None if it took too long, and what it had to say, in English."""
-    process = subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        process_group=0,
-        env={**os.environ, "LC_ALL": "C"},
-    )
+def _run(commands: list[list[str]]) -> list[tuple[int | None, str]]:
+    """Runs compilers, as many at once as there are cores. Returns the exit code of each, None if it took too long, and
+    what it had to say, in English.
+    """
+    waiting, running = list(enumerate(commands)), dict[int, _Running]()
+    ended: dict[int, tuple[int | None, str]] = {}
     try:
-        words, _ = process.communicate(timeout=_PATIENCE)
-        return process.returncode, words or f"it ended with code {process.returncode}"
-    except subprocess.TimeoutExpired:
-        return None, f"took more than {_PATIENCE:g} s"
+        while waiting or running:
+            while waiting and len(running) < cpu.usable():
+                number, command = waiting.pop(0)
+                running[number] = _Running(command)
+            time.sleep(0.01)
+            for number in [number for number, compiler in running.items() if compiler.over]:
+                ended[number] = running[number].result()
+                running.pop(number).end()
     finally:
-        # With the processes that it has started, also where this one is interrupted.
+        # Also where this one is interrupted.
+        for compiler in running.values():
+            compiler.end()
+    return [ended[number] for number in range(len(commands))]
+
+
+class _Running:
+    """A compiler at work."""
+
+    def __init__(self, command: list[str]) -> None:
+        self._said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - open as long as it works
+        self._until = time.monotonic() + _PATIENCE
+        environment = {**os.environ, "LC_ALL": "C"}
+        self._process = subprocess.Popen(
+            command, stdout=self._said, stderr=subprocess.STDOUT, process_group=0, env=environment, umask=0o077
+        )
+
+    @property
+    def over(self) -> bool:
+        return self._process.poll() is not None or time.monotonic() > self._until
+
+    def result(self) -> tuple[int | None, str]:
+        code = self._process.poll()
+        if code is None:
+            return None, f"took more than {_PATIENCE:g} s"
+        self._said.seek(0)
+        return code, self._said.read() or f"it ended with code {code}"
+
+    def end(self) -> None:
+        """Ends it, with the processes that it has started."""
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._said.close()

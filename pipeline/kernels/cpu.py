@@ -1,5 +1,6 @@
 """The processor: what it is called and what it can do, as Linux tells it."""
 
+import os
 import platform
 
 
@@ -12,6 +13,11 @@ def features() -> frozenset[str]:
     """Returns names of its instruction sets; empty where they are not known."""
     # Intel and AMD write 'flags', 64-bit ARM writes 'Features'.
     return frozenset((_info("flags") or _info("Features")).split())
+
+
+def usable() -> int:
+    """Returns how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def kind() -> str:

@@ -147,6 +147,57 @@ def test_a_library_without_the_functions_is_compiled_again(sources, cache):
     assert not library.exists()
 
 
+def test_files_are_compiled_side_by_side_and_linked(sources, cache, tmp_path, monkeypatch):
+    (sources / "caller.cpp").write_text('extern "C" int answer(); extern "C" int twice() { return 2 * answer(); }')
+    monkeypatch.setattr("pipeline.kernels.cpu.usable", lambda: 2)
+    compiler, calls = build._compiler()[0], tmp_path / "calls"
+    program = tmp_path / "compiler"
+    # Each waits for the other, so that one after the other they would never end.
+    program.write_text(
+        f"""#!/bin/sh
+        case " $* " in
+        *" -c "*) touch {tmp_path}/begun-$$; until [ $(ls {tmp_path} | grep -c begun-) = 2 ]; do sleep 0.01; done;;
+        esac
+        echo "$*" >> {calls}
+        exec {compiler} "$@"
+        """
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("CXX", str(program))
+    assert build.load(build.compiled(sources)).twice() == 84
+    last = calls.read_text().splitlines()[-1].split()
+    assert len(calls.read_text().splitlines()) == 3
+    assert "-shared" in last and [Path(word).name for word in last if word.endswith(".o")] == ["answer.o", "caller.o"]
+
+
+def test_the_file_that_fails_is_told(sources, cache):
+    (sources / "broken.cpp").write_text("no C++")
+    with pytest.raises(CompilationError, match="has its words"):
+        build.compiled(sources)
+    [failure] = cache.glob("*.failed")
+    command, words = failure.read_text().split("\n", 1)
+    assert "broken.cpp" in command and "answer.cpp" not in command and "error" in words
+
+
+def test_an_interrupt_ends_every_compiler(sources, tmp_path, monkeypatch):
+    (sources / "other.cpp").write_text("")
+    program = tmp_path / "compiler"
+    program.write_text(f"#!/bin/sh\necho $$ >> {tmp_path}/begun\nsleep 600\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("CXX", str(program))
+    monkeypatch.setattr("pipeline.kernels.cpu.usable", lambda: 2)
+    begun = tmp_path / "begun"
+
+    def interrupted(_: float) -> None:
+        if begun.exists() and len(begun.read_text().split()) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build.compiled(sources)
+    assert not any(Path(f"/proc/{number}").exists() for number in begun.read_text().split())
+
+
 def test_two_libraries_at_once_are_two(sources, tmp_path):
     """The system takes libraries of one name for the same."""
     other = tmp_path / "others" / "training"
