@@ -67,15 +67,29 @@ def read_tensors(path: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
             names: list[str] = []
             file.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
             return {name: np.asarray(file[name][()]) for name in names}
-        tensors = {}
-        for name, shape in shapes.items():
-            if name not in file:
-                raise UserError(f"{path} has no tensor '{name}'", "it belongs to another network")
-            have = file[name].shape
-            if len(have) != len(shape) or any(part > whole for part, whole in zip(shape, have, strict=True)):
-                raise UserError(f"tensor '{name}' of {path} has shape {have}, too small for {shape}")
-            tensors[name] = np.asarray(file[name][tuple(slice(part) for part in shape)])
-        return tensors
+        return first_parts(file, shapes, path)
+
+
+def first_parts(tensors: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]], path: Path) -> Arrays:
+    """Returns of each tensor that is named in ``shapes`` the first corresponding part: [:n, :m, …].
+
+    Args:
+        tensors: what has a shape and can be cut, by its name; more of them than are named.
+        shapes: of the parts.
+        path: the file that they are from.
+
+    Raises:
+        UserError: a tensor is missing or smaller than its shape.
+    """
+    parts = {}
+    for name, shape in shapes.items():
+        if name not in tensors:
+            raise UserError(f"{path} has no tensor '{name}'", "it belongs to another network")
+        have = tensors[name].shape
+        if len(have) != len(shape) or any(part > whole for part, whole in zip(shape, have, strict=True)):
+            raise UserError(f"tensor '{name}' of {path} has shape {have}, too small for {shape}")
+        parts[name] = np.asarray(tensors[name][tuple(slice(part) for part in shape)])
+    return parts
 
 
 def verify_tensors(path: Path) -> None:

@@ -10,21 +10,48 @@ from pathlib import Path
 import torch
 
 from pipeline.common.errors import UserError, made_again
-from pipeline.common.hdf5 import read_attributes, read_tensors, verify_tensors
+from pipeline.common.hdf5 import first_parts, read_attributes, read_tensors, verify_tensors
 from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.module import Network
 from pipeline.networks.spec import NetworkSpec
+
+#: Bytes of a file up to which its tensors are kept in memory for those who inherit from them next.
+SMALL = 64 * 2**20
+
+
+class Ancestor:
+    """A trained network in a file, such as the supernet, from which one network after another inherits.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        self._weights = weights
+        small = weights.exists() and weights.stat().st_size <= SMALL
+        self._tensors = read_tensors(weights) if small else None
+
+    def give(self, network: Network) -> None:
+        """Sets every parameter and running moment of ``network`` to the first corresponding part.
+
+        Raises:
+            UserError: the file is missing, damaged, or of a network with other layers, widths, images or classes.
+        """
+        shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+        if self._tensors is None:
+            parts = read_tensors(self._weights, shapes)
+        else:
+            parts = first_parts(self._tensors, shapes, self._weights)
+        network.load_state_dict({name: torch.from_numpy(part) for name, part in parts.items()})
 
 
 def inherit(network: Network, supernet: Path) -> None:
     """Sets every parameter and running moment of ``network`` to the supernet's first corresponding part.
 
     Raises:
-        UserError: the file is missing, damaged, or of a network with other layers, widths, images or classes.
+        UserError: as of :class:`Ancestor`.
     """
-    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    parts = read_tensors(supernet, shapes)
-    network.load_state_dict({name: torch.from_numpy(part) for name, part in parts.items()})
+    Ancestor(supernet).give(network)
 
 
 def load_network(weights: Path) -> Network:

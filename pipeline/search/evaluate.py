@@ -52,13 +52,15 @@ class Task:
 
         from pipeline.data.loading import load_images
         from pipeline.networks.module import initialise
-        from pipeline.networks.weights import inherit
+        from pipeline.networks.weights import Ancestor
+
+        supernet = None if self.supernet is None else Ancestor(self.supernet)
 
         def start(network: "Network", seed: int) -> None:
-            if self.supernet is None:
+            if supernet is None:
                 initialise(network, torch.Generator().manual_seed(seed))
             else:
-                inherit(network, self.supernet)
+                supernet.give(network)
 
         self.execution.apply()
         device = self.execution.device

@@ -7,9 +7,10 @@ import torch
 
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import write_tensors
+from pipeline.networks import weights
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.networks.weights import check_supernet, inherit
+from pipeline.networks.weights import Ancestor, check_supernet, inherit
 
 SHAPES = {"vgg_small": (1 / 16, 1, 8), "resnet18": (1 / 8, 3, 32)}
 
@@ -42,12 +43,18 @@ def test_the_widest_candidate_is_the_supernet(supernet):
 
 
 @pytest.mark.parametrize("narrow", [0.25, 1, 3])
-def test_every_inherited_tensor_is_the_first_part(supernet, narrow):
+@pytest.mark.parametrize("small", [2**30, 0], ids=["kept", "read anew"])
+def test_every_inherited_tensor_is_the_first_part(supernet, narrow, small, monkeypatch):
+    monkeypatch.setattr(weights, "SMALL", small)
     network, path = supernet
     genes = len(network.spec.genome)
     genome = tuple(narrow if gene % 2 else 2.0 for gene in range(genes))
     candidate = build(network.spec.network, genome)
-    inherit(candidate, path)
+    ancestor = Ancestor(path)
+    ancestor.give(build(network.spec.network, uniform_genome(network.spec.network, 4)))
+    if small:
+        path.unlink()
+    ancestor.give(candidate)
     whole, part = network.state_dict(), candidate.state_dict()
     assert part.keys() == whole.keys()
     for name, tensor in part.items():

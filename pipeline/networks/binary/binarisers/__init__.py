@@ -26,6 +26,14 @@ BINARISERS = Registry(
 DEFAULT = "dorefa"
 
 
+_compiled: dict[str, tuple[object, bool]] = {}
+
+
 def is_compiled(name: str) -> bool:
     """Returns whether the compiled kernels compute a binariser as its source says."""
-    return bool(getattr(BINARISERS[name], "COMPILED", False)) and not BINARISERS.changed(name)
+    entry = BINARISERS[name]
+    known, answer = _compiled.get(name, (None, False))
+    if known is not entry:  # to compare sources takes long, for a network of a candidate
+        answer = bool(getattr(entry, "COMPILED", False)) and not BINARISERS.changed(name)
+        _compiled[name] = entry, answer
+    return answer
