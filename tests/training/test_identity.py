@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline import METHOD_VERSION
 from pipeline.common.errors import UserError
 from pipeline.networks.spec import NetworkSpec
 from pipeline.training.identity import check_asked, disagreements, row_seed, said_of, training_identity
@@ -31,7 +32,7 @@ def test_an_identity_agrees_with_all_of_itself():
         ({"network": {"binary": False}}, "binary True in place of False"),
         ({"network": {"binariser": "other"}}, "binariser dorefa in place of other"),
         ({"binariser": "0a"}, "binariser  in place of 0a"),
-        ({"method": 0}, "method 5 in place of 0"),
+        ({"method": 0}, f"method {METHOD_VERSION} in place of 0"),
     ],
 )
 def test_what_differs_is_named(asked, said):

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -28,6 +29,9 @@ def workplace(tmp_path, monkeypatch):
     """An empty working folder, in which own parts of an experiment may lie."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [name for name in sys.modules if name.partition(".")[0] == PLUGINS.name]:
+        monkeypatch.delitem(sys.modules, name)  # which another test has imported from its own folder
+    look_again()
     yield
     look_again()
 

@@ -97,7 +97,7 @@ def test_ctrl_c_is_no_failure(tmp_path):
 def test_a_signal_to_run_ends_it_as_ctrl_c_does(tmp_path):
     """Though it reaches nothing but ``run``."""
     weights = "results/tiny/retrain/uniform-1x/seed_0/weights.h5"
-    config = overlay(tmp_path, {"retrain": {"epochs": 60, "seeds": 1}, "execution": {"save_minutes": 0.005}})
+    config = overlay(tmp_path, {"retrain": {"epochs": 240, "seeds": 1}, "execution": {"save_minutes": 0.005}})
     here, undisturbed = tmp_path / "here", tmp_path / "undisturbed"
     words = resume("--cores", "1", weights, config=config)
     log = here / "results/tiny/logs/retrain/uniform-1x_0.log"
@@ -112,7 +112,7 @@ def test_a_signal_to_run_ends_it_as_ctrl_c_does(tmp_path):
         process.send_signal(number)
         assert process.wait(PATIENCE) == 128 + number
         assert not steps_in(here)
-        assert saved_at_the_end(state, log, epochs=60) and not (here / weights).exists()
+        assert saved_at_the_end(state, log, epochs=240) and not (here / weights).exists()
         assert not list(here.glob(".snakemake/locks/*"))
         said = (here / "output.txt").read_text()
         assert "Interrupted. The same command goes on from here." in said and "Traceback" not in said

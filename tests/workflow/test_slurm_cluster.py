@@ -70,7 +70,7 @@ def experiment(folder: Path, **sections: dict) -> Path:
     config |= {"searches": {"B": None, "random": None}, "controls": []}
     config["search"] |= {"shards": 2, "workers": 1, "generations": 1, "finalists": 0}
     config["proxy"]["sample"] = 0
-    config["retrain"] |= {"seeds": 1, "epochs": 60}  # long enough to be killed in, on a busy machine
+    config["retrain"] |= {"seeds": 1, "epochs": 120}  # long enough to be killed in, on a busy machine
     for name, values in sections.items():
         config[name] |= values
     path = folder / "experiment.yaml"
@@ -243,7 +243,7 @@ def time_limit(folder: Path) -> list[str]:
 
 def test_a_generation_is_queued_again_once_it_has_trained_a_candidate(cluster, start, tmp_path):
     """Without that it would never end."""
-    config = experiment(tmp_path, candidate={"epochs": 100}, search={"shards": 1}, supernet={"enabled": False})
+    config = experiment(tmp_path, candidate={"epochs": 200}, search={"shards": 1}, supernet={"enabled": False})
     target = "results/tiny/search/A/generation_000/evaluations_0-of-1.csv"
     log = "search/A/evaluate_000_0-of-1.log"
     process = start(command(*PROFILE, target, "--retries", 0, config=config), tmp_path)
