@@ -28,11 +28,8 @@ _aten = torch.ops.aten
 class Backprop:
     """Computes a loss and its gradients for batches of one size. :func:`find_backprop` makes it."""
 
-    def __init__(self, parts: Sequence["_Part"], parameters: Sequence[nn.Parameter]) -> None:
+    def __init__(self, parts: Sequence["_Part"]) -> None:
         self._parts = parts
-        known = [parameter for part in parts for parameter in part.parameters]
-        assert len(known) == len(parameters)
-        self._order = [next(i for i, own in enumerate(known) if own is parameter) for parameter in parameters]
 
     @torch.no_grad()
     def __call__(self, x: Tensor, labels: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
@@ -54,8 +51,7 @@ class Backprop:
         for part in reversed(self._parts):
             gradient, *of_parameters = part.backward(gradient)
             found.append(tuple(of_parameters))
-        known = [tensor for of_parameters in reversed(found) for tensor in of_parameters]
-        return [known[i] for i in self._order], loss, logits
+        return [tensor for of_parameters in reversed(found) for tensor in of_parameters], loss, logits
 
 
 def find_backprop(network: nn.Module, x: Tensor) -> Backprop | None:
@@ -85,7 +81,9 @@ def find_backprop(network: nn.Module, x: Tensor) -> Backprop | None:
         if part is None:
             return None
         parts.append(part)
-    return Backprop(parts, list(network.parameters())) if isinstance(parts[-1], _Classifier) else None
+    known = [parameter for part in parts for parameter in part.parameters]
+    whole = isinstance(parts[-1], _Classifier) and list(map(id, known)) == list(map(id, network.parameters()))
+    return Backprop(parts) if whole else None
 
 
 def _part(layer: Layer, modules: Sequence[nn.Module], x: Tensor, first: bool) -> "_Part | None":

@@ -92,6 +92,17 @@ def test_calls_are_recorded_once(monkeypatch):
         assert len(made) == 30, "six for each of five layers, in the first step alone"
 
 
+def test_large_maps_are_neither_kept_nor_recorded(monkeypatch):
+    network = network_of((4,) * 6, size=32)
+    gradients_of = find_backprop(network, batch_of(network, 12)[0])
+    gradients_of(*batch_of(network, 12))
+    made = []
+    call = library.call
+    monkeypatch.setattr(library, "call", lambda name, *arguments: (made.append(name), call(name, *arguments)))
+    gradients_of(*batch_of(network, 12))
+    assert 0 < len(made) < 30, "the last layers' maps are small"
+
+
 def test_parameters_that_have_moved_are_found_again():
     network = network_of()
     twin = copy.deepcopy(network)
