@@ -13,7 +13,9 @@ from pipeline.networks import backprop
 from pipeline.networks.backprop import find_backprop
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
+from pipeline.training.loop import Training
 from tests.support.execution import CPU
+from tests.support.trainings import SETTINGS, finish, same, start
 
 
 @pytest.fixture(autouse=True)
@@ -164,8 +166,6 @@ def test_replaced_modules_are_left_to_autograd():
 
 
 def test_training_takes_it(digits, monkeypatch):
-    from tests.support.trainings import finish, same, start
-
     if CPU.kernels != "compiled":
         pytest.skip("no compiled kernels")
     whole = finish(start(digits))
@@ -174,3 +174,15 @@ def test_training_takes_it(digits, monkeypatch):
     monkeypatch.setattr("pipeline.training.loop.find_backprop", backprop.find_backprop)
     monkeypatch.setattr(torch.autograd, "grad", None)
     assert same(whole, finish(start(digits)))
+
+
+def test_training_does_without_it_if_told(digits, monkeypatch):
+    def asked(network, x):
+        raise AssertionError
+
+    monkeypatch.setattr("pipeline.training.loop.find_backprop", asked)
+    network = network_of()
+    next(Training(network, digits, SETTINGS, 0, CPU, replayed=False).steps())
+    if CPU.kernels == "compiled":
+        with pytest.raises(AssertionError):
+            next(Training(network, digits, SETTINGS, 0, CPU).steps())
