@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipeline.kernels import cpu
 from pipeline.steps.options import add_configuration, read_configuration
 
 if TYPE_CHECKING:
@@ -24,12 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints what will be done, or the first thing that is wrong."""
-    import os
 
     from pipeline.common.errors import UserError
 
     config = read_configuration(arguments)
-    cores = len(os.sched_getaffinity(0)) if arguments.cores is None else arguments.cores
+    cores = cpu.usable() if arguments.cores is None else arguments.cores
     if cores < 1:
         raise UserError(f"--cores is {cores}", "it must be at least 1")
     check(config, cores)

@@ -34,6 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_text
     from pipeline.data.survey import survey_folder
+    from pipeline.kernels import cpu
     from pipeline.workflow.layout import find_layouts
     from pipeline.workflow.starting import described, experiment_name, worries, write_overlay
 
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
     if os.path.lexists(output):
         raise UserError(f"{output} is there already", "name another file with --output, or another --name")
     survey = survey_folder(folder)
-    cores = arguments.cores or len(os.sched_getaffinity(0))
+    cores = arguments.cores or cpu.usable()
     _say("images", described(survey))
     for worry in worries(survey):
         _say("note", worry)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.common.text import counted
+from pipeline.kernels import cpu
 from pipeline.steps.options import add_configuration, read_configuration
 from pipeline.workflow.forecast.images import look_at_images
 from pipeline.workflow.layout import Layout
@@ -37,12 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the table."""
-    import os
 
     from pipeline.common.errors import UserError
 
     config = read_configuration(arguments)
-    cores = len(os.sched_getaffinity(0)) if arguments.cores is None else arguments.cores
+    cores = cpu.usable() if arguments.cores is None else arguments.cores
     if cores < 1:
         raise UserError(f"--cores is {cores}", "it must be at least 1")
     if arguments.gpus < 1:
