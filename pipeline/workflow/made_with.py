@@ -10,6 +10,8 @@ file: Snakemake writes in place, and a copy of its folder by hard links is writt
 A part of another experiment may be copied into this one, such as its search. Of such files no record tells here, or
 one that knows another content: they are made again.
 
+A file of which the inputs have been made again since, by their contents, is made again too (:mod:`made_from`).
+
 When a run begins that makes files again, since a setting has changed, those that are there are noted as outdated until
 it has. So whoever looks on meanwhile, or after the run was interrupted, knows that they are of the settings before.
 """
@@ -31,6 +33,7 @@ from pipeline.common.text import counted
 from pipeline.data.prepared import read_info
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS
+from pipeline.workflow.made_from import inputs_of, outlived
 from pipeline.workflow.saved_config import as_saved, read_saved_values
 from pipeline.workflow.sources import Sources
 
@@ -49,8 +52,9 @@ _SHOWN = 3
 _NOTED = (".csv", ".json")
 #: Under which name a line holds the files that are to be made again.
 _OUTDATED = "outdated"
-#: What a mark of an incomplete file says.
+#: What a mark of an incomplete file says, and that of a file whose inputs are others than those that it was made from.
 _UNKNOWN_JOB = {"external_jobid": None}
+_OUTLIVED = {**_UNKNOWN_JOB, "inputs": "others"}
 
 
 class _Kept(NamedTuple):
@@ -61,6 +65,7 @@ class _Kept(NamedTuple):
         folder: of the experiment, as that run named it.
         files: Snakemake's record of each file, by its path in that folder; None for one that a job had begun to write.
         digests: of what a job wrote into a file, where that was noted.
+        made_from: digests of what a file was made from, where they were noted.
         outdated: files that the last run was to make again, and has not yet.
     """
 
@@ -68,6 +73,7 @@ class _Kept(NamedTuple):
     folder: str
     files: dict[str, dict[str, Any] | None]
     digests: dict[str, str]
+    made_from: dict[str, dict[str, str]]
     outdated: set[str]
 
 
@@ -96,6 +102,7 @@ def bring_records(layout: Layout, config: Mapping[str, Any]) -> None:
         _check_unchanged(layout, config)
     else:
         _distrust_strangers(layout, config)
+        _distrust_outlived(layout)
 
 
 def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
@@ -127,6 +134,26 @@ def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
         log(f"warning: {these} been made by no run of this experiment, such as {strangers[0]}; made again")
 
 
+def _distrust_outlived(layout: Layout) -> None:
+    """Marks the files as incomplete that were made from others than those that are there now, and these alone.
+
+    Raises:
+        UserError: a mark cannot be written.
+    """
+    kept = _read(layout.made_with)
+    files: set[Path] = set(outlived(layout, kept.made_from)) if kept else set()
+    try:
+        for path, file in _records_of(layout, INCOMPLETE):
+            with suppress(ValueError):
+                if json.loads(path.read_text(encoding="utf-8")) == _OUTLIVED and layout.folder / file not in files:
+                    path.unlink()
+        for path in (_record(INCOMPLETE, file) for file in files):
+            if not path.exists():
+                _put(path, _OUTLIVED)
+    except OSError as error:
+        raise UserError(f"cannot write {error.filename}", error.strerror or str(error)) from None
+
+
 def keep_records(workflow: Any, layout: Layout) -> None:
     """Lets this run's Snakemake, whose graph of jobs is made, keep its records with the experiment as well.
 
@@ -142,8 +169,8 @@ def keep_records(workflow: Any, layout: Layout) -> None:
         raise UserError(f"cannot write {error.filename}", error.strerror or str(error)) from None
     run = secrets.token_hex(8)
     lines: list[dict[str, Any]] = [{"run": run, "folder": layout.folder.as_posix()}]
-    digests = {} if kept is None else kept.digests
-    lines += [_line(file, record, digests.get(file)) for file, record in files.items()]
+    digests, made_from = ({}, {}) if kept is None else (kept.digests, kept.made_from)
+    lines += [_line(file, record, digests.get(file), made_from.get(file)) for file, record in files.items()]
     outdated = _outdated_now(workflow, layout, kept.outdated if kept else set())
     lines += [{_OUTDATED: sorted(outdated)}] if outdated else []
     write_text(layout.made_with, "\n".join(map(json.dumps, lines)))
@@ -154,11 +181,12 @@ def keep_records(workflow: Any, layout: Layout) -> None:
     def note(job: Any, *, under_way: bool) -> None:
         noted: list[dict[str, Any]] = []
         persistence.deactivate_cache()  # which holds what was known of the outputs before
+        inputs = None if under_way else inputs_of(job, layout)
         for output in job.output:
             with suppress(ValueError):  # of another folder
                 file = Path(output).relative_to(layout.folder).as_posix()
                 record = None if under_way else _plain(persistence.metadata(output))
-                noted.append(_line(file, record, None if under_way else _digest(layout, Path(output))))
+                noted.append(_line(file, record, None if under_way else _digest(layout, Path(output)), inputs))
         with open(layout.made_with, "a", encoding="utf-8") as lines:
             lines.writelines(f"\n{json.dumps(one)}" for one in noted)  # after one that may have been cut off
 
@@ -226,9 +254,12 @@ def about_outdated(files: Sequence[Path | str]) -> str:
     )
 
 
-def _line(file: str, record: dict[str, Any] | None, digest: str | None) -> dict[str, Any]:
+def _line(
+    file: str, record: dict[str, Any] | None, digest: str | None, made_from: dict[str, str] | None
+) -> dict[str, Any]:
     line = {"file": file, "record": record}
-    return line if digest is None else {**line, "digest": digest}
+    line |= {} if digest is None else {"digest": digest}
+    return line | ({"made_from": made_from} if made_from else {})
 
 
 def _digest(layout: Layout, file: Path) -> str | None:
@@ -253,7 +284,7 @@ def _read(path: Path) -> _Kept | None:
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         first = json.loads(lines[0])
-        kept = _Kept(str(first["run"]), str(first["folder"]), {}, {}, set())
+        kept = _Kept(str(first["run"]), str(first["folder"]), {}, {}, {}, set())
     except (OSError, IndexError, ValueError, KeyError, TypeError):
         return None
     for line in lines[1:]:
@@ -269,6 +300,8 @@ def _read(path: Path) -> _Kept | None:
             kept.digests.pop(file, None)
             if isinstance(entry.get("digest"), str):
                 kept.digests[file] = entry["digest"]
+            made_from = entry.get("made_from", {})
+            kept.made_from[file] = {str(name): str(digest) for name, digest in made_from.items()}
     return kept
 
 

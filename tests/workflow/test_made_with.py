@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ import yaml
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_csv, write_record
+from pipeline.common.hdf5 import write_tensors
 from pipeline.data.prepared import ImagesInfo, write_images
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
@@ -106,8 +109,8 @@ class Graph(list):
         return job in self
 
 
-def job(*files: Path, needrun: bool = True) -> SimpleNamespace:
-    return SimpleNamespace(output=list(map(str, files)), params=[], needrun=needrun)
+def job(*files: Path, needrun: bool = True, params: Sequence[str] = (), of: Sequence[object] = ()) -> SimpleNamespace:
+    return SimpleNamespace(input=of, output=list(map(str, files)), params=list(params), needrun=needrun)
 
 
 def workflow(persistence: "Persistence", *jobs: SimpleNamespace) -> SimpleNamespace:
@@ -139,9 +142,9 @@ def test_what_jobs_make_is_noted_when_they_start_and_when_they_end(layout):
     note(layout.folder / "old.csv", params=["of an earlier version"], conda_env="long")
     persistence = Persistence()
     keep_records(workflow(persistence), layout)
-    one, two = (SimpleNamespace(output=[str(layout.folder / file), "elsewhere.txt"], params=[file]) for file in "ab")
-    for job in (one, two):
-        persistence.started(job, external_jobid="7")
+    one, two = (job(layout.folder / file, Path("elsewhere.txt"), params=[file]) for file in "ab")
+    for one_of_them in (one, two):
+        persistence.started(one_of_them, external_jobid="7")
     asyncio.run(persistence.finished(one))
     assert persistence.said == ["cleared", "started 7", "cleared", "started 7", "finished", "cleared"]
     text = layout.made_with.read_text()
@@ -313,7 +316,7 @@ def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came
     write_csv(scores, ["score"], [{"score": 1}])
     write_csv(population, ["genome"], [{"genome": 1}])
     write_record(best, {"score": 1})
-    made = SimpleNamespace(output=[str(scores), str(best), str(population), str(came.train)], params=[])
+    made = job(scores, best, population, came.train)
     asyncio.run(persistence.finished(made))
     for file in made.output:
         note(Path(file), rule="of this experiment", params=[])
@@ -350,7 +353,7 @@ def test_images_of_another_preparation_are_made_again(came, capsys):
     for file in came.prepared:
         note(file, rule="prepare_dataset")
     keep_records(workflow(persistence := Persistence()), came)
-    asyncio.run(persistence.finished(SimpleNamespace(output=list(map(str, came.prepared)), params=[])))
+    asyncio.run(persistence.finished(job(*came.prepared)))
     images(came.test, 2, "test")
     bring_records(came, config)
     assert known(INCOMPLETE) == {}
@@ -365,6 +368,51 @@ def test_images_of_another_preparation_are_made_again(came, capsys):
     came.test.write_bytes(b"")
     bring_records(came, config)
     assert known(INCOMPLETE) == {}
+
+
+class Ancient(str):
+    """An input that may be newer than what is made of it, as Snakemake marks it."""
+
+    flags: ClassVar = {"ancient": True}
+
+
+def test_what_was_made_from_others_is_made_again_whatever_the_clock_says(came):
+    """If the clock is set back, and a run is interrupted, what is left looks newer than what it is made from."""
+    config = read_config([ROOT / "config.yaml", TINY])
+    weights, scores, best = came.supernet.weights, came.generation("A", 0).scores, came.search("A").best
+    inference, table = came.tables.inference_csv, came.tables.results_csv
+    images(came.train, 1, "train")
+    write_tensors(weights, {"a": np.zeros(1)}, {})
+    write_csv(table, ["top1"], [{"top1": 1}])
+    keep_records(workflow(persistence := Persistence()), came)
+    for file, *of in (
+        (weights, came.train),
+        (scores, weights, "of/another"),
+        (best, scores),
+        (inference, Ancient(table)),
+    ):
+        if file != weights:
+            write_csv(file, ["score"], [{"score": 1}])
+        asyncio.run(persistence.finished(job(file, of=of)))
+    for file in (came.train, weights, scores, best, inference):
+        note(file, rule="of this experiment", params=[])
+
+    def incomplete() -> dict[str, dict]:
+        keep_records(workflow(Persistence()), came)  # another run takes over what is known
+        bring_records(came, config)
+        return known(INCOMPLETE)
+
+    assert incomplete() == {}
+    write_csv(table, ["top1"], [{"top1": 2}])
+    assert incomplete() == {}, "new tables change nothing of what was timed before"
+    images(came.train, 2, "train")
+    assert incomplete() == {weights.as_posix(): {"external_jobid": None, "inputs": "others"}}
+    images(came.train, 1, "train")
+    assert incomplete() == {}, "they are what they were"
+    write_tensors(weights, {"a": np.ones(1)}, {})
+    assert list(incomplete()) == [scores.as_posix()]
+    weights.unlink()
+    assert incomplete() == {}, "Snakemake makes what is missing, and then what depends on it"
 
 
 def test_what_a_run_is_to_make_again_is_outdated_until_it_has(layout):
