@@ -104,7 +104,7 @@ def read_findings(layout: "Layout") -> "Findings":
     from pipeline.common.provenance import versions
     from pipeline.report.page.build import Findings
     from pipeline.workflow.counting import counting_of
-    from pipeline.workflow.made_with import about_outdated, outdated_files
+    from pipeline.workflow.made_with import about_outdated, outdated_files, outlived_files
     from pipeline.workflow.saved_config import read_saved_config
 
     saved = read_saved_config(layout)
@@ -112,7 +112,12 @@ def read_findings(layout: "Layout") -> "Findings":
         raise UserError(f"{layout.folder} has no configuration", "run the experiment first")
     arguments = _measured(layout, saved.config)
     rows = read_rows(arguments) if arguments.evaluations else []
-    notes = [about_outdated(outdated_files(layout))]
+    outdated, measured = outdated_files(layout), layout.tables.inference_csv
+    notes = [about_outdated(outdated)]
+    # Not made again if measuring has been switched off since.
+    timed = measured.exists() and measured not in {*outdated, *outlived_files(layout)}
+    if measured.exists() and not timed:
+        notes.append("How fast packed networks are was measured of other networks than these, and is left out.")
     missing = [model for model in saved.models if model not in {row.model for row in rows}]
     if missing:
         notes.insert(0, f"The run is not finished: there is no accuracy yet of {', '.join(missing)}.")
@@ -129,7 +134,7 @@ def read_findings(layout: "Layout") -> "Findings":
         points=read_sample(arguments, rows) if rows else [],
         curves=_read_curves(rows, arguments),
         times=times,
-        inference=_read_inference(layout.tables.inference_csv),
+        inference=_read_inference(measured) if timed else [],
         commands={
             title: command.format(folder=folder, row=found, config=layout.config, name=layout.experiment)
             for title, command in _COMMANDS.items()
@@ -255,9 +260,9 @@ def _read_times(rows: Any, arguments: argparse.Namespace) -> Any:
 
 
 def _read_inference(table: Path) -> "list[dict[str, str]]":
-    """Reads what was measured of packed networks; nothing if it has not been."""
+    """Reads what was measured of packed networks."""
     from pipeline.common.files import read_csv
     from pipeline.report.inference import INFERENCE_COLUMNS
 
     added = ("answers_as_evaluated", "images")  # a table of an earlier version lacks them
-    return read_csv(table, [column for column in INFERENCE_COLUMNS if column not in added]) if table.exists() else []
+    return read_csv(table, [column for column in INFERENCE_COLUMNS if column not in added])

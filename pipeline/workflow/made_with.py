@@ -140,8 +140,7 @@ def _distrust_outlived(layout: Layout) -> None:
     Raises:
         UserError: a mark cannot be written.
     """
-    kept = _read(layout.made_with)
-    files: set[Path] = set(outlived(layout, kept.made_from)) if kept else set()
+    files = outlived_files(layout)
     try:
         for path, file in _records_of(layout, INCOMPLETE):
             with suppress(ValueError):
@@ -152,6 +151,12 @@ def _distrust_outlived(layout: Layout) -> None:
                 _put(path, _OUTLIVED)
     except OSError as error:
         raise UserError(f"cannot write {error.filename}", error.strerror or str(error)) from None
+
+
+def outlived_files(layout: Layout) -> set[Path]:
+    """Returns the files of an experiment that were made from others than those that are there now."""
+    kept = _read(layout.made_with)
+    return set(outlived(layout, kept.made_from)) if kept else set()
 
 
 def keep_records(workflow: Any, layout: Layout) -> None:

@@ -1,5 +1,6 @@
 """The page that tells an experiment: what stands in it, that it needs nothing else, that a browser shows all of it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -301,6 +302,18 @@ def test_measured_times_and_sizes_are_shown_as_soon_as_they_are_there(experiment
     part = text[text.index('<section id="inference"') :].partition("</section>")[0]
     for shown in ("2,048", "0.5", "8.0×", "46.1×", "718 of 719", "on EPYC, threads: 1"):
         assert shown in part
+    # They are none of these networks' if others have been trained since, and nobody has measured those.
+    lines = [{"run": "a", "folder": "results/measured"}]
+    lines += [
+        {"file": "tables/inference.csv", "record": {}, "made_from": {"evaluation/found-A/seed_0.json": "another"}}
+    ]
+    experiment.made_with.write_text("\n".join(map(json.dumps, lines)))
+    assert main(["report"]) == 0
+    text = experiment.report.read_text()
+    assert "of other networks than these, and is left out" in text and "ms for one image" not in text
+    outdated(experiment, [experiment.tables.inference_csv])
+    assert main(["report"]) == 0
+    assert "ms for one image" not in experiment.report.read_text()
 
 
 def test_a_damaged_file_is_named(experiment, capsys):
