@@ -5,9 +5,9 @@ they were made from, their *facts*, stands in each. Two rules choose the current
 
 1. Facts that contradict what is known now are out. Known are the configuration's part of them (network, recipe,
    seed, threads; device, precision and kernels where they are not 'auto') and, as soon as the files are there, the
-   digests of the train images and of the supernet.
-2. Of the others, the facts of the newest entry are taken. What 'auto' became, and which images were drawn, is not
-   computed again here: the machine that did it may be another one.
+   digests of the train images, of which of them were drawn, and of the supernet.
+2. Of the others, the facts of the newest entry are taken. What 'auto' became is not found out again here: the machine
+   that did it may be another one.
 """
 
 import json
@@ -60,13 +60,21 @@ def candidate_facts(
     return {**facts, "recalibrate": recalibrate, "validation": validation, "supernet": supernet, **partial}
 
 
-def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str | None) -> dict[str, Any]:
+def expected_facts(
+    config: Mapping[str, Any],
+    images: str | None,
+    supernet: str | None,
+    *,
+    subset: str | None = None,
+    validation: str | None = None,
+) -> dict[str, Any]:
     """Returns what a candidate's facts must say, as far as it is known.
 
     Args:
         config: the experiment's, complete.
         images: digest of the train images, where they are prepared.
         supernet: digest of the supernet, where it is trained.
+        subset, validation: digests of which images a candidate learns from and is scored on, where they are drawn.
 
     Raises:
         KeyError, TypeError, ValueError: a section is missing or malformed.
@@ -82,12 +90,12 @@ def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str 
         spec,
         from_mapping(TrainingSettings, config["candidate"]),
         recalibrate=bool(config["candidate"].get("recalibrate", False)),
-        validation=UNKNOWN,
+        validation=validation,
         supernet=supernet if config["supernet"]["enabled"] else None,
         partial_epochs=config["search"].get("early_stop_epochs"),
         seed=config["seed"],
         images=images,
-        subset=UNKNOWN,
+        subset=subset,
         execution=[
             UNKNOWN if execution["device"] == "auto" else execution["device"],
             UNKNOWN if execution["precision"] == "auto" else execution["precision"],
@@ -96,7 +104,8 @@ def expected_facts(config: Mapping[str, Any], images: str | None, supernet: str 
         ],
     )
     known["network"] = {key: known["network"][key] for key in known["network"] if key not in _OF_IMAGES}
-    unknown = ["validation", "subset", *(["images"] if images is None else [])]
+    drawn = {"images": images, "subset": subset, "validation": validation}
+    unknown = [name for name, digest in drawn.items() if digest is None]
     unknown += ["supernet"] if supernet is None and config["supernet"]["enabled"] else []
     known.setdefault(_PARTIAL, _MISSING)
     return {name: value for name, value in known.items() if name not in unknown}

@@ -29,7 +29,7 @@ from pipeline.workflow.config import check_config, read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS, Run
 from pipeline.workflow.saved_config import read_saved_config, save_config
-from pipeline.workflow.status.experiment import find_experiments
+from pipeline.workflow.status.experiment import find_experiments, known_facts
 from pipeline.workflow.status.pace import pace, working_seconds
 from pipeline.workflow.status.reader import read_experiment
 from pipeline.workflow.status.reading import (
@@ -433,6 +433,13 @@ def test_expected_facts_are_those_of_the_steps(folder):
     ):
         assert not agree(facts, expected_facts({**config, **change}, facts["images"], facts["supernet"]))
     assert not agree({**facts, "partial_epochs": 1}, expected)
+    # Which images were drawn is known too, as soon as they are: of entries whose times say nothing, such as those of a
+    # copied folder, others' scores would be taken for these.
+    known = known_facts(Layout(folder))
+    assert known == {**expected, "subset": facts["subset"], "validation": facts["validation"]} and agree(facts, known)
+    assert not agree({**facts, "subset": "others"}, known) and not agree({**facts, "validation": "others"}, known)
+    Layout(folder).subset.unlink()
+    assert set(known) - set(known_facts(Layout(folder))) == {"subset"}
 
 
 # --- the arithmetic ---

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
 from pipeline.search.facts import expected_facts
 from pipeline.workflow.layout import RESULTS, Layout, find_layouts
@@ -85,7 +86,22 @@ class Experiment:
             return None
         supernet = self.files.attributes(self.layout.supernet.weights).get("digest")
         try:
-            return expected_facts(self.config.config, self.images.digest if self.images else None, supernet)
+            return expected_facts(
+                self.config.config,
+                self.images.digest if self.images else None,
+                supernet,
+                subset=self._drawn(self.layout.subset),
+                validation=self._drawn(self.layout.validation),
+            )
         except MALFORMED as error:
             self.files.complain(f"{self.layout.config} is not complete: {type(error).__name__}, {error}")
+            return None
+
+    def _drawn(self, path: Path) -> str | None:
+        """Returns the digest of which images were drawn; None where that is not known."""
+        rows = self.files.table(path, ("index",))
+        try:
+            return digest_of([int(row["index"]) for row in rows]) if rows else None
+        except ValueError as error:
+            self.files.complain(f"{path} is damaged: {error}")
             return None
