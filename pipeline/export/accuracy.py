@@ -9,6 +9,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.log import progress
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
+from pipeline.data.preprocessing import Preprocessing
 from pipeline.export.engines import packed_engine
 from pipeline.export.packed import PackedNetwork
 
@@ -20,14 +21,17 @@ def top1(network: PackedNetwork, images: Path, threads: int = 1) -> float:
 
     Args:
         network: the packed network.
-        images: prepared images of the same kind.
+        images: prepared test images of the data set that it was trained on.
         threads: of the computation.
 
     Raises:
-        UserError: the images are of another kind or cannot be read.
+        UserError: the images are of another kind, prepared with others than the network was trained on, or cannot be
+            read.
     """
-    info = read_info(images)
-    if (info.channels, info.size, info.classes) != (network.channels, network.size, network.classes):
+    info = read_info(images, "test")
+    # Of another division into train and test, some of them would be among those that it has learnt from.
+    alike = info.classes == network.classes and network.information.get("preparation") == Preprocessing.of(info).record
+    if (info.channels, info.size) != (network.channels, network.size) or not alike:
         raise UserError(f"{images} holds other images than this network was trained on", "name its own test images")
     source = load_images(images, "cpu")
     compute = packed_engine(network, threads=threads).logits

@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _print_cost(network: "Exported", file: Path, arguments: argparse.Namespace) -> None:
     """Says what shorter real weights cost in accuracy on the test images."""
+    from pipeline.common.errors import UserError
     from pipeline.common.log import log
     from pipeline.export.accuracy import top1
     from pipeline.export.packing import packed_network
@@ -80,5 +81,11 @@ def _print_cost(network: "Exported", file: Path, arguments: argparse.Namespace) 
         log(f"note: what {arguments.real_weights} costs was not measured: name test images (--test-images)")
         return
     whole = packed_network(network.trained.network, network.trained.about)
-    before, after = (top1(form, images) for form in (whole, network.packed))
+    try:
+        before, after = (top1(form, images) for form in (whole, network.packed))
+    except UserError as error:
+        if arguments.test_images is not None:
+            raise
+        log(f"note: what {arguments.real_weights} costs was not measured: {error}")
+        return
     print(f"top-1 on {images}: {before:.2f} % with float32, {after:.2f} % with {arguments.real_weights}")

@@ -138,6 +138,29 @@ def test_what_shorter_real_weights_cost_is_printed(row: Path, tmp_path: Path, ca
     assert "was not measured" in capsys.readouterr().err
 
 
+def test_only_test_images_that_were_prepared_with_those_it_learnt_from_tell_its_accuracy(row, tmp_path, capsys) -> None:
+    """Of another division into train and test, it may have learnt from some of them."""
+    words = ["export", str(weights(row)), "--real-weights", "int8", "--output", str(tmp_path / "short.bnn")]
+    assert main([*words, "--test-images", str(row.parent / "data" / "train.h5")]) == 1
+    assert "holds train images, but test images are needed here" in sentence(capsys)
+    train, test = (
+        tmp_path / "results" / "other" / "data" / "train.h5",
+        tmp_path / "results" / "other" / "data" / "test.h5",
+    )
+    division = ["--dataset", "digits", "--test-fraction", "0.4", "--train", str(train), "--test", str(test)]
+    assert main(["prepare-dataset", *division]) == 0
+    capsys.readouterr()
+    assert main([*words, "--test-images", str(test)]) == 1
+    assert "holds other images than this network was trained on" in sentence(capsys)
+    # Those of the experiment itself may have been prepared anew since; the network is exported all the same.
+    alone = test.parent.parent / "weights.h5"
+    shutil.copy(weights(row), alone)
+    words[1] = str(alone)
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert "int8 costs was not measured" in printed.err and "top-1" not in printed.out
+
+
 def test_mistakes_get_one_sentence(row: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     packed = export(row, "packed", tmp_path / "found.bnn")
     capsys.readouterr()
