@@ -71,7 +71,10 @@ def check_trained(row: Path, seed: int, weights: Path) -> None:
     except UserError as error:
         log(f"note: whether {weights} is what the experiment asks for is not known, since {error}")
         return
-    if layout.retrainings != row.parent or saved is None or row.name not in saved.config["models"]:
+    if layout.retrainings != row.parent or saved is None:
+        return
+    if row.name not in saved.config["models"]:
+        log(f"note: the experiment has no row '{row.name}' any more; {weights} is from when it had one")
         return
     asked = asked_of_row(saved.config, row.name)
     asked["seed"] = row_seed(asked["seed"], seed)

@@ -201,6 +201,16 @@ def test_a_row_of_which_nothing_is_known_is_taken(home: Path, capsys: pytest.Cap
     assert main(words) == 1
 
 
+def test_a_row_that_the_experiment_has_no_more_is_told(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may have another name now, and other settings."""
+    shutil.copytree(home / "retrain" / "iso", home / "retrain" / "of-old")
+    for named in (home / "of-old", home / "retrain" / "of-old" / "seed_1"):
+        assert main(["export", str(named), "--output", str(home / "x.bnn")]) == 0
+        assert "the experiment has no row 'of-old' any more" in capsys.readouterr().err
+    assert main(["export", str(home / "iso"), "--output", str(home / "x.bnn")]) == 0
+    assert "any more" not in capsys.readouterr().err
+
+
 def test_bench_leaves_out_rows_that_the_experiment_has_no_more(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(home / "retrain" / "iso", home / "retrain" / "of-old")
     assert main(["bench", str(home)]) == 0
