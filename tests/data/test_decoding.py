@@ -5,11 +5,11 @@ import os
 
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import Image, TiffImagePlugin, features
 
 from pipeline.data.datasets.decoding import decode, read_file
 from pipeline.data.datasets.sources import DamagedImageError
-from tests.support.tiff import tiff
+from tests.support.tiff import colours_apart, tiff
 
 #: Every byte once.
 RAMP = np.arange(256).reshape(16, 16)
@@ -166,3 +166,61 @@ def test_copies_and_masks_of_the_one_picture_are_no_others():
 def test_a_further_page_that_cannot_be_read_is_none():
     data = tiff((RAMP * 257).astype("<u2"))
     assert (grey(data[:-4] + (10**6).to_bytes(4, "little")) == RAMP).all()
+
+
+# --- what decoders make a picture of all the same ---
+
+
+def some_picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize(("form", "more"), [("PNG", {}), ("WEBP", {}), ("WEBP", {"lossless": True}), ("AVIF", {})])
+def test_a_file_whose_end_is_empty_is_damaged(form, more):
+    """As after a power failure, or of a download for which all room was taken at its beginning."""
+    if form == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow reads no AVIF")
+    file = io.BytesIO()
+    some_picture().save(file, form, **more)
+    data = file.getvalue()
+    assert decode(data).image.size == (64, 64)
+    for share in (0.3, 0.5, 0.8):
+        kept = int(share * len(data))
+        with pytest.raises(DamagedImageError):
+            decode(data[:kept] + bytes(len(data) - kept))
+
+
+def test_a_webp_file_with_zeros_behind_its_own_end_is_whole():
+    file = io.BytesIO()
+    some_picture().save(file, "WEBP", lossless=True)
+    assert decode(file.getvalue() + bytes(4096)).image.tobytes() == some_picture().tobytes()
+
+
+def test_a_png_file_with_one_wrong_byte_is_damaged():
+    """Pillow does not compare the checksums of pixels, and all that are wanted may be there before zlib's own."""
+    file = io.BytesIO()
+    some_picture().save(file, "PNG", compress_level=0)
+    data = bytearray(file.getvalue())
+    data[len(data) // 2] ^= 1
+    with pytest.raises(DamagedImageError):
+        decode(bytes(data))
+
+
+def test_colours_of_16_bits_that_lie_apart_are_refused():
+    """Pillow takes them for colours of 8 bits: a red picture would have red stripes."""
+    values = np.zeros((8, 8, 3), np.uint16)
+    values[..., 0] = 0xFF00
+    with pytest.raises(DamagedImageError, match="16 bits lie one behind the other"):
+        decode(colours_apart(values))
+
+
+@pytest.mark.parametrize(("kind", "number"), [(2, "i2"), (2, "i4"), (3, "f4")])
+def test_compressed_numbers_are_read_in_their_order_of_bytes_or_refused(kind, number):
+    values = np.arange(64, dtype=number).reshape(8, 8)
+    facts = {"kind": kind, "tags": {341: 63.0}}
+    wanted = np.rint(values * (255 / 63)).astype(np.uint8)
+    for order, deflated in (("<", False), ("<", True), (">", False)):
+        found = decode(tiff(values, order=order, deflated=deflated, **facts)).image
+        assert np.array_equal(np.asarray(found)[..., 0], wanted), (order, deflated)
+    with pytest.raises(DamagedImageError, match="compressed and big-endian"):
+        decode(tiff(values, order=">", deflated=True, **facts))

@@ -2,6 +2,9 @@
 
 Greys of more than 8 bits are divided by what the file says is white. Pillow gives such values as they are stored, so
 that 12 bits in a file of 16 would come out nearly black, and 32 bits nearly white.
+
+Of a file that was not written to its end, such as a download of which the rest is empty, some of Pillow's decoders make
+a picture all the same. What can be known of that is looked at, and files that Pillow reads wrongly are refused.
 """
 
 import hashlib
@@ -42,6 +45,10 @@ _FULL_RANGE = ("PNG", "PPM", "JPEG2000")
 #: Tags of a TIFF file: the brightest value, in two forms, and how values are stored.
 _MAX_SAMPLE, _SMAX_SAMPLE, _BITS, _SAMPLE_FORMAT, _PHOTOMETRIC = 281, 341, 258, 339, 262
 _UNSIGNED, _WHITE_IS_ZERO = 1, 0
+#: And how an image's colours lie: 2, one behind the other.
+_PLANAR, _APART = 284, 2
+#: Formats whose data never have so many zeros at their end, unless the end is missing.
+_DENSE, _ZEROS = ("WEBP", "AVIF"), 512
 
 
 def digest_of_bytes(data: bytes) -> bytes:
@@ -81,7 +88,9 @@ def decode(data: bytes) -> Picture:
         with Image.open(io.BytesIO(data)) as image:
             if _holds_several(image, data):
                 raise DamagedImageError("it holds several pictures, and which one is meant is not known")
+            _check_readable(image)
             image.load()
+            _check_whole(image, data)
             orientation = _orientation(image)
             # Cameras append further pictures to some JPEG files (MPO); those are not kept as they are.
             own = image.format == "JPEG" and image.mode == "RGB" and orientation == _UPRIGHT
@@ -111,6 +120,30 @@ def _holds_several(image: Image.Image, data: bytes) -> bool:
             if not int(_first(_tags(pages).get(_SUBFILE), 0)) & _OF_THE_FIRST:
                 return True
     return False
+
+
+def _check_whole(image: Image.Image, data: bytes) -> None:
+    """Raises DamagedImageError or one of Pillow's errors if checksums differ, or the end of the file is empty."""
+    if image.format == "PNG":
+        with Image.open(io.BytesIO(data)) as other:  # which is of no further use
+            other.verify()
+    if image.format in _DENSE:
+        # Zeros behind a WebP file's own end, which it says, do no harm.
+        end = int.from_bytes(data[4:8], "little") + 8 if image.format == "WEBP" else len(data)
+        if data[:end].endswith(bytes(_ZEROS)):
+            raise DamagedImageError("its end is empty, as of a download that was not finished")
+
+
+def _check_readable(image: Image.Image) -> None:
+    """Raises DamagedImageError for two kinds of TIFF files of which Pillow makes other pictures than they hold."""
+    if image.format != "TIFF":
+        return
+    tiles: Any = getattr(image, "tile", ())
+    tags, ways = _tags(image), [(tile[0], str(tile[3][0])) for tile in tiles]  # by what, and as what it is decoded
+    if _first(tags.get(_BITS), 8) > 8 and tags.get(_PLANAR) == _APART and any(by == "raw" for by, _ in ways):
+        raise DamagedImageError("its colours of 16 bits lie one behind the other, uncompressed: save it interleaved")
+    if any(by == "libtiff" and kind.endswith((";16BS", ";32BS", ";32BF")) for by, kind in ways):
+        raise DamagedImageError("its numbers are compressed and big-endian: save it uncompressed or little-endian")
 
 
 def _orientation(image: Image.Image) -> int:
