@@ -9,13 +9,13 @@ import torch
 
 from pipeline.common.errors import UserError
 from pipeline.export import reference
-from pipeline.export.packed import read
+from pipeline.export.packed import PackedNetwork, read
 from pipeline.export.packing import pack
 from pipeline.kernels.build import CompilationError
 from pipeline.kernels.inference import KERNELS, Runtime, available, load, peak
 from pipeline.networks.spec import NetworkSpec
 from tests.support.packed_networks import about, random_network, random_pixels, random_spec
-from tests.support.packed_programs import random_program
+from tests.support.packed_programs import random_program, wide_convolutions
 
 SMALL = NetworkSpec("vgg_small", (1,) * 6, base_width=1 / 16, channels=1, size=8, classes=10)
 
@@ -25,6 +25,8 @@ SPECS = [
     *(random_spec("resnet18", seed, size=size) for seed, size in enumerate((48, 33, 17))),
     NetworkSpec("vgg_small", (1.3, 0.7, 1.9, 1.1, 2.3, 0.3), base_width=1 / 16, size=13, classes=3),
     NetworkSpec("vgg_small", (1, 0.5, 1, 1, 2, 4), base_width=1 / 4, size=8, channels=1),
+    NetworkSpec("vgg_small", (1, 0.5, 0.5, 0.25, 0.25, 0.25), base_width=1 / 4, size=18),
+    NetworkSpec("resnet18", (0.5,) + (0.25,) * 11, base_width=1, size=66),
     NetworkSpec("vgg_small", (1, 2, 0.5, 1, 1, 1), base_width=1 / 16, size=16, binary=False),
     NetworkSpec("resnet18", (1,) * 12, base_width=1 / 16, size=32, binary=False),
 ]
@@ -66,24 +68,36 @@ def test_every_instruction_set_gives_the_references_bits_and_logits(spec: Networ
     assert np.abs(logits - answer).max() <= 1e-4 * np.abs(answer).max()
 
 
+def _compare(packed: PackedNetwork, kernels: str, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (2, packed.size, packed.size, packed.channels), np.uint8)
+    images = reference.normalised(packed, pixels)
+    expected = list(reference.run(packed, pixels))
+    runtime = Runtime(packed.to_bytes(), 2, kernels)
+    for number, (values, found) in enumerate(zip(packed.values, expected, strict=True)):
+        for image, bits in zip(images, found, strict=True) if values.kind == "bits" else ():
+            shape = (values.channels, values.side, values.side)
+            assert np.array_equal(runtime.bits(image, number, shape), bits), (seed, number)
+    logits = runtime(pixels)
+    answer = expected[-1].reshape(logits.shape)
+    assert np.abs(logits - answer).max() <= 1e-4 * np.abs(answer).max(), seed
+    assert np.array_equal(runtime(images), logits), seed
+
+
 @pytest.mark.parametrize("kernels", KERNELS)
 def test_any_program_of_nodes_gives_the_references_bits_and_logits(kernels: str) -> None:
     if not available(kernels):
         pytest.skip(f"this processor or build has no {kernels}")
     for seed in range(60):
-        packed = read(random_program(seed).to_bytes())
-        pixels = np.random.default_rng(seed).integers(0, 256, (2, packed.size, packed.size, packed.channels), np.uint8)
-        images = reference.normalised(packed, pixels)
-        expected = list(reference.run(packed, pixels))
-        runtime = Runtime(packed.to_bytes(), 2, kernels)
-        for number, (values, found) in enumerate(zip(packed.values, expected, strict=True)):
-            for image, bits in zip(images, found, strict=True) if values.kind == "bits" else ():
-                shape = (values.channels, values.side, values.side)
-                assert np.array_equal(runtime.bits(image, number, shape), bits), (seed, number)
-        logits = runtime(pixels)
-        answer = expected[-1].reshape(logits.shape)
-        assert np.abs(logits - answer).max() <= 1e-4 * np.abs(answer).max(), seed
-        assert np.array_equal(runtime(images), logits), seed
+        _compare(read(random_program(seed).to_bytes()), kernels, seed)
+
+
+@pytest.mark.parametrize("kernels", KERNELS)
+def test_large_real_convolutions_give_the_references_bits_and_logits(kernels: str) -> None:
+    """They are computed by minimal filtering."""
+    if not available(kernels):
+        pytest.skip(f"this processor or build has no {kernels}")
+    for seed in range(24):
+        _compare(read(wide_convolutions(seed).to_bytes()), kernels, seed)
 
 
 @pytest.mark.parametrize("spec", [SPECS[0], SPECS[3]], ids=["vgg_small", "resnet18"])

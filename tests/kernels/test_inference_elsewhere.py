@@ -27,6 +27,8 @@ SPECS = [
     random_spec("resnet18", 2, size=17),
     NetworkSpec("vgg_small", (1.3, 0.7, 1.9, 1.1, 2.3, 0.3), base_width=1 / 16, size=13, classes=3),
     NetworkSpec("vgg_small", (0.25, 0.5, 0.25, 0.5, 0.5, 0.25), base_width=1, size=8, channels=1),
+    NetworkSpec("vgg_small", (1, 0.5, 0.25, 0.25, 0.25, 0.25), base_width=1 / 4, size=18),
+    NetworkSpec("resnet18", (0.5,) + (0.25,) * 11, base_width=1, size=34),
 ]
 
 

@@ -120,3 +120,53 @@ def random_program(seed: int, classes: int = 5) -> PackedNetwork:
     names = tuple("abcdefghij"[:classes])
     moments = (0.5,) * program.channels, (0.25,) * program.channels
     return PackedNetwork(tuple(program.nodes), program.channels, program.size, names, *moments)
+
+
+def wide_convolutions(seed: int, classes: int = 5) -> PackedNetwork:
+    """Two real convolutions of many outputs on large maps, of kernels of three or four times their stride, and a linear
+    layer that sees each of their outputs: reals from the second one, or bits by a threshold.
+    """
+    program = _Program(seed)
+    draw = program.draw
+    program.channels, program.size = draw.choice((1, 3, 4)), draw.randint(36, 61)
+    width, side = program.channels, program.size
+    here = IMAGE
+    for number in range(2):
+        stride = draw.choice((1, 1, 2, 3) if number == 0 else (1, 1, 2))
+        kernel = draw.randint(2 * stride + 1, 4 * stride)
+        padding = draw.randint(0, kernel - 1)
+        outputs = draw.choice((32, 33, 40, 70))
+        weights = program.reals(outputs, width, kernel, kernel) / np.float32(kernel * width**0.5)
+        window = {"kernel": kernel, "stride": stride, "padding": padding}
+        here = program.add(Kind.CONVOLUTION, (here,), outputs, weights=weights, **window)
+        width, side = outputs, program.given().side
+        if number or draw.random() < 0.5:
+            here = program.affine(here, program.given())
+        else:
+            here = program.add(Kind.RELU, (here,), outputs)
+    if draw.random() < 0.5:
+        here = program.threshold(
+            program.add(
+                Kind.CONVOLUTION,
+                (here,),
+                33,
+                kernel=3,
+                stride=1,
+                padding=1,
+                weights=program.reals(33, width, 3, 3) / np.float32(3 * width**0.5),
+            ),
+            program.given(),
+        )
+        ones = program.numbers.random((9, 1, 1, 33)) < 0.5
+        here = program.add(Kind.BINARY_CONVOLUTION, (here,), 9, kernel=1, stride=1, weights=ones)
+        here = program.affine(here, program.given())
+    elements = program.given().elements
+    program.add(
+        Kind.LINEAR,
+        (here,),
+        classes,
+        weights=program.reals(classes, elements),
+        parameters={"bias": program.reals(classes)},
+    )
+    moments = (0.5,) * program.channels, (0.25,) * program.channels
+    return PackedNetwork(tuple(program.nodes), program.channels, program.size, tuple("abcde"[:classes]), *moments)

@@ -184,15 +184,15 @@ inline __m256i look_up(__m256i table, const uint8_t *weights) {
     return _mm256_shuffle_epi8(table, _mm256_loadu_si256(reinterpret_cast<const __m256i *>(weights)));
 }
 
-// Counts of two outputs in bytes, for GROUPS groups of channels: those of both modulo 256, and those of the second.
-template <int GROUPS> struct Counts {
-    __m256i both[GROUPS], second[GROUPS];
+// Counts of two outputs in bytes for a group of channels: those of both modulo 256, and those of the second.
+struct Counts {
+    __m256i both, second;
 };
 
-inline void add_counts(__m256i counts, __m256i &both, __m256i &second, __m256i sixteenth, __m256i halves) {
-    both = _mm256_add_epi8(both, counts);
+inline void add_counts(__m256i found, Counts &counts, __m256i sixteenth, __m256i halves) {
+    counts.both = _mm256_add_epi8(counts.both, found);
     // The high half of a product by 2^12 is a shift by 4. Shifts wait for the units that look up, products do not.
-    second = _mm256_add_epi8(second, _mm256_and_si256(_mm256_mulhi_epu16(counts, sixteenth), halves));
+    counts.second = _mm256_add_epi8(counts.second, _mm256_and_si256(_mm256_mulhi_epu16(found, sixteenth), halves));
 }
 
 inline __m256i sixteenths() {
@@ -201,73 +201,103 @@ inline __m256i sixteenths() {
     return factor;
 }
 
-// Three look-ups at a time, whose counts fit in half a byte.
-template <int GROUPS>
-__attribute__((noinline)) void count_threes(const uint8_t *weights, const uint16_t *offset, const uint16_t *end,
-                                            Counts<GROUPS> &counts) {
-    constexpr int row = GROUPS * group;
-    const __m256i halves = _mm256_set1_epi8(15), sixteenth = sixteenths();
-    __m256i both[GROUPS], second[GROUPS];
-#pragma GCC unroll 4
-    for (int g = 0; g < GROUPS; ++g) both[g] = counts.both[g], second[g] = counts.second[g];
-    for (; offset < end; offset += 3, weights += 3 * row) {
-        const __m256i a = table(offset[0]), b = table(offset[1]), c = table(offset[2]);
-#pragma GCC unroll 4
-        for (int g = 0; g < GROUPS; ++g) {
-            const uint8_t *at = weights + g * group;
-            const __m256i two = _mm256_add_epi8(look_up(a, at), look_up(b, at + row));
-            add_counts(_mm256_add_epi8(two, look_up(c, at + 2 * row)), both[g], second[g], sixteenth, halves);
-            // Keeps compilers from taking the groups' work apart, for which there are not enough registers.
+// Counts of a group, as 16-bit sums of both outputs, `row` numbers apart; added to those of the chunks before.
+inline void widen(const Counts &counts, bool first, int16_t *sums, int row) {
+    const __m256i halves = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
+    const __m256i times16 = _mm256_andnot_si256(halves, _mm256_slli_epi16(counts.second, 4));
+    const __m256i each[2] = {_mm256_sub_epi8(counts.both, times16), counts.second};
+    for (int output = 0; output < 2; ++output) {
+        auto *to = reinterpret_cast<__m256i *>(sums + output * row);
+        __m256i low = _mm256_unpacklo_epi8(each[output], zero), high = _mm256_unpackhi_epi8(each[output], zero);
+        if (!first) {
+            low = _mm256_add_epi16(low, _mm256_loadu_si256(to));
+            high = _mm256_add_epi16(high, _mm256_loadu_si256(to + 1));
         }
+        _mm256_storeu_si256(to, low), _mm256_storeu_si256(to + 1, high);
     }
-#pragma GCC unroll 4
-    for (int g = 0; g < GROUPS; ++g) counts.both[g] = both[g], counts.second[g] = second[g];
 }
 
-// A chunk's sums for two outputs and GROUPS groups of channels, added to those of the chunks before.
+// Three look-ups of a group, whose counts fit in half a byte.
+inline void count_three(__m256i a, __m256i b, __m256i c, const uint8_t *weights, int row, Counts &counts,
+                        __m256i sixteenth, __m256i halves) {
+    const __m256i two = _mm256_add_epi8(look_up(a, weights), look_up(b, weights + row));
+    add_counts(_mm256_add_epi8(two, look_up(c, weights + 2 * row)), counts, sixteenth, halves);
+    // Or compilers take the groups' work apart, for which there are not enough registers.
+    asm volatile("" : "+x"(counts.both), "+x"(counts.second));
+}
+
+// The look-ups of a chunk that are left when all threes are done.
 template <int GROUPS>
-inline void chunk_sums(const Chunk &chunk, const uint8_t *weights, const uint16_t *activations, bool first,
-                       int16_t *sums) {
+__attribute__((noinline)) void rest_sums(const Chunk &chunk, const uint8_t *weights, const uint16_t *activations,
+                                         int16_t *sums) {
     constexpr int row = GROUPS * group;
-    const __m256i halves = _mm256_set1_epi8(15), zero = _mm256_setzero_si256();
-    Counts<GROUPS> counts;
-    for (int g = 0; g < GROUPS; ++g) counts.both[g] = counts.second[g] = zero;
-    weights += static_cast<size_t>(chunk.weights) * row;
+    const __m256i halves = _mm256_set1_epi8(15), sixteenth = sixteenths();
     for (int k = 0; k < chunk.parts; ++k) {
-        const uint16_t *offset = activations + chunk.part[k].activations;
-        const int number = chunk.part[k].count, threes = number / 3 * 3;
-        count_threes<GROUPS>(weights, offset, offset + threes, counts);
-        weights += static_cast<size_t>(number) * row;
-        for (int i = threes; i < number; ++i)
-            for (int g = 0; g < GROUPS; ++g)
-                add_counts(look_up(table(offset[i]), weights + (i - number) * row + g * group), counts.both[g],
-                           counts.second[g], sixteenths(), halves);
-    }
-    for (int g = 0; g < GROUPS; ++g) {
-        const __m256i times16 = _mm256_andnot_si256(halves, _mm256_slli_epi16(counts.second[g], 4));
-        const __m256i each[2] = {_mm256_sub_epi8(counts.both[g], times16), counts.second[g]};
-        for (int output = 0; output < 2; ++output) {
-            auto *to = reinterpret_cast<__m256i *>(sums + output * row + g * group);
-            __m256i low = _mm256_unpacklo_epi8(each[output], zero), high = _mm256_unpackhi_epi8(each[output], zero);
-            if (!first) {
-                low = _mm256_add_epi16(low, _mm256_loadu_si256(to));
-                high = _mm256_add_epi16(high, _mm256_loadu_si256(to + 1));
-            }
-            _mm256_storeu_si256(to, low), _mm256_storeu_si256(to + 1, high);
+        const int count = chunk.part[k].count;
+        weights += static_cast<size_t>(count) * row;
+        for (int g = 0; g < GROUPS && count % 3; ++g) {
+            Counts counts{};
+            for (int i = count / 3 * 3; i < count; ++i)
+                add_counts(
+                    look_up(table(activations[chunk.part[k].activations + i]), weights + (i - count) * row + g * group),
+                    counts, sixteenth, halves);
+            widen(counts, false, sums + g * group, row);
         }
     }
+}
+
+// A chunk's sums for two outputs and GROUPS groups of channels, added to those of the chunks before. Each group's
+// counts have a name, for which compilers find registers more surely than for arrays.
+template <int GROUPS>
+__attribute__((noinline)) void chunk_sums(const Chunk &chunk, const uint8_t *weights, const uint16_t *activations,
+                                          bool first, int16_t *sums) {
+    constexpr int row = GROUPS * group;
+    const __m256i halves = _mm256_set1_epi8(15), sixteenth = sixteenths();
+    Counts counts0{}, counts1{}, counts2{}, counts3{};
+    const uint8_t *at = weights;
+    int rest = 0;
+    for (int k = 0; k < chunk.parts; ++k) {
+        const int number = chunk.part[k].count, left = number % 3;
+        const uint16_t *offset = activations + chunk.part[k].activations, *end = offset + (number - left);
+        for (; offset < end; offset += 3, at += 3 * row) {
+            const __m256i a = table(offset[0]), b = table(offset[1]), c = table(offset[2]);
+            count_three(a, b, c, at, row, counts0, sixteenth, halves);
+            if constexpr (GROUPS > 1) count_three(a, b, c, at + group, row, counts1, sixteenth, halves);
+            if constexpr (GROUPS > 2) count_three(a, b, c, at + 2 * group, row, counts2, sixteenth, halves);
+            if constexpr (GROUPS > 3) count_three(a, b, c, at + 3 * group, row, counts3, sixteenth, halves);
+        }
+        at += left * row, rest += left;
+    }
+    widen(counts0, first, sums, row);
+    if constexpr (GROUPS > 1) widen(counts1, first, sums + group, row);
+    if constexpr (GROUPS > 2) widen(counts2, first, sums + 2 * group, row);
+    if constexpr (GROUPS > 3) widen(counts3, first, sums + 3 * group, row);
+    if (rest) rest_sums<GROUPS>(chunk, weights, activations, sums);
 }
 
 template <int GROUPS>
 void tile_sums(const BinaryLayer &layer, const uint8_t *weights, const uint16_t *activations, const Tile &tile,
                int16_t *sums) {
-    for (int k = 0; k < layer.chunks; ++k)
+    constexpr int row = GROUPS * group;
+    const size_t pairs = static_cast<size_t>(tile.rows) * ((tile.columns + 1) / 2);
+    const uint8_t *end = weights + static_cast<size_t>(layer.kernel) * layer.units * row;
+    for (int k = 0; k < layer.chunks; ++k) {
+        // What the first pair of outputs reads of the next chunk would have to come from memory.
+        const uint8_t *here = weights + static_cast<size_t>(layer.chunk[k].weights) * row;
+        const uint8_t *next =
+            k + 1 < layer.chunks ? weights + static_cast<size_t>(layer.chunk[k + 1].weights) * row : end;
+        const size_t share = (next - here + 64 * pairs - 1) / (64 * pairs) * 64;
         for (int y = 0; y < tile.rows; ++y) {
-            const uint16_t *row = activations + static_cast<size_t>(y) * layer.stride * layer.row;
-            int16_t *to = sums + static_cast<size_t>(y) * layer.tile_width() * GROUPS * group;
-            for (int x = 0; x < tile.columns; x += 2, row += 2 * layer.step, to += 2 * GROUPS * group)
-                chunk_sums<GROUPS>(layer.chunk[k], weights, row, k == 0, to);
+            const uint16_t *from = activations + static_cast<size_t>(y) * layer.stride * layer.row;
+            int16_t *to = sums + static_cast<size_t>(y) * layer.tile_width() * row;
+            for (int x = 0; x < tile.columns; x += 2, from += 2 * layer.step, to += 2 * row) {
+                for (size_t i = 0; i < share; i += 64)
+                    _mm_prefetch(reinterpret_cast<const char *>(next + i), _MM_HINT_T0);
+                next += share;
+                chunk_sums<GROUPS>(layer.chunk[k], here, from, k == 0, to);
+            }
         }
+    }
 }
 
 void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile &tile, int16_t *sums) {

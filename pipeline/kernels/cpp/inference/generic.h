@@ -3,6 +3,8 @@
 // Everything lies in an anonymous namespace, and no header of the standard library with inline functions is used: code
 // that is compiled for one instruction set must not be taken by the linker for another.
 
+#include "filtering.h"
+
 namespace bnn {
 namespace {
 
@@ -268,9 +270,10 @@ inline bool pad_row(const RealLayer &layer, float *row, int at) {
         clear(row, sizeof(float) * layer.row);
         return inside;
     }
-    const size_t ends = sizeof(float) * layer.padding * layer.pixel;
-    clear(row, ends);
-    clear(row + static_cast<size_t>(layer.padding + layer.side) * layer.pixel, ends);
+    const size_t begin = static_cast<size_t>(layer.padding) * layer.pixel;
+    const size_t end = begin + static_cast<size_t>(layer.side) * layer.pixel;
+    clear(row, sizeof(float) * begin);
+    clear(row + end, sizeof(float) * (layer.row - end));
     return true;
 }
 
@@ -309,15 +312,14 @@ void pad_map(const RealLayer &layer, const float *map, float *padded, int first,
     }
 }
 
-// Consecutive outputs of one row, for a block of channels: their sums, pixel by pixel.
+// Sums over `rows` rows of `run` floats, for PIXELS neighbours that lie `step` floats apart, and a block of channels.
 template <int PIXELS, int VECTORS>
-inline void real_sums(const RealLayer &layer, const float *input, const float *weights, float *sums) {
+inline void real_sums(int rows, int row, int run, int step, const float *input, const float *weights, float *sums) {
     using F = Isa::F;
     F total[PIXELS][VECTORS];
     for (auto &pixel : total)
         for (F &vector : pixel) vector = Isa::broadcast(0);
-    const int run = layer.kernel * layer.pixel, step = layer.stride * layer.pixel;
-    for (int i = 0; i < layer.kernel; ++i, input += layer.row)
+    for (int i = 0; i < rows; ++i, input += row)
         for (int j = 0; j < run; ++j, weights += VECTORS * Isa::width) {
             F weight[VECTORS];
             for (int v = 0; v < VECTORS; ++v) weight[v] = Isa::load(weights + v * Isa::width);
@@ -337,56 +339,178 @@ constexpr int at_once(int left, int most) {
     return left >= 2 * most / 3 ? 2 * most / 3 : left >= most / 3 ? most / 3 : 1;
 }
 
+// The sums of the first of `left` neighbours; returns of how many.
 template <int VECTORS>
-void real_rows(const RealLayer &layer, const float *padded, float *reals, uint32_t *bits, int first, int last) {
-    using F8 = Isa::F8;
+inline int some_sums(int left, int rows, int row, int run, int step, const float *input, const float *weights,
+                     float *sums) {
+    constexpr int most = Isa::pixels * (3 - VECTORS);
+    const int count = at_once(left, most);
+    if (count == most) {
+        real_sums<most, VECTORS>(rows, row, run, step, input, weights, sums);
+    } else if (count == 2 * most / 3) {
+        real_sums<2 * most / 3, VECTORS>(rows, row, run, step, input, weights, sums);
+    } else if (count == most / 3) {
+        real_sums<most / 3, VECTORS>(rows, row, run, step, input, weights, sums);
+    } else {
+        real_sums<1, VECTORS>(rows, row, run, step, input, weights, sums);
+    }
+    return count;
+}
+
+// What becomes of the sums. Of its own copies of pointers, since bytes that are written could be anything else's.
+struct RealOutput {
+    const float *factor, *term, *threshold;
+    float *reals;
+    uint8_t *bits;
+    int outputs, stride, bytes;
+    RealOutput(const RealLayer &layer, float *reals, uint32_t *bits)
+        : factor(layer.factor), term(layer.term), threshold(layer.threshold), reals(reals),
+          bits(reinterpret_cast<uint8_t *>(bits)), outputs(layer.outputs), stride(real_stride(layer.outputs)),
+          bytes(4 * words(layer.outputs)) {}
+
+    // Of eight channels from `c` on.
+    void put8(Isa::F8 value, size_t place, int c) const {
+        if (threshold) {
+            bits[place * bytes + c / 8] = static_cast<uint8_t>(Isa::at_least8(value, Isa::load8(threshold + c)));
+            return;
+        }
+        if (factor) value = Isa::fma8(value, Isa::load8(factor + c), Isa::load8(term + c));
+        Isa::store8(reals + place * stride + c, value);
+    }
+    // What the last word has beyond the last channel, when the block of channels from `c` on is done.
+    void end(size_t place, int c, int block) const {
+        if (threshold && c + block >= outputs)
+            for (int part = stride / 8; part < bytes; ++part) bits[place * bytes + part] = 0;
+    }
+};
+
+template <int VECTORS>
+void real_rows(const RealLayer &layer, const float *padded, const RealOutput output, int first, int last) {
     constexpr int block = VECTORS * Isa::width, most = Isa::pixels * (3 - VECTORS);
-    const int stride = real_stride(layer.outputs), all = words(layer.outputs);
-    const size_t block_weights = static_cast<size_t>(layer.kernel) * layer.kernel * layer.pixel * block;
+    const int run = layer.kernel * layer.pixel, step = layer.stride * layer.pixel;
     alignas(64) float sums[most * block];
     for (int y = first; y < last; ++y) {
         const float *weights = layer.weights, *row = padded + static_cast<size_t>(y) * layer.stride * layer.row;
         // A block's weights stay in the first cache for a whole row.
-        for (int c = 0; c < layer.outputs; c += block, weights += block_weights)
+        for (int c = 0; c < layer.outputs; c += block, weights += static_cast<size_t>(layer.kernel) * run * block)
             for (int x = 0, count; x < layer.out_side; x += count) {
-                count = at_once(layer.out_side - x, most);
-                const float *input = row + static_cast<size_t>(x) * layer.stride * layer.pixel;
-                if (count == most) {
-                    real_sums<most, VECTORS>(layer, input, weights, sums);
-                } else if (count == 2 * most / 3) {
-                    real_sums<2 * most / 3, VECTORS>(layer, input, weights, sums);
-                } else if (count == most / 3) {
-                    real_sums<most / 3, VECTORS>(layer, input, weights, sums);
-                } else {
-                    real_sums<1, VECTORS>(layer, input, weights, sums);
-                }
+                count = some_sums<VECTORS>(layer.out_side - x, layer.kernel, layer.row, run, step,
+                                           row + static_cast<size_t>(x) * step, weights, sums);
+                const size_t place = static_cast<size_t>(y) * layer.out_side + x;
                 for (int p = 0; p < count; ++p) {
-                    const size_t place = static_cast<size_t>(y) * layer.out_side + x + p;
-                    uint8_t *out = reinterpret_cast<uint8_t *>(bits + place * all);
-                    for (int part = 0; part < block && c + part < stride; part += 8) {
-                        F8 value = Isa::load8(sums + p * block + part);
-                        if (layer.threshold) {
-                            const unsigned found = Isa::at_least8(value, Isa::load8(layer.threshold + c + part));
-                            out[(c + part) / 8] = static_cast<uint8_t>(found);
-                            continue;
-                        }
-                        if (layer.factor)
-                            value = Isa::fma8(value, Isa::load8(layer.factor + c + part),
-                                              Isa::load8(layer.term + c + part));
-                        Isa::store8(reals + place * stride + c + part, value);
-                    }
-                    if (layer.threshold && c + block >= layer.outputs) // what the last word has beyond the last channel
-                        for (int part = stride / 8; part < 4 * all; ++part) out[part] = 0;
+                    for (int part = 0; part < at_most(block, output.stride - c); part += 8)
+                        output.put8(Isa::load8(sums + p * block + part), place + p, c + part);
+                    output.end(place + p, c, block);
                 }
             }
     }
 }
 
-void real_convolve(const RealLayer &layer, const float *padded, float *reals, uint32_t *bits, int first, int last) {
-    if (layer.outputs <= Isa::width) {
-        real_rows<1>(layer, padded, reals, bits, first, last);
+// --- real convolution by minimal filtering --------------------------------------------------------------------------
+
+template <int TAPS>
+void filter_rows_of(const RealLayer &layer, const float *padded, float *transformed, int first, int last) {
+    constexpr int points = filtered + TAPS - 1;
+    constexpr InputTransform transform = input_transform(TAPS);
+    const int run = layer.run(), tiles = layer.tiles(), point_row = layer.point_row();
+    for (int y = first; y < last; ++y) {
+        const float *row = padded + static_cast<size_t>(y) * layer.row;
+        float *to = transformed + static_cast<size_t>(y) * points * point_row;
+        for (int tile = 0; tile < tiles; ++tile, row += filtered * run, to += run)
+            for (int j = 0; j < run; j += 8) { // what the last eight have too much, the next tile writes over
+                Isa::F8 inputs[points];
+                for (int k = 0; k < points; ++k) inputs[k] = Isa::load8(row + k * run + j);
+#pragma GCC unroll 8
+                for (int point = 0; point < points; ++point) {
+                    Isa::F8 value = Isa::broadcast8(0);
+#pragma GCC unroll 8
+                    for (int k = 0; k < points; ++k)
+                        if (transform.at[point][k] != 0)
+                            value = Isa::fma8(inputs[k], Isa::broadcast8(transform.at[point][k]), value);
+                    Isa::store8(to + static_cast<size_t>(point) * point_row + j, value);
+                }
+            }
+    }
+}
+
+void filter_rows(const RealLayer &layer, const float *padded, float *transformed, int first, int last) {
+    if (layer.taps() == least_taps) {
+        filter_rows_of<least_taps>(layer, padded, transformed, first, last);
     } else {
-        real_rows<2>(layer, padded, reals, bits, first, last);
+        filter_rows_of<most_taps>(layer, padded, transformed, first, last);
+    }
+}
+
+inline Isa::F8 add_times(Isa::F8 term, float factor, Isa::F8 value) {
+    return Isa::fma8(value, Isa::broadcast8(factor), term);
+}
+
+// A tile's outputs from its products at all points, `apart` floats apart, for eight channels: A^T.
+template <int TAPS> inline void tile_outputs(const float *products, size_t apart, Isa::F8 *outputs) {
+    using F8 = Isa::F8;
+    const F8 zero = Isa::load8(products), infinity = Isa::load8(products + (filtered + TAPS - 2) * apart);
+    const F8 one = Isa::load8(products + apart), minus_one = Isa::load8(products + 2 * apart);
+    const F8 two = Isa::load8(products + 3 * apart), minus_two = Isa::load8(products + 4 * apart);
+    const F8 even1 = Isa::add8(one, minus_one), odd1 = add_times(one, -1, minus_one);
+    const F8 even2 = Isa::add8(two, minus_two), odd2 = add_times(two, -1, minus_two);
+    outputs[0] = Isa::add8(zero, Isa::add8(even1, even2)), outputs[1] = add_times(odd1, 2, odd2);
+    outputs[2] = add_times(even1, 4, even2), outputs[3] = Isa::add8(infinity, add_times(odd1, 8, odd2));
+    if constexpr (TAPS == most_taps) {
+        const F8 half = Isa::load8(products + 5 * apart);
+        outputs[0] = Isa::add8(outputs[0], half), outputs[1] = add_times(outputs[1], 0.5f, half);
+        outputs[2] = add_times(outputs[2], 0.25f, half), outputs[3] = add_times(outputs[3], 0.125f, half);
+    }
+}
+
+template <int VECTORS, int TAPS>
+void filtered_rows(const RealLayer &layer, const float *transformed, const RealOutput output, int first, int last) {
+    constexpr int block = VECTORS * Isa::width, points = filtered + TAPS - 1;
+    constexpr int strip = 28; // tiles whose products stay in the first cache
+    const int run = layer.run(), point_row = layer.point_row(), row = points * point_row, tiles = layer.tiles();
+    const size_t apart = strip * block, block_weights = static_cast<size_t>(layer.block_floats()) * block;
+    alignas(64) float products[points * strip * block];
+    for (int y = first; y < last; ++y) {
+        const float *from = transformed + static_cast<size_t>(y) * layer.stride * row, *weights = layer.weights;
+        for (int c = 0; c < layer.outputs; c += block, weights += block_weights)
+            for (int begin = 0; begin < tiles; begin += strip) {
+                const int end = at_most(tiles, begin + strip);
+                const float *here = weights;
+                for (int point = 0; point < points; ++point) {
+                    const float *inputs = from + static_cast<size_t>(point) * point_row;
+                    const int length = point + 1 < points ? run : layer.last_run();
+                    for (int t = begin; t < end;)
+                        t += some_sums<VECTORS>(end - t, layer.kernel, row, length, run,
+                                                inputs + static_cast<size_t>(t) * run, here,
+                                                products + point * apart + (t - begin) * block);
+                    here += static_cast<size_t>(layer.kernel) * length * block;
+                }
+                for (int t = begin; t < end; ++t) {
+                    const size_t place = static_cast<size_t>(y) * layer.out_side + t * filtered;
+                    const int count = at_most(filtered, layer.out_side - t * filtered);
+                    for (int part = 0; part < at_most(block, output.stride - c); part += 8) {
+                        Isa::F8 outputs[filtered];
+                        tile_outputs<TAPS>(products + (t - begin) * block + part, apart, outputs);
+                        if (count == filtered) {
+                            for (int k = 0; k < filtered; ++k) output.put8(outputs[k], place + k, c + part);
+                        } else {
+                            for (int k = 0; k < count; ++k) output.put8(outputs[k], place + k, c + part);
+                        }
+                    }
+                    for (int k = 0; k < count; ++k) output.end(place + k, c, block);
+                }
+            }
+    }
+}
+
+void real_convolve(const RealLayer &layer, const float *input, float *reals, uint32_t *bits, int first, int last) {
+    const RealOutput output(layer, reals, bits);
+    const bool narrow = layer.outputs <= Isa::width;
+    if (!layer.points) {
+        (narrow ? real_rows<1> : real_rows<2>)(layer, input, output, first, last);
+    } else if (layer.taps() == least_taps) {
+        (narrow ? filtered_rows<1, least_taps> : filtered_rows<2, least_taps>)(layer, input, output, first, last);
+    } else {
+        (narrow ? filtered_rows<1, most_taps> : filtered_rows<2, most_taps>)(layer, input, output, first, last);
     }
 }
 
@@ -519,10 +643,10 @@ void linear(const float *from, const float *weights, const float *bias, float *t
     }
 }
 
-constexpr Kernels kernels{Isa::name,         Isa::order, Isa::width, Isa::describe, Isa::pack,          prepare,
-                          convolve,          pad_image,  pad_pixels, pad_map,       real_convolve,      affine,
-                          affine_integers,   add,        relu,       threshold,     threshold_integers, max_pool,
-                          max_pool_integers, average,    linear,     Isa::peak};
+constexpr Kernels kernels{Isa::name, Isa::order,        Isa::width, Isa::describe, Isa::pack,   prepare,
+                          convolve,  pad_image,         pad_pixels, pad_map,       filter_rows, real_convolve,
+                          affine,    affine_integers,   add,        relu,          threshold,   threshold_integers,
+                          max_pool,  max_pool_integers, average,    linear,        Isa::peak};
 
 } // namespace
 } // namespace bnn

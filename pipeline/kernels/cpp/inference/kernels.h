@@ -88,14 +88,29 @@ struct Epilogue {
 
 // --- real convolution -----------------------------------------------------------------------------------------------
 
+constexpr int filtered = 4; // outputs of a tile of minimal filtering
+
 struct RealLayer {
     int channels = 0, side = 0, outputs = 0, kernel = 0, stride = 0, padding = 0, out_side = 0;
-    int pixel = 0;                  // floats of an input pixel
-    int row = 0;                    // floats of a padded row
-    const float *weights = nullptr; // in blocks of Kernels::real_block: kernel row, its floats, channels
+    int pixel = 0; // floats of an input pixel
+    int row = 0;   // floats of a padded row
+    // In blocks of Kernels::real_block: kernel row, its floats, channels. Filtered: point, kernel row, phase, floats of
+    // a pixel, channels.
+    const float *weights = nullptr;
     const float *factor = nullptr, *term = nullptr; // applied where given
     const float *threshold = nullptr;               // then bits: value >= threshold
     std::size_t input_floats = 0;                   // of the padded map, with what is read beyond it
+
+    // Minimal filtering along rows (see filtering.h): products of an output's row of the kernel for a whole tile of
+    // outputs. 0 for sums of products.
+    int points = 0;
+    int taps() const { return (kernel + stride - 1) / stride; }
+    int tiles() const { return (out_side + filtered - 1) / filtered; }
+    int run() const { return stride * pixel; } // floats that a tile has of a point in an input row
+    // Those of them whose phase has a weight at the last point.
+    int last_run() const { return (kernel % stride ? kernel % stride : stride) * pixel; }
+    int point_row() const { return tiles() * run() + 8; }
+    int block_floats() const { return kernel * ((points - 1) * run() + last_run()); } // weights of an output
 };
 
 struct Kernels {
@@ -120,8 +135,11 @@ struct Kernels {
     void (*pad_pixels)(const RealLayer &layer, const std::uint8_t *pixels, const float *table, float *padded, int first,
                        int last);
     void (*pad_map)(const RealLayer &layer, const float *map, float *padded, int first, int last);
-    // Output rows [first, last) to reals or to bits.
-    void (*real_convolve)(const RealLayer &layer, const float *padded, float *reals, std::uint32_t *bits, int first,
+    // Transforms padded rows [first, last) for minimal filtering: each (point, tile, phase, floats of a pixel).
+    void (*filter_rows)(const RealLayer &layer, const float *padded, float *transformed, int first, int last);
+    // Output rows [first, last) to reals or to bits, from a padded map or, where the layer is filtered, a transformed
+    // one.
+    void (*real_convolve)(const RealLayer &layer, const float *input, float *reals, std::uint32_t *bits, int first,
                           int last);
 
     // Maps, `count` pixels of `stride` floats or integers.

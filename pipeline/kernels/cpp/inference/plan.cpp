@@ -1,5 +1,7 @@
 #include "plan.h"
 
+#include "filtering.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -9,6 +11,8 @@ namespace bnn {
 namespace {
 
 constexpr std::uint64_t most_arena = std::uint64_t{1} << 32;
+// From so many channels and outputs in a row on, minimal filtering takes less time than it costs.
+constexpr int least_outputs = 32, least_side = 16, most_kernel = 16;
 constexpr int most_sum = 32766; // so that sums and their limits fit in 16 bits
 
 class Planner {
@@ -219,8 +223,14 @@ private:
         layer.out_side = from.to.side;
         step.reads_image = from.source == image;
         layer.pixel = step.reads_image ? layer.channels : real_stride(layer.channels);
-        const int padded = layer.side + 2 * layer.padding;
+        const int padded = layer.side + 2 * layer.padding, taps = layer.taps();
         layer.row = padded * layer.pixel;
+        if (taps >= least_taps && taps <= most_taps && layer.kernel <= most_kernel && layer.outputs >= least_outputs &&
+            layer.out_side >= least_side) {
+            layer.points = filtered + taps - 1;
+            // What the last tile reads.
+            layer.row = std::max(layer.row, (filtered * layer.tiles() + taps - 1) * layer.run());
+        }
         layer.input_floats = static_cast<std::size_t>(layer.row) * padded;
         if (!step.reads_image) step.source = use(from.source);
         std::vector<float> weights = from.weights;
@@ -247,8 +257,12 @@ private:
             values_[last] = step.result = add_map(end.to);
         }
         step.prepared = add_buffer(layer.input_floats * sizeof(float) + 4096);
-        pack_real(step, weights);
         step.phases = {padded, layer.out_side};
+        if (!layer.points) return pack_real(step, weights);
+        step.transformed =
+            add_buffer(static_cast<std::uint64_t>(padded) * layer.points * layer.point_row() * sizeof(float));
+        step.phases = {padded, padded, layer.out_side};
+        pack_filtered(step, weights);
     }
 
     void pack_real(Step &step, const std::vector<float> &weights) {
@@ -262,6 +276,33 @@ private:
                 for (int c = 0; c < layer.channels; ++c)
                     to[(o / block * each + place * layer.pixel + c) * block + o % block] =
                         weights[(o * layer.channels + c) * kernel * kernel + place];
+        layer.weights = to;
+    }
+
+    void pack_filtered(Step &step, const std::vector<float> &weights) {
+        RealLayer &layer = step.real;
+        const std::size_t kernel = layer.kernel, stride = layer.stride, block = kernels_.real_block(layer.outputs);
+        const std::size_t blocks = (layer.outputs + block - 1) / block, each = layer.block_floats() * block;
+        step.weights = Bytes(blocks * each * sizeof(float));
+        float *to = step.weights.as<float>();
+        const auto place = [&](std::size_t o, int point, std::size_t i, std::size_t phase, int c) {
+            const std::size_t run = point + 1 < layer.points ? layer.run() : layer.last_run();
+            const std::size_t before = kernel * layer.run() * point + run * i + layer.pixel * phase + c;
+            return o / block * each + before * block + o % block;
+        };
+        for (int o = 0; o < layer.outputs; ++o)
+            for (int c = 0; c < layer.channels; ++c)
+                for (std::size_t i = 0; i < kernel; ++i)
+                    for (std::size_t phase = 0; phase < stride; ++phase) {
+                        const std::size_t row =
+                            ((static_cast<std::size_t>(o) * layer.channels + c) * kernel + i) * kernel;
+                        double taps[most_taps] = {};
+                        for (std::size_t j = phase; j < kernel; j += stride) taps[j / stride] = weights[row + j];
+                        const bool whole = static_cast<int>(phase) * layer.pixel < layer.last_run();
+                        for (int point = 0; point < layer.points - !whole; ++point)
+                            to[place(o, point, i, phase, c)] =
+                                static_cast<float>(transformed_weight(point, taps, layer.taps()));
+                    }
         layer.weights = to;
     }
 
@@ -423,8 +464,13 @@ void run_phase(const Plan &plan, const Step &step, int phase, const Input &input
     switch (step.work) {
     case Work::image:
     case Work::convolution: {
+        if (phase > 0 && phase + 1 == static_cast<int>(step.phases.size())) {
+            const int from = step.real.points ? step.transformed : step.prepared;
+            kernels.real_convolve(step.real, floats(from), floats(step.result), bits(step.bits), first, last);
+            break;
+        }
         if (phase == 1) {
-            kernels.real_convolve(step.real, floats(step.prepared), floats(step.result), bits(step.bits), first, last);
+            kernels.filter_rows(step.real, floats(step.prepared), floats(step.transformed), first, last);
             break;
         }
         float *padded = floats(step.work == Work::image ? step.result : step.prepared);

@@ -64,7 +64,7 @@ struct Step {
     float scale = 0;
     bool reads_image = false;
     // Numbers of buffers.
-    int source = none, second = none, result = none, bits = none, prepared = none, counts = none;
+    int source = none, second = none, result = none, bits = none, prepared = none, transformed = none, counts = none;
     // Of each phase, how many pieces can be dealt out to threads; all of a phase are done before the next begins.
     std::vector<int> phases;
     Bytes weights, factor, term, limit, flip, at_most;
