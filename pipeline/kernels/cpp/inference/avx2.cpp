@@ -282,11 +282,11 @@ void tile_sums(const BinaryLayer &layer, const uint8_t *weights, const uint16_t 
     const size_t pairs = static_cast<size_t>(tile.rows) * ((tile.columns + 1) / 2);
     const uint8_t *end = weights + static_cast<size_t>(layer.kernel) * layer.units * row;
     for (int k = 0; k < layer.chunks; ++k) {
-        // What the first pair of outputs reads of the next chunk would have to come from memory.
+        // What the first tile reads of the next chunk would have to come from memory.
         const uint8_t *here = weights + static_cast<size_t>(layer.chunk[k].weights) * row;
         const uint8_t *next =
             k + 1 < layer.chunks ? weights + static_cast<size_t>(layer.chunk[k + 1].weights) * row : end;
-        const size_t share = (next - here + 64 * pairs - 1) / (64 * pairs) * 64;
+        const size_t share = tile.y || tile.x ? 0 : (next - here + 64 * pairs - 1) / (64 * pairs) * 64;
         for (int y = 0; y < tile.rows; ++y) {
             const uint16_t *from = activations + static_cast<size_t>(y) * layer.stride * layer.row;
             int16_t *to = sums + static_cast<size_t>(y) * layer.tile_width() * row;

@@ -164,19 +164,29 @@ inline Tile find_tile(const BinaryLayer &layer, int item) {
     return tile;
 }
 
-// The ones that each output of a tile sees; sums of tile_width() in a row.
+// The ones that each output of a tile sees; sums of tile_width() in a row. First sums of columns, which compilers
+// vectorise.
 inline void count_ones(const BinaryLayer &layer, const uint16_t *counts, const Tile &tile, int *ones) {
-    const int width = layer.tile_width();
-    for (int y = 0; y < tile.rows; ++y) {
-        const uint16_t *row = counts + static_cast<size_t>(tile.y + y) * layer.stride * layer.count_row();
-        for (int x = 0; x < tile.columns; ++x) {
-            int total = 0;
-            for (int i = 0; i < layer.kernel; ++i)
-                for (int j = 0; j < layer.kernel; ++j)
-                    total += row[i * layer.count_row() + (tile.x + x) * layer.stride + j];
-            ones[y * width + x] = total;
+    constexpr int most = 128;
+    const int kernel = layer.kernel, stride = layer.stride, row = layer.count_row(), width = layer.tile_width();
+    const int whole = at_most(tile.columns, at_least(1, (most - kernel) / stride + 1)); // outputs of so many columns
+    uint16_t columns[most];
+    for (int y = 0; y < tile.rows; ++y)
+        for (int begin = 0; begin < tile.columns; begin += whole) {
+            const int count = at_most(whole, tile.columns - begin), seen = (count - 1) * stride + kernel;
+            const uint16_t *from = counts + static_cast<size_t>(tile.y + y) * stride * row + (tile.x + begin) * stride;
+            int *to = ones + y * width + begin;
+            for (int x = 0; x < count; ++x) to[x] = 0;
+            for (int first = 0; first < seen; first += most) { // more than one only for a single output
+                const int here = at_most(most, seen - first);
+                for (int j = 0; j < here; ++j) columns[j] = from[first + j];
+                for (int i = 1; i < kernel; ++i)
+                    for (int j = 0; j < here; ++j)
+                        columns[j] = static_cast<uint16_t>(columns[j] + from[i * row + first + j]);
+                for (int x = 0; x < count; ++x)
+                    for (int j = 0; j < at_most(kernel, here); ++j) to[x] += columns[x * stride + j];
+            }
         }
-    }
 }
 
 inline void to_bits(const BinaryLayer &layer, const Epilogue &to, const Tile &tile, const int16_t *sums,
