@@ -9,7 +9,7 @@ import torch
 
 from pipeline.common.errors import UserError
 from pipeline.export import reference
-from pipeline.export.packed import PackedNetwork, read
+from pipeline.export.packed import IMAGE, Kind, Node, PackedNetwork, read
 from pipeline.export.packing import pack
 from pipeline.kernels.build import CompilationError
 from pipeline.kernels.inference import KERNELS, Runtime, available, load, peak
@@ -98,6 +98,35 @@ def test_large_real_convolutions_give_the_references_bits_and_logits(kernels: st
         pytest.skip(f"this processor or build has no {kernels}")
     for seed in range(24):
         _compare(read(wide_convolutions(seed).to_bytes()), kernels, seed)
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (7, 2)])
+def test_minimal_filtering_rounds_little_more_than_plain_sums(kernel: int, stride: int) -> None:
+    """By root mean squares, against double precision: at most three times as much as torch's float32."""
+    random = np.random.default_rng(kernel)
+    size, outputs, picked = 32 * stride, 32, 64
+    weights = random.normal(0, 1, (outputs, 3, kernel, kernel)).astype(np.float32)
+    elements = outputs * 32 * 32
+    chosen = np.sort(random.choice(elements, picked, replace=False))
+    pick = np.zeros((picked, elements), np.float32)
+    pick[np.arange(picked), chosen] = 1
+    window = {"kernel": kernel, "stride": stride, "padding": kernel // 2}
+    nodes = (
+        Node(Kind.CONVOLUTION, (IMAGE,), outputs, weights=weights, **window),
+        Node(Kind.LINEAR, (0,), picked, weights=pick, parameters={"bias": np.zeros(picked, np.float32)}),
+    )
+    names = tuple(str(number) for number in range(picked))
+    runtime = Runtime(PackedNetwork(nodes, 3, size, names, (0.5,) * 3, (0.25,) * 3).to_bytes())
+    images = random.normal(0, 1, (40, 3, size, size)).astype(np.float32)
+
+    def convolved(dtype: torch.dtype) -> np.ndarray:
+        given = (torch.from_numpy(values).to(dtype) for values in (images, weights))
+        found = torch.nn.functional.conv2d(*given, stride=stride, padding=kernel // 2)
+        return found.flatten(1).numpy()[:, chosen].astype(np.float64)
+
+    exact = convolved(torch.float64)
+    ours, plain = (np.sqrt(np.square(found - exact).mean()) for found in (runtime(images), convolved(torch.float32)))
+    assert 0 < ours <= 3 * plain
 
 
 @pytest.mark.parametrize("spec", [SPECS[0], SPECS[3]], ids=["vgg_small", "resnet18"])

@@ -129,7 +129,7 @@ def wide_convolutions(seed: int, classes: int = 5) -> PackedNetwork:
     program = _Program(seed)
     draw = program.draw
     program.channels, program.size = draw.choice((1, 3, 4)), draw.randint(36, 61)
-    width, side = program.channels, program.size
+    width = program.channels
     here = IMAGE
     for number in range(2):
         stride = draw.choice((1, 1, 2, 3) if number == 0 else (1, 1, 2))
@@ -139,7 +139,7 @@ def wide_convolutions(seed: int, classes: int = 5) -> PackedNetwork:
         weights = program.reals(outputs, width, kernel, kernel) / np.float32(kernel * width**0.5)
         window = {"kernel": kernel, "stride": stride, "padding": padding}
         here = program.add(Kind.CONVOLUTION, (here,), outputs, weights=weights, **window)
-        width, side = outputs, program.given().side
+        width = outputs
         if number or draw.random() < 0.5:
             here = program.affine(here, program.given())
         else:
