@@ -7,17 +7,19 @@ Each algorithm searches each table from many seeds, at the default experiment's 
 search would choose is the genome of the best score. Its worth is the objective of that genome's *quality*, the accuracy
 that a full training would have (:mod:`pipeline.search.tabular`). Differences from the paper's evolution are paired by
 seed, with Student's 95 % interval. 'Evaluations to equal it' is the number after which the mean over seeds first
-reaches what evolution has at its end.
+reaches what evolution has at its end. The hypervolume is that of the front that a search would hand over, by
+qualities.
 
 Before that, what would rank the genomes without a training: costs, each a number for every genome, beside one score.
 """
 
 import argparse
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
@@ -26,11 +28,16 @@ from benchmarks.timing import table as drawn
 from pipeline.common.log import progress
 from pipeline.networks.cost import network_cost
 from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.report.fronts import front, hypervolumes
 from pipeline.report.proxy import tau_intervals
 from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective, configured
 from pipeline.search.tabular import Table, find_table, read_table, tables, write_table
 from pipeline.search.tabular.run import best_worth, course, search_on
+
+#: The generations of a search.
+History = list[list[Individual]]
 
 #: Generations × population.
 BUDGETS = ((4, 16), (10, 16), (50, 32))
@@ -43,17 +50,46 @@ _SPLIT = {"subset_per_class": 45, "validation_per_class": 30}
 _RANKED = 200
 
 
-def courses(table: Table, algorithm: str, objective: Objective, seeds: int, budget: tuple[int, int]) -> np.ndarray:
-    """Returns the true worth of what each search would choose after each evaluation, (seeds, evaluations)."""
+def searches(
+    table: Table,
+    algorithm: str,
+    objective: Objective,
+    seeds: int,
+    budget: tuple[int, int],
+    given: Mapping[str, Any] | None = None,
+) -> list[History]:
+    """Returns a search from each seed, of so many generations of a population, with other settings where given."""
     generations, population = budget
-    settings = ALGORITHMS[algorithm].Settings(population=population)
+    settings = ALGORITHMS[algorithm].Settings(**{**(given or {}), "population": population})
     found = []
     with progress(f"{algorithm} {generations} × {population}", seeds, "searches") as bar:
         for seed in range(seeds):
-            found.append(course(table, search_on(table, algorithm, settings, objective, seed, generations), objective))
+            found.append(search_on(table, algorithm, settings, objective, seed, generations))
             bar.advance()
-    spent = min(map(len, found))
-    return np.array([one[:spent] for one in found])
+    return found
+
+
+def courses(table: Table, found: Sequence[History], objective: Objective) -> np.ndarray:
+    """Returns the true worth of what each search would choose after each evaluation, (seeds, evaluations)."""
+    worths = [course(table, history, objective) for history in found]
+    spent = min(map(len, worths))
+    return np.array([one[:spent] for one in worths])
+
+
+def volumes(table: Table, found: Sequence[History]) -> list[float]:
+    """Returns how much of the plane of cost and quality each search's front dominates, in percent, (seeds,).
+
+    A front is what the search would hand over, by its scores; qualities say what that is worth. The plane ends at the
+    table's dearest genome.
+    """
+    end = [Individual((), 0.0, float(table.costs.max()))]
+    shares = []
+    for history in found:
+        scored = [one for generation in history for one in generation if one.top1 is not None]
+        best = front(scored, lambda one: one.relative_cost, lambda one: one.top1 or 0.0)
+        true = [one._replace(top1=table.quality_of(one.genome)) for one in best]
+        shares.append(hypervolumes({"found": true, "end": end})["found"])
+    return shares
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> str:
@@ -69,14 +105,16 @@ def study(table: Table, penalty: float, seeds: int, budget: tuple[int, int], alg
     """Returns the table of one budget and one λ."""
     objective = configured({"lambda": penalty})
     best = best_worth(table, objective)
-    evolution = courses(table, "evolution", objective, seeds, budget)
-    goal = float(evolution[:, -1].mean())
+    evolution = searches(table, "evolution", objective, seeds, budget)
+    theirs, their_volumes = courses(table, evolution, objective), volumes(table, evolution)
+    goal = float(theirs[:, -1].mean())
     rows = []
     for algorithm in algorithms:
-        if algorithm == "evolution":
-            found = evolution
-        else:
-            found = courses(table, algorithm, objective, min(seeds, SLOW.get(algorithm, seeds)), budget)
+        own = algorithm != "evolution"
+        found, volume = theirs, their_volumes
+        if own:
+            histories = searches(table, algorithm, objective, min(seeds, SLOW.get(algorithm, seeds)), budget)
+            found, volume = courses(table, histories, objective), volumes(table, histories)
         ends, means = found[:, -1], found.mean(axis=0)
         reached = np.flatnonzero(means >= goal - 1e-9)
         rows.append(
@@ -86,12 +124,14 @@ def study(table: Table, penalty: float, seeds: int, budget: tuple[int, int], alg
                 f"{ends.mean():.2f}",
                 f"{best - ends.mean():.2f}",
                 f"{best - np.percentile(ends, 90):.2f} to {best - np.percentile(ends, 10):.2f}",
-                "" if algorithm == "evolution" else paired(ends.tolist(), evolution[:, -1].tolist()),
+                paired(ends.tolist(), theirs[:, -1].tolist()) if own else "",
                 str(reached[0] + 1) if len(reached) else f"more than {found.shape[1]}",
+                f"{np.mean(volume):.2f}",
+                paired(volume, their_volumes) if own else "",
             ]
         )
     heading = ["algorithm", "seeds", "worth", "regret", "80 % of searches", "against evolution"]
-    heading.append("evaluations to equal it")
+    heading += ["evaluations to equal it", "hypervolume %", "against evolution"]
     return drawn(heading, rows)
 
 

@@ -25,6 +25,7 @@ PROGRAMS = (
     "seeds",
     "proxy",
     "search",
+    "search_settings",
     "early_stopping",
     "judges",
     "inference",
