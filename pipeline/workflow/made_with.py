@@ -326,14 +326,18 @@ def _replace_records(layout: Layout, kept: _Kept) -> None:
 def _correct_records(layout: Layout, kept: _Kept) -> None:
     """Compares Snakemake's records of settings and inputs with those that came with the experiment.
 
-    If they differ, that which came counts for a file that is still what was noted with it; others are made again.
+    If they differ, that which came counts for a file that is still what was noted with it; others are made again. One
+    that Snakemake was told to forget (``--cleanup-metadata``) counts: it takes what it does not know for up to date.
     """
     for file, record in _renamed(kept, layout).items():
         output = layout.folder / file
         path = _record(METADATA, output)
-        if record is None or not path.exists():
+        if record is None or not (path.exists() or output.exists()):
             continue
-        with suppress(ValueError, AttributeError):
+        if not path.exists() and file not in kept.digests:
+            _put(path, record)
+            continue
+        with suppress(OSError, ValueError, AttributeError):
             here = json.loads(path.read_text(encoding="utf-8"))
             if all(here.get(key) == record.get(key) for key in _COMPARED):
                 continue

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import RerunTrigger
 
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
@@ -16,6 +18,7 @@ from pipeline.common.untouched import BEGAN_WITH, are_untouched
 from pipeline.workflow import beginning
 from pipeline.workflow.beginning import begin_with, check_beginning, check_job, note_beginning
 from pipeline.workflow.config import read_config
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.rules import start
 from tests.support.latencies import made_up, table_file
 from tests.support.workflow import ROOT, TINY, command, run
@@ -119,9 +122,44 @@ def test_every_run_says_what_it_begins_with(monkeypatch):
     monkeypatch.setattr(os, "environ", {**os.environ})
     config = start.begin(SimpleNamespace(basedir=str(ROOT), configfiles=[], is_main_process=False), configured())
     assert BEGAN_WITH in os.environ and are_untouched()
-    for other in ("check_writable", "hold", "keep_records", "say_when_interrupted", "_save_config"):
+    for other in ("_check_flags", "check_writable", "hold", "keep_records", "say_when_interrupted", "_save_config"):
         monkeypatch.setattr(start, other, lambda *given: None)
     start.note_run(None, config, SimpleNamespace(folder=None, experiment="tiny"))
     monkeypatch.setattr(beginning, "METHOD_VERSION", 0)
     with pytest.raises(UserError, match="was changed"):
         check_job(config)
+
+
+@pytest.mark.parametrize(
+    ("flag", "change"),
+    [
+        ("--rerun-triggers without params", {"rerun_triggers": {RerunTrigger.MTIME, RerunTrigger.INPUT}}),
+        ("--rerun-triggers without params and input", {"rerun_triggers": {RerunTrigger.MTIME, RerunTrigger.CODE}}),
+        ("--touch", {"touch": True}),
+        ("--ignore-incomplete", {"execution_settings": SimpleNamespace(ignore_incomplete=True, keep_metadata=True)}),
+        ("--drop-metadata", {"execution_settings": SimpleNamespace(ignore_incomplete=False, keep_metadata=False)}),
+    ],
+)
+def test_flags_by_which_results_of_other_settings_would_be_up_to_date_are_refused(monkeypatch, flag, change):
+    """Snakemake itself advises some of them where settings have changed."""
+    for other in ("check_writable", "hold", "keep_records", "say_when_interrupted", "_save_config"):
+        monkeypatch.setattr(start, other, lambda *given: None)
+    layout = Layout.of("tiny")
+    layout.made_with.parent.mkdir(parents=True)
+    layout.made_with.touch()
+    usual = SimpleNamespace(
+        rerun_triggers={RerunTrigger.MTIME, RerunTrigger.PARAMS, RerunTrigger.INPUT},
+        touch=False,
+        execution_settings=SimpleNamespace(ignore_incomplete=False, keep_metadata=True),
+        default_target="all",
+        dag=SimpleNamespace(jobs=[SimpleNamespace(rule=SimpleNamespace(name="all"))]),
+    )
+    start.note_run(usual, configured(), layout)
+    asked = SimpleNamespace(**{**vars(usual), **change})
+    with pytest.raises(WorkflowError, match=f"with {flag}, results of other settings would be called up to date"):
+        start.note_run(asked, configured(), layout)
+    # Some files, of which each is named, are another matter, and so is an experiment that nobody has run.
+    asked.dag = SimpleNamespace(jobs=[])
+    layout.made_with.unlink()
+    if flag.startswith(("--rerun-triggers", "--touch")):
+        start.note_run(asked, configured(), layout)

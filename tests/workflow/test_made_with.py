@@ -186,6 +186,17 @@ def test_records_that_were_written_under_another_name_of_theirs_do_not_count(lay
     assert found["results/tiny/c.csv"] == {"params": ["2"]} and set(known(INCOMPLETE)) == {"results/tiny/weights.h5"}
 
 
+def test_records_that_snakemake_was_told_to_forget_are_known_all_the_same(layout):
+    """It takes what it does not know for up to date, and advises ``--cleanup-metadata`` where settings have changed."""
+    brought(layout, {"weights.h5": {"params": ["1"]}, "gone.csv": {"params": ["1"]}, "begun.csv": None})
+    bring_records(layout, {})
+    (layout.folder / "weights.h5").touch()
+    for path in (layout.folder / "weights.h5", layout.folder / "gone.csv"):
+        record_of(path).unlink()
+    bring_records(layout, {})
+    assert known() == {"results/tiny/weights.h5": {"params": ["1"]}}
+
+
 def test_a_run_does_not_write_along_in_a_copy_by_hard_links(layout):
     note(layout.folder / "a.csv", params=["1"])
     benchmark = layout.benchmark("search", "A")

@@ -19,6 +19,9 @@ from pipeline.workflow.made_with import bring_records, keep_records, note_up_to_
 from pipeline.workflow.saved_config import save_config
 from pipeline.workflow.sources import Sources
 
+#: What Snakemake must look at to notice that results are of other settings.
+_LOOKS_AT = ("mtime", "params", "input")
+
 
 def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
     """Sets the environment of the steps and returns the checked configuration.
@@ -60,6 +63,7 @@ def _also_if_nothing_is_done(workflow: Any, config: Mapping[str, Any]) -> None:
         execute(*arguments, **more)
         if not workflow.dryrun and not len(workflow.dag):
             with _said():
+                _check_flags(workflow, layout)
                 note_up_to_date(workflow, layout)
                 _save_config(workflow, config, layout)
 
@@ -68,18 +72,45 @@ def _also_if_nothing_is_done(workflow: Any, config: Mapping[str, Any]) -> None:
 
 def _save_config(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
     """Saves the configuration, unless only a part of the files is made of it, and there is one of all of them."""
-    if layout.config.exists() and not any(job.rule.name == workflow.default_target for job in workflow.dag.jobs):
-        return
-    save_config(config, layout)
+    if not layout.config.exists() or _is_whole(workflow):
+        save_config(config, layout)
+
+
+def _is_whole(workflow: Any) -> bool:
+    """Returns whether all files of the experiment are asked for, rather than some of them by name."""
+    return any(job.rule.name == workflow.default_target for job in workflow.dag.jobs)
+
+
+def _check_flags(workflow: Any, layout: Layout) -> None:
+    """Refuses Snakemake's flags by which results of other settings would be called up to date.
+
+    Raises:
+        UserError: there is such a flag.
+    """
+    looked_at = {trigger.name.lower() for trigger in workflow.rerun_triggers}
+    missing = [what for what in _LOOKS_AT if what not in looked_at]
+    flags = {
+        f"--rerun-triggers without {' and '.join(missing)}": bool(missing) and _is_whole(workflow),
+        "--touch": workflow.touch and layout.made_with.exists(),
+        "--ignore-incomplete": workflow.execution_settings.ignore_incomplete,
+        "--drop-metadata": not workflow.execution_settings.keep_metadata,
+    }
+    for flag in (flag for flag, given in flags.items() if given):
+        raise UserError(
+            f"with {flag}, results of other settings would be called up to date",
+            "leave it out, of profiles as well: what was trained before is not trained again",
+        )
 
 
 def note_run(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
     """Takes hold of the experiment for this process, and notes its configuration for whoever looks on.
 
     Raises:
-        WorkflowError: somebody else runs the experiment, or its folder cannot be written.
+        WorkflowError: somebody else runs the experiment, its folder cannot be written, or a flag of Snakemake's is one
+            by which nobody would know of which settings results are.
     """
     with _said():
+        _check_flags(workflow, layout)
         check_writable(layout.folder)
         hold(workflow, layout.experiment)
         keep_records(workflow, layout)
