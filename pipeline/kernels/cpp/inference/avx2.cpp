@@ -228,14 +228,14 @@ inline void count_three(__m256i a, __m256i b, __m256i c, const uint8_t *weights,
 
 // The look-ups of a chunk that are left when all threes are done.
 template <int GROUPS>
-__attribute__((noinline)) void rest_sums(const Chunk &chunk, const uint8_t *weights, const uint16_t *activations,
-                                         int16_t *sums) {
+__attribute__((noinline)) void rest_sums(const Chunk &chunk, const Rows &seen, const uint8_t *weights,
+                                         const uint16_t *activations, int16_t *sums) {
     constexpr int row = GROUPS * group;
     const __m256i halves = _mm256_set1_epi8(15), sixteenth = sixteenths();
     for (int k = 0; k < chunk.parts; ++k) {
         const int count = chunk.part[k].count;
         weights += static_cast<size_t>(count) * row;
-        for (int g = 0; g < GROUPS && count % 3; ++g) {
+        for (int g = 0; g < GROUPS && count % 3 && seen.have(chunk.part[k].row); ++g) {
             Counts counts{};
             for (int i = count / 3 * 3; i < count; ++i)
                 add_counts(
@@ -249,14 +249,19 @@ __attribute__((noinline)) void rest_sums(const Chunk &chunk, const uint8_t *weig
 // A chunk's sums for two outputs and GROUPS groups of channels, added to those of the chunks before. Each group's
 // counts have a name, for which compilers find registers more surely than for arrays.
 template <int GROUPS>
-__attribute__((noinline)) void chunk_sums(const Chunk &chunk, const uint8_t *weights, const uint16_t *activations,
-                                          bool first, int16_t *sums) {
+__attribute__((noinline)) void chunk_sums(const Chunk &chunk, const Rows &seen, const uint8_t *weights,
+                                          const uint16_t *activations, bool first, int16_t *sums) {
     constexpr int row = GROUPS * group;
     const __m256i halves = _mm256_set1_epi8(15), sixteenth = sixteenths();
     Counts counts0{}, counts1{}, counts2{}, counts3{};
     const uint8_t *at = weights;
-    int rest = 0;
+    int rest = 0, parts = 0;
     for (int k = 0; k < chunk.parts; ++k) {
+        if (!seen.have(chunk.part[k].row)) {
+            at += static_cast<size_t>(chunk.part[k].count) * row;
+            continue;
+        }
+        ++parts;
         const int number = chunk.part[k].count, left = number % 3;
         const uint16_t *offset = activations + chunk.part[k].activations, *end = offset + (number - left);
         for (; offset < end; offset += 3, at += 3 * row) {
@@ -268,11 +273,12 @@ __attribute__((noinline)) void chunk_sums(const Chunk &chunk, const uint8_t *wei
         }
         at += left * row, rest += left;
     }
+    if (!parts && !first) return;
     widen(counts0, first, sums, row);
     if constexpr (GROUPS > 1) widen(counts1, first, sums + group, row);
     if constexpr (GROUPS > 2) widen(counts2, first, sums + 2 * group, row);
     if constexpr (GROUPS > 3) widen(counts3, first, sums + 3 * group, row);
-    if (rest) rest_sums<GROUPS>(chunk, weights, activations, sums);
+    if (rest) rest_sums<GROUPS>(chunk, seen, weights, activations, sums);
 }
 
 template <int GROUPS>
@@ -290,11 +296,12 @@ void tile_sums(const BinaryLayer &layer, const uint8_t *weights, const uint16_t 
         for (int y = 0; y < tile.rows; ++y) {
             const uint16_t *from = activations + static_cast<size_t>(y) * layer.stride * layer.row;
             int16_t *to = sums + static_cast<size_t>(y) * layer.tile_width() * row;
+            const Rows seen = layer.seen(tile.y + y);
             for (int x = 0; x < tile.columns; x += 2, from += 2 * layer.step, to += 2 * row) {
                 for (size_t i = 0; i < share; i += 64)
                     _mm_prefetch(reinterpret_cast<const char *>(next + i), _MM_HINT_T0);
                 next += share;
-                chunk_sums<GROUPS>(layer.chunk[k], here, from, k == 0, to);
+                chunk_sums<GROUPS>(layer.chunk[k], seen, here, from, k == 0, to);
             }
         }
     }

@@ -116,11 +116,13 @@ void Isa::prepare_row(const BinaryLayer &layer, const uint32_t *pixels, uint8_t 
 
 // Sums of consecutive outputs for a group of channels.
 template <int PIXELS>
-inline void group_sums(const BinaryLayer &layer, const uint32_t *weights, const uint32_t *activations, int16_t *sums,
-                       size_t sums_step) {
+inline void group_sums(const BinaryLayer &layer, const Rows &seen, const uint32_t *weights, const uint32_t *activations,
+                       int16_t *sums, size_t sums_step) {
     __m512i total[PIXELS][2];
     for (auto &pixel : total) pixel[0] = pixel[1] = _mm512_setzero_si512();
-    for (int i = 0; i < layer.kernel; ++i, activations += layer.row)
+    activations += static_cast<size_t>(seen.begin) * layer.row;
+    weights += static_cast<size_t>(seen.begin) * layer.units * group;
+    for (int i = seen.begin; i < seen.end; ++i, activations += layer.row)
         for (int u = 0; u < layer.units; ++u, weights += group) {
             const __m512i low = _mm512_loadu_si512(weights), high = _mm512_loadu_si512(weights + 16);
 #pragma GCC unroll 8
@@ -148,13 +150,14 @@ void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile 
         for (int y = 0; y < tile.rows; ++y) {
             const uint32_t *row = from + static_cast<size_t>(y) * layer.stride * layer.row;
             int16_t *to = sums + static_cast<size_t>(y) * layer.tile_width() * step + g * group;
+            const Rows seen = layer.seen(tile.y + y);
             int x = 0;
             for (; x + 8 <= tile.columns; x += 8)
-                group_sums<8>(layer, weights, row + static_cast<size_t>(x) * layer.step, to + x * step, step);
+                group_sums<8>(layer, seen, weights, row + static_cast<size_t>(x) * layer.step, to + x * step, step);
             for (; x + 2 <= tile.columns; x += 2)
-                group_sums<2>(layer, weights, row + static_cast<size_t>(x) * layer.step, to + x * step, step);
+                group_sums<2>(layer, seen, weights, row + static_cast<size_t>(x) * layer.step, to + x * step, step);
             if (x < tile.columns)
-                group_sums<1>(layer, weights, row + static_cast<size_t>(x) * layer.step, to + x * step, step);
+                group_sums<1>(layer, seen, weights, row + static_cast<size_t>(x) * layer.step, to + x * step, step);
         }
     }
 }

@@ -143,7 +143,7 @@ inline int divide(const BinaryLayer &layer, Chunk *chunk, int most, int whole) {
                 ++number;
                 chunk[number].parts = 0, chunk[number].weights = row * layer.units + at, left = most;
             }
-            chunk[number].part[chunk[number].parts++] = {row * layer.row + at, count};
+            chunk[number].part[chunk[number].parts++] = {row * layer.row + at, count, row};
             at += count, left -= count;
         }
     }

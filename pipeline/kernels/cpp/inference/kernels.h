@@ -25,13 +25,19 @@ constexpr int most_parts = 8;
 // A stretch of units, all of one row of the kernel.
 struct Part {
     int activations; // first unit, from the output's first one
-    int count;
+    int count, row;
 };
 
 // Parts that are summed in bytes before the sums are widened.
 struct Chunk {
     int parts, weights; // first unit of the weights
     Part part[most_parts];
+};
+
+// Rows of the kernel.
+struct Rows {
+    int begin, end;
+    bool have(int row) const { return row >= begin && row < end; }
 };
 
 struct BinaryLayer {
@@ -54,6 +60,11 @@ struct BinaryLayer {
     int covered() const { return out_side / pool * pool; } // side of the outputs that the pooling reads
     int pooled() const { return out_side / pool; }
     int padded() const { return side + 2 * padding; }
+    // Those that see the map where the output is one of row y; the others see nothing but zeros.
+    Rows seen(int y) const {
+        const int before = padding - y * stride;
+        return {before > 0 ? before : 0, before + side < kernel ? before + side : kernel};
+    }
     int count_row() const { return padded() + 2 * kernel; } // numbers in a row of counts
     int tile_columns() const {                              // even, unless it is the whole width
         const int most = pool == 1 ? tile_pixels : pool == 2 ? tile_pixels / 2 : pool == 3 ? 12 : 8;

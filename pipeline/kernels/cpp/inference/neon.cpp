@@ -110,13 +110,17 @@ void Isa::prepare_row(const BinaryLayer &layer, const uint32_t *pixels, uint8_t 
 
 // A chunk's sums of consecutive outputs for a group of channels, added to those of the chunks before.
 template <int PIXELS>
-inline void chunk_sums(const Chunk &chunk, const uint8_t *weights, const uint8_t *activations, int step, bool first,
-                       int16_t *sums, size_t sums_step) {
+inline void chunk_sums(const Chunk &chunk, const Rows &seen, const uint8_t *weights, const uint8_t *activations,
+                       int step, bool first, int16_t *sums, size_t sums_step) {
     uint8x16_t total[PIXELS][2];
     for (auto &pixel : total) pixel[0] = pixel[1] = vdupq_n_u8(0);
     weights += static_cast<size_t>(chunk.weights) * group;
     for (int k = 0; k < chunk.parts; ++k) {
         const uint8_t *input = activations + chunk.part[k].activations;
+        if (!seen.have(chunk.part[k].row)) {
+            weights += static_cast<size_t>(chunk.part[k].count) * group;
+            continue;
+        }
         for (int u = 0; u < chunk.part[k].count; ++u, weights += group) {
             const uint8x16_t low = vld1q_u8(weights), high = vld1q_u8(weights + 16);
             for (int p = 0; p < PIXELS; ++p) {
@@ -149,16 +153,17 @@ void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile 
             for (int y = 0; y < tile.rows; ++y) {
                 const uint8_t *row = from + static_cast<size_t>(y) * layer.stride * layer.row;
                 int16_t *to = sums + static_cast<size_t>(y) * layer.tile_width() * step + g * group;
+                const Rows seen = layer.seen(tile.y + y);
                 int x = 0;
                 for (; x + 8 <= tile.columns; x += 8)
-                    chunk_sums<8>(layer.chunk[k], weights, row + x * layer.step, layer.step, k == 0, to + x * step,
-                                  step);
+                    chunk_sums<8>(layer.chunk[k], seen, weights, row + x * layer.step, layer.step, k == 0,
+                                  to + x * step, step);
                 for (; x + 2 <= tile.columns; x += 2)
-                    chunk_sums<2>(layer.chunk[k], weights, row + x * layer.step, layer.step, k == 0, to + x * step,
-                                  step);
+                    chunk_sums<2>(layer.chunk[k], seen, weights, row + x * layer.step, layer.step, k == 0,
+                                  to + x * step, step);
                 if (x < tile.columns)
-                    chunk_sums<1>(layer.chunk[k], weights, row + x * layer.step, layer.step, k == 0, to + x * step,
-                                  step);
+                    chunk_sums<1>(layer.chunk[k], seen, weights, row + x * layer.step, layer.step, k == 0,
+                                  to + x * step, step);
             }
         }
 }

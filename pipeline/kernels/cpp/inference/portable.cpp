@@ -121,7 +121,8 @@ void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile 
     const uint64_t *input = reinterpret_cast<const uint64_t *>(activations);
     const uint64_t *block = reinterpret_cast<const uint64_t *>(layer.weights);
     const size_t each = static_cast<size_t>(layer.kernel) * layer.units;
-    for (int y = 0; y < tile.rows; ++y)
+    for (int y = 0; y < tile.rows; ++y) {
+        const Rows seen = layer.seen(tile.y + y);
         for (int x = 0; x < tile.columns; ++x) {
             int16_t *to = sums + static_cast<size_t>(y * layer.tile_width() + x) * here * group;
             const uint64_t *from = input + static_cast<size_t>(tile.y + y) * layer.stride * layer.row +
@@ -129,11 +130,13 @@ void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile 
             for (int o = 0; o < here * group; ++o) {
                 const uint64_t *weights = block + (first * group + o) * each;
                 int total = 0;
-                for (int i = 0; i < layer.kernel; ++i, weights += layer.units)
-                    for (int u = 0; u < layer.units; ++u) total += ones(from[i * layer.row + u] & weights[u]);
+                for (int i = seen.begin; i < seen.end; ++i)
+                    for (int u = 0; u < layer.units; ++u)
+                        total += ones(from[i * layer.row + u] & weights[i * layer.units + u]);
                 to[o] = static_cast<int16_t>(total);
             }
         }
+    }
 }
 
 double Isa::peak() {
