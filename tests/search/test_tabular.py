@@ -192,6 +192,16 @@ def test_the_table_that_comes_with_the_project():
     assert table.noise[0] == pytest.approx(3.26, abs=0.01)
 
 
+def test_the_table_of_fashion_mnist():
+    table = read_table(find_table("fashion-4096"))
+    assert table.ratios == (0.5, 1, 2, 4) and not np.isnan(table.scores[:, 0]).any()
+    assert (~np.isnan(table.trained)).sum(axis=0).tolist() == [500, 500, 500]
+    assert (~np.isnan(table.scores)).sum(axis=0).tolist() == [4096, 500, 500]
+    assert table.made["dataset"] == "fashion_mnist"
+    assert table.quality[-1] > table.quality[0] + 10
+    assert table.noise[0] == pytest.approx(1.21, abs=0.01)
+
+
 def test_an_unknown_table():
     with pytest.raises(UserError, match="there is no table 'nothing'"):
         find_table("nothing")
