@@ -45,42 +45,32 @@ def small() -> bytes:
     return pack(random_network(SMALL), about(SMALL))
 
 
+def _compare(packed: PackedNetwork, pixels: np.ndarray, kernels: str, threads: int = 2) -> Runtime:
+    images = reference.normalised(packed, pixels)
+    expected = list(reference.run(packed, pixels))
+    runtime = Runtime(packed.to_bytes(), threads, kernels)
+    for number, (values, found) in enumerate(zip(packed.values, expected, strict=True)):
+        for image, bits in zip(images, found, strict=True) if values.kind == "bits" else ():
+            shape = (values.channels, values.side, values.side)
+            assert np.array_equal(runtime.bits(image, number, shape), bits), number
+    logits = runtime(pixels)
+    answer = expected[-1].reshape(logits.shape)
+    assert np.abs(logits - answer).max() <= 1e-4 * np.abs(answer).max()
+    assert np.array_equal(logits, runtime(images)), "bytes are normalised as the reference normalises them"
+    return runtime
+
+
+def _pixels_for(packed: PackedNetwork, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (2, packed.size, packed.size, packed.channels), np.uint8)
+
+
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.network} {spec.size} {spec.binary} {spec.genome}")
 @pytest.mark.parametrize("kernels", KERNELS)
 def test_every_instruction_set_gives_the_references_bits_and_logits(spec: NetworkSpec, kernels: str) -> None:
     if not available(kernels):
         pytest.skip(f"this processor or build has no {kernels}")
-    data = pack(random_network(spec), about(spec))
-    packed = read(data)
-    pixels = random_pixels(spec, 2)
-    images = reference.normalised(packed, pixels)
-    expected = list(reference.run(packed, pixels))
-    runtime = Runtime(data, 1, kernels)
-    assert runtime.kernels == kernels
-    for number, (values, found) in enumerate(zip(packed.values, expected, strict=True)):
-        if values.kind == "bits":
-            for image, bits in zip(images, found, strict=True):
-                shape = (values.channels, values.side, values.side)
-                assert np.array_equal(runtime.bits(image, number, shape), bits), number
-    logits = runtime(pixels)
-    assert np.array_equal(logits, runtime(images)), "bytes are normalised as the reference normalises them"
-    answer = expected[-1].reshape(logits.shape)
-    assert np.abs(logits - answer).max() <= 1e-4 * np.abs(answer).max()
-
-
-def _compare(packed: PackedNetwork, kernels: str, seed: int) -> None:
-    pixels = np.random.default_rng(seed).integers(0, 256, (2, packed.size, packed.size, packed.channels), np.uint8)
-    images = reference.normalised(packed, pixels)
-    expected = list(reference.run(packed, pixels))
-    runtime = Runtime(packed.to_bytes(), 2, kernels)
-    for number, (values, found) in enumerate(zip(packed.values, expected, strict=True)):
-        for image, bits in zip(images, found, strict=True) if values.kind == "bits" else ():
-            shape = (values.channels, values.side, values.side)
-            assert np.array_equal(runtime.bits(image, number, shape), bits), (seed, number)
-    logits = runtime(pixels)
-    answer = expected[-1].reshape(logits.shape)
-    assert np.abs(logits - answer).max() <= 1e-4 * np.abs(answer).max(), seed
-    assert np.array_equal(runtime(images), logits), seed
+    packed = read(pack(random_network(spec), about(spec)))
+    assert _compare(packed, random_pixels(spec, 2), kernels, threads=1).kernels == kernels
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
@@ -88,7 +78,8 @@ def test_any_program_of_nodes_gives_the_references_bits_and_logits(kernels: str)
     if not available(kernels):
         pytest.skip(f"this processor or build has no {kernels}")
     for seed in range(60):
-        _compare(read(random_program(seed).to_bytes()), kernels, seed)
+        packed = read(random_program(seed).to_bytes())
+        _compare(packed, _pixels_for(packed, seed), kernels)
 
 
 @pytest.mark.parametrize("kernels", KERNELS)
@@ -97,7 +88,8 @@ def test_large_real_convolutions_give_the_references_bits_and_logits(kernels: st
     if not available(kernels):
         pytest.skip(f"this processor or build has no {kernels}")
     for seed in range(24):
-        _compare(read(wide_convolutions(seed).to_bytes()), kernels, seed)
+        packed = read(wide_convolutions(seed).to_bytes())
+        _compare(packed, _pixels_for(packed, seed), kernels)
 
 
 @pytest.mark.parametrize(("kernel", "stride"), [(3, 1), (7, 2)])

@@ -11,6 +11,7 @@
 namespace bnn {
 namespace {
 
+constexpr int least_filtered = 32; // output channels, below which it takes more time than it saves
 constexpr int least_taps = 3, most_taps = 4;
 constexpr int most_points = filtered + most_taps - 1;
 constexpr double finite_points[most_points - 1] = {0, 1, -1, 2, -2, 0.5};

@@ -444,11 +444,8 @@ void filter_rows_of(const RealLayer &layer, const float *padded, float *transfor
 }
 
 void filter_rows(const RealLayer &layer, const float *padded, float *transformed, int first, int last) {
-    if (layer.taps() == least_taps) {
-        filter_rows_of<least_taps>(layer, padded, transformed, first, last);
-    } else {
-        filter_rows_of<most_taps>(layer, padded, transformed, first, last);
-    }
+    (layer.taps() == least_taps ? filter_rows_of<least_taps> : filter_rows_of<most_taps>)(layer, padded, transformed,
+                                                                                          first, last);
 }
 
 inline Isa::F8 add_times(Isa::F8 term, float factor, Isa::F8 value) {
@@ -472,9 +469,11 @@ template <int TAPS> inline void tile_outputs(const float *products, size_t apart
     }
 }
 
-template <int VECTORS, int TAPS>
+template <int TAPS>
 void filtered_rows(const RealLayer &layer, const float *transformed, const RealOutput output, int first, int last) {
-    constexpr int block = VECTORS * Isa::width, points = filtered + TAPS - 1;
+    constexpr int vectors = 2; // of a block: no layer of fewer channels is filtered
+    static_assert(least_filtered > Isa::width, "a block has two vectors");
+    constexpr int block = vectors * Isa::width, points = filtered + TAPS - 1;
     constexpr int strip = 28; // tiles whose products stay in the first cache
     const int run = layer.run(), point_row = layer.point_row(), row = points * point_row, tiles = layer.tiles();
     const size_t apart = strip * block, block_weights = static_cast<size_t>(layer.block_floats()) * block;
@@ -489,7 +488,7 @@ void filtered_rows(const RealLayer &layer, const float *transformed, const RealO
                     const float *inputs = from + static_cast<size_t>(point) * point_row;
                     const int length = point + 1 < points ? run : layer.last_run();
                     for (int t = begin; t < end;)
-                        t += some_sums<VECTORS>(end - t, layer.kernel, row, length, run,
+                        t += some_sums<vectors>(end - t, layer.kernel, row, length, run,
                                                 inputs + static_cast<size_t>(t) * run, here,
                                                 products + point * apart + (t - begin) * block);
                     here += static_cast<size_t>(layer.kernel) * length * block;
@@ -514,13 +513,11 @@ void filtered_rows(const RealLayer &layer, const float *transformed, const RealO
 
 void real_convolve(const RealLayer &layer, const float *input, float *reals, uint32_t *bits, int first, int last) {
     const RealOutput output(layer, reals, bits);
-    const bool narrow = layer.outputs <= Isa::width;
     if (!layer.points) {
-        (narrow ? real_rows<1> : real_rows<2>)(layer, input, output, first, last);
-    } else if (layer.taps() == least_taps) {
-        (narrow ? filtered_rows<1, least_taps> : filtered_rows<2, least_taps>)(layer, input, output, first, last);
+        (layer.outputs <= Isa::width ? real_rows<1> : real_rows<2>)(layer, input, output, first, last);
     } else {
-        (narrow ? filtered_rows<1, most_taps> : filtered_rows<2, most_taps>)(layer, input, output, first, last);
+        (layer.taps() == least_taps ? filtered_rows<least_taps> : filtered_rows<most_taps>)(layer, input, output, first,
+                                                                                            last);
     }
 }
 

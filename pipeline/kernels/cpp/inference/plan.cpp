@@ -11,9 +11,8 @@ namespace bnn {
 namespace {
 
 constexpr std::uint64_t most_arena = std::uint64_t{1} << 32;
-// From so many channels and outputs in a row on, minimal filtering takes less time than it costs.
-constexpr int least_outputs = 32, least_side = 16, most_kernel = 16;
-constexpr int most_sum = 32766; // so that sums and their limits fit in 16 bits
+constexpr int least_side = 16, most_kernel = 16; // of a layer that is filtered
+constexpr int most_sum = 32766;                  // so that sums and their limits fit in 16 bits
 
 class Planner {
 public:
@@ -225,7 +224,7 @@ private:
         layer.pixel = step.reads_image ? layer.channels : real_stride(layer.channels);
         const int padded = layer.side + 2 * layer.padding, taps = layer.taps();
         layer.row = padded * layer.pixel;
-        if (taps >= least_taps && taps <= most_taps && layer.kernel <= most_kernel && layer.outputs >= least_outputs &&
+        if (taps >= least_taps && taps <= most_taps && layer.kernel <= most_kernel && layer.outputs >= least_filtered &&
             layer.out_side >= least_side) {
             layer.points = filtered + taps - 1;
             // What the last tile reads.
