@@ -22,7 +22,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping, key_of
 from pipeline.common.yaml_text import check_values, read_yaml
-from pipeline.data.datasets import DATASETS, expect_images, resolve_storage
+from pipeline.data.datasets import DATASETS, WITHOUT_FILES, expect_images, resolve_storage
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.binary.binarisers import BINARISERS
 from pipeline.networks.genome import Genome, check_ratios, format_genome
@@ -259,6 +259,12 @@ def _check_dataset(config: Mapping[str, Any]) -> None:
             f"dataset.name is '{dataset['name']}'", f"choose one of {', '.join(DATASETS)}, torchvision:NAME"
         )
     if dataset.get("path") is not None:
+        # Digits are the default: an overlay that names a folder, and no data set, would be an experiment on digits.
+        if dataset["name"] in WITHOUT_FILES:
+            raise UserError(
+                f"dataset.path is given, but dataset.name is '{dataset['name']}', which has no folder",
+                "set dataset.name as well (image_folder for a folder of your own), or dataset.path to null",
+            )
         dataset["path"] = _expanded(dataset["path"])
         if not _exists(dataset["path"]):
             shown = dataset["path"][:120]

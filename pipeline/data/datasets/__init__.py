@@ -41,6 +41,8 @@ class ExpectedImages(NamedTuple):
 
 #: The largest images, by their side in pixels, that storage 'auto' keeps as bytes.
 SMALL = 64
+#: Data sets that have no files: whoever names a folder for one of them means another data set.
+WITHOUT_FILES = ("digits",)
 
 
 def resolve_storage(storage: str, image_size: int) -> Literal["pixels", "jpeg"]:
