@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -72,16 +72,17 @@ def run(arguments: argparse.Namespace) -> int:
 def find_images(paths: Iterable[Path]) -> list[Path]:
     """Returns the files, and those in the folders and below them, by name; hidden ones are left out.
 
+    Links to folders are followed, as they are among the images of a data set.
+
     Raises:
-        UserError: a path does not exist, or a folder has no files.
+        UserError: a path does not exist, a folder has no files, or one of its folders cannot be read.
     """
     from pipeline.common.errors import UserError
 
     found: list[Path] = []
     for given in paths:
         if given.is_dir():
-            inside = (file for file in sorted(given.rglob("*")) if file.is_file())
-            files = [file for file in inside if not any(part[0] == "." for part in file.relative_to(given).parts)]
+            files = sorted(_files_below(given))
             if not files:
                 raise UserError(f"there is no image in {given}", "name a folder with image files")
             found += files
@@ -90,6 +91,26 @@ def find_images(paths: Iterable[Path]) -> list[Path]:
         else:
             raise UserError(f"there is no file {given}", "name an image or a folder of images")
     return found
+
+
+def _files_below(folder: Path, above: frozenset[tuple[int, int]] = frozenset()) -> Iterator[Path]:
+    """Yields whatever is no folder, dead links and pipes included: reading says what is wrong with them."""
+    from pipeline.common.errors import UserError
+
+    try:
+        facts = folder.stat()
+        here = facts.st_dev, facts.st_ino
+        if here in above:  # a link has led back
+            return
+        with os.scandir(folder) as entries:
+            shown = [entry for entry in entries if entry.name[0] != "."]
+    except OSError as error:
+        raise UserError(f"the folder {folder} cannot be read", error.strerror or str(error)) from None
+    for entry in shown:
+        if entry.is_dir():
+            yield from _files_below(folder / entry.name, above | {here})
+        else:
+            yield folder / entry.name
 
 
 def _print(files: list[Path], answers: "list[Answer]", classes: tuple[str, ...], top: int) -> None:

@@ -159,6 +159,31 @@ def test_images_that_cannot_be_read(digits_row: Path, tmp_path: Path, capsys: py
     assert "there is no image in" in sentence(capsys)
 
 
+def test_no_image_of_a_folder_is_left_out(digits_row: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    """Neither one behind a link, as class folders often are, nor one that is not there any more."""
+    row, images = str(digits_row / "uniform-1x"), digits_row.parent / "test"
+    monkeypatch.chdir(tmp_path)
+    Path("all").mkdir()
+    Path("all/three").symlink_to(images / "3")
+    Path("all/again").symlink_to(images / "3")
+    Path("all/loop").symlink_to(tmp_path / "all")
+    Path("all/.hidden").mkdir()
+    assert main(["predict", row, "all", "--csv", "answers.csv"]) == 0
+    found = [line["image"] for line in csv.DictReader(Path("answers.csv").read_text().splitlines())]
+    names = sorted(file.name for file in (images / "3").iterdir())
+    assert found == [f"all/{link}/{name}" for link in ("again", "three") for name in names]
+    Path("all/gone.png").symlink_to("nowhere.png")
+    assert main(["predict", row, "all"]) == 1
+    assert "all/gone.png cannot be read as an image (No such file or directory)" in capsys.readouterr().err
+    monkeypatch.setattr("os.scandir", refused)
+    assert main(["predict", row, "all"]) == 1
+    assert sentence(capsys) == "error: the folder all cannot be read: Permission denied"
+
+
+def refused(folder: Path) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
 def test_networks_that_are_not_there(digits_row: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = str(next((digits_row.parent / "test" / "3").iterdir()))
     assert main(["predict", str(digits_row / "found-A"), image]) == 1
