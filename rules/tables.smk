@@ -16,6 +16,7 @@ rule tables:
         timings=files.of_every_training(layout.training("{model}", "{seed}").timing),
         supernet=[layout.supernet.timing] if files.trains_supernet else [],
         candidates=files.of_every_search(of_search.timing),
+        finalist_timings=files.finalist_timings,
         sample_timings=files.sample_timings,
     output:
         report(layout.tables.results, caption="report/results.rst", category="Results", labels={"what": "results"}),
@@ -45,12 +46,13 @@ rule tables:
         sample=lambda wildcards, input: optional_flag("--sample-scores", input.sample_scores),
         trained=lambda wildcards, input: optional_flag("--sample-trained", input.sample_trained),
         candidates=lambda wildcards, input: labelled("--candidate-timings", config["searches"], input.candidates),
+        finalist_timings=lambda wildcards, input: optional_flag("--finalist-timings", input.finalist_timings),
         sample_timings=lambda wildcards, input: optional_flag("--sample-timings", input.sample_timings),
         folder=subpath(output[0], parent=True),
     shell:
         "python -m pipeline tables {params.measurements} {params.asked} {params.controls} {params.evaluations} {params.scores}"
         " {params.found} {params.timings} {params.supernet} {params.sample} {params.trained}"
-        " {params.candidates} {params.sample_timings} --output-folder {params.folder:q} > {log:q} 2>&1"
+        " {params.candidates} {params.finalist_timings} {params.sample_timings} --output-folder {params.folder:q} > {log:q} 2>&1"
 
 
 rule figures:

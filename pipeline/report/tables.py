@@ -53,8 +53,9 @@ _TIMING_NOTE = (
     "threads. A training of several processes ('2 × cuda') takes several of them in an hour; trainings that share a "
     "GPU side by side count it once each. Wall time is that of the clock. 'reused' are evaluations that the archive "
     "had, 'saved' what they took when they were made; a candidate that the same search had trained before it was "
-    "interrupted counts as reused. A row that was not trained again has what its training took when it was done. The "
-    "last line counts every distinct candidate once, whichever search trained it, and a training once that rows share."
+    "interrupted counts as reused. A row that was not trained again has what its training took when it was done. "
+    "'finalists' are the best of all searches, trained again from other seeds; 'proxy' are random genomes, scored and "
+    "trained in full. The last line counts every training once, whichever search or row it was for."
 )
 
 

@@ -36,7 +36,8 @@ class TrainingTime:
 class CandidateTime:
     """The time of one candidate's training when it was trained; ``reused`` if the archive had it.
 
-    ``arithmetic`` names what it was computed with; empty if it was trained by a version that did not say so.
+    ``arithmetic`` names what it was computed with; empty if it was trained by a version that did not say so. ``kind``
+    says what ``search`` is the name of: a search, or what candidates were trained for besides.
     """
 
     search: str
@@ -47,6 +48,14 @@ class CandidateTime:
     generation: int = 0
     shard: int = 0
     arithmetic: str = ""
+    kind: str = "search"
+
+    @property
+    def training(self) -> tuple[Genome, float, str]:
+        """Returns what tells one training from others of the same genome, from other seeds or on more images: what it
+        took, which is never twice the same, and which the archive tells to whoever it gives the score to.
+        """
+        return self.genome, self.seconds, self.machine
 
 
 TIMING = (
@@ -72,20 +81,22 @@ def timing_table(
 
     A device-hour is an hour in which one process of a training has its device: a GPU, or on a CPU its threads. A
     training of several processes takes several of them in an hour. A search's own trainings are those that the archive
-    did not have, ``saved_device_hours`` what the others took when they were made. The last line counts every distinct
-    candidate once, whichever search trained it, and a full training once that several rows share.
+    did not have, ``saved_device_hours`` what the others took when they were made. The last line counts the training of
+    a candidate once, whichever search it was for, and a full training once that several rows share.
 
     Args:
         trainings: the full trainings of each row, one for each seed.
-        candidates: every evaluation of every search.
+        candidates: every evaluation of every search, of finalists and of the proxy's sample.
         supernet: None where no supernet was trained.
     """
     lines = [_training_line(name, "row", times) for name, times in trainings.items()]
     if supernet is not None:
         lines.append(_training_line("supernet", "supernet", [supernet]))
-    searches = dict.fromkeys(candidate.search for candidate in candidates)
-    lines += [_search_line(search, [time for time in candidates if time.search == search]) for search in searches]
-    distinct = {candidate.genome: candidate.seconds for candidate in candidates}
+    searches = dict.fromkeys((candidate.search, candidate.kind) for candidate in candidates)
+    lines += [
+        _search_line(*name, [time for time in candidates if (time.search, time.kind) == name]) for name in searches
+    ]
+    distinct = {candidate.training: candidate.seconds for candidate in candidates}
     full = [time for times in trainings.values() for time in times] + ([supernet] if supernet else [])
     full = list({time.origin or str(i): time for i, time in enumerate(full)}.values())
     seconds = [*(time.seconds for time in full), *distinct.values()]
@@ -105,7 +116,7 @@ def balance_table(candidates: Sequence[CandidateTime]) -> list[dict[str, Any]]:
     Generations in one piece have no line, nor have those in which nothing was trained.
     """
     seconds: dict[tuple[str, int], dict[int, float]] = {}
-    for time in candidates:
+    for time in (time for time in candidates if time.kind == "search"):
         shards = seconds.setdefault((time.search, time.generation), {})
         shards[time.shard] = shards.get(time.shard, 0.0) + (0.0 if time.reused else time.seconds)
     return [
@@ -139,11 +150,11 @@ def _devices(time: TrainingTime) -> str:
     return device if time.processes == 1 else f"{time.processes} × {device}"
 
 
-def _search_line(name: str, times: Sequence[CandidateTime]) -> dict[str, Any]:
+def _search_line(name: str, kind: str, times: Sequence[CandidateTime]) -> dict[str, Any]:
     own = [time.seconds for time in times if not time.reused]
     saved = [time.seconds for time in times if time.reused]
     machines = dict.fromkeys(time.machine for time in times if time.machine)
-    return _timing_line(name, "search", own, sum(own), len(saved), len(times), sum(saved), machine="; ".join(machines))
+    return _timing_line(name, kind, own, sum(own), len(saved), len(times), sum(saved), machine="; ".join(machines))
 
 
 def _timing_line(

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.steps.measurements import (
-    OfSearch,
     add_measurements,
     of_searches,
     of_trainings,
@@ -19,16 +18,15 @@ from pipeline.steps.measurements import (
     read_rows,
     read_sample,
     read_searches,
-    several,
 )
 from pipeline.steps.options import path
+from pipeline.steps.tables import add_further_timings
 
 if TYPE_CHECKING:
     from pipeline.report.page.build import Findings
     from pipeline.workflow.layout import Layout
 
 #: How the genomes on which the proxy is judged are called among the searches.
-_SAMPLE = "proxy"
 #: What a page of a finished experiment is used for: title → command, of which {row} is a row's folder.
 _COMMANDS = {
     "Use a network": "python -m pipeline predict {folder}/{row} photo.jpg\n"
@@ -169,7 +167,7 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     path(parser, "--supernet-history", "", required=False)
     path(parser, "--supernet-timing", "", required=False)
     of_searches(parser, "--candidate-timings", "")
-    several(parser, "--sample-timings", "")
+    add_further_timings(parser)
 
     def of_every_training(flag: str, place: str) -> list[str]:
         named = [(f"{model}:{seed}", getattr(layout.training(model, seed), place)) for model, seed in trainings]
@@ -200,6 +198,7 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     for flag, several_files in (
         ("--sample-scores", files.sample_scores),
         ("--sample-trained", files.sample_trained),
+        ("--finalist-timings", files.finalist_timings),
         ("--sample-timings", files.sample_timings),
     ):
         words += _given(flag, ((str(file), file) for file in several_files))
@@ -249,10 +248,9 @@ def _read_times(rows: Any, arguments: argparse.Namespace) -> Any:
     """Reads the account of time, and by which kinds of arithmetic all of it was computed."""
     from pipeline.report.mixture import kinds_of_arithmetic
     from pipeline.report.timing import timing_table
-    from pipeline.steps.tables import read_candidate_times, read_training_time, read_training_times
+    from pipeline.steps.tables import read_all_candidate_times, read_training_time, read_training_times
 
-    sample = [OfSearch(_SAMPLE, path) for path in arguments.sample_timings]
-    candidates = read_candidate_times([*(arguments.candidate_timings or []), *sample])
+    candidates = read_all_candidate_times(arguments)
     supernet = read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
     trainings = {row.model: read_training_times(arguments.timings or [], row.model) for row in rows}
     kinds = kinds_of_arithmetic([*trainings.values(), [supernet] if supernet else []], candidates)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pipeline.report.timing import CandidateTime, TrainingTime
 
 
-#: What the random genomes on which the proxy is judged are called among the searches.
-_SAMPLE = "proxy"
+#: What finalists, and the random genomes on which the proxy is judged, are called beside the searches.
+_FINALISTS, _SAMPLE = "finalists", "proxy"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     of_trainings(parser, "--timings", "what every training of every row took (JSON)")
     path(parser, "--supernet-timing", "what the supernet took (JSON); none without a supernet", required=False)
     of_searches(parser, "--candidate-timings", "what the candidates of every search took (CSV)")
-    several(parser, "--sample-timings", "what the random genomes took on which the proxy is judged (CSV)")
+    add_further_timings(parser)
     names = ", ".join(table.name for table in TableFiles(Path()).all)
     path(parser, "--output-folder", f"where to write {names}")
+
+
+def add_further_timings(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags that name what candidates took which are trained beside the searches."""
+    several(parser, "--finalist-timings", "what the finalists of every search took when they were scored anew (CSV)")
+    several(parser, "--sample-timings", "what the random genomes took on which the proxy is judged (CSV)")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -56,8 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     rows, scores = read_rows(arguments), read_scores(arguments)
     counting = rows[0].counting
     points = read_sample(arguments, rows)
-    sample = [OfSearch(_SAMPLE, path) for path in arguments.sample_timings]
-    candidates = read_candidate_times([*arguments.candidate_timings, *sample])
+    candidates = read_all_candidate_times(arguments)
     trainings = {row.model: read_training_times(arguments.timings, row.model) for row in rows}
     supernet = read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
     times = timing_table(trainings, candidates, supernet)
@@ -104,7 +109,15 @@ def read_training_time(path: Path) -> "TrainingTime":
         raise UserError(f"{path} does not say what a training took", made_again("its training is done again")) from None
 
 
-def read_candidate_times(files: Sequence[OfSearch]) -> "list[CandidateTime]":
+def read_all_candidate_times(arguments: argparse.Namespace) -> "list[CandidateTime]":
+    """Reads what the candidates of all searches took, the finalists and the proxy's sample."""
+    times = _read_candidate_times(arguments.candidate_timings or [], "search")
+    for name, files in ((_FINALISTS, arguments.finalist_timings), (_SAMPLE, arguments.sample_timings)):
+        times += _read_candidate_times([OfSearch(name, path) for path in files], name)
+    return times
+
+
+def _read_candidate_times(files: Sequence[OfSearch], kind: str) -> "list[CandidateTime]":
     """Reads what every candidate took."""
     from pipeline.common.errors import UserError, made_again
     from pipeline.common.files import read_csv
@@ -120,6 +133,6 @@ def read_candidate_times(files: Sequence[OfSearch]) -> "list[CandidateTime]":
                 place = int(row.get("generation", 0)), int(row["shard"])
             except ValueError:
                 raise UserError(f"{timing} does not say what candidates took", made_again()) from None
-            how = row["machine"], *place, row.get("arithmetic", "")
+            how = row["machine"], *place, row.get("arithmetic", ""), kind
             times.append(CandidateTime(search, parse_genome(row["genome"]), seconds, reused, *how))
     return times

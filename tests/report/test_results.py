@@ -366,6 +366,27 @@ def test_timing_table():
     assert lines[3]["machine"] == "EPYC; Xeon"
 
 
+def test_trainings_of_one_genome_are_several():
+    """From other seeds, on more images: none of them is had from the archive, but for the one that two rows share."""
+    times = [
+        CandidateTime("A", VGG_A, 10.0, False, "EPYC"),
+        CandidateTime("finalists", VGG_A, 11.0, False, "EPYC", kind="finalists"),
+        CandidateTime("finalists", VGG_A, 11.0, True, "EPYC", kind="finalists"),
+        CandidateTime("proxy", VGG_A, 10.0, True, "EPYC", kind="proxy"),
+        CandidateTime("proxy", VGG_A, 12.0, False, "EPYC", kind="proxy"),
+        CandidateTime("proxy", VGG_A, 60.0, False, "EPYC", kind="proxy"),
+        CandidateTime("proxy", VGG_A, 13.0, False, "EPYC"),  # a search of that name
+    ]
+    columns = ("name", "kind", "trainings", "device_hours", "reused", "saved_device_hours")
+    assert [tuple(line[column] for column in columns) for line in timing_table({}, times)] == [
+        ("A", "search", 1, round(10 / 3600, 6), 0, 0.0),
+        ("finalists", "finalists", 1, round(11 / 3600, 6), 1, round(11 / 3600, 6)),
+        ("proxy", "proxy", 2, round(72 / 3600, 6), 1, round(10 / 3600, 6)),
+        ("proxy", "search", 1, round(13 / 3600, 6), 0, 0.0),
+        ("everything", "total", 5, round(106 / 3600, 6), 2, round(21 / 3600, 6)),
+    ]
+
+
 def test_balance_of_shards():
     def time(seconds, generation, shard, reused=False):
         return CandidateTime("A", VGG_A, seconds, reused, "EPYC", generation, shard)

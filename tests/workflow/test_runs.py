@@ -34,6 +34,8 @@ def test_everything_is_there(finished):
     results = finished / "results" / "tiny"
     table = (results / "tables" / "results.csv").read_text().splitlines()
     assert [line.split(",")[0] for line in table] == ["model", "uniform-1x", "found-A", "uniform-iso-A"]
+    timed = (results / "tables" / "timing.csv").read_text()
+    assert "\nfinalists,finalists," in timed and "\nproxy,proxy," in timed
     for name in ("results.md", "results.tex", "timing.csv", "timing.md", "proxy.csv", "proxy.md"):
         assert (results / "tables" / name).stat().st_size > 0
     for name in ("fitness", "accuracy", "channels", "curves", "proxy", "methods"):

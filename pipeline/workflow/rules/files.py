@@ -94,6 +94,12 @@ class Files:
         return int(search["rescorings"]) if search["finalists"] else 0
 
     @property
+    def finalist_timings(self) -> list[Path]:
+        """Returns what the finalists of every searched row took, in each repetition."""
+        rows, numbers = self.searched, range(1, self.rescorings + 1)
+        return [self._layout.finalists(model).repeated_timing(number) for model in rows for number in numbers]
+
+    @property
     def searched(self) -> list[str]:
         """The rows whose genome a search found."""
         return searched(self._config)
