@@ -24,8 +24,10 @@ from pipeline.export import packed
 from pipeline.export.engines import packed_engine
 from pipeline.export.trained import TrainedNetwork, is_hdf5, read_trained
 
-#: A file, or bytes (H, W), (H, W, 1) or (H, W, 3).
+#: A file, or bytes (H, W), (H, W, 1) or (H, W, 3), of which the three are red, green and blue.
 Source = Path | np.ndarray
+#: Several of them; an array has one along its first axis.
+Sources = Sequence[Source] | np.ndarray
 #: What computes: torch as in evaluation, the compiled runtime, or plain numpy; auto takes the first that can be had.
 Engine = Literal["auto", "torch", "runtime", "numpy"]
 #: Images that are computed at a time: as many as evaluation does.
@@ -61,11 +63,11 @@ class Classifier:
     engine: str
     logits: Callable[[np.ndarray], np.ndarray]
 
-    def probabilities(self, images: Sequence[Source]) -> np.ndarray:
+    def probabilities(self, images: Sources) -> np.ndarray:
         """Returns (N, classes) float64 of files or arrays.
 
         Raises:
-            UserError: an image cannot be read.
+            UserError: an image cannot be read, or this is one image and no list of them.
         """
         found = []
         for image, answer in zip(images, self.answers(images), strict=True):
@@ -75,7 +77,7 @@ class Classifier:
             found.append(answer.probabilities)
         return np.array(found).reshape(len(found), len(self.classes))
 
-    def answers(self, images: Sequence[Source], threads: int = 1) -> Iterator[Answer]:
+    def answers(self, images: Sources, threads: int = 1) -> Iterator[Answer]:
         """Yields an answer for each image, in order; an image that cannot be read stops nothing.
 
         Args:
@@ -83,8 +85,11 @@ class Classifier:
             threads: images that are decoded at a time.
 
         Raises:
-            UserError: an array is no image.
+            UserError: an array is no image, or one image and no list of them.
         """
+        # Its rows would be taken for images.
+        if isinstance(images, np.ndarray) and (images.ndim < 3 or (images.ndim == 3 and images.shape[2] in (1, 3))):
+            raise UserError(f"an array of shape {images.shape} is one image", "give a list of images: [pixels]")
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, len(images), _BATCH):
                 read = list(pool.map(self._read, images[start : start + _BATCH]))

@@ -95,6 +95,13 @@ def test_a_packed_file_an_array_and_several_paths(digits_row: Path, tmp_path: Pa
     with pytest.raises(UserError, match="no image"):
         classify.probabilities([pixels.astype(float)])
     assert classify.probabilities([]).shape == (0, 10)
+    # An image by itself is no list of its rows, an array of images is one of these.
+    rgb = np.stack([pixels] * 3, axis=2)
+    for alone in (pixels, rgb, pixels[:, :, None], pixels[0]):
+        with pytest.raises(UserError, match="is one image: give a list"):
+            classify.probabilities(alone)
+    for several in (np.stack([pixels, pixels.T]), np.stack([rgb, rgb.transpose(1, 0, 2)])):
+        assert np.array_equal(classify.probabilities(several), classify.probabilities([pixels, pixels.T]))
 
 
 def test_which_seed_is_taken_is_said(digits_row: Path, capsys: pytest.CaptureFixture[str]) -> None:
