@@ -48,6 +48,9 @@ def _readme(network: PackedNetwork) -> str:
         or: cmake -B build && cmake --build build && build/classify photo.ppm
 
         A photograph becomes a PPM by: djpeg photo.jpg > photo.ppm
+        djpeg does not turn it upright as its EXIF data say, which networks are trained on: have that done before
+        (exiftran -a, or ImageMagick: convert photo.jpg -auto-orient photo.ppm). Several images may follow one another
+        in a file or on standard input; each gets a line.
 
         main.c     a program that says what is on images of the formats PPM and PGM
         image.c    how an image becomes what the network sees

@@ -224,3 +224,25 @@ def test_compressed_numbers_are_read_in_their_order_of_bytes_or_refused(kind, nu
         assert np.array_equal(np.asarray(found)[..., 0], wanted), (order, deflated)
     with pytest.raises(DamagedImageError, match="compressed and big-endian"):
         decode(tiff(values, order=">", deflated=True, **facts))
+
+
+@pytest.mark.parametrize(
+    ("head", "raster"),
+    [
+        (b"P1\n3 2\n", b"0 1 0 1 0 1"),
+        (b"P2\n# P2 is what the second line says\n3 2\n9\n", b"0 1 2 3 4 5"),
+        (b"P3\n1 1\n255\n", b"1 2 3"),
+        (b"P4\n9 2\n", b"\x50\x80P\x80"),
+        (b"P5\n3 2\n255\n", b"\nP5\n\n\n"),
+        (b"P5\n3 1\n4095\n", b"\0\1\0\2\0\3"),
+        (b"P5\n3 1\n65535\n", b"\0\1\0\2\0\3"),
+        (b"P6\n1 1\n100\n", b"\n\n\n"),
+        (b"P6\n1 1\n1023\n", b"\0\1\0\2\0\3"),
+    ],
+)
+def test_images_of_netpbm_that_follow_one_another_are_refused(head, raster):
+    """Pillow gives the first, and does not say that there are others."""
+    for end in (b"", b"\n", b" \n\n"):
+        assert decode(head + raster + end).image.mode == "RGB"
+    with pytest.raises(DamagedImageError, match="several pictures"):
+        decode(head + raster + b"\n" + head + raster)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from pipeline.__main__ import main
+from pipeline.data.datasets.decoding import decode
 from pipeline.data.preprocessing import centred, fitted
 from pipeline.kernels.build import CLASSIFY
 from tests.support.exported import export_digits, sentence, train_digits
@@ -134,6 +135,19 @@ def test_a_wrong_image_is_told_in_a_sentence(program: Path, tmp_path: Path) -> N
     assert subprocess.run([program], capture_output=True).returncode == 2
 
 
+def test_images_that_follow_one_another_each_get_a_line(program: Path, tmp_path: Path) -> None:
+    """As netpbm's programs and cameras send them."""
+    draw = np.random.default_rng(0)
+    images = [f"P{5 + side % 2} 8 8 255\n".encode() + draw.bytes(64 * (1 + side % 2 * 2)) for side in range(4)]
+    alone = [subprocess.run([program, "-"], input=image, capture_output=True).stdout for image in images]
+    assert len(set(alone)) > 1
+    together = subprocess.run([program, "-"], input=b"\n".join([*images, b" "]), capture_output=True)
+    assert (together.returncode, together.stdout) == (0, b"".join(alone))
+    (tmp_path / "all.ppm").write_bytes(b"".join(images)[:-1])
+    cut = subprocess.run([program, tmp_path / "all.ppm"], capture_output=True)
+    assert cut.returncode == 1 and cut.stdout.count(b"\n") == 3 and b"cut short" in cut.stderr
+
+
 class _Image(ctypes.Structure):
     _fields_ = (
         ("width", ctypes.c_int),
@@ -143,14 +157,36 @@ class _Image(ctypes.Structure):
     )
 
 
-def test_images_become_what_the_network_sees(tmp_path: Path) -> None:
-    """Byte for byte as Pillow resizes them: rows first, or columns first, as Pillow does with some tall images."""
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The functions of image.c."""
     if not shutil.which("cc"):
         pytest.skip("there is no cc")
-    library = tmp_path / "image.so"
+    library = tmp_path_factory.mktemp("library") / "image.so"
     words = ["cc", "-O2", "-std=c99", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", CLASSIFY / "image.c", "-lm"]
     subprocess.run([*map(str, words), "-o", str(library)], check=True)
-    function = ctypes.CDLL(str(library)).image_bring
+    return ctypes.CDLL(str(library))
+
+
+@pytest.mark.parametrize("white", [1, 100, 200, 255, 300, 1023, 4095, 65535])
+@pytest.mark.parametrize(("magic", "channels"), [("P5", 1), ("P6", 3)])
+def test_brightness_is_scaled_as_in_training(library, tmp_path: Path, white: int, magic: str, channels: int) -> None:
+    values = np.linspace(0, white, 48 * 32 * channels).astype(">u2" if white > 255 else "u1")
+    data = f"{magic}\n48 32\n{white}\n".encode() + values.tobytes()
+    (tmp_path / "image.ppm").write_bytes(data)
+    here = ctypes.CDLL(None)
+    here.fopen.restype, library.image_read.restype = ctypes.c_void_p, ctypes.c_char_p
+    file = ctypes.c_void_p(here.fopen(str(tmp_path / "image.ppm").encode(), b"rb"))
+    image = _Image()
+    assert library.image_read(file, ctypes.byref(image)) is None
+    here.fclose(file)
+    found = np.frombuffer(ctypes.string_at(image.pixels, 48 * 32 * channels), np.uint8)
+    assert np.array_equal(found.reshape(32, 48, channels), np.asarray(decode(data).image)[:, :, :channels])
+
+
+def test_images_become_what_the_network_sees(library: ctypes.CDLL) -> None:
+    """Byte for byte as Pillow resizes them: rows first, or columns first, as Pillow does with some tall images."""
+    function = library.image_bring
     function.restype = ctypes.c_char_p
 
     def bring(pixels: np.ndarray, size: int, channels: int, way: int) -> np.ndarray:

@@ -10,6 +10,7 @@ a picture all the same. What can be known of that is looked at, and files that P
 import hashlib
 import io
 import os
+import re
 import stat
 from contextlib import suppress
 from itertools import count
@@ -47,6 +48,8 @@ _MAX_SAMPLE, _SMAX_SAMPLE, _BITS, _SAMPLE_FORMAT, _PHOTOMETRIC = 281, 341, 258, 
 _UNSIGNED, _WHITE_IS_ZERO = 1, 0
 #: And how an image's colours lie: 2, one behind the other.
 _PLANAR, _APART = 284, 2
+#: Netpbm's formats: those of text, their comments, and what begins an image behind another one.
+_PLAIN, _PPM_COMMENT, _PPM_FURTHER = (b"P1", b"P2", b"P3"), re.compile(rb"#[^\r\n]*"), re.compile(rb"\s+P[1-7f]\s")
 #: Formats whose data never have so many zeros at their end, unless the end is missing.
 _DENSE, _ZEROS = ("WEBP", "AVIF"), 512
 
@@ -110,6 +113,8 @@ def decode(data: bytes) -> Picture:
 
 def _holds_several(image: Image.Image, data: bytes) -> bool:
     """Returns whether a file has frames or pages that are pictures of their own, rather than parts or copies of one."""
+    if image.format == "PPM":
+        return _is_followed(image, data)
     if image.format in _ONE_OF_MANY or not getattr(image, "is_animated", False):
         return False
     if image.format != "TIFF":
@@ -120,6 +125,18 @@ def _holds_several(image: Image.Image, data: bytes) -> bool:
             if not int(_first(_tags(pages).get(_SUBFILE), 0)) & _OF_THE_FIRST:
                 return True
     return False
+
+
+def _is_followed(image: Image.Image, data: bytes) -> bool:
+    """Returns whether another image follows the first one in a file of netpbm's formats, of which Pillow knows one."""
+    if data[:2] in _PLAIN:
+        return _PPM_FURTHER.search(_PPM_COMMENT.sub(b"", data[2:])) is not None
+    tile: Any = image.tile[0]  # type: ignore[attr-defined]
+    _, (_, _, width, height), start, how = tile
+    most = how[-1] if isinstance(how, tuple) and how[0] in ("L", "RGB") else 255
+    size = 2 if most > 255 or how in ("I;16B", ("I;16B",)) else 4 if image.mode == "F" else 1
+    row = (width + 7) // 8 if image.mode == "1" else width * len(image.getbands()) * size
+    return _PPM_FURTHER.match(b"\n" + data[start + row * height :]) is not None
 
 
 def _check_whole(image: Image.Image, data: bytes) -> None:

@@ -37,13 +37,21 @@ const char *image_read(FILE *file, image *result) {
         free(pixels);
         return "it is cut short";
     }
+    /* As Pillow scales them, which gives greys of more than 8 bits as 16, of which the upper 8 are taken. */
     for (size_t i = 0; i < count && white != 255; ++i) {
-        const long value = wide ? pixels[2 * i] << 8 | pixels[2 * i + 1] : pixels[i];
-        const long scaled = white == 65535 ? value >> 8 : (value * 510 + white) / (2 * white);
+        const double part = (double)(wide ? pixels[2 * i] << 8 | pixels[2 * i + 1] : pixels[i]) / (double)white;
+        const long scaled = wide && channels == 1 ? (long)nearbyint(part * 65535) >> 8 : (long)nearbyint(part * 255);
         pixels[i] = (uint8_t)(scaled > 255 ? 255 : scaled);
     }
     result->width = (int)width, result->height = (int)height, result->channels = channels, result->pixels = pixels;
     return 0;
+}
+
+int image_follows(FILE *file) {
+    int c = getc(file);
+    while (c == ' ' || c == '\t' || c == '\r' || c == '\n') c = getc(file);
+    if (c != EOF) ungetc(c, file);
+    return c == 'P';
 }
 
 /* --- resizing, in the integers that Pillow uses ------------------------------------------------------------------- */

@@ -19,6 +19,9 @@ typedef enum image_way {
 /* Reads binary PPM (P6) or PGM (P5) of 8 or 16 bits. Returns 0, or what is wrong. The pixels are to be freed. */
 const char *image_read(FILE *file, image *result);
 
+/* Whether another image follows the one that was read: a file or a stream of these formats may have several. */
+int image_follows(FILE *file);
+
 /* Writes size * size pixels of 1 (grey) or 3 channels. Returns 0, or what is wrong. */
 const char *image_bring(const image *source, int size, int channels, image_way way, uint8_t *pixels);
 

@@ -27,16 +27,13 @@ static void print_classes(const bnn_network *network, const char *name, float *l
         logits[best] = -INFINITY;
     }
     printf("\n");
+    fflush(stdout); /* whoever sends images one after another may wait for this answer */
 }
 
-/* Classifies one image. Returns 0, or what is wrong. */
-static const char *classify(bnn_network *network, const char *name, uint8_t *pixels, float *logits) {
-    const int standard = strcmp(name, "-") == 0;
-    FILE *file = standard ? stdin : fopen(name, "rb");
-    if (!file) return "it cannot be opened";
+/* Classifies the next image of a file. Returns 0, or what is wrong. */
+static const char *classify(bnn_network *network, const char *name, FILE *file, uint8_t *pixels, float *logits) {
     image given;
     const char *problem = image_read(file, &given);
-    if (!standard) fclose(file);
     if (problem) return problem;
     problem = image_bring(&given, bnn_size(network), bnn_channels(network), network_way, pixels);
     free(given.pixels);
@@ -44,6 +41,19 @@ static const char *classify(bnn_network *network, const char *name, uint8_t *pix
     if (bnn_run_pixels(network, pixels, 1, logits)) return bnn_error();
     print_classes(network, name, logits);
     return 0;
+}
+
+/* Classifies the images of a file, one after another. Returns 0, or what is wrong with one. */
+static const char *classify_all(bnn_network *network, const char *name, uint8_t *pixels, float *logits) {
+    const int standard = strcmp(name, "-") == 0;
+    FILE *file = standard ? stdin : fopen(name, "rb");
+    if (!file) return "it cannot be opened";
+    const char *problem;
+    do
+        problem = classify(network, name, file, pixels, logits);
+    while (!problem && image_follows(file));
+    if (!standard) fclose(file);
+    return problem;
 }
 
 int main(int count, char **names) {
@@ -62,7 +72,7 @@ int main(int count, char **names) {
     int failed = !(pixels && logits);
     if (failed) fprintf(stderr, "error: there is too little memory\n");
     for (int i = 1; pixels && logits && i < count; ++i) {
-        const char *problem = classify(network, names[i], pixels, logits);
+        const char *problem = classify_all(network, names[i], pixels, logits);
         if (problem) {
             fprintf(stderr, "error: %s cannot be classified: %s\n", names[i], problem);
             failed = 1;
