@@ -102,6 +102,53 @@ def test_a_changed_pickle_is_not_read(cifar100):
     assert not DATASETS["torchvision:CIFAR100"].is_here(cifar100)
 
 
+def idx(array: np.ndarray, kind: int = 0x0800) -> bytes:
+    return struct.pack(f">{1 + array.ndim}I", kind + array.ndim, *array.shape) + array.tobytes()
+
+
+def test_letters_stand_upright(tmp_path):
+    """EMNIST's files have each image's columns for its rows, and torchvision gives them as they are."""
+    raw = tmp_path / "EMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for split, count in (("train", 40), ("test", 20)):
+        (raw / f"emnist-balanced-{split}-images-idx3-ubyte").write_bytes(idx(GREY[:count].transpose(0, 2, 1).copy()))
+        (raw / f"emnist-balanced-{split}-labels-idx1-ubyte").write_bytes(idx(np.arange(count, dtype=np.uint8)))
+    found = open_dataset("torchvision:EMNIST", tmp_path)
+    assert (found.classes[10], found.classes[36]) == ("A", "a") and found.train.labels.tolist() == list(range(40))
+    for split in (found.train, found.test):
+        assert (np.asarray(split.read(7).image) == GREY[7]).all()
+
+
+def test_labels_that_say_more_than_the_class(tmp_path):
+    raw = tmp_path / "QMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for split, count in (("train", 40), ("test", 20)):
+        labels = RANDOM.integers(0, 99, (count, 8)).astype(">i4")
+        labels[:, 0] = np.arange(count) % 10
+        (raw / f"qmnist-{split}-images-idx3-ubyte").write_bytes(idx(GREY[:count]))
+        (raw / f"qmnist-{split}-labels-idx2-int").write_bytes(idx(labels, 0x0C00))
+    found = open_dataset("torchvision:QMNIST", tmp_path)
+    assert found.train.labels.tolist() == [n % 10 for n in range(40)]
+
+
+def test_classes_that_do_not_begin_at_nought(tmp_path):
+    import json
+
+    from PIL import Image
+
+    home = tmp_path / "clevr" / "CLEVR_v1.0"
+    for split, count in (("train", 9), ("val", 8)):
+        (home / "images" / split).mkdir(parents=True)
+        (home / "scenes").mkdir(exist_ok=True)
+        for number in range(count):
+            Image.fromarray(COLOUR[number]).save(home / "images" / split / f"{number}.png")
+        scenes = [{"image_filename": f"{n}.png", "objects": [{}] * (3 + n % 8)} for n in range(count)]
+        (home / "scenes" / f"CLEVR_{split}_scenes.json").write_text(json.dumps({"scenes": scenes}))
+    found = open_dataset("torchvision:CLEVRClassification", tmp_path)
+    assert found.classes == tuple(map(str, range(3, 11)))
+    assert found.train.labels.tolist() == [*range(8), 0] and found.test.labels.tolist() == list(range(8))
+
+
 def test_what_cannot_be_downloaded(svhn):
     (svhn / "test_32x32.mat").unlink()
     with pytest.raises(UserError, match=r"SVHN can neither be read nor downloaded \(.*\): fetch it on a machine"):

@@ -12,11 +12,12 @@ unpickler).
 import hashlib
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from pipeline.common.errors import UserError
 from pipeline.common.log import Progress, log
@@ -38,13 +39,19 @@ _TRAIN, _TEST = {"train": True}, {"train": False}
 
 
 class _Facts(NamedTuple):
-    """Facts that are known before a set is there: channels, classes, and arguments of its class for each split."""
+    """Facts that are known before a set is there: channels, classes, and arguments of its class for each split.
+
+    ``first`` is the lowest label, whose class is called by it; ``turned`` if rows and columns are exchanged in its
+    images, so that a network that has learnt from them would take no letter of anybody's for what it is.
+    """
 
     channels: int
     classes: int
     train: Mapping[str, Any]
     test: Mapping[str, Any] | None
     counts: tuple[tuple[int, ...], tuple[int, ...]] | None = None
+    first: int = 0
+    turned: bool = False
 
 
 def _splits(train: str, test: str) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -68,7 +75,9 @@ SETS: Mapping[str, _Facts] = {
     "FashionMNIST": _Facts(1, 10, _TRAIN, _TEST, _even(10, 6000, 1000)),
     "KMNIST": _Facts(1, 10, _TRAIN, _TEST, _even(10, 6000, 1000)),
     "QMNIST": _Facts(1, 10, _TRAIN, _TEST),
-    "EMNIST": _Facts(1, 47, {"split": "balanced", **_TRAIN}, {"split": "balanced", **_TEST}, _even(47, 2400, 400)),
+    "EMNIST": _Facts(
+        1, 47, {"split": "balanced", **_TRAIN}, {"split": "balanced", **_TEST}, _even(47, 2400, 400), turned=True
+    ),
     "USPS": _Facts(1, 10, _TRAIN, _TEST),
     "SEMEION": _Facts(1, 10, {}, None),
     "CIFAR10": _Facts(3, 10, _TRAIN, _TEST, _even(10, 5000, 1000)),
@@ -87,7 +96,7 @@ SETS: Mapping[str, _Facts] = {
     "FGVCAircraft": _Facts(3, 100, *_splits("trainval", "test")),
     "Country211": _Facts(3, 211, *_splits("train", "test"), _even(211, 150, 100)),
     "RenderedSST2": _Facts(3, 2, *_splits("train", "test")),
-    "CLEVRClassification": _Facts(3, 8, *_splits("train", "val")),
+    "CLEVRClassification": _Facts(3, 8, *_splits("train", "val"), first=3),  # of so many things
     "Imagenette": _Facts(3, 10, *_splits("train", "val")),
     "SUN397": _Facts(3, 397, {}, None),
     "Caltech101": _Facts(3, 101, {}, None),
@@ -141,13 +150,13 @@ class TorchvisionSet:
             UserError: it cannot be downloaded or has to be fetched by hand, or its files are damaged.
         """
         opened = [self._opened(path, how) for how in (self._facts.train, self._facts.test) if how is not None]
-        channels, size = self.CHANNELS, min(opened[0][0][0].size)
+        size = min(opened[0][0][0].size)
         titles = [f"{self.NAME}'s {split} images" for split in ("train", "test")]
-        splits = [_split(one, channels, title) for one, title in zip(opened, titles, strict=False)]
+        splits = [_split(one, self._facts, title) for one, title in zip(opened, titles, strict=False)]
         return Dataset(
             f"{PREFIX}:{self.NAME}",
-            _class_names(opened[0], self.CLASSES),
-            channels,
+            _class_names(opened[0], self._facts),
+            self.CHANNELS,
             splits[0],
             splits[1] if len(splits) > 1 else None,
             natural_size=size if size <= _SMALL else _USUAL_CROP,
@@ -208,6 +217,7 @@ class LazySplit:
         labels: (N,) int64.
         channels: 1 or 3.
         title: what to call the images.
+        turned: whether rows and columns are exchanged in them.
     """
 
     images: Any
@@ -215,6 +225,7 @@ class LazySplit:
     labels: np.ndarray
     channels: int
     title: str
+    turned: bool = False
 
     @property
     def sizes(self) -> np.ndarray:
@@ -225,6 +236,8 @@ class LazySplit:
         """See :class:`~pipeline.data.datasets.sources.Split`."""
         try:
             image = self.images[int(self.indices[index])][0]
+            if self.turned:
+                image = image.transpose(Image.Transpose.TRANSPOSE)
             return Picture(image.convert("L" if self.channels == 1 else "RGB"))
         except (OSError, ValueError, SyntaxError) as error:
             raise DamagedImageError(str(error)) from None
@@ -239,7 +252,7 @@ class LazySplit:
 
     def select(self, indices: np.ndarray) -> "LazySplit":
         """See :class:`~pipeline.data.datasets.sources.Split`."""
-        return LazySplit(self.images, self.indices[indices], self.labels[indices], self.channels, self.title)
+        return replace(self, indices=self.indices[indices], labels=self.labels[indices])
 
     def fingerprint(self) -> str:
         """See :class:`~pipeline.data.datasets.sources.Split`. What is published does not change."""
@@ -248,9 +261,9 @@ class LazySplit:
         return total.hexdigest()
 
 
-def _split(images: Any, channels: int, title: str) -> Split:
-    labels = _labels(images, title)
-    lazy = LazySplit(images, np.arange(len(labels)), labels, channels, title)
+def _split(images: Any, facts: _Facts, title: str) -> Split:
+    labels = _labels(images, title) - facts.first
+    lazy = LazySplit(images, np.arange(len(labels)), labels, facts.channels, title, facts.turned)
     if not hasattr(images, "data") or max(images[0][0].size) > _SMALL:
         return lazy
     bar = Progress(f"reading {title}", len(labels), "images")
@@ -272,13 +285,14 @@ def _labels(images: Any, title: str) -> np.ndarray:
     kept = next((getattr(images, name) for name in _LABELS if hasattr(images, name)), None)
     if kept is None or len(kept) != len(images):
         kept = [images[index][1] for index in range(len(images))]
-    labels = np.asarray(kept, dtype=np.int64).reshape(-1)
+    labels = np.asarray(kept, dtype=np.int64).reshape(len(images), -1)[:, 0]  # QMNIST has more to say of an image
     probes = {0, len(images) // 2, len(images) - 1}
     if labels.min() < 0 or any(int(images[index][1]) != labels[index] for index in probes):
         raise UserError(f"{title} have labels that torchvision does not give with them", "use another version of it")
     return labels
 
 
-def _class_names(images: Any, classes: int) -> tuple[str, ...]:
+def _class_names(images: Any, facts: _Facts) -> tuple[str, ...]:
     names = [str(name[0] if isinstance(name, tuple) else name) for name in getattr(images, "classes", ())]
-    return tuple(names) if len(set(names)) == classes else tuple(map(str, range(classes)))
+    numbers = range(facts.first, facts.first + facts.classes)
+    return tuple(names) if len(set(names)) == facts.classes else tuple(map(str, numbers))
