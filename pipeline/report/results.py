@@ -151,6 +151,7 @@ class Row:
         counting: what its cost is in comparisons.
         census: what was wrong with the images; None where it is not known.
         answered: the answers of every seed's network; none where those of one are not known.
+        test_images: digest of the test set; nothing where it is not known.
     """
 
     model: str
@@ -165,6 +166,7 @@ class Row:
     census: Census | None = None
     answered: tuple[Answered, ...] = field(default=(), repr=False, compare=False)
     counting: Counting = FLOPS
+    test_images: str = ""
 
     @cached_property
     def weighed_cost(self) -> float:
@@ -313,6 +315,7 @@ def _row(
         measured[0].census,
         _answered(measured),
         counting,
+        next((one.test_images for one in measured if one.test_images), ""),
     )
 
 

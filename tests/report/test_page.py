@@ -351,6 +351,17 @@ def test_the_same_configuration_twice(experiment, tmp_path):
     assert "do not compare" not in page and ">measured (2)</td>" in page
 
 
+def test_other_test_images_by_the_same_settings(experiment, tmp_path):
+    """The folder's images have changed in between, or lie on another machine."""
+    shutil.copytree("results", "elsewhere/results")
+    for number, root in enumerate(("results", "elsewhere/results")):
+        for path in (tmp_path / root).glob("measured/evaluation/*/*.json"):
+            write_json(path, {**read_json(path), "test_images": f"digest {number}"})
+    words = ["--experiments", "measured", "elsewhere/results/measured", "--output", "both.html"]
+    assert main(["report", *words]) == 0
+    assert "not of the same images: their accuracies do not compare" in (tmp_path / "both.html").read_text()
+
+
 def test_one_experiment_stands_beside_nothing(experiment, capsys):
     assert main(["report", "--experiments", "measured", "measured"]) == 1
     assert "beside nothing: name two or more" in " ".join(capsys.readouterr().err.split())

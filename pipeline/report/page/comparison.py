@@ -152,9 +152,12 @@ def _caution(experiments: Sequence[Findings]) -> str:
         (*(str(findings.config["dataset"].get(key)) for key in _IMAGES), findings.config["seed"])
         for findings in experiments
     }
-    widths = {row.cost_width for findings in experiments for row in findings.rows}
+    rows = [row for findings in experiments for row in findings.rows]
+    widths = {row.cost_width for row in rows}
+    # The same settings can be of other images: a folder that has changed in between, or that of another machine.
+    tested = {row.test_images for row in rows if row.test_images}
     said = ""
-    if len(images) > 1:
+    if len(images) > 1 or len(tested) > 1:
         said += " The experiments are not of the same images: their accuracies do not compare."
     if len(widths) > 1:
         listed = ", ".join(f"{width:g}" for width in sorted(widths))
