@@ -4,7 +4,7 @@ import argparse
 import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.common.text import counted, printable
 from pipeline.networks.spec import PUBLISHED_WIDTH
@@ -41,9 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="current",
         help="only those made with these settings: 'current', 'all', or the start of a digest that the list names",
     )
-    group = parser.add_argument_group("How they are shown")
-    add_cost_width(group, PUBLISHED_WIDTH)
+    as_its_own = "Costs are counted as the experiment does it, where it is known and these flags do not say otherwise."
+    group = parser.add_argument_group("How they are shown", as_its_own)
+    add_cost_width(group, None)
     add_cost(group)
+    parser.set_defaults(cost=None)
     group.add_argument("--lambda", dest="penalty", type=amount, default=4.0, help="weight of the cost, for the fitness")
     group.add_argument("--sort", choices=tuple(_SORTS), default="top1", help="highest first; lowest first for flops")
     group.add_argument(
@@ -85,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.check:
         return _check(listing, folder)
     _warn(listing)
+    _count_as(layout, arguments)
     current = _current(listing, layout)
     rows = _selected(listing, current, arguments)
     if arguments.csv:
@@ -108,6 +111,30 @@ def _archive_of(word: str) -> "tuple[Path, Layout | None]":
         names = ", ".join(layout.experiment for layout in found)
         raise UserError(f"{word} holds several experiments", f"name one of {names}")
     return found[0].archive, found[0]
+
+
+def _count_as(layout: "Layout | None", arguments: argparse.Namespace) -> None:
+    """Completes what the flags say of costs: by the experiment's configuration, else as the paper counts them."""
+    from pipeline.common.errors import UserError
+    from pipeline.common.log import log
+    from pipeline.networks.latency import read_latency
+    from pipeline.search.costs import DEFAULT
+    from pipeline.workflow.saved_config import read_saved_config
+
+    search: dict[str, Any] = {}
+    try:
+        saved = read_saved_config(layout) if layout else None
+        search = saved.config["search"] if saved else {}
+        if arguments.cost is None and arguments.latency_table is None and search.get("cost") == "latency":
+            read_latency(Path(search["latency_table"]))
+            arguments.latency_table = Path(search["latency_table"])
+    except UserError as error:
+        log(f"note: costs are counted in FLOPs, since how the experiment counts them is not known: {error}")
+        search = {**search, "cost": DEFAULT}
+    if arguments.cost is None:
+        arguments.cost = search.get("cost", DEFAULT)
+    if arguments.cost_width is None:
+        arguments.cost_width = search.get("cost_width", PUBLISHED_WIDTH)
 
 
 def _current(listing: "Listing", layout: "Layout | None") -> "SharedFacts | None":
@@ -217,7 +244,7 @@ def _show(
             *(["-" if text == "nan" else str(text) for text in column] for column in columns.values()), strict=True
         )
         print(draw(list(columns), list(cells), left=_TEXTS, spare=_SPARE, columns=width()), end="\n\n")
-    fitness = f"fitness for λ {arguments.penalty:g}"
+    fitness = f"fitness for λ {arguments.penalty:g}, costs at base width {arguments.cost_width:g}"
     found = f"{len(rows):,} of {counted(len(listing.rows), 'candidate')}"
     print(f"{found}, by {arguments.sort}; {fitness}")
     for shared in listing.settings:

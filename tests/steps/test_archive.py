@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from pipeline.networks.spec import NetworkSpec
 from pipeline.search.archive import Archive, Evaluation, Timing, archive_files, read_entry
 from pipeline.search.costs import Counting
 from pipeline.search.objectives.fitness import fitness
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.saved_config import read_saved_config, save_config
+from tests.support.latencies import DIGITS, made_up, table_file
 from tests.support.mid_search import folder, made  # noqa: F401 - fixtures
 
 GENOMES = ["0.25,0.25,0.25,0.25,0.25,0.25", "1,1,1,1,1,1", "4,4,4,4,4,4", "2,1,1,1,1,1"]
@@ -114,7 +118,7 @@ def test_the_list_is_for_people(archive, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:4] == ["genome", "status", "top-1", "%"]
     assert lines[2].split()[:3] == [GENOMES[2], "ok", "99.00"]
-    assert "2 of 8 candidates, by top1; fitness for λ 4" in lines
+    assert "2 of 8 candidates, by top1; fitness for λ 4, costs at base width 1" in lines
 
 
 def test_micro_batches_are_shown(archive, capsys, monkeypatch):
@@ -192,6 +196,26 @@ def test_nothing_there(tmp_path, monkeypatch, capsys):
     assert list(archive_files(tmp_path / "results" / "exp" / "archive")) == []
     assert main(["archive", "exp"]) == 0
     assert "0 of 0 candidates" in capsys.readouterr().out
+
+
+def test_costs_are_those_that_the_experiment_counts(archive, folder, capsys):
+    """At its width, and of its kind, as in its tables; unless flags say otherwise."""
+    config = read_saved_config(Layout(folder)).config
+    search = {**config["search"], "cost_width": 0.25, "cost": "memory"}
+    save_config({**config, "search": search}, Layout(folder))
+    rows = listed(capsys)
+    assert rows == listed(capsys, "--cost-width", 0.25, "--cost", "memory") and "relative_memory" in rows[0]
+    assert main(["archive", "exp"]) == 0
+    assert "fitness for λ 4, costs at base width 0.25" in capsys.readouterr().out
+    assert "relative_flops" in listed(capsys, "--cost", "flops")[0]
+    table = table_file(folder / "latency.json", made_up(replace(DIGITS, base_width=0.25)))
+    search |= {"cost": "latency", "latency_table": str(table)}
+    save_config({**config, "search": search}, Layout(folder))
+    assert float(listed(capsys, "--genome", "4,4,4,4,4,4")[0]["relative_latency"]) == 4
+    table.unlink()
+    assert main(["archive", "exp", "--csv", "-"]) == 0
+    printed = capsys.readouterr()
+    assert "relative_flops" in printed.out and "costs are counted in FLOPs" in printed.err
 
 
 def test_fitness_by_another_cost(archive, capsys):
