@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline.common.text import counted
 from pipeline.networks.genome import format_genome
-from pipeline.report.results import Row
+from pipeline.report.results import Row, Search
 from pipeline.report.statistics import Difference, Interval95, compare, independent_difference, seeds_to_tell
 from pipeline.search.costs import DEFAULT as COST
 from pipeline.search.objectives import DEFAULT
@@ -86,7 +86,7 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
 def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> Verdict:
     search = row.search
     assert search is not None
-    sentences = [_against_uniform(row, made)]
+    sentences = [*_below_asked(search), _against_uniform(row, made)]
     sentences += [_against_first_layer(one) for one in made if _control(one) == "first-layer"]
     for other in baselines:
         sentences += _against_baseline(row, other, next((one for one in made if one.other is other), None))
@@ -100,6 +100,18 @@ def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> 
             "hold a batch: its score there compares with the others' only roughly."
         )
     return Verdict(row.model, _headline(row), tuple(sentences))
+
+
+def _below_asked(search: Search) -> list[str]:
+    """Says that a search for an accuracy has not found one, since it then has the most accurate one it has seen."""
+    best, asked = search.best, getattr(search.objective.settings, "min_top1", None)
+    if best is None or asked is None or best.top1 >= asked:
+        return []
+    anew, one = (" when scored anew", "finalist") if best.rescorings else ("", "candidate")
+    return [
+        f"It does not reach the {asked:g} % that were asked for: no {one} does, and it is the most accurate, with "
+        f"{best.top1:.2f} %{anew}."
+    ]
 
 
 def worth_it(rows: Sequence[Row]) -> list[str]:
@@ -216,6 +228,10 @@ def _over_runs(mine: Sequence[RunBest], theirs: Sequence[RunBest], title: str, b
     found = independent_difference(*values)
     how = "scored anew" if anew else "of the selected candidates, which chance has raised"
     text = f"Fitness ({how}): {title} is above {baseline} in {wins} of {len(pairs)} seed{'s' * (len(pairs) != 1)}"
+    if found is not None and found.low == found.high:
+        # All runs of each have found one genome, say: of what chance does, so few runs then show nothing.
+        side = f"{'higher' if found.value > 0 else 'lower'} by {abs(found.value):.2f}" if found.value else "the same"
+        return f"{text}; the mean is {side}. The runs of each do not differ, so that no interval can be given."
     if found is None:
         return f"{text}, {values[0][0]:.2f} against {values[1][0]:.2f}; one seed says nothing about the next."
     return f"{text}; the mean is {_fitness(found)}."

@@ -304,6 +304,18 @@ def test_micro_batches_are_said_and_a_baseline_that_is_judged_lacks_none():
     assert len(sentences_on("random-A", BASELINE)) == 1
 
 
+@pytest.mark.parametrize(("rescorings", "said"), [(2, "no finalist does"), (0, "no candidate does")])
+def test_an_accuracy_that_was_asked_for_and_not_reached_is_said(rescorings, said):
+    asked = configured({"objective": "cheapest", "min_top1": 80})
+    search = replace(found_by("A", "evolution", 4, (87.0, 87.2)), objective=asked)
+    below = with_best(search, top1=79.9, rescorings=rescorings)
+    first, *others = sentences_on("found", ISO, row("found", VGG_A, 92.1, 92.2, search=below))
+    assert first.startswith(f"It does not reach the 80 % that were asked for: {said}, and it is the most accurate")
+    assert ("79.90 % when scored anew." in first) == bool(rescorings)
+    reached = with_best(search, top1=80.0)
+    assert sentences_on("found", ISO, row("found", VGG_A, 92.1, 92.2, search=reached)) == tuple(others)
+
+
 def test_headlines_in_full():
     search = found_by("A", "evolution", 4, (86.9, 87.0, 87.1))
     tail = "11.31M FLOPs, top-1 92.15 ± 0.07 %; genome 0.5,2,1,1,1,0.5"
@@ -344,7 +356,11 @@ def test_how_often_and_by_how_much_runs_are_better():
     assert "in 0 of 2 seeds; the mean is not told apart: 0.00 (" in fitness_sentence((80.0, 81.0), (80.0, 81.0))
     assert "in 1 of 1 seed, 84.00 against 80.00; one seed says nothing" in fitness_sentence((84.0,), (80.0, 81.0))
     # Of runs that agree nothing is told, however little they differ; and those beyond the other's number have no pair.
-    assert "not told apart: 0.00 (0.00 to 0.00)" in fitness_sentence((80.0, 80.0), (80.0, 80.0))
+    # Runs that all end alike give no interval, and none of no width.
+    alike = ". The runs of each do not differ, so that no interval can be given."
+    assert fitness_sentence((80.0, 80.0), (80.0, 80.0)).endswith(f"in 0 of 2 seeds; the mean is the same{alike}")
+    assert fitness_sentence((80.0, 80.0), (79.0, 79.0)).endswith(f"in 2 of 2 seeds; the mean is higher by 1.00{alike}")
+    assert fitness_sentence((79.0, 79.0), (80.0, 80.0)).endswith(f"in 0 of 2 seeds; the mean is lower by 1.00{alike}")
     assert "not told apart: 0.00 (−0.30 to 0.30)" in fitness_sentence((80.0, 80.1), (80.0, 80.1))
     assert "in 2 of 2 seeds" in fitness_sentence((84.0, 85.0, 86.0), (80.0, 81.0))
 
