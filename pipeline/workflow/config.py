@@ -400,6 +400,29 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
             raise UserError(f"models.{model}: {error}") from None
     smallest = uniform_genome(spec.network, min(config["search"]["ratios"]))
     _ = spec.with_genome(smallest).layers
+    _check_digits(spec, config)
+
+
+def _check_digits(spec: NetworkSpec, config: Mapping[str, Any]) -> None:
+    """Refuses widths and ratios of which six digits, which commands are given, make other numbers of channels."""
+    search = config["search"]
+    ratios = [uniform_genome(spec.network, ratio) for ratio in search["ratios"]]
+    widths = {"network.base_width": spec.base_width, "search.cost_width": search["cost_width"]}
+    for key, width in widths.items():
+        for genome in ratios:
+            meant = spec.at_width(width).with_genome(genome).widths
+            made = spec.at_width(_six_digits(width)).with_genome(tuple(map(_six_digits, genome))).widths
+            differ = [pair for pair in zip(meant, made, strict=True) if pair[0] != pair[1]]
+            if differ:
+                raise UserError(
+                    f"{key} {width!r} with a ratio of {genome[0]!r} makes {differ[0][0]} channels, but six digits of "
+                    f"both, which are what counts, make {differ[0][1]}",
+                    "round the last of them up",
+                )
+
+
+def _six_digits(value: float) -> float:
+    return float(f"{value:g}")
 
 
 def _check_found(config: Mapping[str, Any], model: str) -> None:
