@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from pipeline.common.text import counted
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.report.statistics import Interval95
 from pipeline.search.costs import DEFAULT, CostName, relative_column
@@ -149,8 +150,18 @@ def _bootstrap(of: Callable[..., float], *orders: np.ndarray) -> Interval95:
     return Interval95(of(*orders), float(low), float(high))
 
 
-def proxy_sentences(points: Sequence[ProxyPoint]) -> list[str]:
-    """Returns what the correlations say, or why there are none."""
+def proxy_sentences(points: Sequence[ProxyPoint], diverged: int = 0) -> list[str]:
+    """Returns what the correlations say, or why there are none.
+
+    Args:
+        points: of the sample.
+        diverged: genomes of the sample that are none of them, since one of their trainings diverged.
+    """
+    left_out = f"Left out: {counted(diverged, 'sampled genome')} of which a training diverged."
+    return [*_sentences(points), *([left_out] if diverged else [])]
+
+
+def _sentences(points: Sequence[ProxyPoint]) -> list[str]:
     worth = proxy_worth(points)
     if worth is None:
         count = {0: "no genome was", 1: "one genome was"}.get(len(points), f"{len(points)} genomes were")

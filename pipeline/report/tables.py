@@ -64,6 +64,7 @@ def results_markdown(
     points: Sequence[ProxyPoint],
     published: str | None,
     searches: Mapping[str, Sequence[Individual]] = MappingProxyType({}),
+    diverged: int = 0,
 ) -> str:
     """Returns the table of results and, below it, what follows from it in sentences.
 
@@ -72,12 +73,13 @@ def results_markdown(
         points: random genomes on which the proxy is judged.
         published: the paper's table to show beside, if any.
         searches: every search's scored candidates, by name.
+        diverged: random genomes that are not among the points, see :func:`~pipeline.report.proxy.proxy_sentences`.
     """
     parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE + _width_note(rows) + _cost_note(rows))]
     parts += _images_note(rows)
     parts += _verdict_section(rows)
     parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows)), *_hypervolume_note(searches)]
-    parts += ["## Proxy", *map(wrap, proxy_sentences(points))]
+    parts += ["## Proxy", *map(wrap, proxy_sentences(points, diverged))]
     parts += _classes_section(rows)
     parts += _published_section(rows, published) if published else []
     return "\n\n".join(parts) + "\n"
@@ -194,9 +196,9 @@ def _published_section(rows: Sequence[Row], published: str) -> list[str]:
     ]
 
 
-def proxy_markdown(points: Sequence[ProxyPoint], counting: Counting = FLOPS) -> str:
+def proxy_markdown(points: Sequence[ProxyPoint], counting: Counting = FLOPS, diverged: int = 0) -> str:
     """Returns the scores of candidates beside what became of them, and what that says."""
-    return _document("Proxy", _proxy_grid(points, counting), *proxy_sentences(points))
+    return _document("Proxy", _proxy_grid(points, counting), *proxy_sentences(points, diverged))
 
 
 def timing_markdown(times: Iterable[Mapping[str, Any]], balance: Sequence[Mapping[str, Any]]) -> str:

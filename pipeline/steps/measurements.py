@@ -210,7 +210,8 @@ def read_scores(arguments: argparse.Namespace) -> "list[tuple[Genome, float]]":
 
 
 def read_sample(arguments: argparse.Namespace, rows: "Sequence[Row]") -> "list[ProxyPoint]":
-    """Reads the random genomes on which the proxy is judged; those that diverged anywhere are left out.
+    """Reads the random genomes on which the proxy is judged; those that diverged anywhere are left out, and counted by
+    :func:`count_diverged`.
 
     Args:
         arguments: with the flags of ``add_measurements``.
@@ -230,3 +231,12 @@ def read_sample(arguments: argparse.Namespace, rows: "Sequence[Row]") -> "list[P
             cost = rows[0].counting.relative(rows[0].counted_spec.with_genome(genome))
             points.append(ProxyPoint(genome, cost, *known))
     return points
+
+
+def count_diverged(arguments: argparse.Namespace) -> int:
+    """Returns of how many random genomes a training diverged, as a candidate or in full; arguments as above."""
+    from pipeline.search.tables import read_new_scores
+
+    both = arguments.sample_scores and arguments.sample_trained
+    tables = [read_new_scores(path) for path in (*arguments.sample_scores, *arguments.sample_trained)] if both else []
+    return len({genome for table in tables for genome, top1 in table.items() if top1 is None})

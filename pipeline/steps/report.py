@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.steps.measurements import (
     add_measurements,
+    count_diverged,
     of_searches,
     of_trainings,
     read_generations,
@@ -130,6 +131,7 @@ def read_findings(layout: "Layout") -> "Findings":
         counting=counting_of(saved.config),
         generations=read_generations(arguments.scores),
         points=read_sample(arguments, rows) if rows else [],
+        diverged=count_diverged(arguments),
         curves=_read_curves(rows, arguments),
         times=times,
         inference=_read_inference(measured) if timed else [],

@@ -9,6 +9,7 @@ from pipeline.steps.measurements import (
     OfSearch,
     OfTraining,
     add_measurements,
+    count_diverged,
     of_searches,
     of_trainings,
     read_generations,
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     rows, scores = read_rows(arguments), read_scores(arguments)
     counting = rows[0].counting
-    points = read_sample(arguments, rows)
+    points, diverged = read_sample(arguments, rows), count_diverged(arguments)
     candidates = read_all_candidate_times(arguments)
     trainings = {row.model: read_training_times(arguments.timings, row.model) for row in rows}
     supernet = read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
@@ -70,13 +71,13 @@ def run(arguments: argparse.Namespace) -> None:
     written = TableFiles(arguments.output_folder)
     write_csv(written.results_csv, results_columns(rows), results_table(rows, arguments.published))
     searched = {name: list(chain(*runs)) for name, runs in read_generations(arguments.scores).items()}
-    write_text(written.results, results_markdown(rows, points, arguments.published, searched) + mixture)
+    write_text(written.results, results_markdown(rows, points, arguments.published, searched, diverged) + mixture)
     write_text(written.results_tex, results_latex(rows, arguments.published))
     write_csv(written.classes, CLASSES, class_table(rows))
     columns = candidate_columns(timed=counting.table is not None)
     write_csv(written.candidates, columns, candidate_table(rows[0].counted_spec, scores, counting))
     write_csv(written.proxy_csv, columns_for(PROXY, counting.cost), proxy_table(points, counting.cost))
-    write_text(written.proxy, proxy_markdown(points, counting))
+    write_text(written.proxy, proxy_markdown(points, counting, diverged))
     write_csv(written.timing_csv, TIMING, times)
     balance = balance_table(candidates)
     write_csv(written.balance, BALANCE, balance)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pipeline.__main__ import main
-from pipeline.common.files import read_json, write_csv, write_json
+from pipeline.common.files import read_csv, read_json, write_csv, write_json
 from pipeline.report.answers import Answered, Mistake
 from pipeline.report.figures import accuracies_figure
 from pipeline.report.inference import INFERENCE_COLUMNS, MeasuredInference, inference_table
@@ -26,7 +26,7 @@ from pipeline.search.individual import Individual
 from pipeline.search.tables import read_best, write_best
 from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import COMPARISON, Layout
-from pipeline.workflow.saved_config import save_config
+from pipeline.workflow.saved_config import read_saved_config, save_config
 from tests.support.measured import FOUND, ROWS, SPEC, write_experiment
 from tests.support.steps import outdated
 
@@ -314,6 +314,17 @@ def test_measured_times_and_sizes_are_shown_as_soon_as_they_are_there(experiment
     outdated(experiment, [experiment.tables.inference_csv])
     assert main(["report"]) == 0
     assert "ms for one image" not in experiment.report.read_text()
+
+
+def test_sampled_genomes_that_diverged_are_counted(experiment):
+    save_config(
+        {**read_saved_config(experiment).config, "proxy": {"sample": 6, "scores": 2, "trainings": 2}}, experiment
+    )
+    path = experiment.sample.trained(1)
+    first, *others = read_csv(path, ("genome",))
+    write_csv(path, tuple(first), [{**first, "status": "diverged", "top1": "", "loss": "", "reason": "nan"}, *others])
+    assert main(["report", "measured"]) == 0
+    assert "Left out: 1 sampled genome of which a training diverged." in experiment.report.read_text()
 
 
 def test_a_damaged_file_is_named(experiment, capsys):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.common.files import write_json
+from pipeline.common.files import write_csv, write_json
 from pipeline.data.census import Census
 from pipeline.networks.genome import parse_genome
 from pipeline.networks.latency import read_latency
@@ -73,6 +73,18 @@ def test_damaged_images_stand_in_the_table(tmp_path):
         "Images: 1,000 train images and 450 test images. 3 damaged train images were left out. "
         "1 test image is of one brightness or nearly so." in text
     )
+
+
+def test_sampled_genomes_that_diverged_are_counted(tmp_path):
+    arguments = write_experiment(tmp_path)["tables"]
+    path = Layout(tmp_path).sample.trained(1)
+    first, *others = list(csv.DictReader(path.open()))
+    write_csv(path, tuple(first), [{**first, "status": "diverged", "top1": "", "loss": "", "reason": "nan"}, *others])
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    for name in ("results.md", "proxy.md"):
+        text = " ".join((tmp_path / "tables" / name).read_text().split())
+        assert "Over 5 random genomes" in text
+        assert "Left out: 1 sampled genome of which a training diverged." in text
 
 
 def test_costs_at_another_width_stand_beside_those_of_the_trained_network(tmp_path):

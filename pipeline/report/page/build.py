@@ -54,6 +54,7 @@ class Findings:
         searches: by name.
         generations: scored candidates of each search, by generation.
         points: random genomes, scored as candidates and trained in full.
+        diverged: further ones of which a training diverged.
         curves: of every training.
         times: lines of the account of time, with the columns ``TIMING``.
         inference: lines of what was measured of packed networks, with the columns ``INFERENCE_COLUMNS``; none without.
@@ -78,6 +79,7 @@ class Findings:
     note: str = ""
     arithmetic: Sequence[str] = ()
     counting: Counting = FLOPS
+    diverged: int = 0
 
 
 def build_page(findings: Findings, refresh: int | None = None) -> str:
@@ -327,7 +329,7 @@ def _proxy(findings: Findings) -> list[Part]:
         "A search ranks candidates by the score of a short training. Does that score foretell how accurate a network "
         "is when trained in full? Kendall's tau is 1 if both give the same order, and 0 if the score says nothing."
     )
-    body = paragraphs(asked, *proxy_sentences(findings.points)) + figure(
+    body = paragraphs(asked, *proxy_sentences(findings.points, findings.diverged)) + figure(
         svg, "Each point is a genome: what its short training scored, and what its full training gave."
     )
     return [Part("proxy", "What a candidate's score is worth", body)]
