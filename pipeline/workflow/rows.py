@@ -16,12 +16,15 @@ def find_network(path: Path) -> Path:
     Args:
         path: a file; ``results/EXPERIMENT/ROW``; or a folder of the row or of one of its seeds.
 
-    A row's file is compared with what its experiment asks for; a file that is named itself is not.
+    A row's file is compared with what its experiment asks for; a file that is named itself is not. Of one that an
+    experiment has made and would make otherwise by now, such as a packed network whose weights were trained anew since,
+    a note says so.
 
     Raises:
         UserError: there is neither, or the row's file comes from another training.
     """
     if path.is_file():
+        _note_age(path)
         return path
     alone = TrainingFiles.in_folder(path).weights
     if alone.is_file():
@@ -48,6 +51,17 @@ def find_network(path: Path) -> Path:
     raise UserError(
         f"there is no network {path}", "name a row (results/EXPERIMENT/ROW), a file of weights or a packed network"
     )
+
+
+def _note_age(file: Path) -> None:
+    """Says of a file in an experiment's folder that it is of networks or settings before, as far as that is known."""
+    from pipeline.workflow.made_with import outdated_files, outlived_files
+
+    layout = next((layout for layout in map(Layout, file.resolve().parents) if layout.made_with.is_file()), None)
+    if layout is None:
+        return
+    if file.resolve() in {other.resolve() for other in (*outdated_files(layout), *outlived_files(layout))}:
+        log(f"note: {file} is not what {layout.folder} would make by now: what it was made from, or with, has changed")
 
 
 def check_trained(row: Path, seed: int, weights: Path) -> None:

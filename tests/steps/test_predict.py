@@ -14,12 +14,15 @@ from PIL import Image
 
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
+from pipeline.common.hdf5 import read_attributes
 from pipeline.data.loading import load_images
 from pipeline.export.classifier import load_classifier
 from pipeline.export.packing import pack
 from pipeline.export.trained import read_trained
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.rows import train_images_of
 from tests.support.exported import export_digits, sentence, train_digits, train_folder
+from tests.support.steps import outdated
 
 ENGINES = ["torch", "runtime", "numpy"]
 
@@ -102,6 +105,27 @@ def test_a_packed_file_an_array_and_several_paths(digits_row: Path, tmp_path: Pa
             classify.probabilities(alone)
     for several in (np.stack([pixels, pixels.T]), np.stack([rgb, rgb.transpose(1, 0, 2)])):
         assert np.array_equal(classify.probabilities(several), classify.probabilities([pixels, pixels.T]))
+
+
+def test_a_packed_network_of_weights_before_is_said_to_be_one(digits_row: Path, tmp_path: Path, capsys) -> None:
+    """Where measuring was switched off since, nobody makes it anew when its row is trained again."""
+    image = next((digits_row.parent / "test" / "3").iterdir())
+    layout = Layout(tmp_path / "results" / "digits")
+    shutil.copytree(digits_row, layout.folder)
+    weights = layout.training("uniform-1x", 0).weights
+    packed = layout.packed("uniform-1x")
+    assert main(["export", str(weights), "--output", str(packed)]) == 0
+    line = {"file": "packed/uniform-1x.bnn", "record": {}, "made_from": {}}
+    for digest, noted in ((str(read_attributes(weights)["digest"])[:16], False), ("another", True)):
+        line["made_from"] = {"retrain/uniform-1x/seed_0/weights.h5": digest}
+        layout.made_with.write_text("\n".join(map(json.dumps, [{"run": "a", "folder": str(layout.folder)}, line])))
+        for words in (["predict", packed, image], ["export", packed, "--output", tmp_path / "x.bnn"]):
+            capsys.readouterr()
+            assert main(list(map(str, words))) == 0
+            assert ("is not what" in capsys.readouterr().err) == noted
+    outdated(layout, [weights])
+    assert main(["predict", str(weights), str(image)]) == 0
+    assert "is not what" in capsys.readouterr().err
 
 
 def test_which_seed_is_taken_is_said(digits_row: Path, capsys: pytest.CaptureFixture[str]) -> None:
