@@ -312,6 +312,21 @@ def _check_trainings(config: Mapping[str, Any]) -> None:
         )
 
 
+def idle_settings(config: Mapping[str, Any]) -> list[str]:
+    """Returns sentences about settings of a checked configuration that somebody has changed and that do nothing."""
+    search, default = config["search"], default_config()
+    trained = TRAININGS if config["searches"] else ("retrain",)
+    idle = {
+        f"{section}.{key}": f"{section}.schedule is '{config[section]['schedule']}'"
+        for section in trained
+        for key in ("milestones", "gamma")
+        if config[section]["schedule"] != "milestones" and config[section][key] != default[section][key]
+    }
+    if search["early_stop_epochs"] is None and search["early_stop_keep"] != default["search"]["early_stop_keep"]:
+        idle["search.early_stop_keep"] = "search.early_stop_epochs is null"
+    return [f"{key} has no effect, since {why}" for key, why in idle.items()]
+
+
 def _check_processes(config: Mapping[str, Any]) -> None:
     """Checks that every process of a training can take an equal part of each batch."""
     processes = config["execution"]["processes"]

@@ -47,6 +47,12 @@ def test_what_the_default_experiment_will_do(capsys):
     assert " jobs, about " in text and "on 2 cores of an ordinary machine; plan times this one" in text
 
 
+def test_a_setting_that_does_nothing_is_named(capsys):
+    assert check("retrain.milestones=[10, 20]", "--cores", 2) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.endswith("note retrain.milestones has no effect, since retrain.schedule is 'cosine'")
+
+
 def test_numbers_and_nouns_agree(capsys, tmp_path):
     overlay = tmp_path / "one.yaml"
     others = [name for name in read_config([ROOT / "config.yaml"])["models"] if name != "uniform-1x"]

@@ -15,7 +15,7 @@ from pipeline.common.yaml_text import read_yaml
 from pipeline.search.algorithms import ALGORITHMS, own_keys
 from pipeline.search.objectives import OBJECTIVES
 from pipeline.training.settings import TrainingSettings
-from pipeline.workflow.config import TRAININGS, check_config, genome_of, read_config
+from pipeline.workflow.config import TRAININGS, check_config, genome_of, idle_settings, read_config
 from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.schema import ROOT, schema_for
@@ -133,6 +133,26 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, []),
+        ({"retrain.schedule": "milestones", "retrain.milestones": [10], "retrain.gamma": 0.2}, []),
+        (
+            {"retrain.milestones": [10, 20], "candidate.gamma": 0.2},
+            ["candidate.gamma has no effect, since candidate.schedule is 'cosine'",
+             "retrain.milestones has no effect, since retrain.schedule is 'cosine'"],
+        ),
+        ({"candidate.gamma": 0.2, "searches": {}, "models": {"a": {"genome": 1}}}, []),
+        ({"search.early_stop_keep": 0.3},
+         ["search.early_stop_keep has no effect, since search.early_stop_epochs is null"]),
+        ({"search.early_stop_keep": 0.3, "search.early_stop_epochs": 3}, []),
+    ],
+)  # fmt: skip
+def test_settings_that_do_nothing_are_named(changes, said):
+    assert idle_settings(check_config(changed(changes))) == said
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):

@@ -101,3 +101,10 @@ def test_run_takes_snakemakes_config_flag(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "elsewhere: 1 of 1 steps" in done.stderr
     assert (tmp_path / "results" / "elsewhere" / "data" / "train.h5").exists()
+
+
+def test_a_setting_that_does_nothing_is_named(tmp_path):
+    config = overlay(tmp_path, {"retrain": {"milestones": [1]}})
+    done = run(command("-n", "--cores", 1, "--quiet", "all", config=config), tmp_path)
+    assert done.returncode == 0
+    assert done.stderr.count("note: retrain.milestones has no effect, since retrain.schedule is 'cosine'") == 1
