@@ -7,6 +7,7 @@ same genomes are compared, with an interval, where both were trained. All claims
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pipeline.networks.architectures import find_architecture
 from pipeline.report.published import PublishedRow, find_table
 from pipeline.report.results import Row
 from pipeline.report.statistics import Difference, compare
@@ -45,6 +46,26 @@ class ClaimHeld(NamedTuple):
             f"{self.difference} at {ours.cost.flops / theirs.cost.flops:.2f} times the FLOPs"
             f"; {seeds} seed{'s' * (seeds != 1)}"
         )
+
+
+def why_not_alike(rows: Sequence[Row], published: str) -> str:
+    """Returns a sentence, a space before it, on why accuracies measured here are none to set beside those published, as
+    far as the networks tell it: other widths, or other images; nothing where they tell nothing.
+
+    Raises:
+        UserError: there is no table of that name.
+    """
+    table = find_table(published)
+    theirs = find_architecture(table.network)
+    said = ""
+    widths = ", ".join(f"{width:g}" for width in sorted({row.spec.base_width for row in rows} - {1.0}))
+    if widths:
+        said += f" The accuracies published are of base width 1, those measured here of {widths}: they do not compare."
+    shapes = {(row.spec.channels, row.spec.size, row.spec.classes) for row in rows}
+    if shapes - {(3, theirs.IMAGE_SIZE, theirs.CLASSES)}:
+        said += f" The accuracies published are on {table.dataset}, those measured here on other images, or other sizes"
+        said += " or classes of them: they do not compare."
+    return said
 
 
 def claims_held(rows: Sequence[Row], published: str) -> list[ClaimHeld]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.common.log import duration
 from pipeline.common.text import counted
-from pipeline.report.claims import claims_held
+from pipeline.report.claims import claims_held, why_not_alike
 from pipeline.report.classes import class_sentence, missing_classes
 from pipeline.report.fronts import COSTS, hypervolumes
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
@@ -174,10 +174,7 @@ def _published_section(rows: Sequence[Row], published: str) -> list[str]:
         "'published only': a network of the paper that is no row of this experiment. 'quoted': another method, whose "
         "figures the paper quotes."
     )
-    narrow = sorted({row.spec.base_width for row in rows if row.spec.base_width != 1})
-    if narrow:
-        widths = ", ".join(f"{width:g}" for width in narrow)
-        note += f" The accuracies published are of base width 1, those measured here of {widths}: they do not compare."
+    note += why_not_alike(rows, published)
     later = [
         f"- {result.method} ({result.network}{f', {result.flops:g}M FLOPs' if result.flops else ''}): "
         f"{result.top1:g} ({result.source})"

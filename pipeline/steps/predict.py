@@ -120,7 +120,7 @@ def _print(files: list[Path], answers: "list[Answer]", classes: tuple[str, ...],
     width = max(map(len, names))
     for name, answer in zip(names, answers, strict=True):
         if answer.probabilities is not None:
-            best = answer.probabilities.argsort(kind="stable")[::-1][:top]
+            best = (-answer.probabilities).argsort(kind="stable")[:top]  # of equals the first, as in the table
             cells = (f"{printable(classes[number])} {100 * answer.probabilities[number]:.1f} %" for number in best)
             print(f"{name:<{width}}  {', '.join(cells)}")
 

@@ -16,9 +16,10 @@ from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import read_attributes
 from pipeline.data.loading import load_images
-from pipeline.export.classifier import load_classifier
+from pipeline.export.classifier import Answer, load_classifier
 from pipeline.export.packing import pack
 from pipeline.export.trained import read_trained
+from pipeline.steps.predict import _print
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.rows import train_images_of
 from tests.support.exported import export_digits, sentence, train_digits, train_folder
@@ -213,6 +214,13 @@ def test_no_image_of_a_folder_is_left_out(digits_row: Path, tmp_path: Path, caps
 
 def refused(folder: Path) -> None:
     raise PermissionError(13, "Permission denied")
+
+
+def test_of_equal_classes_the_first_is_the_answer(tmp_path: Path, capsys) -> None:
+    """As in the table, in evaluation and in the exported formats."""
+    answers = [Answer(np.array([0.2, 0.4, 0.4])), Answer(np.array([0.5, 0.5, 0.0]))]
+    _print([Path("a"), Path("b")], answers, ("x", "y", "z"), top=2)
+    assert capsys.readouterr().out == "a  y 40.0 %, z 40.0 %\nb  x 50.0 %, y 50.0 %\n"
 
 
 def test_networks_that_are_not_there(digits_row: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ import pipeline
 from pipeline.common.text import counted
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.genome import format_genome
-from pipeline.report.claims import claims_held
+from pipeline.report.claims import claims_held, why_not_alike
 from pipeline.report.figures import Curve, accuracy_figure, channels_figure, curves_figure, fitness_figure, proxy_figure
 from pipeline.report.inference import times_shown
 from pipeline.report.mixture import MEANING, MIXED
@@ -242,10 +242,7 @@ def _claims(findings: Findings) -> list[Part]:
     ]
     printed = find_table(published)
     headers = [Heading(name, text=True) for name in ("the paper's claim", "the paper", "here")]
-    width = findings.config["network"]["base_width"]
-    note = CLAIMS_NOTE
-    if width != 1:
-        note += f" The networks here have {width:g} of the published width."
+    note = CLAIMS_NOTE + why_not_alike(findings.rows, published)
     body = table(PageGrid(headers, lines), f"{printed.title} ({printed.dataset})", sortable=False)
     return [Part("claims", "The paper's claims", body + paragraph(note, "muted"))]
 
