@@ -116,8 +116,8 @@ def _partial(first: np.ndarray, second: np.ndarray, given: np.ndarray) -> float:
 
 
 def proxy_worth(points: Sequence[ProxyPoint]) -> ProxyWorth | None:
-    """Returns what scores are worth; None for fewer than ``FEWEST`` genomes."""
-    if len(points) < FEWEST:
+    """Returns what scores are worth; None for fewer than ``FEWEST`` genomes, and where nothing is ranked."""
+    if len(points) < FEWEST or _without_order(points):
         return None
     score, accuracy = _order([point.scores[0] for point in points]), _order([fmean(point.trained) for point in points])
     cost = _order([point.cost for point in points])
@@ -125,14 +125,27 @@ def proxy_worth(points: Sequence[ProxyPoint]) -> ProxyWorth | None:
     return ProxyWorth(
         _bootstrap(_tau, score, accuracy),
         _bootstrap(_tau, cost, accuracy),
-        None if 1 in (_tau(score, cost), _tau(accuracy, cost)) else _bootstrap(_partial, score, accuracy, cost),
+        None
+        if 1 in (abs(_tau(score, cost)), abs(_tau(accuracy, cost)))
+        else _bootstrap(_partial, score, accuracy, cost),
         *repeated,
     )
 
 
+def _without_order(points: Sequence[ProxyPoint]) -> str:
+    """Returns what is the same for all genomes, such as scores no better than chance, and ranks none; else nothing."""
+    for what, values in (
+        ("score", [point.scores[0] for point in points]),
+        ("accuracy when trained in full", [fmean(point.trained) for point in points]),
+    ):
+        if len(set(values)) == 1:
+            return f"{what}, {values[0]:.2f} %"
+    return ""
+
+
 def _agreement(repeated: Sequence[Sequence[float]]) -> Interval95 | None:
-    """Returns how well the first two measurements of each genome agree; None if one has fewer."""
-    if min(map(len, repeated)) < 2:
+    """Returns how well the first two measurements of each genome agree; None if one has fewer, or all are equal."""
+    if min(map(len, repeated)) < 2 or any(len({values[number] for values in repeated}) == 1 for number in range(2)):
         return None
     return _bootstrap(_tau, *(_order([values[number] for values in repeated]) for number in range(2)))
 
@@ -163,6 +176,11 @@ def proxy_sentences(points: Sequence[ProxyPoint], diverged: int = 0) -> list[str
 
 def _sentences(points: Sequence[ProxyPoint]) -> list[str]:
     worth = proxy_worth(points)
+    if worth is None and len(points) >= FEWEST:
+        return [
+            f"What a score is worth cannot be seen: all {len(points)} sampled genomes have the same "
+            f"{_without_order(points)}."
+        ]
     if worth is None:
         count = {0: "no genome was", 1: "one genome was"}.get(len(points), f"{len(points)} genomes were")
         return [

@@ -192,6 +192,32 @@ def test_a_sample_that_is_ranked_exactly_by_cost_says_nothing_beyond_it(as_cost)
     assert proxy_worth(points).partial is not None
 
 
+@pytest.mark.parametrize(
+    ("same", "said"),
+    [
+        ({"scores": (10.0, 11.0)}, "have the same score, 10.00 %."),
+        ({"trained": (99.0, 100.0, 99.5)}, "have the same accuracy when trained in full, 99.50 %."),
+    ],
+)
+def test_equal_values_are_no_correlation_of_nought(same, said):
+    """All candidates at chance, say: then nothing is ranked, and an interval from 0 to 0 would be precise nonsense."""
+    points = [point._replace(**same) for point in FIVE]
+    assert proxy_worth(points) is None
+    (only,) = proxy_sentences(points)
+    assert only == f"What a score is worth cannot be seen: all 5 sampled genomes {said}"
+
+
+def test_a_second_score_that_ranks_nothing_is_no_ceiling(few):
+    points = [point._replace(scores=(point.scores[0], 10.0)) for point in FIVE]
+    assert proxy_worth(points).scores is None and proxy_worth(points).trainings is not None
+    assert "two scores" not in " ".join(proxy_sentences(points))
+
+
+def test_the_reverse_of_costs_says_nothing_beyond_them_either(few):
+    points = [point._replace(cost=-point.scores[0]) for point in FIVE]
+    assert proxy_worth(points).partial is None
+
+
 def test_rankings_without_an_order():
     assert kendall_tau([1, 2, 3], [1, 1, 1]) == 0
     # What the third ranking explains wholly leaves nothing, on either side.
