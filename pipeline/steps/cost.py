@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.steps.options import genome
+from pipeline.steps.options import count, genome, width_fraction
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,10 +12,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--genome", type=genome, help="ratios with commas between, or one for a uniform network; by default 1"
     )
     parser.add_argument("--full-precision", action="store_true", help="the real-valued counterpart")
-    parser.add_argument("--base-width", type=float, default=1.0, help="fraction of the published base widths")
-    parser.add_argument("--channels", type=int, default=3, help="of the images")
-    parser.add_argument("--image-size", type=int, help="side in pixels; by default the published one")
-    parser.add_argument("--classes", type=int, help="by default the published number")
+    parser.add_argument("--base-width", type=width_fraction, default=1.0, help="fraction of the published base widths")
+    parser.add_argument("--channels", type=count, default=3, help="of the images")
+    parser.add_argument("--image-size", type=count, help="side in pixels; by default the published one")
+    parser.add_argument("--classes", type=count, help="by default the published number")
     parser.add_argument("--convention", help="which operations are FLOPs: table1, table2, macs, everything")
 
 

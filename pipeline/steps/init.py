@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.steps.options import count
+
 if TYPE_CHECKING:
     from pipeline.data.survey import Survey
     from pipeline.steps.plan import Measured
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="the images: FOLDER/CLASS/* or FOLDER/train/CLASS/*")
     parser.add_argument("--name", help="of the experiment; by default the folder's")
     parser.add_argument("--output", type=Path, help="the file to write; by default NAME.yaml; it must not exist")
-    parser.add_argument("--cores", type=int, help="of the run; by default all of this machine")
+    parser.add_argument("--cores", type=count, help="of the run; by default all of this machine")
     parser.add_argument("--untimed", action="store_true", help="guess what it takes without timing this machine")
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.steps.options import add_ratios, output
+from pipeline.steps.options import add_ratios, count, output, width_fraction
 
 #: Of each network in each turn.
 _ROUNDS = 20
@@ -11,10 +11,10 @@ _ROUNDS = 20
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("--network", default="vgg_small", help="vgg_small or resnet18")
-    parser.add_argument("--base-width", type=float, default=1.0, help="the search's cost_width")
-    parser.add_argument("--channels", type=int, default=3, help="of the images")
-    parser.add_argument("--image-size", type=int, help="side in pixels; by default the published one")
-    parser.add_argument("--classes", type=int, help="by default the published number")
+    parser.add_argument("--base-width", type=width_fraction, default=1.0, help="the search's cost_width")
+    parser.add_argument("--channels", type=count, default=3, help="of the images")
+    parser.add_argument("--image-size", type=count, help="side in pixels; by default the published one")
+    parser.add_argument("--classes", type=count, help="by default the published number")
     add_ratios(parser)
     parser.add_argument("--rounds", type=int, default=_ROUNDS, help="of each network in each of several turns")
     output(parser, "--output", "the table to write (JSON)")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import types
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, Field, fields
@@ -290,6 +291,20 @@ def _object(text: str) -> dict[str, Any]:
 def genome(text: str) -> Genome:
     """Reads a genome, for ``type=`` of a flag."""
     return parse_genome(text)
+
+
+def count(text: str) -> int:
+    """Reads a whole number from 1 on, for ``type=`` of a flag."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return value
+
+
+def width_fraction(text: str) -> float:
+    """Reads a fraction of the published widths, for ``type=`` of a flag."""
+    if not 0 < (value := float(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no width: it must be more than 0")
+    return value
 
 
 def output(parser: argparse.ArgumentParser, flag: str, help: str, **more: Any) -> None:

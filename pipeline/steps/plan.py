@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.common.text import counted
 from pipeline.kernels import cpu
-from pipeline.steps.options import add_configuration, read_configuration
+from pipeline.steps.options import add_configuration, count, read_configuration
 from pipeline.workflow.forecast.images import look_at_images
 from pipeline.workflow.layout import Layout
 
@@ -31,9 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cores", type=int, help="of the run; by default all of this machine")
     parser.add_argument("--gpu", metavar="NAME", help="plan for one that was measured elsewhere, such as h200")
     parser.add_argument("--gpus", type=int, default=1, help="how many of them")
-    parser.add_argument("--train-images", type=int, help="of the data set, where it is not here yet")
-    parser.add_argument("--test-images", type=int, help="of the data set, where it is not here yet")
-    parser.add_argument("--classes", type=int, help="of the data set, where it is not here yet")
+    parser.add_argument("--train-images", type=count, help="of the data set, where it is not here yet")
+    parser.add_argument("--test-images", type=count, help="of the data set, where it is not here yet")
+    parser.add_argument("--classes", type=count, help="of the data set, where it is not here yet")
 
 
 def run(arguments: argparse.Namespace) -> None:

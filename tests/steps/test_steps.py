@@ -373,3 +373,24 @@ def test_a_step_trains_nothing_twice(folder, monkeypatch, capsys):
     assert len(trained) == 3
     assert retrain(folder, *words[:2]) == 0
     assert len(trained) == 4, "without the folder it is trained whatever lies there"
+
+
+@pytest.mark.parametrize(
+    ("step", "flag", "value"),
+    [
+        *(
+            (step, flag, value)
+            for step in ("cost", "measure-latency --output l.json")
+            for flag, value in (
+                *(("--classes", "0"), ("--classes", "-5"), ("--image-size", "0"), ("--channels", "0")),
+                *(("--base-width", "nan"), ("--base-width", "0")),
+            )
+        ),
+        *(("plan", flag, "0") for flag in ("--train-images", "--test-images", "--classes")),
+        ("init .", "--cores", "0"),
+    ],
+)
+def test_numbers_that_are_none_are_not_taken_for_the_usual_ones(step, flag, value, capsys):
+    assert main([*step.split(), flag, value]) == 2
+    wrong = "no width: it must be more than 0" if flag == "--base-width" else "not at least 1"
+    assert f"argument {flag}: {value} is {wrong}" in capsys.readouterr().err
