@@ -23,8 +23,6 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.workflow.layout import Layout, trained_seeds
     from pipeline.workflow.rows import check_trained, rows_asked_for
 
-    if arguments.threads < 1:
-        raise UserError(f"--threads is {arguments.threads}", "give at least 1")
     layout = Layout(arguments.experiment)
     rows = rows_asked_for(layout)
     if not rows:

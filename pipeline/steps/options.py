@@ -3,8 +3,9 @@
 import argparse
 import json
 import math
+import operator
 import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
@@ -164,9 +165,37 @@ def _how(f: Field[Any], hint: Any) -> dict[str, Any]:
         return {**how, "choices": get_args(hint)}
     if hint is bool:
         return {"action": "store_true"}
+    limits = f.metadata["limits"]
     if get_origin(hint) is tuple:
-        return {**how, "type": get_args(hint)[0], "nargs": "*"}
-    return {**how, "type": hint}
+        return {**how, "type": _within(get_args(hint)[0], limits), "nargs": "*"}
+    return {**how, "type": _within(hint, limits)}
+
+
+#: Limits of a setting: what a number must be to keep to each, and how that is said.
+_LIMITS: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "minimum": (operator.ge, "at least"),
+    "maximum": (operator.le, "at most"),
+    "exclusiveMinimum": (operator.gt, "more than"),
+    "exclusiveMaximum": (operator.lt, "less than"),
+}
+
+
+def _within(kind: type, limits: Mapping[str, Any]) -> Callable[[str], Any]:
+    """Returns what reads a flag's value, and refuses numbers that a configuration could not give the setting either."""
+    if kind not in (int, float):
+        return kind
+
+    def read(text: str) -> Any:
+        value = kind(text)
+        if not math.isfinite(value):
+            raise argparse.ArgumentTypeError(f"{text} is no number")
+        for name, limit in limits.items():
+            if name in _LIMITS and not _LIMITS[name][0](value, limit):
+                raise argparse.ArgumentTypeError(f"{text} is not {_LIMITS[name][1]} {limit:g}")
+        return value
+
+    read.__name__ = kind.__name__  # which argparse names for what cannot be read at all
+    return read
 
 
 def read_settings(arguments: argparse.Namespace, cls: type) -> Any:

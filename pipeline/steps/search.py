@@ -2,7 +2,7 @@
 
 import argparse
 
-from pipeline.search.early_stopping import EarlyStopping
+from pipeline.search.early_stopping import NEVER, EarlyStopping
 from pipeline.steps.options import add_algorithm, add_objective, add_settings, path, read_chosen, read_settings
 
 #: Shares of a search's evaluations after which it is looked at.
@@ -26,10 +26,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     from pipeline.common.errors import UserError
     from pipeline.common.files import write_csv
-    from pipeline.common.log import progress
+    from pipeline.common.log import log, progress
     from pipeline.common.terminal import draw, fit
+    from pipeline.common.text import counted
     from pipeline.report.statistics import mean_interval
-    from pipeline.search.algorithms import ALGORITHMS
+    from pipeline.search.algorithms import ALGORITHMS, stops_early
     from pipeline.search.objectives import OBJECTIVES, Objective
     from pipeline.search.tabular import find_table, read_table
     from pipeline.search.tabular.run import best_worth, course, search_on, trainings_spent
@@ -40,8 +41,14 @@ def run(arguments: argparse.Namespace) -> None:
     settings, weights = read_chosen(arguments.others, algorithm.Settings, objective.Settings)
     sought = Objective(arguments.objective, weights)
     table = read_table(find_table(arguments.table))
+    if table.unscored:
+        some = f"{table.unscored:,} of {counted(len(table.genomes), 'genome')} of {arguments.table}"
+        log(f"warning: {some} have no score, and count as diverged")
     best = best_worth(table, sought)
     stopping = read_settings(arguments, EarlyStopping)
+    if stopping.early_stop_epochs is not None and not stops_early(arguments.algorithm):
+        log(f"note: {algorithm.TITLE} stops no candidate early: all are trained to their end")
+        stopping = NEVER
     courses, trained = [], []
     with progress(arguments.algorithm, arguments.seeds, "searches") as bar:
         for seed in range(arguments.seeds):

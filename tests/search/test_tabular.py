@@ -164,6 +164,52 @@ def test_early_stopping_reaches_the_command(partial, tmp_path, capsys):
     assert len(set(ends)) == 3
 
 
+def test_epochs_after_which_only_some_genomes_were_scored_are_refused(partial, capsys):
+    """The others would count as diverged, of which none is stopped: as if there were no stopping."""
+    words = ["search", "--table", "digits-4096", "--seeds", "2", "--generations", "2", "--population", "4"]
+    assert main([*words, "--early-stop-epochs", "3"]) == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "the table has scores of some genomes only after 3 epochs: it has them after 0 or 1 epochs" in said
+    assert main([*words, "--early-stop-epochs", "1"]) == 0
+    # What diverged has a score neither then nor in the end.
+    early, scores = partial.partial.copy(), partial.scores.copy()
+    early[3, 0] = scores[3] = np.nan
+    assert replace(partial, partial=early, scores=scores).partial_top1(partial.genomes[3], 2) is None
+    with pytest.raises(UserError, match="of some genomes only after 2 epochs: it has them after 5 epochs"):
+        replace(partial, partial=early).partial_top1(partial.genomes[5], 2)
+
+
+def test_whoever_stops_nothing_early_is_said_to(partial, tmp_path, capsys):
+    write_table(tmp_path / "t.npz", partial)
+    words = ["search", "--table", str(tmp_path / "t.npz"), "--seeds", "2", "--generations", "2", "--population", "4"]
+    ends = []
+    for early in ([], ["--early-stop-epochs", "2"]):
+        assert main([*words, "--algorithm", "random", *early]) == 0
+        printed = capsys.readouterr()
+        assert ("note: random search stops no candidate early" in printed.err) == bool(early)
+        ends.append(printed.out)
+    assert ends[0] == ends[1] and "whole trainings" not in ends[1]
+
+
+def test_genomes_without_a_score_are_counted(table, tmp_path, capsys):
+    """Of an experiment that was not at its end, say, when the table was made."""
+    scores = table.scores.copy()
+    scores[5:205] = np.nan
+    for one, said in ((table, False), (replace(table, scores=scores), True)):
+        write_table(tmp_path / "t.npz", one)
+        assert main(["search", "--table", str(tmp_path / "t.npz"), "--seeds", "2", "--generations", "2"]) == 0
+        said_here = "warning: 200 of 729 genomes of " in " ".join(capsys.readouterr().err.split())
+        assert said_here == said
+
+
+@pytest.mark.parametrize("flag", ["--parents=0", "--mutation-rate=5", "--lambda=nan", "--population=0", "--lambda=-1"])
+def test_settings_keep_to_their_limits_on_the_command_line_too(flag, capsys):
+    assert main(["search", "--table", "digits-4096", flag]) == 1
+    assert f"argument {flag.partition('=')[0]}: {flag.partition('=')[2]} is n" in capsys.readouterr().err
+    assert main(["search", "--table", "digits-4096", "--early-stop-keep", "7"]) == 2
+    assert "argument --early-stop-keep: 7 is not at most 1" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 nothing", b"genome,score\n"])
 def test_what_is_no_table_gets_one_sentence(tmp_path, content):
     (tmp_path / "table.npz").write_bytes(content)

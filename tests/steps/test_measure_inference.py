@@ -68,8 +68,8 @@ def test_bench_prints_the_rows_of_an_experiment(home: Path, tmp_path: Path, caps
     assert any(line.startswith("uniform-1x ") for line in lines) and max(map(len, lines)) <= 80
     assert main(["bench", str(tmp_path)]) == 1
     assert "has no trained network" in sentence(capsys)
-    assert main(["bench", str(home), "--threads", "0"]) == 1
-    assert "--threads is 0" in sentence(capsys)
+    assert main(["bench", str(home), "--threads", "0"]) == 2
+    assert "argument --threads: 0 is not at least 1" in sentence(capsys)
 
 
 def test_the_packed_networks_answer_as_was_evaluated_and_the_table_says_if_not(home, tmp_path, monkeypatch, capsys):

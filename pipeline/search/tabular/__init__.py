@@ -112,15 +112,31 @@ class Table:
         """Returns the top-1 in percent that a genome had after its first epochs; None if it had diverged.
 
         Raises:
-            UserError: the table does not know that.
+            UserError: the table does not know that of every genome that has a score.
         """
-        if epochs not in self.partial_epochs:
-            known = " or ".join(map(str, self.partial_epochs)) or "no number of"
+        if epochs not in self._whole_epochs:
+            known = " or ".join(map(str, self._whole_epochs)) or "no number of"
+            some = "of some genomes only " if epochs in self.partial_epochs else ""
             raise UserError(
-                f"the table has no scores after {epochs} epochs", f"it has them after {known} epochs: ask for those"
+                f"the table has {'' if some else 'no '}scores {some}after {epochs} epochs",
+                f"it has them after {known} epochs: ask for those",
             )
         partial = float(self.partial[self._places[genome], self.partial_epochs.index(epochs)])
         return None if np.isnan(partial) else partial
+
+    @cached_property
+    def _whole_epochs(self) -> tuple[int, ...]:
+        """The epochs after which all genomes are scored that have a score in the end. One without an early score was
+        not scored then, or had diverged.
+        """
+        places, scored = range(len(self.partial_epochs)), ~np.isnan(self.scores[:, 0])
+        missing = [bool((np.isnan(self.partial[:, place]) & scored).any()) for place in places]
+        return tuple(epochs for epochs, some in zip(self.partial_epochs, missing, strict=True) if not some)
+
+    @property
+    def unscored(self) -> int:
+        """Returns how many genomes have no score: they diverged, or were not evaluated before the table was made."""
+        return int(np.isnan(self.scores[:, 0]).sum())
 
     @property
     def epochs(self) -> int:
@@ -150,7 +166,9 @@ class Table:
     def _model(self) -> tuple[np.ndarray, float, float]:
         """The model's prediction for each genome, the variance of genomes about it, and that of a training's seed."""
         logarithms = np.log2(np.array(self.genomes))
-        scores = np.nanmean(self.scores, axis=1) if self.scores.size else np.zeros(len(logarithms))
+        scored = (~np.isnan(self.scores)).sum(axis=1)
+        scores = np.where(scored > 0, np.nansum(self.scores, axis=1) / np.maximum(scored, 1), np.nan)
+        scores = scores if scored.any() else np.zeros(len(logarithms))
         filled = np.where(np.isnan(scores), np.nanmean(scores), scores)
         columns = [np.ones(len(logarithms)), *logarithms.T, filled, filled**2]
         columns += [
