@@ -61,7 +61,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.search.costs import DEFAULT as COST
     from pipeline.training.execution import gpu_is_used
-    from pipeline.workflow.config import idle_settings
+    from pipeline.workflow.config import notes_on
     from pipeline.workflow.counting import check_counting, counting_of
     from pipeline.workflow.forecast.images import shares
     from pipeline.workflow.forecast.jobs import forecast
@@ -124,7 +124,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
             f"{counted(rows, 'row')} of {counted(seeds, 'seed')}: {counted(rows * seeds, 'training')} in full",
         ),
         ("jobs", counted(expected.jobs, "job") + (guess if guessed else "")),
-        *(("note", sentence) for sentence in idle_settings(config)),
+        *(("note", sentence) for sentence in notes_on(config)),
     ]
 
 

@@ -312,8 +312,10 @@ def _check_trainings(config: Mapping[str, Any]) -> None:
         )
 
 
-def idle_settings(config: Mapping[str, Any]) -> list[str]:
-    """Returns sentences about settings of a checked configuration that somebody has changed and that do nothing."""
+def notes_on(config: Mapping[str, Any]) -> list[str]:
+    """Returns sentences about settings of a checked configuration that may do something else than whoever has changed
+    them thinks: nothing, or limit another network than the one that is trained.
+    """
     search, default = config["search"], default_config()
     trained = TRAININGS if config["searches"] else ("retrain",)
     idle = {
@@ -324,7 +326,16 @@ def idle_settings(config: Mapping[str, Any]) -> list[str]:
     }
     if search["early_stop_epochs"] is None and search["early_stop_keep"] != default["search"]["early_stop_keep"]:
         idle["search.early_stop_keep"] = "search.early_stop_epochs is null"
-    return [f"{key} has no effect, since {why}" for key, why in idle.items()]
+    notes = [f"{key} has no effect, since {why}" for key, why in idle.items()]
+    counted, trained_at = search["cost_width"], config["network"]["base_width"]
+    if config["searches"] and counted != trained_at:
+        limits = (key for key in ("max_flops", "max_memory", "max_latency") if search[key] is not None)
+        notes += [
+            f"search.{key} limits the network at base width {counted:g} (search.cost_width), while it is trained at "
+            f"{trained_at:g}"
+            for key in limits
+        ]
+    return notes
 
 
 def _check_processes(config: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from pipeline.common.yaml_text import read_yaml
 from pipeline.search.algorithms import ALGORITHMS, own_keys
 from pipeline.search.objectives import OBJECTIVES
 from pipeline.training.settings import TrainingSettings
-from pipeline.workflow.config import TRAININGS, check_config, genome_of, idle_settings, read_config
+from pipeline.workflow.config import TRAININGS, check_config, genome_of, notes_on, read_config
 from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.schema import ROOT, schema_for
@@ -149,10 +149,13 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
         ({"search.early_stop_keep": 0.3},
          ["search.early_stop_keep has no effect, since search.early_stop_epochs is null"]),
         ({"search.early_stop_keep": 0.3, "search.early_stop_epochs": 3}, []),
+        ({"search.max_memory": 1e6},
+         ["search.max_memory limits the network at base width 1 (search.cost_width), while it is trained at 0.0625"]),
+        ({"search.max_memory": 1e6, "search.cost_width": 0.0625}, []),
     ],
 )  # fmt: skip
-def test_settings_that_do_nothing_are_named(changes, said):
-    assert idle_settings(check_config(changed(changes))) == said
+def test_settings_that_may_not_do_what_is_meant_are_named(changes, said):
+    assert notes_on(check_config(changed(changes))) == said
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):

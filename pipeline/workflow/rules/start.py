@@ -11,7 +11,7 @@ from pipeline.common.files import check_writable
 from pipeline.common.log import log
 from pipeline.common.yaml_text import read_yaml
 from pipeline.workflow.beginning import begin_with, check_job, note_beginning
-from pipeline.workflow.config import check_config, idle_settings
+from pipeline.workflow.config import check_config, notes_on
 from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
 from pipeline.workflow.layout import Layout
@@ -40,7 +40,7 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
             read_yaml(file)  # Snakemake has read it, but takes the second of two equal keys
         checked = check_config(config)
     if workflow.is_main_process:
-        for sentence in idle_settings(checked):
+        for sentence in notes_on(checked):
             log(f"note: {sentence}")
         with _said():
             check_apart(Layout.of(checked["experiment"]))
