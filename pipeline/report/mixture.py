@@ -27,6 +27,11 @@ def kinds_of_arithmetic(trainings: Iterable[Sequence[TrainingTime]], candidates:
     return [f"{kind}: {_several(trained[kind], 'training')}, {_several(scored[kind], 'candidate')}" for kind in kinds]
 
 
+def arithmetic_of_rows(trainings: Iterable[Sequence[TrainingTime]]) -> tuple[str, ...]:
+    """Returns the kinds of arithmetic by which rows were trained, however many; nothing where that is not known."""
+    return tuple(sorted({words for times in trainings for time in times for words in time.arithmetic}))
+
+
 def mixed_arithmetic(trainings: Iterable[Sequence[TrainingTime]], candidates: Iterable[CandidateTime]) -> str:
     """Returns a paragraph of Markdown that names the kinds of arithmetic; nothing if there are fewer than two."""
     kinds = kinds_of_arithmetic(trainings, candidates)

@@ -122,7 +122,7 @@ def read_findings(layout: "Layout") -> "Findings":
         notes.insert(0, f"The run is not finished: there is no accuracy yet of {', '.join(missing)}.")
     found = next((row.model for row in rows if row.search), rows[0].model if rows else None)
     folder = layout.retrainings
-    times, arithmetic = _read_times(rows, arguments)
+    times, arithmetic, of_rows = _read_times(rows, arguments)
     return Findings(
         config=saved.config,
         config_text=layout.config.read_text(encoding="utf-8"),
@@ -143,6 +143,7 @@ def read_findings(layout: "Layout") -> "Findings":
         versions=versions(),
         note=" ".join(filter(None, notes)),
         arithmetic=arithmetic,
+        rows_arithmetic=of_rows,
     )
 
 
@@ -247,8 +248,8 @@ def _read_curves(rows: Any, arguments: argparse.Namespace) -> Any:
 
 
 def _read_times(rows: Any, arguments: argparse.Namespace) -> Any:
-    """Reads the account of time, and by which kinds of arithmetic all of it was computed."""
-    from pipeline.report.mixture import kinds_of_arithmetic
+    """Reads the account of time, by which kinds of arithmetic all of it was computed, and by which the rows were."""
+    from pipeline.report.mixture import arithmetic_of_rows, kinds_of_arithmetic
     from pipeline.report.timing import timing_table
     from pipeline.steps.tables import read_all_candidate_times, read_training_time, read_training_times
 
@@ -256,7 +257,8 @@ def _read_times(rows: Any, arguments: argparse.Namespace) -> Any:
     supernet = read_training_time(arguments.supernet_timing) if arguments.supernet_timing else None
     trainings = {row.model: read_training_times(arguments.timings or [], row.model) for row in rows}
     kinds = kinds_of_arithmetic([*trainings.values(), [supernet] if supernet else []], candidates)
-    return (timing_table(trainings, candidates, supernet) if rows else []), kinds
+    times = timing_table(trainings, candidates, supernet) if rows else []
+    return times, kinds, arithmetic_of_rows(trainings.values())
 
 
 def _read_inference(table: Path) -> "list[dict[str, str]]":

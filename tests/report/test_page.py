@@ -373,6 +373,20 @@ def test_other_test_images_by_the_same_settings(experiment, tmp_path):
     assert "not of the same images: their accuracies do not compare" in (tmp_path / "both.html").read_text()
 
 
+def test_other_arithmetic_by_the_same_settings(experiment, tmp_path):
+    """What 'auto' became on another machine: a GPU, bfloat16, other kernels."""
+    shutil.copytree("results", "elsewhere/results")
+    words = ["--experiments", "measured", "elsewhere/results/measured", "--output", "both.html"]
+    for second, said in (("cpu float32, EPYC", False), ("cuda bfloat16, H100", True)):
+        for root, how in (("results", "cpu float32, EPYC"), ("elsewhere/results", second)):
+            for path in (tmp_path / root).glob("measured/retrain/*/*/timing.json"):
+                write_json(path, {**read_json(path), "arithmetic": [how]})
+        assert main(["report", *words]) == 0
+        page = (tmp_path / "both.html").read_text()
+        both = "not computed in the same way (measured: cpu float32, EPYC; measured (2): cuda bfloat16, H100)"
+        assert (both in page) == said and ("not computed in the same way" in page) == said
+
+
 def test_one_experiment_stands_beside_nothing(experiment, capsys):
     assert main(["report", "--experiments", "measured", "measured"]) == 1
     assert "beside nothing: name two or more" in " ".join(capsys.readouterr().err.split())

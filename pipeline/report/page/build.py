@@ -62,6 +62,7 @@ class Findings:
         versions: of the software.
         note: what the page lacks, while a run is in progress; else nothing.
         arithmetic: the kinds by which it was computed, if there were several.
+        rows_arithmetic: those by which its rows were trained, as far as that is known.
         counting: what cost is.
     """
 
@@ -80,6 +81,7 @@ class Findings:
     arithmetic: Sequence[str] = ()
     counting: Counting = FLOPS
     diverged: int = 0
+    rows_arithmetic: Sequence[str] = ()
 
 
 def build_page(findings: Findings, refresh: int | None = None) -> str:

@@ -162,6 +162,10 @@ def _caution(experiments: Sequence[Findings]) -> str:
     if len(widths) > 1:
         listed = ", ".join(f"{width:g}" for width in sorted(widths))
         said += f" Their costs are counted at different base widths ({listed}) and do not compare."
+    ways = {findings.rows_arithmetic for findings in experiments if findings.rows_arithmetic}
+    if len(ways) > 1:
+        listed = "; ".join(f"{_name(one)}: {' and '.join(one.rows_arithmetic) or 'not known'}" for one in experiments)
+        said += f" They were not computed in the same way ({listed}), and a difference can be one between these."
     return said
 
 
