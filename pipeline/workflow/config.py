@@ -327,6 +327,7 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
     if search["early_stop_epochs"] is None and search["early_stop_keep"] != default["search"]["early_stop_keep"]:
         idle["search.early_stop_keep"] = "search.early_stop_epochs is null"
     notes = [f"{key} has no effect, since {why}" for key, why in idle.items()]
+    notes += _left_as_for_digits(config)
     counted, trained_at = search["cost_width"], config["network"]["base_width"]
     if config["searches"] and counted != trained_at:
         limits = (key for key in ("max_flops", "max_memory", "max_latency") if search[key] is not None)
@@ -336,6 +337,17 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
             for key in limits
         ]
     return notes
+
+
+def _left_as_for_digits(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what an overlay for other images has left as it is for the default experiment's."""
+    images, usual = config["dataset"], default_config()["dataset"]
+    if images["name"] == usual["name"]:
+        return
+    if images["image_size"] == usual["image_size"]:
+        yield f"dataset.image_size is {images['image_size']}, as for {usual['name']}: a few pixels are seen"
+    if config["experiment"] == default_config()["experiment"]:
+        yield f"experiment is '{config['experiment']}', as for {usual['name']}: its results are replaced by these"
 
 
 def _check_processes(config: Mapping[str, Any]) -> None:

@@ -152,6 +152,10 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
         ({"search.max_memory": 1e6},
          ["search.max_memory limits the network at base width 1 (search.cost_width), while it is trained at 0.0625"]),
         ({"search.max_memory": 1e6, "search.cost_width": 0.0625}, []),
+        ({"dataset.name": "cifar10"},
+         ["dataset.image_size is 8, as for digits: a few pixels are seen",
+          "experiment is 'digits', as for digits: its results are replaced by these"]),
+        ({"dataset.name": "cifar10", "dataset.image_size": 32, "experiment": "mine"}, []),
     ],
 )  # fmt: skip
 def test_settings_that_may_not_do_what_is_meant_are_named(changes, said):
