@@ -32,6 +32,8 @@ from pipeline.data.preprocessing import JPEG_QUALITY, centred, encoded, fitted
 _PART_IMAGES = 1000
 _PART_BYTES = 32 * 2**20
 _LEVELS = 256
+#: By channels: what images have to be.
+_MODES = {1: "L", 3: "RGB"}
 #: Raised when parts hold something else.
 _FORMAT = 3
 #: Images that a message names.
@@ -191,9 +193,11 @@ def prepare(
         made_with: what to record about it, equal for equal input.
 
     Raises:
-        UserError: images are damaged (unless those are skipped), a class has none that is not, or a file cannot be
-            written.
+        UserError: images are damaged (unless those are skipped), a class has none that is not, a file cannot be
+            written, or the data set gives labels or images that are none.
     """
+    for split, _ in (train, test):
+        _check_labels(dataset, split.labels)
     sets = [_Parts(split, output, dataset.channels, how) for split, output in (train, test)]
     for parts in sets:
         parts.remove(stale=True)
@@ -238,6 +242,17 @@ def prepare(
     for parts in sets:
         parts.remove()
     return Prepared(written[0], written[1], contents[0], contents[1])
+
+
+def _check_labels(dataset: Dataset, labels: np.ndarray) -> None:
+    """Raises UserError for labels that are no classes of the data set, as a module from elsewhere may give them."""
+    given = np.asarray(labels)
+    most = len(dataset.classes) - 1
+    if given.dtype.kind not in "iu" or (len(given) and not (given.min() >= 0 and given.max() <= most)):
+        raise UserError(
+            f"the data set '{dataset.name}' has labels of type {given.dtype} that are not the numbers of its classes",
+            f"give whole numbers from 0 to {most}",
+        )
 
 
 def _refuse_damaged(damaged: Sequence[tuple[str, str]]) -> None:
@@ -325,6 +340,12 @@ def _convert(split: Split, indices: range, channels: int, how: Preparation) -> t
         try:
             picture = split.read(index)
             content = picture.content
+            if picture.image.mode != _MODES[channels]:
+                raise UserError(
+                    f"{split.name(index)} is an image of mode '{picture.image.mode}', and its data set has {channels} "
+                    f"channel{'s' * (channels > 1)}",
+                    f"convert it to '{_MODES[channels]}' where it is read",
+                )
             data, seen = _store(picture, how)
         except DamagedImageError as error:
             what = "skipped" if how.skip_damaged else "not an image:"

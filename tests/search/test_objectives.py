@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.common.errors import UserError
 from pipeline.search.algorithms import ALGORITHMS, propose
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
@@ -49,6 +50,16 @@ def test_every_algorithm_searches_for_each(algorithm, section):
         assert found.top1 >= 70 and found.relative_cost < 1.5
     else:
         assert found.relative_cost <= 1.5 and found.top1 > 75
+
+
+def test_an_objective_that_gives_no_number_ranks_nothing(monkeypatch):
+    """Whatever is compared with it is neither better nor worse: the order would be any."""
+    monkeypatch.setattr(OBJECTIVES["fitness"], "value", lambda one, settings: float("nan") if one is GOOD else 1.0)
+    objective = configured({"lambda": 4})
+    for ask in (lambda: ranked(objective), lambda: objective.value(GOOD)):
+        with pytest.raises(UserError, match="objective 'fitness' gives no number for genome 2: mend it"):
+            ask()
+    assert objective.rank([BEST, CHEAP], 1) == [CHEAP]
 
 
 def test_all_values_can_stand_in_a_table():

@@ -21,9 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.common.errors import UserError
 from pipeline.common.registry import Registry
 from pipeline.common.settings import flags, from_mapping
-from pipeline.networks.genome import Genome
+from pipeline.networks.genome import Genome, format_genome
 from pipeline.search.individual import Individual
 
 OBJECTIVES = Registry(
@@ -47,8 +48,19 @@ class Objective:
     settings: Any
 
     def value(self, individual: Individual) -> float:
-        """Returns what an individual is worth, the more the better."""
-        return float(OBJECTIVES[self.name].value(individual, self.settings))
+        """Returns what an individual is worth, the more the better.
+
+        Raises:
+            UserError: the objective gives no number, which cannot be ranked.
+        """
+        return self._checked(OBJECTIVES[self.name].value(individual, self.settings), individual)
+
+    def _checked(self, value: Any, individual: Individual) -> float:
+        number = float(value)
+        if number != number:
+            genome = format_genome(individual.genome)
+            raise UserError(f"objective '{self.name}' gives no number for genome {genome}", "mend it or choose another")
+        return number
 
     def admits(self, individual: Individual) -> bool:
         """Returns whether an individual can be the answer to what was asked."""
@@ -65,7 +77,8 @@ class Objective:
         worth = OBJECTIVES[self.name].value
 
         def key(individual: Individual) -> tuple[float, float, Genome]:
-            return (-worth(individual, self.settings), individual.relative_cost, individual.genome)
+            value = self._checked(worth(individual, self.settings), individual)
+            return (-value, individual.relative_cost, individual.genome)
 
         return heapq.nsmallest(len(individuals) if count is None else count, individuals, key)
 
