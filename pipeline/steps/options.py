@@ -198,6 +198,10 @@ def _within(kind: type, limits: Mapping[str, Any]) -> Callable[[str], Any]:
     return read
 
 
+#: For ``type=`` of a flag: a whole number from 1 on, and a fraction of the published widths.
+count, width_fraction = _within(int, {"minimum": 1}), _within(float, {"exclusiveMinimum": 0})
+
+
 def read_settings(arguments: argparse.Namespace, cls: type) -> Any:
     """Returns the settings that were given on the command line."""
     values = {f.name: getattr(arguments, f.name) for f in fields(cls)}
@@ -320,20 +324,6 @@ def _object(text: str) -> dict[str, Any]:
 def genome(text: str) -> Genome:
     """Reads a genome, for ``type=`` of a flag."""
     return parse_genome(text)
-
-
-def count(text: str) -> int:
-    """Reads a whole number from 1 on, for ``type=`` of a flag."""
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
-    return value
-
-
-def width_fraction(text: str) -> float:
-    """Reads a fraction of the published widths, for ``type=`` of a flag."""
-    if not 0 < (value := float(text)) < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no width: it must be more than 0")
-    return value
 
 
 def output(parser: argparse.ArgumentParser, flag: str, help: str, **more: Any) -> None:

@@ -392,5 +392,5 @@ def test_a_step_trains_nothing_twice(folder, monkeypatch, capsys):
 )
 def test_numbers_that_are_none_are_not_taken_for_the_usual_ones(step, flag, value, capsys):
     assert main([*step.split(), flag, value]) == 2
-    wrong = "no width: it must be more than 0" if flag == "--base-width" else "not at least 1"
+    wrong = {"nan": "no number", "0": "not more than 0"}[value] if flag == "--base-width" else "not at least 1"
     assert f"argument {flag}: {value} is {wrong}" in capsys.readouterr().err
