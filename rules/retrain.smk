@@ -28,6 +28,7 @@ rule retrain:
     input:
         images=rules.prepare_dataset.output.train,
         best=files.found_genome,
+        teacher=files.teacher,
     output:
         weights=layout.training("{model}", "{seed}").weights,
         history=layout.training("{model}", "{seed}").history,
@@ -47,7 +48,7 @@ rule retrain:
         genome=lambda wildcards: flags.genome(wildcards.model),
         best=lambda wildcards, input: optional_flag("--best", input.best),
         network=flags.network(),
-        training=flags.training("retrain"),
+        training=lambda wildcards, input: flags.row_training(wildcards.model, input.teacher),
         execution=flags.shared_execution(),
         seed=config["seed"],
         method=flags.training_method,

@@ -38,14 +38,18 @@ class Backprop:
 
         Args:
             x: (N, C, H, W), float32, of the size that was said.
-            labels: (N,), int64.
+            labels: (N,), int64; or (N, classes), float32, the share of each class in an image.
         """
         for part in self._parts:
             x = part.forward(x)
         logits = x
         likelihood = _aten._log_softmax(logits, 1, False)
-        loss, weight = _aten.nll_loss_forward(likelihood, labels, None, 1, -100)
-        gradient = _aten.nll_loss_backward(torch.ones_like(loss), likelihood, labels, None, 1, -100, weight)
+        if labels.is_floating_point():
+            loss = -(likelihood * labels).sum() / len(labels)
+            gradient = labels / -len(labels)
+        else:
+            loss, weight = _aten.nll_loss_forward(likelihood, labels, None, 1, -100)
+            gradient = _aten.nll_loss_backward(torch.ones_like(loss), likelihood, labels, None, 1, -100, weight)
         gradient = _aten._log_softmax_backward_data(gradient, likelihood, 1, logits.dtype)
         found: list[tuple[Tensor, ...]] = []
         for part in reversed(self._parts):

@@ -32,7 +32,7 @@ from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.objectives import Objective
 from pipeline.search.tables import Best
-from pipeline.training.identity import disagreements, row_seed
+from pipeline.training.identity import all_settings, disagreements, row_seed
 
 Kind = Literal["full-precision", "uniform", "control", "found", "baseline", "given"]
 #: What a row of equal cost has in common with the found one that it is compared with.
@@ -152,6 +152,7 @@ class Row:
         census: what was wrong with the images; None where it is not known.
         answered: the answers of every seed's network; none where those of one are not known.
         test_images: digest of the test set; nothing where it is not known.
+        recipe: in what it was trained otherwise than most rows, in words such as 'optimizer adam'.
     """
 
     model: str
@@ -167,6 +168,7 @@ class Row:
     answered: tuple[Answered, ...] = field(default=(), repr=False, compare=False)
     counting: Counting = FLOPS
     test_images: str = ""
+    recipe: tuple[str, ...] = ()
 
     @cached_property
     def weighed_cost(self) -> float:
@@ -251,7 +253,41 @@ def collect_rows(
             )
     _check_alike(measured for measured in by_model.values() if measured)
     _check_test_images([one for measured in by_model.values() for one in measured])
-    return [_row(model, models[model], by_model[model], table, cost_width, counting) for model in models]
+    rows = [_row(model, models[model], by_model[model], table, cost_width, counting) for model in models]
+    recipes = _own_recipes([by_model[model][0] for model in models])
+    # What is printed of a network was trained in one way, so that it is set beside one row.
+    return [
+        replace(row, recipe=recipe, published=None) if recipe else row
+        for row, recipe in zip(rows, recipes, strict=True)
+    ]
+
+
+def _own_recipes(measured: Sequence[Measurement]) -> list[tuple[str, ...]]:
+    """Returns in what each row was trained otherwise than most, as far as that is known."""
+    known = [all_settings(one.training["settings"]) if "settings" in one.training else {} for one in measured]
+    kinds = [settings for settings in known if settings]
+    if not kinds:
+        return [()] * len(measured)
+    usual = max(kinds, key=kinds.count)
+    return [
+        tuple(
+            f"{name} {_worded(value)}"
+            for name, value in settings.items()
+            # Full precision has no teacher, whoever has.
+            if value != usual.get(name) and (one.spec.binary or name != "teacher_weight")
+        )
+        for one, settings in zip(measured, known, strict=True)
+    ]
+
+
+def _worded(value: Any) -> str:
+    return (
+        ",".join(map(str, value))
+        if isinstance(value, list)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _row(

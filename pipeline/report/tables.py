@@ -13,6 +13,7 @@ from pipeline.report.classes import class_sentence, missing_classes
 from pipeline.report.fronts import COSTS, hypervolumes
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import LATER, find_table
+from pipeline.report.recipes import recipe_sentences
 from pipeline.report.results import Row, pareto_front, results_table
 from pipeline.report.text import Grid, latex, markdown, wrap
 from pipeline.report.verdicts import verdicts
@@ -33,6 +34,10 @@ _VERDICT_NOTE = (
     "Differences are in points of test accuracy, each with its interval over other seeds and other test images. The "
     "probability that any of these sentences tells two equal networks apart is held at 5 % (Holm), and each interval "
     "has the level at which its sentence is judged: 'no difference seen' says how large a difference could hide."
+)
+_RECIPES_NOTE = (
+    "Rows that were trained otherwise than most, each beside the same network by the usual recipe. The probability "
+    "that any of these sentences tells two equal recipes apart is held at 5 % (Holm)."
 )
 _FRONT_NOTE = (
     "Binary rows than which no other is both cheaper and more accurate, in the mean over seeds, by each measure of "
@@ -78,6 +83,7 @@ def results_markdown(
     parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE + _width_note(rows) + _cost_note(rows))]
     parts += _images_note(rows)
     parts += _verdict_section(rows)
+    parts += _recipes_section(rows)
     parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows)), *_hypervolume_note(searches)]
     parts += ["## Proxy", *map(wrap, proxy_sentences(points, diverged))]
     parts += _classes_section(rows)
@@ -159,6 +165,11 @@ def _verdict_section(rows: Sequence[Row]) -> list[str]:
         sentences = [wrap(f"  - {sentence}", "    ") for sentence in verdict.sentences]
         parts.append("\n".join([wrap(f"- **{verdict.model}** ({verdict.headline})", "  "), *sentences]))
     return parts
+
+
+def _recipes_section(rows: Sequence[Row]) -> list[str]:
+    sentences = [wrap(f"- {sentence}", "  ") for sentence in recipe_sentences(rows)]
+    return ["## Recipes", wrap(_RECIPES_NOTE), "\n".join(sentences)] if sentences else []
 
 
 def _classes_section(rows: Sequence[Row]) -> list[str]:

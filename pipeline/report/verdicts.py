@@ -65,7 +65,7 @@ def _controls(row: Row, rows: Sequence[Row]) -> list[Row]:
 
 def _dearest_within(row: Row, rows: Sequence[Row]) -> list[Row]:
     within = [other for other in rows if other.kind == "uniform" and other.weighed_cost <= row.weighed_cost]
-    within = [other for other in within if other.spec != row.spec]
+    within = [other for other in within if other.spec != row.spec and other.recipe == row.recipe]
     return [max(within, key=lambda other: other.weighed_cost)] if within else []
 
 

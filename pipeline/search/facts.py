@@ -10,9 +10,7 @@ they were made from, their *facts*, stands in each. Two rules choose the current
    that did it may be another one.
 """
 
-import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from pipeline.common.settings import from_mapping
@@ -29,7 +27,7 @@ _PARTIAL = "partial_epochs"
 
 def training_settings(section: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a training's section of the configuration as it stands in facts and identities, which are JSON."""
-    settings: dict[str, Any] = json.loads(json.dumps(asdict(from_mapping(TrainingSettings, dict(section)))))
+    settings: dict[str, Any] = from_mapping(TrainingSettings, dict(section)).record()
     return settings
 
 

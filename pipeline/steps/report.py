@@ -220,13 +220,13 @@ def _is_stale(layout: "Layout", config: dict[str, Any], model: str, found: Path 
     from pipeline.report.inputs import read_measurement
     from pipeline.report.results import unlike
     from pipeline.search.tables import read_genome
-    from pipeline.workflow.asked import asked_of_rows
+    from pipeline.workflow.asked import asked_of_row
     from pipeline.workflow.config import genome_of
 
     row = config["models"][model]
     files = sorted(layout.measurement(model, 0).parent.glob(layout.measurement(model, "*").name))
     measured = [read_measurement(model, int(file.stem.partition("_")[2]), file) for file in files]
-    if any(unlike(one, asked_of_rows(config)) for one in measured):
+    if any(unlike(one, asked_of_row(config, model)) for one in measured):
         return True
     specs = [one.spec for one in measured]
     if "genome" in row:

@@ -7,6 +7,7 @@ from pipeline.steps.options import (
     add_keeping,
     add_network,
     add_processes,
+    add_setting,
     add_settings,
     genome,
     output,
@@ -14,6 +15,7 @@ from pipeline.steps.options import (
     read_settings,
 )
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.workflow.settings import RetrainSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--repetition", type=int, default=0, help="which of the row's seeds")
     add_network(parser)
     add_settings(parser, TrainingSettings)
+    path(parser, "--teacher", "a trained network from whose answers it learns (HDF5)", required=False)
+    add_setting(parser, RetrainSettings, "teacher_weight")
     add_execution(parser)
     add_processes(parser)
     add_keeping(parser)
@@ -42,6 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.steps.options import network_for
     from pipeline.training.full import Outputs, Recipe, train_network
     from pipeline.training.identity import row_seed
+    from pipeline.training.teacher import TeacherFile
     from pipeline.workflow.slurm.time_limit import stop_requests
 
     chosen = arguments.genome or read_genome(arguments.best)
@@ -57,6 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.loaders,
         arguments.processes,
         arguments.arithmetic,
+        None if arguments.teacher is None else TeacherFile(arguments.teacher, arguments.teacher_weight),
     )
     train_network(
         recipe, arguments.images, None, Outputs(arguments.weights, arguments.history, arguments.timing), stop_requests()

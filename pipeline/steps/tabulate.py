@@ -2,14 +2,29 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.steps.options import output
+from pipeline.steps.options import output, path
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pipeline.search.tabular import Table
+
+#: What tables must have in common for one to go on where the other stopped.
+_SETTINGS = ("dataset", "trained base width", "candidate", "retrain", "split", "method")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("experiment", metavar="RESULTS/EXPERIMENT", type=Path, help="the experiment's folder")
     output(parser, "--output", "the table to write (NPZ); `search` reads it")
+    path(
+        parser,
+        "--earlier",
+        "go on from a table of the same settings: take from it what this experiment has not measured (NPZ)",
+        required=False,
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -26,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.networks.genome import Genome
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.search.tables import read_early, read_individuals
-    from pipeline.search.tabular import Table, write_table
+    from pipeline.search.tabular import Table, read_table, write_table
     from pipeline.workflow.layout import Layout
     from pipeline.workflow.made_with import about_outdated, outdated_files
     from pipeline.workflow.saved_config import read_saved_config
@@ -73,7 +88,8 @@ def run(arguments: argparse.Namespace) -> None:
             scores |= {one.genome: one.top1 for one in read_individuals(file) if one.top1 is not None}
             if early is not None:
                 partial |= {one.individual.genome: one.partial_top1 for one in read_early(file)}
-    if not scores:
+    earlier = None if arguments.earlier is None else read_table(arguments.earlier)
+    if not scores and earlier is None:
         raise UserError(f"{layout.folder} has no scores yet", "let its search run first; it may be stopped and goes on")
     proxy = config["proxy"]
     again, trained = (
@@ -93,16 +109,58 @@ def run(arguments: argparse.Namespace) -> None:
         "split": config["split"],
     }
     # The first column is the search's own; the sample's scores are from other seeds.
-    columns = [column(one) for one in (scores, *again) if one]
-    whole = np.column_stack([column(one) for one in trained if one] or [np.full(len(places), np.nan)])
-    table = replace(table, scores=np.column_stack(columns), trained=whole, made=made)
+    columns, whole = (np.column_stack([column(one) for one in found]) for found in ((scores, *again), trained))
+    if earlier is not None:
+        _check_settings(earlier, replace(table, made=made), arguments.earlier)
+        columns, whole = _completed(columns, earlier.scores), _completed(whole, earlier.trained)
+        made["went on from"] = {name: earlier.made[name] for name in earlier.made if name not in _SETTINGS}
+    table = replace(table, scores=_measured(columns), trained=_measured(whole), made=made)
     if early is not None:
         table = replace(table, partial=column(partial)[:, None], partial_epochs=(early,))
     write_table(arguments.output, table)
     log(
-        f"{arguments.output}: {len(scores):,} of {len(places):,} genomes scored, "
-        f"{int((~np.isnan(whole)).any(axis=1).sum()):,} trained in full"
+        f"{arguments.output}: {_rows(table.scores[:, :1]):,} of {len(places):,} genomes scored, "
+        f"{_rows(whole):,} trained in full"
     )
+
+
+def _rows(measured: "np.ndarray") -> int:
+    """Returns for how many genomes there is a value."""
+    import numpy as np
+
+    return int((~np.isnan(measured)).any(axis=1).sum())
+
+
+def _measured(columns: "np.ndarray") -> "np.ndarray":
+    """Returns the columns without the later ones that hold nothing; the first one stays."""
+    import numpy as np
+
+    held = (~np.isnan(columns)).any(axis=0)
+    held[:1] = True
+    return columns[:, held]
+
+
+def _completed(columns: "np.ndarray", earlier: "np.ndarray") -> "np.ndarray":
+    """Returns values with those of an earlier table where there are none; of a seed each, in both."""
+    import numpy as np
+
+    made = np.full((len(columns), max(columns.shape[1], earlier.shape[1])), np.nan)
+    made[:, : columns.shape[1]] = columns
+    before = np.full_like(made, np.nan)
+    before[:, : earlier.shape[1]] = earlier
+    return np.where(np.isnan(made), before, made)
+
+
+def _check_settings(earlier: "Table", table: "Table", path: Path) -> None:
+    from pipeline.common.errors import UserError
+
+    others = [name for name in _SETTINGS if earlier.made.get(name) != table.made.get(name)]
+    others += [name for name in ("spec", "ratios") if getattr(earlier, name) != getattr(table, name)]
+    if others:
+        raise UserError(
+            f"{path} is a table of other settings than the experiment's ({', '.join(others)})",
+            "name one that an experiment with the same settings has made",
+        )
 
 
 def _sampled(path: Path) -> "dict[tuple[float, ...], float]":

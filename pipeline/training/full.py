@@ -29,6 +29,7 @@ from pipeline.training.kept import FinishedTraining
 from pipeline.training.loop import DivergedError, Training
 from pipeline.training.memory import enough_memory
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.training.teacher import Teacher, TeacherFile
 
 HISTORY = ("epoch", "learning_rate", "loss", "top1")
 
@@ -49,6 +50,7 @@ class Recipe:
         processes: how many take every step together, each with its part of the batch; torchrun must have started so
             many. None for as many as it has, or one without it.
         arithmetic: where the experiment's device, precision and kernels are settled; None to settle for this training.
+        teacher: from whose answers it learns too; None for the labels alone.
     """
 
     spec: NetworkSpec
@@ -61,6 +63,7 @@ class Recipe:
     loaders: int
     processes: int | None = None
     arithmetic: Path | None = None
+    teacher: TeacherFile | None = None
 
 
 class Outputs(NamedTuple):
@@ -126,6 +129,7 @@ def _train_in(
         images=read_info(images).digest,
         subset=None if indices is None else digest_of(list(indices)),
         execution=execution.identity,
+        teacher=None if recipe.teacher is None else recipe.teacher.identity,
     )
     saved = SavedState(state_file(outputs.weights), identity, world.size, arithmetic_of(execution))
     kept = FinishedTraining(recipe.finished, {**identity, "processes": world.size}) if recipe.finished else None
@@ -137,7 +141,8 @@ def _train_in(
     source = load_images(images, execution.device, indices, recipe.loaders)
     network = Network(recipe.spec)
     initialise(network, torch.Generator().manual_seed(seed_for("weights", recipe.seed)))
-    training = Training(network, source, recipe.settings, recipe.seed, execution, world)
+    teacher = None if recipe.teacher is None else Teacher.read(recipe.teacher, recipe.spec)
+    training = Training(network, source, recipe.settings, recipe.seed, execution, world, teacher=teacher)
     train(training, saved, recipe.task, recipe.save_minutes, stops)
     if world.first:
         _write(outputs, training, identity, images, saved, machine)

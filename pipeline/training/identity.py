@@ -5,7 +5,6 @@ a candidate's score, whose facts (:mod:`pipeline.search.facts`) are made from th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from pipeline.common.randomness import seed_for
 from pipeline.networks.binary.binarisers import BINARISERS
 from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.spec import NetworkSpec, architecture
-from pipeline.training.settings import TrainingSettings
+from pipeline.training.settings import OFF, TrainingSettings
 
 
 def training_identity(
@@ -26,6 +25,7 @@ def training_identity(
     images: str | None,
     subset: str | None,
     execution: Sequence[str | int | None],
+    teacher: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Returns everything that determines a training, as JSON values.
 
@@ -36,17 +36,21 @@ def training_identity(
         images: digest of the train images.
         subset: digest of which of them it learns from; None for all.
         execution: see :attr:`pipeline.training.execution.Execution.identity`.
+        teacher: see :attr:`pipeline.training.teacher.TeacherFile.identity`; None if it learns from the labels alone.
     """
+    taught = dict(teacher or {})
+    weight = {"teacher_weight": taught.pop("teacher_weight")} if taught else {}
     return {
         "network": spec.record(),
         "architecture": architecture(spec.network),
-        "settings": {**asdict(settings), "milestones": list(settings.milestones)},
+        "settings": {**settings.record(), **weight},
         "seed": seed,
         "images": images,
         "subset": subset,
         "execution": list(execution),
         "method": METHOD_VERSION,
         **_sources(spec),
+        **taught,
     }
 
 
@@ -66,8 +70,12 @@ def row_seed(seed: int, repetition: int) -> int:
     return seed_for("retrain", seed, repetition)
 
 
+#: What settings stand for that say nothing of what came later than the first results.
+_OFF = {name: "off" if value is None else value for name, value in {**OFF, "teacher_weight": None}.items()}
+
+
 #: What a training's outcome depends on as far as a person asks for it: not the machine's part of it.
-_SAID_OF_IT = ("settings", "seed", "images", "subset", "architecture", "method", "binariser")
+_SAID_OF_IT = ("settings", "seed", "images", "subset", "architecture", "method", "binariser", "teacher")
 
 
 def said_of(identity: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +95,7 @@ def disagreements(found: Mapping[str, Any], asked: Mapping[str, Any]) -> list[st
     >>> disagreements({"network": {"genome": [1.0]}}, {"network": {"genome": [1], "binariser": "dorefa"}})
     []
     """
-    return list(_disagreements(_complete(found), asked))
+    return list(_disagreements(_complete(found), _with_off(asked)))
 
 
 def _disagreements(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterator[str]:
@@ -101,12 +109,23 @@ def _disagreements(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterat
 
 def _complete(found: Mapping[str, Any]) -> dict[str, Any]:
     """Returns an identity with what stands for itself where nothing is written."""
-    made = dict(found)
+    made = _with_off(found)
     if isinstance(found.get("network"), Mapping):
         made["network"] = {"binariser": BINARISER if found["network"].get("binary", True) else None, **found["network"]}
     if "architecture" in found:
         made.setdefault("binariser", "")
     return made
+
+
+def _with_off(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an identity whose settings say all that is off, where they say anything."""
+    settings = identity.get("settings")
+    return {**identity, "settings": all_settings(settings)} if isinstance(settings, Mapping) else dict(identity)
+
+
+def all_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an identity's settings with those that it leaves out since they are off."""
+    return {**_OFF, **settings}
 
 
 def _shown(value: Any) -> str:

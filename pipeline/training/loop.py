@@ -1,22 +1,23 @@
 """One training loop for the supernet, the candidates and the final networks."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim.sgd import sgd
 
 from pipeline.common.randomness import seed_for
 from pipeline.data.batches import ImageSource
 from pipeline.networks.backprop import Backprop, find_backprop
+from pipeline.networks.binary.convolution import BinaryConvolution
+from pipeline.training.descent import Descent
 from pipeline.training.distributed import ALONE, World
 from pipeline.training.execution import Execution
 from pipeline.training.replay import ReplayedStep
 from pipeline.training.settings import TrainingSettings
+from pipeline.training.teacher import Teacher
 
 
 class DivergedError(Exception):
@@ -49,12 +50,13 @@ class Training:
         micro_batch: most images that are computed at once, where memory does not hold a batch; None for all of it. The
             steps are those of the whole batches, but a batch norm sees only a micro-batch. Of a training by itself:
             several processes have the whole batch's moments.
+        teacher: from whose answers it learns too; None for the labels alone.
         replayed: on a GPU, record a step as a CUDA graph and replay it; on a CPU, compute a chain of layers by calls
             that are known beforehand. Neither is done by several processes, nor in micro-batches.
 
     Raises:
         UserError: the batches cannot be divided among the processes.
-        ValueError: micro-batches are asked of several processes.
+        ValueError: micro-batches are asked of several processes, or weights never become binary.
     """
 
     def __init__(
@@ -67,10 +69,13 @@ class Training:
         world: World = ALONE,
         micro_batch: int | None = None,
         *,
+        teacher: Teacher | None = None,
         replayed: bool = True,
     ) -> None:
         if micro_batch is not None and not world.alone:
             raise ValueError("several processes do not divide their batches further")
+        if settings.real_weight_epochs >= settings.epochs:
+            raise ValueError("weights have to become binary before the training ends")
         self.network = network.to(execution.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.images = images
         self.settings = settings
@@ -85,13 +90,15 @@ class Training:
         self._micro_batches = 1 if micro_batch is None else math.ceil(self._batch / micro_batch)
         self._replica = world.replicate(self.network)
         self._parameters = list(self.network.parameters())
-        self._momentum = [torch.zeros_like(parameter) for parameter in self._parameters]
-        self._rows = [_Row.of(*pair) for pair in zip(self._parameters, self._momentum, strict=True)]
+        self._descent = Descent(self.network, settings)
+        self._teacher = None if teacher is None else teacher.on(execution.device)
         self._backprop: Backprop | None = None
         self.steps_per_epoch = len(images) // self._batch
         self._sums = torch.zeros(2, device=execution.device, dtype=torch.float64)  # loss, correct answers
         #: Whether gradients may be had without autograd, as far as is known.
-        self._direct = replayed and world.alone and micro_batch is None and execution.computes_chains
+        self._direct = self._may_be_direct = (
+            replayed and world.alone and micro_batch is None and execution.computes_chains
+        )
         self._replayed = replayed and world.alone and micro_batch is None and execution.device_type == "cuda"
         #: Where a recorded step reads the learning rate; None where steps are given it as a number.
         self._rate = torch.zeros((), device=execution.device) if self._replayed else None
@@ -113,8 +120,10 @@ class Training:
             DivergedError: at the end of an epoch in which the loss or a parameter stopped being finite.
         """
         self._replica.train()
-        take_step = ReplayedStep(self._take_step) if self._replayed else self._take_step
+        take_step: Callable[[Tensor, Tensor], None] | None = None
         while self.epoch < self.settings.epochs:
+            if take_step is None or self.epoch == self.settings.real_weight_epochs:
+                take_step = self._step_of(real_weights=self.epoch < self.settings.real_weight_epochs)
             plan = self._plan()
             address = ("augment", self.seed, self.epoch)
             for x, y in self.images.batches(plan, self.settings.augmentation, address, self.step, self._part):
@@ -129,6 +138,15 @@ class Training:
                     self._finish_epoch()
                 yield
 
+    def _step_of(self, *, real_weights: bool) -> Callable[[Tensor, Tensor], None]:
+        """Returns what takes a step. Binary convolutions take their weights as they are, or binarise them."""
+        for module in self.network.modules():
+            if isinstance(module, BinaryConvolution):
+                module.real_weight = real_weights
+        # What is known of a step is of the other weights.
+        self._backprop, self._direct = None, self._may_be_direct
+        return ReplayedStep(self._take_step) if self._replayed else self._take_step
+
     def _plan(self) -> list[Tensor]:
         generator = torch.Generator().manual_seed(seed_for("order", self.seed, self.epoch))
         order = torch.randperm(len(self.images), generator=generator)
@@ -137,19 +155,20 @@ class Training:
     def _take_step(self, x: Tensor, y: Tensor) -> None:
         gradients, measured = self._learn_from(x, y) if self._micro_batches == 1 else self._accumulate(x, y)
         with torch.no_grad():
-            self._descend(gradients)
+            self._descent.step(gradients, self._rate_now() if self._rate is None else self._rate)
             self._sums += self.world.mean(measured)
 
     def _learn_from(self, x: Tensor, y: Tensor) -> tuple[Sequence[Tensor], Tensor]:
         """Returns the gradients of the images' mean loss; and (2,) that loss and the share of correct answers."""
         gradients: Sequence[Tensor]
+        wanted = y if self._teacher is None else self._teacher.answers(x, y, self.execution.autocast)
         if self._backprop is not None:
-            gradients, loss, logits = self._backprop(x, y)
+            gradients, loss, logits = self._backprop(x, wanted)
         else:
             with self.execution.autocast:
                 logits = self._replica(x)
             logits = logits.float()
-            loss = F.cross_entropy(logits, y)
+            loss = F.cross_entropy(logits, wanted)
             gradients = self._gradients(loss)
         with torch.no_grad():
             measured = torch.stack([loss.double(), (logits.argmax(1) == y).double().mean()])
@@ -181,22 +200,6 @@ class Training:
         loss.backward()  # type: ignore[no-untyped-call]
         return [parameter.grad for parameter in self._parameters if parameter.grad is not None]
 
-    def _descend(self, gradients: Sequence[Tensor]) -> None:
-        # The functional form of torch.optim.SGD. The class imports torch's compiler on its first use, more than a
-        # second that every candidate's process would pay.
-        sgd(
-            [row.parameter for row in self._rows],
-            [row.lay(gradient) for row, gradient in zip(self._rows, gradients, strict=True)],
-            [row.momentum for row in self._rows],
-            fused=True,
-            lr=self._rate_now() if self._rate is None else self._rate,
-            momentum=self.settings.momentum,
-            weight_decay=self.settings.weight_decay,
-            dampening=0.0,
-            nesterov=False,
-            maximize=False,
-        )
-
     def _rate_now(self) -> float:
         return self.settings.rate_at(self.epoch + self.step / self.steps_per_epoch)
 
@@ -210,12 +213,11 @@ class Training:
         self._sums.zero_()
 
     def state(self) -> dict[str, Tensor]:
-        """Returns everything that ``restore`` needs, as tensors on the CPU: weights, momentum, position, sums and
-        history.
+        """Returns everything that ``restore`` needs, as tensors on the CPU: weights, what the optimiser remembers,
+        position, sums and history.
         """
         tensors = {f"network/{name}": tensor for name, tensor in self.network.state_dict().items()}
-        names = [name for name, _ in self.network.named_parameters()]
-        tensors |= {f"momentum/{name}": buffer for name, buffer in zip(names, self._momentum, strict=True)}
+        tensors |= self._descent.state()
         tensors["position"] = torch.tensor([self.epoch, self.step])
         tensors["sums"] = self._sums
         rows = [(e.epoch, e.learning_rate, e.loss, e.top1) for e in self.history]
@@ -231,8 +233,7 @@ class Training:
         """Goes on from a state. Raises KeyError or RuntimeError where it belongs to another network."""
         prefix = "network/"
         self.network.load_state_dict({n[len(prefix) :]: t for n, t in state.items() if n.startswith(prefix)})
-        for (name, _), buffer in zip(self.network.named_parameters(), self._momentum, strict=True):
-            buffer.copy_(state[f"momentum/{name}"])
+        self._descent.restore(state)
         self.epoch, self.step = (int(value) for value in state["position"])
         self._sums.copy_(state["sums"])
         self.history = [Epoch(int(e), rate, loss, top1) for e, rate, loss, top1 in state["history"].tolist()]
@@ -243,26 +244,3 @@ def _all_finite(tensors: Sequence[Tensor]) -> bool:
     # A sum takes a tenth of the time. One of finite numbers is finite too, unless they are close to the largest.
     sums = torch.stack([tensor.sum() for tensor in tensors])
     return bool(sums.isfinite().all()) or all(bool(tensor.isfinite().all()) for tensor in tensors)
-
-
-class _Row(NamedTuple):
-    """A parameter and its momentum, seen so that their elements follow each other as they do in memory.
-
-    The fused step copies whatever lies otherwise, there and back. ``last``: channels do, and are seen so.
-    """
-
-    parameter: Tensor
-    momentum: Tensor
-    last: bool
-
-    @classmethod
-    def of(cls, parameter: Tensor, momentum: Tensor) -> "_Row":
-        last = torch.channels_last
-        lies_so = parameter.is_contiguous(memory_format=last) and momentum.is_contiguous(memory_format=last)
-        if parameter.is_contiguous() or not lies_so:
-            return cls(parameter.detach(), momentum, False)
-        return cls(parameter.detach().permute(0, 2, 3, 1), momentum.permute(0, 2, 3, 1), True)
-
-    def lay(self, gradient: Tensor) -> Tensor:
-        """Returns the gradient, seen in the same way."""
-        return gradient.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1) if self.last else gradient

@@ -6,13 +6,15 @@
 """
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
 
 from pipeline.common.settings import setting
 from pipeline.data.augmentation import Augmentation
 
 Schedule = Literal["milestones", "cosine", "constant"]
+Optimizer = Literal["sgd", "adam"]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Kernels = Literal["auto", "torch"]
@@ -20,7 +22,7 @@ Kernels = Literal["auto", "torch"]
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """One training with stochastic gradient descent."""
+    """One training by gradient descent."""
 
     epochs: int = setting("Passes over the images.", limits={"minimum": 1})
     batch_size: int = setting(
@@ -47,14 +49,58 @@ class TrainingSettings:
         default="none",
     )
 
+    optimizer: Optimizer = setting(
+        "sgd (stochastic gradient descent, the paper's) or adam, whose decay of the mean gradient is momentum.",
+        default="sgd",
+    )
+    binary_weight_decay: float | None = setting(
+        "L2 penalty on the real values behind binary weights; null: weight_decay, as for every other parameter.",
+        limits={"minimum": 0},
+        default=None,
+    )
+    real_weight_epochs: int = setting(
+        "Epochs at the start in which weights stay real and activations alone are binary. A cosine starts anew after "
+        "them.",
+        limits={"minimum": 0},
+        default=0,
+    )
+
     def rate_at(self, progress: float) -> float:
         """Returns the learning rate after ``progress`` epochs (a fraction inside an epoch counts for the cosine
         only).
         """
         if self.schedule == "cosine":
-            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress / self.epochs))
+            real = self.real_weight_epochs
+            start, end = (0, real) if progress < real else (real, self.epochs)
+            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - start) / (end - start)))
         passed = sum(milestone <= progress for milestone in self.milestones) if self.schedule == "milestones" else 0
         return self.learning_rate * self.gamma**passed
+
+    def decay_of(self, *, binary: bool) -> float:
+        """Returns the L2 penalty on a parameter.
+
+        Args:
+            binary: whether it is the real values behind binary weights.
+        """
+        return self.weight_decay if self.binary_weight_decay is None or not binary else self.binary_weight_decay
+
+    def record(self) -> dict[str, Any]:
+        """Returns the settings as JSON values, as results carry them. What came later than the first results is left
+        out where it is off, so that these stay what they are.
+
+        >>> "optimizer" in TrainingSettings(epochs=1, batch_size=2, learning_rate=0.1).record()
+        False
+        """
+        values = {**asdict(self), "milestones": list(self.milestones)}
+        return {name: value for name, value in values.items() if name not in OFF or value != OFF[name]}
+
+
+#: The fields that came later than the first results, and their values for trainings that do without.
+OFF: Mapping[str, Any] = {
+    f.name: f.default
+    for f in fields(TrainingSettings)
+    if f.name in ("optimizer", "binary_weight_decay", "real_weight_epochs")
+}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from pipeline.networks.genome import format_genome, parse_genome
 from pipeline.networks.spec import uniform_genome
 from pipeline.search.facts import training_settings
 from pipeline.workflow.config import genome_of
+from pipeline.workflow.recipes import settings_of, shared_settings
 
 
 def asked_of_rows(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def asked_of_rows(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         KeyError, TypeError, ValueError: a section is missing or malformed.
     """
-    return {"seed": config["seed"], "settings": training_settings(config["retrain"]), "network": _network(config)}
+    return {"seed": config["seed"], "settings": shared_settings(config), "network": _network(config)}
 
 
 def asked_of_row(config: Mapping[str, Any], model: str) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def asked_of_row(config: Mapping[str, Any], model: str) -> dict[str, Any]:
     network = {**asked["network"], "binary": row.get("binary", True)}
     if "genome" in row:
         network["genome"] = list(parse_genome(format_genome(genome_of(config, model))))  # as it stands in a command
-    return {**asked, "network": network}
+    return {**asked, "settings": settings_of(config, model), "network": network}
 
 
 def asked_of_supernet(config: Mapping[str, Any]) -> dict[str, Any]:

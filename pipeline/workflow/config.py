@@ -35,6 +35,7 @@ from pipeline.search.space import Budget
 from pipeline.workflow.counting import check_counting, counting_of
 from pipeline.workflow.models import ASKED, is_baseline, runs_of, with_controls, with_runs
 from pipeline.workflow.proxy import samples, trains_supernet
+from pipeline.workflow.recipes import recipe_of, teacher_of
 from pipeline.workflow.schema import ROOT as ROOT
 from pipeline.workflow.schema import schema_for
 from pipeline.workflow.sections import with_defaults
@@ -285,9 +286,17 @@ def _expanded(path: str) -> str:
     return path
 
 
-def _check_trainings(config: Mapping[str, Any]) -> None:
+def _recipes(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yields every training's recipe and where it stands."""
     for section in TRAININGS:
-        training = config[section]
+        yield section, config[section]
+    for model, row in config["models"].items():
+        if "retrain" in row:
+            yield f"models.{model}.retrain", recipe_of(config, model)
+
+
+def _check_trainings(config: Mapping[str, Any]) -> None:
+    for section, training in _recipes(config):
         milestones = training["milestones"]
         if training.get("schedule") == "milestones" and not milestones:
             raise UserError(f"{section}.schedule is 'milestones', but {section}.milestones is empty", "list the epochs")
@@ -299,11 +308,24 @@ def _check_trainings(config: Mapping[str, Any]) -> None:
                 f"{section}.milestones has {late[0]}, but the training has only {training['epochs']} epochs",
                 "milestones must come before the last epoch",
             )
+        real, all_epochs = training["real_weight_epochs"], training["epochs"]
+        if real >= all_epochs:
+            raise UserError(
+                f"{section}.real_weight_epochs is {real}, but the training has only {all_epochs} epochs",
+                "leave some epochs in which weights are binary",
+            )
     early, epochs = config["search"]["early_stop_epochs"], config["candidate"]["epochs"]
     if early is not None and early >= epochs:
         raise UserError(
             f"search.early_stop_epochs is {early}, but a candidate's training has only {epochs} epochs",
             f"give fewer than {epochs}, or null to train all to their end",
+        )
+    real = config["candidate"]["real_weight_epochs"]
+    if early and early <= real:
+        raise UserError(
+            f"search.early_stop_epochs is {early}, when candidates' weights are still real "
+            f"(candidate.real_weight_epochs is {real})",
+            f"give more than {real}, or null to train all to their end",
         )
     if early == 0 and not config["supernet"]["enabled"]:
         raise UserError(
@@ -353,8 +375,10 @@ def _left_as_for_digits(config: Mapping[str, Any]) -> Iterator[str]:
 def _check_processes(config: Mapping[str, Any]) -> None:
     """Checks that every process of a training can take an equal part of each batch."""
     processes = config["execution"]["processes"]
-    for section in ("supernet", "retrain") if trains_supernet(config) else ("retrain",):
-        batch = config[section]["batch_size"]
+    for section, training in _recipes(config):
+        if section == "candidate" or (section == "supernet" and not trains_supernet(config)):
+            continue
+        batch = training["batch_size"]
         if batch % processes:
             raise UserError(
                 f"{section}.batch_size is {batch}, which cannot be divided among {processes} processes",
@@ -367,7 +391,7 @@ def _check_augmentations(config: Mapping[str, Any]) -> None:
     dataset = config["dataset"]
     storage = resolve_storage(dataset["storage"], dataset["image_size"])
     fitting = {"pixels": ("none", "crop", "crop-flip"), "jpeg": ("none", "resized-crop-flip")}[storage]
-    chosen = {section: config[section]["augmentation"] for section in TRAININGS}
+    chosen = {section: training["augmentation"] for section, training in _recipes(config)}
     others = [f"{section}.augmentation is '{name}'" for section, name in chosen.items() if name not in fitting]
     if others:
         raise UserError(
@@ -416,6 +440,7 @@ def _check_genomes(config: Mapping[str, Any]) -> None:
         if "control" in row:
             _check_control(config, model)
             continue
+        _check_teacher(config, model)
         if ("genome" in row) == ("search" in row):
             raise UserError(f"models.{model} needs either a genome or a search", "give exactly one of the two")
         if "search" in row:
@@ -482,6 +507,26 @@ def _check_found(config: Mapping[str, Any], model: str) -> None:
         raise UserError(
             f"models.{model} has {' and '.join(asked)}", "give at most one of them: each says how a genome is chosen"
         )
+
+
+def _check_teacher(config: Mapping[str, Any], model: str) -> None:
+    """Checks a row's recipe where it is its own, and that it learns from a network that is there before any search."""
+    own, models = config["models"][model].get("retrain", {}), config["models"]
+    if own and "genome" not in models[model]:
+        raise UserError(
+            f"models.{model} has a recipe of its own, but rows from searches are compared with others of one recipe",
+            "give it a genome in place of a search, or leave out its retrain",
+        )
+    if own.get("teacher") is not None and not models[model].get("binary", True):
+        raise UserError(f"models.{model} is of full precision and has a teacher", "leave out its teacher")
+    if "teacher_weight" in own and recipe_of(config, model)["teacher"] is None:
+        raise UserError(f"models.{model}.retrain has a teacher_weight and no teacher", "name its teacher")
+    teacher = teacher_of(config, model)
+    named = models.get(teacher, {})
+    if teacher is not None and ("genome" not in named or named.get("binary", True)):
+        where = f"models.{model}.retrain" if "teacher" in own else "retrain"
+        fitting = [name for name, row in models.items() if "genome" in row and not row.get("binary", True)]
+        raise UserError(f"{where}.teacher is '{teacher}'", f"rows in full precision: {', '.join(fitting) or 'none'}")
 
 
 def _check_control(config: Mapping[str, Any], model: str) -> None:

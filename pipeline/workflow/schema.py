@@ -22,6 +22,7 @@ from pipeline.search.algorithms.base import SearchSettings
 from pipeline.search.objectives import DEFAULT, OBJECTIVES
 from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.sections import SECTIONS
+from pipeline.workflow.settings import RetrainSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "schemas" / "config.schema.yaml"
@@ -78,6 +79,9 @@ def _completed() -> dict[str, Any]:
     for section, classes in SECTIONS.items():
         described = [schema_of(settings) for settings in classes if settings is not TrainingSettings]
         properties[section]["properties"] = {key: value for part in described for key, value in part.items()}
+    own_recipe = {key: value for key, value in schema_of(RetrainSettings).items() if key != "seeds"}
+    of_each = properties["models"]["additionalProperties"]["properties"]
+    of_each["retrain"]["properties"] = {**schema_of(TrainingSettings), **own_recipe}
     for name in ALGORITHMS.own:
         _add_algorithm(whole, ALGORITHMS[name].Settings)
     for name in OBJECTIVES.own:

@@ -173,6 +173,16 @@ class RetrainSettings:
         limits={"minimum": 1},
         default=1,
     )
+    teacher: str | None = setting(
+        "A full-precision row with a genome, from whose answers binary rows learn (distillation); null: from the "
+        "labels alone.",
+        default=None,
+    )
+    teacher_weight: float = setting(
+        "Share of its answers in what is learnt; the labels have the rest.",
+        limits={"exclusiveMinimum": 0, "maximum": 1},
+        default=1.0,
+    )
 
 
 @dataclass(frozen=True)

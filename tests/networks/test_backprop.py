@@ -44,6 +44,18 @@ def by_autograd(network, x, y):
     return torch.autograd.grad(loss, list(network.parameters())), loss
 
 
+def test_it_learns_shares_of_classes_as_autograd_does():
+    network = network_of()
+    twin = copy.deepcopy(network)
+    x, _ = batch_of(network)
+    shares = torch.rand(40, 10, generator=torch.Generator().manual_seed(7)).softmax(1)
+    gradients, loss, _ = find_backprop(network, x)(x, shares)
+    expected, expected_loss = by_autograd(twin, x, shares)
+    torch.testing.assert_close(loss, expected_loss)
+    for found, wanted in zip(gradients, expected, strict=True):
+        torch.testing.assert_close(found, wanted)
+
+
 def descend(network, gradients):
     with torch.no_grad():
         for parameter, gradient in zip(network.parameters(), gradients, strict=True):

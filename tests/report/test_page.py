@@ -22,6 +22,8 @@ from pipeline.report.page.build import Findings, build_page
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.mistakes import mistakes_body
 from pipeline.report.results import Interval, Row
+from pipeline.report.statistics import Sample
+from pipeline.search.facts import training_settings
 from pipeline.search.individual import Individual
 from pipeline.search.tables import read_best, write_best
 from pipeline.workflow.config import ROOT, read_config
@@ -96,6 +98,14 @@ def test_the_papers_claims_stand_where_its_table_is_asked_for(page):
     shown = build_page(Findings({**CONFIG, "published": "table1"}, "", rows, {}, {}))
     assert "a searched network beats Uniform-1x for less" in shown and "not trained here" in shown
     assert "The paper&#39;s claims" in shown and "The paper&#39;s claims" not in page
+
+
+def test_what_a_recipe_gives_is_told():
+    usual = Row("usual", SPEC, Interval(90.0, 0.5, 3), sample=Sample((89.5, 90.0, 90.5), (), 1000))
+    adam = replace(usual, model="adam", top1=Interval(91.0, 0.5, 3), recipe=("optimizer adam",))
+    shown, alone = (build_page(Findings(CONFIG, "", rows, {}, {})) for rows in ([usual, adam], [usual]))
+    assert "adam (optimizer adam): 91.00 ± 0.50 % beside 90.00 ± 0.50 % of usual" in shown
+    assert "<h3>Recipes</h3>" in shown and "<h3>Recipes</h3>" not in alone
 
 
 def test_it_is_whole_and_needs_nothing_from_elsewhere(page):
@@ -249,6 +259,20 @@ def test_a_row_that_is_given_another_genome_waits_for_its_training(experiment):
     shutil.rmtree(experiment.measurement("full-precision", 0).parent)
     assert main(["report", "measured"]) == 0
     assert "no accuracy yet of full-precision, uniform-1x, uniform_2x." in experiment.report.read_text()
+
+
+def test_a_row_that_is_to_be_trained_otherwise_waits_for_it(experiment):
+    """By a recipe of its own, or by one of its own no more."""
+    for file in experiment.measurement("uniform_2x", 0).parent.glob("*.json"):
+        settings = {**training_settings(CONFIG["retrain"]), "optimizer": "adam"}
+        write_json(file, {**json.loads(file.read_text()), "training": {"settings": settings}})
+    assert main(["report", "measured"]) == 0
+    assert "there is no accuracy yet of uniform_2x." in experiment.report.read_text()
+    values = yaml.safe_load(experiment.config.read_text())
+    values["models"]["uniform_2x"]["retrain"] = {"optimizer": "adam"}
+    experiment.config.write_text(yaml.safe_dump(values))
+    assert main(["report", "measured"]) == 0
+    assert "there is no accuracy yet" not in experiment.report.read_text()
 
 
 def test_what_is_of_the_settings_before_is_told(experiment):

@@ -22,6 +22,7 @@ from pipeline.report.results import (
     results_table,
 )
 from pipeline.report.statistics import Sample
+from pipeline.report.tables import results_markdown
 from pipeline.report.timing import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
 from pipeline.search.costs import Counting
 from pipeline.search.objectives import configured
@@ -455,6 +456,35 @@ def test_a_row_is_trained_as_its_experiment_asks(change, said):
     ):
         rows(trained(0), odd)
     assert rows(trained(0), odd, asked=None)
+
+
+def by_recipe(model, genome, binary=True, **settings):
+    said = {"seed": row_seed(0, 0), "settings": {"epochs": 60, "milestones": [5], **settings}}
+    return Measurement(model, 0, 90.0, None, spec_of(genome, binary), training=said, weights=model)
+
+
+def test_rows_of_another_recipe_say_so_and_stand_beside_no_published_line():
+    measurements = [
+        by_recipe("real", 1, binary=False),
+        by_recipe("one", 1),
+        by_recipe("adam", 1, optimizer="adam", learning_rate=0.002),
+        by_recipe("taught", 1, teacher_weight=0.5),
+        by_recipe("long", 2, epochs=90, milestones=[5, 9]),
+    ]
+    rows = collect_rows(dict.fromkeys(one.model for one in measurements), measurements, published="table1")
+    assert [row.recipe for row in rows] == [
+        (),
+        (),
+        ("optimizer adam", "learning_rate 0.002"),
+        ("teacher_weight 0.5",),
+        ("epochs 90", "milestones 5,9"),
+    ]
+    assert [row.published is not None for row in rows] == [True, True, False, False, False]
+    taught = [by_recipe(name, 1, teacher_weight=1.0) for name in ("a", "b")]
+    rows = collect_rows(dict.fromkeys(("real", "a", "b")), [measurements[0], *taught])
+    assert [row.recipe for row in rows] == [(), (), ()], "the teacher has none"
+    table = results_markdown(collect_rows(dict.fromkeys(("one", "adam")), measurements[1:3]), [], None)
+    assert "## Recipes" in table and "- adam (optimizer adam, learning_rate 0.002): 90.00 % beside 90.00 % of" in table
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.report.recipes import recipe_sentences
 from pipeline.report.results import ControlOf, Interval, Row, Search
 from pipeline.report.statistics import Sample, seeds_to_tell
 from pipeline.report.verdicts import comparisons, verdicts, worth_it
@@ -399,3 +400,23 @@ def test_no_seeds_are_asked_for_where_there_are_enough_or_nothing_is_to_be_told(
     assert not power((95.0,), (90.0, 90.3, 90.6))[1]
     needed, asked, text = power((88.5, 90.5, 92.5), (90.4, 90.5, 90.6))
     assert asked and f"would take about {needed} seeds of each." in text
+
+
+def test_a_row_of_another_recipe_is_no_rival():
+    """Else a search would be blamed for a recipe."""
+    found = row("found", BETWEEN, 93.9, 94.0, 94.1, search=EVOLUTION)
+    adam = replace(row("adam", 1, 70.0, 70.1, 70.2), recipe=("optimizer adam",))
+    assert [one.other.model for one in comparisons([adam, ONE, found])] == ["uniform-1x"]
+    assert comparisons([adam, found]) == []
+
+
+def test_what_a_recipe_gives_is_told_beside_the_same_network_by_the_usual_one():
+    adam = replace(row("adam", 1, 92.0, 92.1, 92.2), recipe=("optimizer adam", "learning_rate 0.002"))
+    other = replace(row("other", 3, 92.0, 92.1, 92.2), recipe=("epochs 5",))
+    told = recipe_sentences([ONE, TWO, adam, other])
+    assert told[0].startswith(
+        "adam (optimizer adam, learning_rate 0.002): 92.10 ± 0.10 % beside 90.00 ± 0.10 % of uniform-1x: "
+        "better by 2.1 points ("
+    )
+    assert told[1] == "other (epochs 5): 92.10 ± 0.10 %; no row has the same network by the usual recipe."
+    assert recipe_sentences([ONE, TWO]) == []

@@ -148,8 +148,8 @@ def test_a_worse_one_is_trained_no_further(task, monkeypatch):
     partial = evaluator.evaluate(GENOME)[0].partial_top1
     assert partial
     steps = []
-    descend = Training._descend
-    monkeypatch.setattr(Training, "_descend", lambda self, *what: (steps.append(self.epoch), descend(self, *what))[1])
+    take = Training._take_step
+    monkeypatch.setattr(Training, "_take_step", lambda self, *what: (steps.append(self.epoch), take(self, *what))[1])
     stopped = replace(evaluator, needed_top1={GENOME: partial + 0.0001}).evaluate(GENOME)[0]
     assert stopped == Evaluation(GENOME, "stopped", partial_top1=partial)
     assert set(steps) == {0}

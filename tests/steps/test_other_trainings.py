@@ -10,6 +10,7 @@ import pytest
 from pipeline import METHOD_VERSION
 from pipeline.__main__ import main
 from pipeline.common.files import read_record, write_json, write_record
+from pipeline.common.hdf5 import read_attributes
 from pipeline.data.prepared import read_info
 from pipeline.workflow.asked import asked_of_row, asked_of_supernet
 from pipeline.workflow.config import read_config
@@ -61,6 +62,21 @@ def config() -> dict:
             "models": {"iso": {"control": "uniform", "of": "found-A"}},
         },
     )
+
+
+def test_what_a_network_learnt_from_is_part_of_it(made: Path, tmp_path: Path) -> None:
+    teachers = [tmp_path / f"teacher-{seed}.h5" for seed in range(2)]
+    for seed, teacher in enumerate(teachers):
+        train(made, teacher, "--full-precision", "--seed", seed)
+    digests = [read_attributes(teacher)["digest"] for teacher in teachers]
+    keeping, found = ["--finished", tmp_path / "finished"], []
+    for number, (teacher, weight) in enumerate([(0, 0.5), (1, 0.5), (0, 0.25), (0, 0.5)]):
+        weights = tmp_path / f"taught-{number}.h5"
+        train(made, weights, "--teacher", teachers[teacher], "--teacher-weight", weight, *keeping)
+        found.append(read_attributes(weights))
+        assert found[-1]["teacher"] == digests[teacher] and found[-1]["settings"]["teacher_weight"] == weight
+    assert len({one["digest"] for one in found[:3]}) == 3 and found[3]["digest"] == found[0]["digest"]
+    assert len(list((tmp_path / "finished").iterdir())) == 3
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pipeline.training.arithmetic import settle
 from pipeline.training.settings import ExecutionSettings
 from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.saved_config import save_config
+from pipeline.workflow.saved_config import read_saved_config, save_config
 from tests.support.steps import CPU, TRAINING, outdated
 
 
@@ -85,6 +85,43 @@ def test_what_candidates_had_early_stands_there_too(experiment, tmp_path):
     place = table.genomes.index((2.0, 1.0, 2.0, 2.0, 2.0, 2.0))
     assert table.partial_epochs == (2,) and table.partial[place, 0] == 10 + 47 - 32
     assert np.isnan(table.partial).sum() == 16
+
+
+def test_it_goes_on_from_an_earlier_table(experiment, tmp_path, capsys):
+    """Of all scores and one training, where the experiment that goes on has another training and another score."""
+    second, whole = experiment.sample.trained(1), tmp_path / "whole.npz"
+    assert main(["tabulate", str(experiment.folder), "--output", str(whole)]) == 0
+    kept = second.read_text()
+    second.unlink()
+    first, both = tmp_path / "first.npz", tmp_path / "both.npz"
+    assert main(["tabulate", str(experiment.folder), "--output", str(first)]) == 0
+    assert read_table(first).trained.shape[1] == 1
+    for file in (experiment.generation("all", 0).scores, experiment.generation("all", 1).scores):
+        file.unlink()
+    experiment.sample.trained(0).unlink()
+    second.write_text(kept)
+    assert main(["tabulate", str(experiment.folder), "--earlier", str(first), "--output", str(both)]) == 0
+    assert "48 of 64 genomes scored, 2 trained in full" in capsys.readouterr().err
+    found, expected = read_table(both), read_table(whole)
+    np.testing.assert_array_equal(found.scores, expected.scores)
+    np.testing.assert_array_equal(found.trained, expected.trained)
+    assert found.made["went on from"]["version"] == expected.made["version"]
+    # What was measured anew stays.
+    rows = read_csv(second, EVALUATIONS)
+    write_csv(second, EVALUATIONS, [{**row, "top1": 99.0} for row in rows])
+    assert main(["tabulate", str(experiment.folder), "--earlier", str(whole), "--output", str(both)]) == 0
+    assert np.nanmax(read_table(both).trained[:, 1]) == 99 and np.nanmax(read_table(both).trained[:, 0]) == 90
+
+
+def test_a_table_of_other_settings_is_not_gone_on_from(experiment, tmp_path, capsys):
+    assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
+    config = read_saved_config(experiment).config
+    config["retrain"]["epochs"] += 1
+    save_config(config, experiment)
+    words = ["tabulate", str(experiment.folder), "--earlier", str(tmp_path / "t.npz"), "--output"]
+    assert main([*words, str(tmp_path / "u.npz")]) == 1
+    assert "t.npz is a table of other settings than the experiment's (retrain)" in capsys.readouterr().err
+    assert not (tmp_path / "u.npz").exists()
 
 
 def test_an_experiment_without_scores_is_told(experiment, tmp_path, capsys):

@@ -87,7 +87,7 @@ def test_a_restored_state_keeps_the_memory_format(digits, tmp_path):
     assert SavedState(tmp_path / "state.h5", IDENTITY).restore(fresh)
     weight = fresh.network.get_submodule("conv3").weight
     assert weight.is_contiguous(memory_format=torch.channels_last)
-    assert fresh._momentum[2].stride() == fresh._parameters[2].stride()
+    assert fresh._descent.state()["momentum/conv3.weight"].stride() == weight.stride()
 
 
 def test_time_adds_up_over_interruptions(digits, tmp_path, monkeypatch):

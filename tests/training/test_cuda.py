@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from pipeline.data.batches import ImagesInMemory, Normalisation
+from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
 from pipeline.training.execution import Execution
 from pipeline.training.loop import DivergedError, Training
 from pipeline.training.replay import WARM_UP
 from pipeline.training.scoring import recalibrate, score
 from pipeline.training.settings import TrainingSettings
+from pipeline.training.teacher import Teacher
 from tests.support.execution import CPU
 from tests.support.trainings import SETTINGS, SPEC, finish, same, start
 
@@ -76,6 +78,18 @@ def test_replayed_steps_are_the_launched_ones(on_gpu, precision, off):
     for name, tensor in launched.network.state_dict().items():
         other = replayed.network.state_dict()[name]
         assert (tensor - other).float().norm() <= 3 * off * tensor.float().norm() + 1e-6, name
+
+
+@pytest.mark.parametrize("more", [{"optimizer": "adam", "learning_rate": 0.01}, {"real_weight_epochs": 1}, {}])
+def test_steps_of_other_recipes_are_recorded_too(on_gpu, capsys, more):
+    """Two recordings where weights are real at first; and a teacher whose answers are part of a step."""
+    settings = TrainingSettings(**({"epochs": 3, "batch_size": 20, "learning_rate": 0.1} | more))
+    network = Network(SPEC.at_width(0.25))
+    initialise(network, torch.Generator().manual_seed(0))
+    teacher = None if more else Teacher(training_on(on_gpu).network.requires_grad_(False), 0.5)
+    training = finish(Training(network, on_gpu, settings, 0, CUDA, teacher=teacher))
+    assert "cannot be recorded" not in capsys.readouterr().err
+    assert losses(training)[-1] < losses(training)[0]
 
 
 def test_steps_are_recorded(on_gpu, capsys):

@@ -41,6 +41,47 @@ def test_what_differs_is_named(asked, said):
         check_asked(identity(), {**asked, "network": asked.get("network", {})}, "w.h5")
 
 
+@pytest.mark.parametrize(
+    ("had", "asked", "said"),
+    [
+        ({"optimizer": "adam"}, {}, "optimizer adam in place of sgd"),
+        ({}, {"optimizer": "adam"}, "optimizer sgd in place of adam"),
+        ({"binary_weight_decay": 0.0}, {}, "binary_weight_decay 0.0 in place of off"),
+        ({}, {"binary_weight_decay": 0.0}, "binary_weight_decay off in place of 0.0"),
+        ({"real_weight_epochs": 1}, {}, "real_weight_epochs 1 in place of 0"),
+        ({"optimizer": "adam"}, {"optimizer": None}, None),
+    ],
+)
+def test_what_came_later_counts_where_it_is_not_said(had, asked, said):
+    settings = {"epochs": 2}
+    found, wanted = {"settings": {**settings, **had}}, {"settings": {**settings, **asked}}
+    assert disagreements(found, wanted) == ([said] if said else [])
+
+
+def test_a_teacher_counts():
+    teacher = {"teacher": "d" * 64, "teacher_weight": 0.5}
+    spec, settings = NetworkSpec("vgg_small", (1.0,) * 6), TrainingSettings(epochs=2, batch_size=5, learning_rate=0.1)
+    where = {"seed": 3, "images": None, "subset": None, "execution": []}
+    taught, alone = (training_identity(spec, settings, **where, teacher=one) for one in (teacher, None))
+    assert taught["teacher"] == "d" * 64 and said_of(taught)["settings"]["teacher_weight"] == 0.5
+    assert disagreements(taught, alone) == ["teacher_weight 0.5 in place of off"]
+    assert disagreements(alone, taught) == ["teacher_weight off in place of 0.5"]
+
+
+def test_settings_that_are_off_leave_results_what_they_were():
+    assert list(identity()["settings"]) == [
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "schedule",
+        "milestones",
+        "gamma",
+        "momentum",
+        "weight_decay",
+        "augmentation",
+    ]
+
+
 def test_what_is_not_known_is_no_difference():
     assert disagreements({}, {**identity(), "subset": "a"}) == []
     assert disagreements({**identity(), "settings": {"epochs": 2}}, identity()) == []

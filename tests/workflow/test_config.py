@@ -18,6 +18,7 @@ from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import TRAININGS, check_config, genome_of, notes_on, read_config
 from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import samples, trains_supernet
+from pipeline.workflow.recipes import recipe_of, teacher_of
 from pipeline.workflow.schema import ROOT, schema_for
 from pipeline.workflow.sections import with_defaults
 from tests.support.latencies import table_file
@@ -123,6 +124,40 @@ MISTAKES = [
     ({"seed": "9" * 4000}, "seed is an integer of more than 64 bits"),
     ({"seed": ["x" * 99] * 30_000}, "seed is ['xxx"),
     ({"split.subset_per_class": 0}, "split.subset_per_class is 0: it must be at least 1"),
+    ({"retrain.real_weight_epochs": 30}, "retrain.real_weight_epochs is 30, but the training has only 30 epochs"),
+    ({"candidate.optimizer": "lion"}, "candidate.optimizer is 'lion': choose one of sgd, adam"),
+    (
+        {"candidate.real_weight_epochs": 3, "search.early_stop_epochs": 3},
+        "search.early_stop_epochs is 3, when candidates' weights are still real",
+    ),
+    ({"retrain.teacher": "uniform-1x"}, "retrain.teacher is 'uniform-1x': rows in full precision: full-precision"),
+    ({"retrain.teacher": "found-A"}, "retrain.teacher is 'found-A': rows in full precision: full-precision"),
+    ({"retrain.teacher": "nobody"}, "retrain.teacher is 'nobody': rows in full precision: full-precision"),
+    ({"retrain.teacher_weight": 0}, "retrain.teacher_weight is 0: it must be more than 0"),
+    ({"models.x": {"genome": 1, "retrain": {"teacher": "y"}}}, "models.x.retrain.teacher is 'y': rows in full"),
+    ({"models.x": {"genome": 1, "retrain": {"teacher_weight": 0.5}}}, "models.x.retrain has a teacher_weight and no"),
+    (
+        {"models.x": {"genome": 1, "binary": False, "retrain": {"teacher": "full-precision"}}},
+        "models.x is of full precision and has a teacher",
+    ),
+    (
+        {"models.x": {"search": "A", "retrain": {"epochs": 3}}},
+        "models.x has a recipe of its own, but rows from searches",
+    ),
+    ({"models.x": {"genome": 1, "retrain": {"seeds": 3}}}, "unknown key 'seeds' in models.x.retrain"),
+    ({"models.x": {"genome": 1, "retrain": {"epoch": 3}}}, "in models.x.retrain: did you mean 'epochs'?"),
+    (
+        {"models.x": {"genome": 1, "retrain": {"real_weight_epochs": 40}}},
+        "models.x.retrain.real_weight_epochs is 40, but the training has only 30 epochs",
+    ),
+    (
+        {"models.x": {"genome": 1, "retrain": {"augmentation": "resized-crop-flip"}}},
+        "models.x.retrain.augmentation is 'resized-crop-flip'",
+    ),
+    (
+        {"models.x": {"genome": 1, "retrain": {"batch_size": 5}}, "execution.processes": 2},
+        "models.x.retrain.batch_size is 5, which cannot be divided among 2 processes",
+    ),
 ]
 
 
@@ -160,6 +195,15 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
 )  # fmt: skip
 def test_settings_that_may_not_do_what_is_meant_are_named(changes, said):
     assert notes_on(check_config(changed(changes))) == said
+
+
+def test_a_rows_recipe_may_be_written_as_text_and_switch_a_teacher_off():
+    rows = {"x": {"genome": 1, "retrain": {"learning_rate": "5e-3", "teacher": None}}}
+    config = read_config([ROOT / "config.yaml"], {"models": rows, "retrain": {"teacher": "full-precision"}})
+    assert recipe_of(config, "x")["learning_rate"] == 0.005 and recipe_of(config, "x")["epochs"] == 30
+    assert teacher_of(config, "x") is None and teacher_of(config, "uniform-1x") == "full-precision"
+    assert teacher_of(config, "full-precision") is None
+    assert teacher_of(config, "found-A") == teacher_of(config, "uniform-iso-A") == "full-precision"
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):

@@ -54,6 +54,22 @@ def test_only_evaluate_sees_the_test_set(tmp_path):
     assert mentions == {"evaluate", "prepare_dataset"}
 
 
+def test_a_taught_row_waits_for_its_teacher_of_the_same_number(tmp_path):
+    rows = {"full-precision": {"genome": 1, "binary": False}, "taught": {"genome": 1, "retrain": {"optimizer": "adam"}}}
+    config = overlay(tmp_path, {"models": rows, "retrain": {"teacher": "full-precision", "seeds": 2}})
+    done = run(command("-n", "-p", "--cores", 2, config=config), tmp_path)
+    jobs = re.split(r"^(?:local)?rule ", done.stdout + done.stderr, flags=re.MULTILINE)[1:]
+    trained = {}
+    for job in (job for job in jobs if job.startswith("retrain")):
+        model, seed = re.search(r"wildcards: model=([\w-]+), seed=(\d)", job).groups()
+        trained[model, seed] = re.findall(r"--teacher (\S+)", job), "--optimizer adam" in job
+    for (model, seed), (teacher, adam) in trained.items():
+        weights = f"results/tiny/retrain/full-precision/seed_{seed}/weights.h5"
+        assert teacher == ([] if model == "full-precision" else [weights])
+        assert adam == (model == "taught")
+    assert {("taught", "1"), ("full-precision", "0")} <= set(trained)
+
+
 def test_the_plan_of_far_more_than_the_papers_search(tmp_path):
     """300 generations of 32 are listed as a whole, before any work: Snakemake's recursion must not be the limit."""
     config = overlay(

@@ -1,5 +1,6 @@
 """What rules depend on: a part whose source has changed reruns just what is made of it."""
 
+import json
 import shlex
 from pathlib import Path
 from types import SimpleNamespace
@@ -133,3 +134,45 @@ def test_early_stopping_concerns_the_candidates_of_searches_alone():
     assert on.recalibrate(early_stopping=True) == "--early-stop-epochs 2"
     # Finalists, and the sample that the proxy is judged on.
     assert on.recalibrate() == off.recalibrate() == ""
+
+
+def recipes() -> tuple[Flags, Files]:
+    rows = {
+        "adam": {"genome": 1, "retrain": {"optimizer": "adam", "binary_weight_decay": 0}},
+        "stages": {"genome": 1, "retrain": {"real_weight_epochs": 3}},
+        "taught": {"genome": 1, "retrain": {"teacher": "full-precision", "teacher_weight": 0.5}},
+    }
+    config = read_config([ROOT / "config.yaml"], {"models": rows, "inference": {"measure": False}})
+    return Flags(config), Files(config)
+
+
+def test_a_row_is_trained_by_its_own_recipe() -> None:
+    flags, files = recipes()
+    usual = flags.training("retrain")
+    assert flags.row_training("uniform-1x", []) == flags.row_training("found-A", []) == usual
+    assert flags.row_training("adam", []) == f"{usual} --optimizer adam --binary-weight-decay 0"
+    assert flags.row_training("stages", []) == f"{usual} --real-weight-epochs 3"
+    rows = {row: files.teacher(SimpleNamespace(model=row, seed="2")) for row in ("taught", "adam", "full-precision")}
+    assert rows == {
+        "taught": [Layout.of("digits").training("full-precision", "2").weights],
+        "adam": [],
+        "full-precision": [],
+    }
+    assert flags.row_training("taught", ["a b.h5"]) == f"{usual} --teacher 'a b.h5' --teacher-weight 0.5"
+
+
+def test_what_came_later_than_the_first_results_is_said_only_where_it_is_on() -> None:
+    config = read_config([ROOT / "config.yaml"], {"candidate": {"optimizer": "adam"}})
+    words = [Flags(config).training(section) for section in ("supernet", "candidate", "retrain")]
+    assert ["--optimizer" in one for one in words] == [False, True, False]
+    assert not any("binary-weight-decay" in one or "real-weight" in one for one in words)
+
+
+def test_each_row_is_asked_for_by_its_recipe_and_all_by_what_they_share() -> None:
+    flags, _ = recipes()
+    asked = {row: json.loads(shlex.split(flags.asked_of_row(row))[1])["settings"] for row in ("adam", "taught")}
+    assert asked["adam"]["optimizer"] == "adam" and asked["adam"]["binary_weight_decay"] == 0
+    assert asked["taught"]["teacher_weight"] == 0.5 and "optimizer" not in asked["taught"]
+    shared = json.loads(shlex.split(flags.asked_of_rows())[1])["settings"]
+    off = {"optimizer", "binary_weight_decay", "real_weight_epochs", "teacher_weight"}
+    assert {name for name, value in shared.items() if value is None} == off and shared["epochs"] == 30

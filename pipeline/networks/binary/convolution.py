@@ -83,8 +83,14 @@ class BinaryConvolution(nn.Conv2d):
             raise ValueError("a binary convolution has no bias")
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, bias=False)
         self.binariser = binariser  # by name: a module could be neither copied nor sent to another process
-        #: Whether compiled kernels may compute it.
-        self.compiled = is_compiled(binariser)
+        #: Whether weights are taken as they are, and the input alone is binarised.
+        self.real_weight = False
+        self._compiled = is_compiled(binariser)
+
+    @property
+    def compiled(self) -> bool:
+        """Returns whether compiled kernels may compute it."""
+        return self._compiled and not self.real_weight
 
     def result_type(self, x: Tensor) -> torch.dtype:
         """Returns the autocast precision, or the weight's own."""
@@ -101,7 +107,8 @@ class BinaryConvolution(nn.Conv2d):
         if integers:
             return _IntegerConvolution.apply(x, self.weight, stride, self.padding, dtype)  # type: ignore[no-any-return]
         binariser = BINARISERS[self.binariser]
-        bits, weight = binariser.binarise_activation(x, dtype), binariser.binarise_weight(self.weight, dtype)
+        bits = binariser.binarise_activation(x, dtype)
+        weight = self.weight.to(dtype) if self.real_weight else binariser.binarise_weight(self.weight, dtype)
         return F.conv2d(bits, weight, None, stride, self.padding)
 
 

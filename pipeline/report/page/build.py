@@ -27,6 +27,7 @@ from pipeline.report.page.mistakes import mistakes_body
 from pipeline.report.page.pieces import figure, load_template, paragraph, paragraphs, table
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import find_table
+from pipeline.report.recipes import recipe_sentences
 from pipeline.report.results import Row, Search
 from pipeline.report.tables import CLAIMS_NOTE
 from pipeline.report.verdicts import verdicts, worth_it
@@ -125,6 +126,8 @@ def _summary(findings: Findings) -> list[Part]:
         details += paragraph(verdict.headline, "muted") + Markup("</div>")
     if found:
         body += Markup('<div class="beside">{}</div>').format(details)
+    if recipes := recipe_sentences(findings.rows):
+        body += Markup("<h3>Recipes</h3>") + paragraphs(*recipes)
     return [Part("summary", "What was asked, what was found", body)]
 
 

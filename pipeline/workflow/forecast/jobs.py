@@ -30,6 +30,7 @@ from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, workload
 from pipeline.workflow.models import chosen_anew, runs_of, search_of, searched
 from pipeline.workflow.proxy import samples, trains_supernet
+from pipeline.workflow.recipes import recipe_of, teacher_of
 from pipeline.workflow.workers import workers
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
@@ -205,9 +206,9 @@ class _Jobs:
         """
         return self._add(stage, seconds, self._processes * self._threads, needs, priority, self._processes)
 
-    def training(self, section: str, spec: NetworkSpec, images: int) -> float:
-        """Returns seconds of a whole training by the recipe of a section."""
-        settings: TrainingSettings = from_mapping(TrainingSettings, self._config[section])
+    def training(self, section: str, spec: NetworkSpec, images: int, recipe: Mapping[str, Any] | None = None) -> float:
+        """Returns seconds of a whole training by the recipe of a section, or by a row's own."""
+        settings: TrainingSettings = from_mapping(TrainingSettings, recipe or self._config[section])
         batch = min(settings.batch_size, images)
         share = batch // (1 if section == "candidate" else self._processes)
         step = self._with_decoding(self._here.step.seconds(workload(spec), share), share)
@@ -351,13 +352,22 @@ class _Jobs:
         if "control" in row:
             needs = (prepared, self._add("retrain", self._light, needs=needs))
         specs = [self._spec_of(genome, row.get("binary", True)) for genome in genomes]
-        trainings = [self.training("retrain", spec, images.train) for spec in specs]
+        recipe = recipe_of(self._config, model)
+        learning = self._learning_from_teacher(model, images.train * recipe["epochs"])
+        trainings = [self.training("retrain", spec, images.train, recipe) + learning for spec in specs]
         scorings = [self.scoring(spec, images.test) for spec in specs]
         seeds = self._config["retrain"]["seeds"]
         threads = self._threads
         start = self._start(self._processes * threads)
         trained = tuple(self._add_shared("retrain", start + _mean(trainings), needs) for _ in range(seeds))
         return self._add("evaluate", self._start(threads) + seeds * _mean(scorings), threads, trained, gpus=1)
+
+    def _learning_from_teacher(self, model: str, images: int) -> float:
+        """Returns seconds that a row's teacher takes to answer images."""
+        teacher = teacher_of(self._config, model)
+        if teacher is None:
+            return 0.0
+        return self._here.scoring.seconds(workload(self._spec_of(genome_of(self._config, teacher), False)), images)
 
     def _spec_of(self, genome: Genome, binary: bool) -> NetworkSpec:
         return replace(self._spec, genome=genome, binary=binary)

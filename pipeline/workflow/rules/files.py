@@ -9,6 +9,7 @@ from pipeline.workflow.counting import looks_at_latency
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.models import chosen_anew, runs_of, searched
 from pipeline.workflow.proxy import samples, trains_supernet
+from pipeline.workflow.recipes import teacher_of
 
 
 class Files:
@@ -64,6 +65,11 @@ class Files:
         if "control" in row:
             return [self._layout.control(model)]
         return [self._found(model)] if "search" in row else []
+
+    def teacher(self, wildcards: Any) -> list[Path]:
+        """Returns the network from whose answers a row's training learns: the teacher's of the same number."""
+        teacher = teacher_of(self._config, wildcards.model)
+        return [] if teacher is None else [self._layout.training(teacher, wildcards.seed).weights]
 
     def controlled_genome(self, wildcards: Any) -> Path:
         """Returns the file with the genome that a control is chosen for."""

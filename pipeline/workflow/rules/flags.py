@@ -23,13 +23,14 @@ from pipeline.search.early_stopping import EarlyStopping
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
 from pipeline.search.space import Budget
-from pipeline.training.settings import ExecutionSettings, TrainingSettings
+from pipeline.training.settings import OFF, ExecutionSettings, TrainingSettings
 from pipeline.workflow.asked import asked_of_row, asked_of_rows, asked_of_supernet
 from pipeline.workflow.config import genome_of
 from pipeline.workflow.counting import cost_words
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.models import objective_section
 from pipeline.workflow.proxy import samples
+from pipeline.workflow.recipes import recipe_of
 from pipeline.workflow.settings import DatasetSettings
 from pipeline.workflow.sources import FlagWords, Sources
 
@@ -70,6 +71,12 @@ def _with_sources(method: str, *parts: tuple[Registry, str]) -> str:
     """Adds the sources of registered parts that have changed since results began to carry them."""
     changed = [f"{registry.kind} {digest}" for registry, name in parts if (digest := registry.changed(name))]
     return ", ".join([method, *changed])
+
+
+def _recipe(section: Mapping[str, Any]) -> str:
+    """Returns a training's flags, without those that came later than the first results and are off."""
+    on = {key: value for key, value in section.items() if key not in OFF or value != OFF[key]}
+    return flags(TrainingSettings, on)
 
 
 def _asked(values: Mapping[str, Any]) -> str:
@@ -167,7 +174,14 @@ class Flags:
 
     def training(self, section: str) -> str:
         """Returns the recipe of the supernet, of a candidate or of the retraining."""
-        return flags(TrainingSettings, self._config[section])
+        return _recipe(self._config[section])
+
+    def row_training(self, model: str, teacher: Sequence[str]) -> str:
+        """Returns the recipe of a row, and the file of the network from which it learns if it has a teacher."""
+        recipe = recipe_of(self._config, model)
+        words = [_recipe(recipe), optional_flag("--teacher", teacher)]
+        words += [f"--teacher-weight {recipe['teacher_weight']}"] if teacher else []
+        return " ".join(filter(None, words))
 
     def asked_of_row(self, model: str) -> str:
         """Returns what a row's networks must have been trained with, by which weights of others are noticed."""
