@@ -39,6 +39,7 @@ from pipeline.training.execution import Execution
 from pipeline.training.loop import Epoch, Training
 from pipeline.training.scoring import score
 from pipeline.training.settings import TrainingSettings
+from pipeline.training.teacher import Teacher
 
 ROWS: dict[str, Genome] = {
     "uniform-1x": uniform_genome("vgg_small", 1),
@@ -95,7 +96,7 @@ def main() -> None:
     width, most = (1 / 16, 2) if arguments.quick else (1.0, EPOCHS)
     wanted = 1 if arguments.quick else arguments.seeds
     with TemporaryDirectory() as name:
-        train, test = _prepare(arguments.images, Path(name), arguments.prepared or Path(name))
+        train, test = prepared_images(arguments.images, Path(name), arguments.prepared or Path(name))
         info = read_info(train)
         images, unseen = load_images(train, execution.device), load_images(test, execution.device)
     base = NetworkSpec(
@@ -112,21 +113,20 @@ def main() -> None:
     seeds, epochs = what_fits(left, pace, most, wanted)
     log(f"an epoch of all {len(specs)} rows takes {pace:.2f} s; {left:.0f} s are left")
     recipe = scaled(recipe, epochs)
-    found: dict[str, list[_Trained]] = {row: [] for row in specs}
+    found: dict[str, list[Trained]] = {row: [] for row in specs}
     with progress("CIFAR-10", seeds, "seeds") as bar:
         for seed in range(seeds):
-            for row, trained in zip(
-                specs, _train(specs.values(), images, unseen, recipe, seed, execution), strict=True
-            ):
+            trainings = [training_of(spec, images, recipe, seed, execution) for spec in specs.values()]
+            for row, trained in zip(specs, train_side_by_side(trainings, unseen, execution), strict=True):
                 found[row].append(trained)
             text = _text(found, base, epochs, execution, len(images), len(unseen))
             (arguments.output / "cifar10.md").write_text(text)
-            _write_epochs(found, arguments.output / "epochs.csv")
+            write_epochs(found, arguments.output / "epochs.csv")
             bar.advance(note=", ".join(f"{row}: {found[row][-1].top1:.2f} %" for row in found))
     print(text)
 
 
-class _Trained(NamedTuple):
+class Trained(NamedTuple):
     """A training: test top-1 in percent, its share of the seconds, and each epoch as it was."""
 
     top1: float
@@ -134,7 +134,7 @@ class _Trained(NamedTuple):
     epochs: list[Epoch]
 
 
-def _prepare(file: Path, folder: Path, kept: Path) -> tuple[Path, Path]:
+def prepared_images(file: Path, folder: Path, kept: Path) -> tuple[Path, Path]:
     """Unpacks the images and prepares them as the workflow does, unless they are kept. Returns train and test."""
     train, test = kept / "train.h5", kept / "test.h5"
     if train.exists() and test.exists():
@@ -157,7 +157,7 @@ def _seconds_of_an_epoch(
 ) -> float:
     """Returns seconds that an epoch of all networks takes, one step of each in turn."""
     endless = replace(recipe, epochs=10**4)
-    each = in_turns([_training(spec, images, endless, 0, execution).steps() for spec in specs], execution)
+    each = in_turns([training_of(spec, images, endless, 0, execution).steps() for spec in specs], execution)
     for _ in range(5):
         next(each)
     synchronise(execution)
@@ -169,33 +169,32 @@ def _seconds_of_an_epoch(
     return (time.perf_counter() - begun) / steps * (len(images) // batch)
 
 
-def _training(
-    spec: NetworkSpec, images: ImageSource, recipe: TrainingSettings, seed: int, execution: Execution
-) -> Training:
-    network = Network(spec)
-    initialise(network, torch.Generator().manual_seed(seed))
-    return Training(network, images, recipe, seed, execution)
-
-
-def _train(
-    specs: Iterable[NetworkSpec],
+def training_of(
+    spec: NetworkSpec,
     images: ImageSource,
-    unseen: ImageSource,
     recipe: TrainingSettings,
     seed: int,
     execution: Execution,
-) -> list[_Trained]:
-    """Trains the networks side by side."""
-    trainings = [_training(spec, images, recipe, seed, execution) for spec in specs]
+    teacher: Teacher | None = None,
+) -> Training:
+    """Returns a training from new weights."""
+    network = Network(spec)
+    initialise(network, torch.Generator().manual_seed(seed))
+    return Training(network, images, recipe, seed, execution, teacher=teacher)
+
+
+def train_side_by_side(trainings: Sequence[Training], unseen: ImageSource, execution: Execution) -> list[Trained]:
+    """Takes all trainings to their ends, a step of each in turn, and scores them."""
     begun = time.perf_counter()
     for _ in in_turns([training.steps() for training in trainings], execution):
         pass
     synchronise(execution)
     took = (time.perf_counter() - begun) / len(trainings)
-    return [_Trained(score(training.network, unseen, execution).top1, took, training.history) for training in trainings]
+    return [Trained(score(training.network, unseen, execution).top1, took, training.history) for training in trainings]
 
 
-def _write_epochs(found: Mapping[str, Sequence[_Trained]], file: Path) -> None:
+def write_epochs(found: Mapping[str, Sequence[Trained]], file: Path) -> None:
+    """Writes each epoch of each training (CSV)."""
     with file.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["row", "seed", *(field.name for field in fields(Epoch))])
@@ -205,14 +204,14 @@ def _write_epochs(found: Mapping[str, Sequence[_Trained]], file: Path) -> None:
 
 
 def _text(
-    found: Mapping[str, Sequence[_Trained]],
+    found: Mapping[str, Sequence[Trained]],
     spec: NetworkSpec,
     epochs: int,
     execution: Execution,
     train: int,
     test: int,
 ) -> str:
-    def cells(row: str, trained: Sequence[_Trained]) -> list[str]:
+    def cells(row: str, trained: Sequence[Trained]) -> list[str]:
         tops = [training.top1 for training in trained]
         spread = f" ± {statistics.stdev(tops):.2f}" if len(tops) > 1 else ""
         seconds = statistics.mean(training.seconds for training in trained)

@@ -70,6 +70,22 @@ def test_all_that_a_gpu_is_asked_for_runs_to_its_end_on_the_cpu(images, tmp_path
     assert "120 train and 12 test images, 2 epochs, the paper's schedule scaled to them" in text
 
 
+@pytest.mark.slow
+def test_recipes_are_compared_on_real_images(images, tmp_path):
+    words = [sys.executable, "-m", "benchmarks.recipes", "--images", images, "--output", tmp_path / "out"]
+    words += ["--device", "cpu", "--width", 0.0625, "--epochs", 3, "--seeds", 2]
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out" / "recipes.md").read_text()
+    rows = ("full precision", "paper", "cosine", "adam", "no-decay", "two-stages", "taught", "all")
+    assert all(f"| {row} | 2 | " in text for row in rows)
+    assert text.count("points") == 6, "each beside the usual one"
+    epochs = (tmp_path / "out" / "recipes.csv").read_text().splitlines()
+    assert len(epochs) == 1 + 8 * 2 * 3
+    curves = {tuple(line.split(",")[4:]) for line in epochs if line.split(",")[1:3] == ["0", "3"]}
+    assert len(curves) == 8, "no two recipes are one"
+
+
 @pytest.mark.parametrize("burst", [1, 3])
 def test_a_burst_is_timed_by_the_mean_of_its_calls(monkeypatch, capsys, burst):
     calls: list[str] = []
