@@ -1,5 +1,6 @@
 """How far an experiment is: the arithmetic, and the files it is read from, whole, half-written, missing and wrong."""
 
+import copy
 import json
 import os
 import pty
@@ -145,6 +146,12 @@ def test_an_interrupted_training_is_where_it_was_saved(folder):
     later = summary(folder).rows[1].trainings[1]
     assert later.step == training.step + 10
     assert later.seconds_left == pytest.approx(training.steps - later.step)
+    # So it would with a recipe of the row's own, and it counts the row's epochs.
+    own = copy.deepcopy(change)
+    own["models"]["found-A"] = {"genome": 1, "retrain": {"optimizer": "adam", "epochs": 300}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(own, sort_keys=False))
+    otherwise = summary(folder).rows[1].trainings[1]
+    assert otherwise.steps == later.steps and otherwise.epochs == 300
     # Saved with other settings, it will not be taken up.
     change["retrain"]["epochs"] = 100
     (folder / "config.yaml").write_text(yaml.safe_dump(change, sort_keys=False))

@@ -1,7 +1,7 @@
 """Reading how far trainings are: from their artifacts, saved states and logs."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from pipeline.common.errors import UserError
 from pipeline.search.facts import training_settings
 from pipeline.training.identity import state_file
 from pipeline.workflow.layout import TrainingFiles
+from pipeline.workflow.recipes import settings_of
 from pipeline.workflow.status.experiment import Experiment
 from pipeline.workflow.status.files import MALFORMED, folders_in, modified, number, size
 from pipeline.workflow.status.logs import LoggedProgress, log_progress
@@ -36,7 +37,8 @@ class Trainings:
             return None
         files = self._layout.supernet
         subset = self._subset_size if files.weights.parent.exists() else None
-        return self._training(files, self._layout.log("pretrain_supernet"), "supernet", subset)
+        settings = self._settings("supernet", lambda config: training_settings(config["supernet"]))
+        return self._training(files, self._layout.log("pretrain_supernet"), settings, subset)
 
     @cached_property
     def _subset_size(self) -> int | None:
@@ -55,9 +57,10 @@ class Trainings:
         layout = self._layout
         seeds = list(range(self._config.seeds)) if self._config else layout.found_seeds(model)
         trainings = []
+        settings = self._settings("retrain", lambda config: settings_of(config, model))
         for seed in seeds:
             log = layout.training_log(model, seed)
-            training = self._training(layout.training(model, seed), log, "retrain", None)
+            training = self._training(layout.training(model, seed), log, settings, None)
             trainings.append(replace(training, seed=seed))
         top1 = [self._top1(layout.measurement(model, seed)) for seed in seeds]
         return RowState(model, tuple(trainings), tuple(top1), sum(score is not None for score in top1))
@@ -70,9 +73,10 @@ class Trainings:
             self._files.complain(f"{path} holds no score of a network")
             return None
 
-    def _training(self, files: TrainingFiles, log: Path, section: str, images: int | None) -> TrainingState:
+    def _training(
+        self, files: TrainingFiles, log: Path, settings: Mapping[str, Any] | None, images: int | None
+    ) -> TrainingState:
         """Returns one training. ``images`` is what it learns from, where that is not the whole train set."""
-        settings = self._settings(section)
         epochs = settings["epochs"] if settings else None
         if size(files.weights):
             record = self._files.record(files.timing) or {}
@@ -89,10 +93,10 @@ class Trainings:
         done, total, speed = self._saved(state, settings, images, progress)
         return TrainingState(False, True, epochs, done, total, steps_per_second=speed)
 
-    def _settings(self, section: str) -> dict[str, Any] | None:
-        """Returns a training's settings, where the configuration is there."""
+    def _settings(self, section: str, read: Callable[[Mapping[str, Any]], dict[str, Any]]) -> dict[str, Any] | None:
+        """Returns a training's settings as ``read`` of the configuration, where that is there."""
         try:
-            return training_settings(self._config.config[section]) if self._config else None
+            return read(self._config.config) if self._config else None
         except MALFORMED as error:
             self._files.complain(f"{self._layout.config} has no {section}: {error}")
             return None
