@@ -27,6 +27,8 @@ SPECS = [
     NetworkSpec("vgg_small", (1, 0.5, 1, 1, 2, 4), base_width=1 / 4, size=8, channels=1),
     NetworkSpec("vgg_small", (1, 0.5, 0.5, 0.25, 0.25, 0.25), base_width=1 / 4, size=18),
     NetworkSpec("resnet18", (0.5,) + (0.25,) * 11, base_width=1, size=66),
+    # 200 and 1,400 channels fill no word, and are packed in stretches of a row and pixel by pixel.
+    NetworkSpec("vgg_small", (200 / 128, 1400 / 128, 1 / 64, 1 / 64, 1 / 128, 1 / 128), size=20),
     NetworkSpec("vgg_small", (1, 2, 0.5, 1, 1, 1), base_width=1 / 16, size=16, binary=False),
     NetworkSpec("resnet18", (1,) * 12, base_width=1 / 16, size=32, binary=False),
 ]

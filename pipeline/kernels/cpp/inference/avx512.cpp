@@ -114,28 +114,45 @@ void Isa::prepare_row(const BinaryLayer &layer, const uint32_t *pixels, uint8_t 
     prepare_packed_row(layer, pixels, row, 32);
 }
 
-// Sums of consecutive outputs for a group of channels.
-template <int PIXELS>
+// Sums of consecutive outputs for a group of channels, or for its first half where the layer has no more.
+template <int PIXELS, int HALVES>
 inline void group_sums(const BinaryLayer &layer, const Rows &seen, const uint32_t *weights, const uint32_t *activations,
                        int16_t *sums, size_t sums_step) {
-    __m512i total[PIXELS][2];
-    for (auto &pixel : total) pixel[0] = pixel[1] = _mm512_setzero_si512();
+    __m512i total[PIXELS][HALVES];
+    for (auto &pixel : total)
+        for (__m512i &half : pixel) half = _mm512_setzero_si512();
     activations += static_cast<size_t>(seen.begin) * layer.row;
     weights += static_cast<size_t>(seen.begin) * layer.units * group;
     for (int i = seen.begin; i < seen.end; ++i, activations += layer.row)
         for (int u = 0; u < layer.units; ++u, weights += group) {
-            const __m512i low = _mm512_loadu_si512(weights), high = _mm512_loadu_si512(weights + 16);
+            __m512i of_half[HALVES];
+            for (int half = 0; half < HALVES; ++half) of_half[half] = _mm512_loadu_si512(weights + 16 * half);
 #pragma GCC unroll 8
             for (int p = 0; p < PIXELS; ++p) {
                 const __m512i bits = _mm512_set1_epi32(static_cast<int>(activations[p * layer.step + u]));
-                total[p][0] = _mm512_add_epi32(total[p][0], _mm512_popcnt_epi32(_mm512_and_si512(bits, low)));
-                total[p][1] = _mm512_add_epi32(total[p][1], _mm512_popcnt_epi32(_mm512_and_si512(bits, high)));
+#pragma GCC unroll 2
+                for (int half = 0; half < HALVES; ++half)
+                    total[p][half] =
+                        _mm512_add_epi32(total[p][half], _mm512_popcnt_epi32(_mm512_and_si512(bits, of_half[half])));
             }
         }
     for (int p = 0; p < PIXELS; ++p)
         for (int half = 0; half < 2; ++half)
             _mm256_storeu_si256(reinterpret_cast<__m256i *>(sums + p * sums_step + half * 16),
-                                _mm512_maskz_cvtsepi32_epi16(0xffff, total[p][half]));
+                                half < HALVES ? _mm512_maskz_cvtsepi32_epi16(0xffff, total[p][half % HALVES])
+                                              : _mm256_setzero_si256());
+}
+
+template <int HALVES>
+inline void row_sums(const BinaryLayer &layer, const Rows &seen, const uint32_t *weights, const uint32_t *row,
+                     int columns, int16_t *sums, size_t step) {
+    int x = 0;
+    for (; x + 8 <= columns; x += 8)
+        group_sums<8, HALVES>(layer, seen, weights, row + static_cast<size_t>(x) * layer.step, sums + x * step, step);
+    for (; x + 2 <= columns; x += 2)
+        group_sums<2, HALVES>(layer, seen, weights, row + static_cast<size_t>(x) * layer.step, sums + x * step, step);
+    if (x < columns)
+        group_sums<1, HALVES>(layer, seen, weights, row + static_cast<size_t>(x) * layer.step, sums + x * step, step);
 }
 
 void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile &tile, int16_t *sums) {
@@ -147,17 +164,12 @@ void Isa::sums(const BinaryLayer &layer, const uint8_t *activations, const Tile 
                            static_cast<size_t>(tile.x) * layer.step;
     for (int g = 0; g < here; ++g) {
         const uint32_t *weights = reinterpret_cast<const uint32_t *>(layer.weights) + (first + g) * each;
+        const bool half = layer.outputs - (first + g) * group <= group / 2;
         for (int y = 0; y < tile.rows; ++y) {
             const uint32_t *row = from + static_cast<size_t>(y) * layer.stride * layer.row;
             int16_t *to = sums + static_cast<size_t>(y) * layer.tile_width() * step + g * group;
             const Rows seen = layer.seen(tile.y + y);
-            int x = 0;
-            for (; x + 8 <= tile.columns; x += 8)
-                group_sums<8>(layer, seen, weights, row + static_cast<size_t>(x) * layer.step, to + x * step, step);
-            for (; x + 2 <= tile.columns; x += 2)
-                group_sums<2>(layer, seen, weights, row + static_cast<size_t>(x) * layer.step, to + x * step, step);
-            if (x < tile.columns)
-                group_sums<1>(layer, seen, weights, row + static_cast<size_t>(x) * layer.step, to + x * step, step);
+            (half ? row_sums<1> : row_sums<2>)(layer, seen, weights, row, tile.columns, to, step);
         }
     }
 }

@@ -40,7 +40,7 @@ inline void describe_packed(BinaryLayer &layer, int bits) {
     layer.activation_bytes = (static_cast<size_t>(layer.row) * layer.padded() + slack) * bits / 8;
 }
 
-// Writes bits one after another.
+// Writes bits one after another, four bytes at a time.
 struct BitWriter {
     uint8_t *to;
     uint64_t held = 0;
@@ -48,14 +48,34 @@ struct BitWriter {
     void put(uint32_t bits, int number) {
         held |= static_cast<uint64_t>(bits) << count;
         count += number;
-        for (; count >= 8; count -= 8, held >>= 8) *to++ = static_cast<uint8_t>(held);
+        if (count < 32) return;
+        copy(to, &held, 4);
+        to += 4, held >>= 32, count -= 32;
     }
     void end(const uint8_t *end) {
-        if (count) *to++ = static_cast<uint8_t>(held);
+        for (; count > 0; count -= 8, held >>= 8) *to++ = static_cast<uint8_t>(held);
         while (to < end) *to++ = 0;
-        held = 0, count = 0;
     }
 };
+
+// Copies `run` bits that begin at a bit of a line; zeros fill the bytes. Returns what follows them.
+inline uint8_t *slide(const uint8_t *line, int bit, int run, uint8_t *to, size_t bytes) {
+    for (uint8_t *const end = to + bytes; to < end; bit += 32, run -= 32) {
+        uint64_t held = 0;
+        if (run > 0) {
+            copy(&held, line + bit / 8, sizeof held);
+            held >>= bit % 8;
+            if (run < 32) held &= (uint64_t{1} << run) - 1;
+        }
+        if (end - to < 4) { // units of a byte
+            for (; to < end; held >>= 8) *to++ = static_cast<uint8_t>(held);
+            break;
+        }
+        copy(to, &held, 4);
+        to += 4;
+    }
+    return to;
+}
 
 inline void prepare_packed_row(const BinaryLayer &layer, const uint32_t *pixels, uint8_t *row, int bits) {
     const int pixel_words = words(layer.channels), side = layer.side, padding = layer.padding;
@@ -72,15 +92,30 @@ inline void prepare_packed_row(const BinaryLayer &layer, const uint32_t *pixels,
         return;
     }
     const size_t bytes = static_cast<size_t>(layer.units) * bits / 8;
-    for (int x = 0; x < layer.out_side; ++x, row += bytes) {
-        BitWriter writer{row};
-        for (int column = 0; column < layer.kernel; ++column) {
-            const int at = x * layer.stride + column - padding;
-            const bool inside = at >= 0 && at < side;
-            for (int c = 0, w = 0; c < layer.channels; c += 32, ++w)
-                writer.put(inside ? pixels[at * pixel_words + w] : 0, at_most(32, layer.channels - c));
+    const int run = layer.kernel * layer.channels, step = layer.stride * layer.channels;
+    const auto put = [&](BitWriter &writer, int at) {
+        const bool inside = at >= 0 && at < side;
+        for (int c = 0, w = 0; c < layer.channels; c += 32, ++w)
+            writer.put(inside ? pixels[at * pixel_words + w] : 0, at_most(32, layer.channels - c));
+    };
+    // A stretch of the map's row is packed once, and each output takes its bits from where they begin.
+    constexpr int line_bits = 8 * 512;
+    uint8_t line[line_bits / 8 + 16];
+    const int most = run > line_bits ? 1 : (line_bits - run) / step + 1;
+    for (int x = 0, count; x < layer.out_side; x += count) {
+        count = at_most(most, layer.out_side - x);
+        const int first = x * layer.stride - padding, pixel_count = (count - 1) * layer.stride + layer.kernel;
+        if (count == 1) {
+            BitWriter writer{row};
+            for (int k = 0; k < pixel_count; ++k) put(writer, first + k);
+            writer.end(row + bytes);
+            row += bytes;
+            continue;
         }
-        writer.end(row + bytes);
+        BitWriter writer{line};
+        for (int k = 0; k < pixel_count; ++k) put(writer, first + k);
+        writer.end(line + (pixel_count * layer.channels + 7) / 8 + sizeof(uint64_t)); // which slide() reads
+        for (int output = 0, bit = 0; output < count; ++output, bit += step) row = slide(line, bit, run, row, bytes);
     }
 }
 
@@ -183,30 +218,47 @@ inline void count_ones(const BinaryLayer &layer, const uint16_t *counts, const T
                 for (int i = 1; i < kernel; ++i)
                     for (int j = 0; j < here; ++j)
                         columns[j] = static_cast<uint16_t>(columns[j] + from[i * row + first + j]);
-                for (int x = 0; x < count; ++x)
-                    for (int j = 0; j < at_most(kernel, here); ++j) to[x] += columns[x * stride + j];
+                for (int j = 0; j < at_most(kernel, here); ++j)
+                    if (stride == 1) {
+                        for (int x = 0; x < count; ++x) to[x] += columns[x + j];
+                    } else {
+                        for (int x = 0; x < count; ++x) to[x] += columns[x * stride + j];
+                    }
             }
         }
 }
 
+// With POOL, whose windows are unrolled, for layer.pool.
+template <int POOL>
 inline void to_bits(const BinaryLayer &layer, const Epilogue &to, const Tile &tile, const int16_t *sums,
                     const int *ones) {
     const int width = layer.tile_width(), all = layer.groups(), first = layer.first_group(tile.block);
-    const int here = layer.first_group(tile.block + 1) - first, pool = layer.pool, pooled = layer.pooled();
-    for (int y = 0; y < tile.rows; y += pool)
-        for (int x = 0; x < tile.columns; x += pool) {
-            uint32_t *out = to.bits + (static_cast<size_t>((tile.y + y) / pool) * pooled + (tile.x + x) / pool) * all;
+    const int here = layer.first_group(tile.block + 1) - first, pooled = layer.pooled();
+    const size_t step = static_cast<size_t>(here) * group;
+    for (int y = 0; y < tile.rows; y += POOL) {
+        uint32_t *out = to.bits + (static_cast<size_t>((tile.y + y) / POOL) * pooled + tile.x / POOL) * all + first;
+        for (int x = 0; x < tile.columns; x += POOL, out += all) {
+            const int pixel = y * width + x;
             for (int g = 0; g < here; ++g) {
+                const int16_t *from = sums + pixel * step + g * group;
                 uint32_t bits = 0;
-                for (int i = 0; i < pool; ++i)
-                    for (int j = 0; j < pool; ++j) {
-                        const int pixel = (y + i) * width + x + j;
-                        bits |= Isa::above(sums + (static_cast<size_t>(pixel) * here + g) * group, ones[pixel],
+#pragma GCC unroll 4
+                for (int i = 0; i < POOL; ++i)
+#pragma GCC unroll 4
+                    for (int j = 0; j < POOL; ++j)
+                        bits |= Isa::above(from + (i * width + j) * step, ones[pixel + i * width + j],
                                            to.limit + (first + g) * group);
-                    }
-                out[first + g] = bits ^ to.flip[first + g];
+                out[g] = bits ^ to.flip[first + g];
             }
         }
+    }
+}
+
+inline void to_bits(const BinaryLayer &layer, const Epilogue &to, const Tile &tile, const int16_t *sums,
+                    const int *ones) {
+    static_assert(most_pool == 4, "each has its own");
+    constexpr decltype(&to_bits<1>) by_pool[] = {to_bits<1>, to_bits<2>, to_bits<3>, to_bits<4>};
+    by_pool[layer.pool - 1](layer, to, tile, sums, ones);
 }
 
 inline void to_reals(const BinaryLayer &layer, const Epilogue &to, const Tile &tile, const int16_t *sums,
@@ -322,24 +374,42 @@ void pad_map(const RealLayer &layer, const float *map, float *padded, int first,
     }
 }
 
-// Sums over `rows` rows of `run` floats, for PIXELS neighbours that lie `step` floats apart, and a block of channels.
-template <int PIXELS, int VECTORS>
-inline void real_sums(int rows, int row, int run, int step, const float *input, const float *weights, float *sums) {
+// Vectors of reals: whole ones, and of eight for layers that have no more channels.
+struct Whole {
     using F = Isa::F;
+    static constexpr int width = Isa::width;
+    static F load(const float *from) { return Isa::load(from); }
+    static void store(float *to, F values) { Isa::store(to, values); }
+    static F broadcast(float value) { return Isa::broadcast(value); }
+    static F multiply_add(F a, F b, F c) { return Isa::multiply_add(a, b, c); }
+};
+struct Eight {
+    using F = Isa::F8;
+    static constexpr int width = 8;
+    static F load(const float *from) { return Isa::load8(from); }
+    static void store(float *to, F values) { Isa::store8(to, values); }
+    static F broadcast(float value) { return Isa::broadcast8(value); }
+    static F multiply_add(F a, F b, F c) { return Isa::multiply_add8(a, b, c); }
+};
+
+// Sums over `rows` rows of `run` floats, for PIXELS neighbours that lie `step` floats apart, and a block of channels.
+template <typename V, int PIXELS, int VECTORS>
+inline void real_sums(int rows, int row, int run, int step, const float *input, const float *weights, float *sums) {
+    using F = typename V::F;
     F total[PIXELS][VECTORS];
     for (auto &pixel : total)
-        for (F &vector : pixel) vector = Isa::broadcast(0);
+        for (F &vector : pixel) vector = V::broadcast(0);
     for (int i = 0; i < rows; ++i, input += row)
-        for (int j = 0; j < run; ++j, weights += VECTORS * Isa::width) {
+        for (int j = 0; j < run; ++j, weights += VECTORS * V::width) {
             F weight[VECTORS];
-            for (int v = 0; v < VECTORS; ++v) weight[v] = Isa::load(weights + v * Isa::width);
+            for (int v = 0; v < VECTORS; ++v) weight[v] = V::load(weights + v * V::width);
             for (int p = 0; p < PIXELS; ++p) {
-                const F value = Isa::broadcast(input[j + p * step]);
-                for (int v = 0; v < VECTORS; ++v) total[p][v] = Isa::multiply_add(value, weight[v], total[p][v]);
+                const F value = V::broadcast(input[j + p * step]);
+                for (int v = 0; v < VECTORS; ++v) total[p][v] = V::multiply_add(value, weight[v], total[p][v]);
             }
         }
     for (int p = 0; p < PIXELS; ++p)
-        for (int v = 0; v < VECTORS; ++v) Isa::store(sums + (p * VECTORS + v) * Isa::width, total[p][v]);
+        for (int v = 0; v < VECTORS; ++v) V::store(sums + (p * VECTORS + v) * V::width, total[p][v]);
 }
 
 // How many of the outputs that are left in a row are computed at once: `most`, two thirds or one third of it, or one.
@@ -350,19 +420,19 @@ constexpr int at_once(int left, int most) {
 }
 
 // The sums of the first of `left` neighbours; returns of how many.
-template <int VECTORS>
+template <typename V, int VECTORS>
 inline int some_sums(int left, int rows, int row, int run, int step, const float *input, const float *weights,
                      float *sums) {
     constexpr int most = Isa::pixels * (3 - VECTORS);
     const int count = at_once(left, most);
     if (count == most) {
-        real_sums<most, VECTORS>(rows, row, run, step, input, weights, sums);
+        real_sums<V, most, VECTORS>(rows, row, run, step, input, weights, sums);
     } else if (count == 2 * most / 3) {
-        real_sums<2 * most / 3, VECTORS>(rows, row, run, step, input, weights, sums);
+        real_sums<V, 2 * most / 3, VECTORS>(rows, row, run, step, input, weights, sums);
     } else if (count == most / 3) {
-        real_sums<most / 3, VECTORS>(rows, row, run, step, input, weights, sums);
+        real_sums<V, most / 3, VECTORS>(rows, row, run, step, input, weights, sums);
     } else {
-        real_sums<1, VECTORS>(rows, row, run, step, input, weights, sums);
+        real_sums<V, 1, VECTORS>(rows, row, run, step, input, weights, sums);
     }
     return count;
 }
@@ -394,9 +464,9 @@ struct RealOutput {
     }
 };
 
-template <int VECTORS>
+template <typename V, int VECTORS>
 void real_rows(const RealLayer &layer, const float *padded, const RealOutput output, int first, int last) {
-    constexpr int block = VECTORS * Isa::width, most = Isa::pixels * (3 - VECTORS);
+    constexpr int block = VECTORS * V::width, most = Isa::pixels * (3 - VECTORS);
     const int run = layer.kernel * layer.pixel, step = layer.stride * layer.pixel;
     alignas(64) float sums[most * block];
     for (int y = first; y < last; ++y) {
@@ -404,8 +474,8 @@ void real_rows(const RealLayer &layer, const float *padded, const RealOutput out
         // A block's weights stay in the first cache for a whole row.
         for (int c = 0; c < layer.outputs; c += block, weights += static_cast<size_t>(layer.kernel) * run * block)
             for (int x = 0, count; x < layer.out_side; x += count) {
-                count = some_sums<VECTORS>(layer.out_side - x, layer.kernel, layer.row, run, step,
-                                           row + static_cast<size_t>(x) * step, weights, sums);
+                count = some_sums<V, VECTORS>(layer.out_side - x, layer.kernel, layer.row, run, step,
+                                              row + static_cast<size_t>(x) * step, weights, sums);
                 const size_t place = static_cast<size_t>(y) * layer.out_side + x;
                 for (int p = 0; p < count; ++p) {
                     for (int part = 0; part < at_most(block, output.stride - c); part += 8)
@@ -488,9 +558,9 @@ void filtered_rows(const RealLayer &layer, const float *transformed, const RealO
                     const float *inputs = from + static_cast<size_t>(point) * point_row;
                     const int length = point + 1 < points ? run : layer.last_run();
                     for (int t = begin; t < end;)
-                        t += some_sums<vectors>(end - t, layer.kernel, row, length, run,
-                                                inputs + static_cast<size_t>(t) * run, here,
-                                                products + point * apart + (t - begin) * block);
+                        t += some_sums<Whole, vectors>(end - t, layer.kernel, row, length, run,
+                                                       inputs + static_cast<size_t>(t) * run, here,
+                                                       products + point * apart + (t - begin) * block);
                     here += static_cast<size_t>(layer.kernel) * length * block;
                 }
                 for (int t = begin; t < end; ++t) {
@@ -514,7 +584,10 @@ void filtered_rows(const RealLayer &layer, const float *transformed, const RealO
 void real_convolve(const RealLayer &layer, const float *input, float *reals, uint32_t *bits, int first, int last) {
     const RealOutput output(layer, reals, bits);
     if (!layer.points) {
-        (layer.outputs <= Isa::width ? real_rows<1> : real_rows<2>)(layer, input, output, first, last);
+        const bool few = Isa::width > 8 && layer.outputs <= 8;
+        (few                           ? real_rows<Eight, 1>
+         : layer.outputs <= Isa::width ? real_rows<Whole, 1>
+                                       : real_rows<Whole, 2>)(layer, input, output, first, last);
     } else {
         (layer.taps() == least_taps ? filtered_rows<least_taps> : filtered_rows<most_taps>)(layer, input, output, first,
                                                                                             last);

@@ -128,7 +128,9 @@ struct Kernels {
     const char *name;
     const std::uint8_t *order; // channels of a group in the order of its sums
     int real_width;            // channels of a vector of reals
-    int real_block(int outputs) const { return outputs <= real_width ? real_width : 2 * real_width; }
+    int real_block(int outputs) const {
+        return real_width > 8 && outputs <= 8 ? 8 : outputs <= real_width ? real_width : 2 * real_width;
+    }
 
     // Fills a layer's layout; chunks go to `chunk` (room for 4 * kernel + units of a row / 8).
     void (*describe)(BinaryLayer &layer, Chunk *chunk);
