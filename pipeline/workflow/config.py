@@ -346,6 +346,15 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
         for key in ("milestones", "gamma")
         if config[section]["schedule"] != "milestones" and config[section][key] != default[section][key]
     }
+    idle |= {
+        f"models.{model}.retrain.{key}": f"its schedule is '{recipe_of(config, model)['schedule']}'"
+        for model, row in config["models"].items()
+        for key in ("milestones", "gamma")
+        if key in row.get("retrain", {}) and recipe_of(config, model)["schedule"] != "milestones"
+    }
+    taught = any(teacher_of(config, model) for model in config["models"])
+    if config["retrain"]["teacher_weight"] != default["retrain"]["teacher_weight"] and not taught:
+        idle["retrain.teacher_weight"] = "no row has a teacher"
     if search["early_stop_epochs"] is None and search["early_stop_keep"] != default["search"]["early_stop_keep"]:
         idle["search.early_stop_keep"] = "search.early_stop_epochs is null"
     notes = [f"{key} has no effect, since {why}" for key, why in idle.items()]
