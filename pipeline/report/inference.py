@@ -28,8 +28,9 @@ _NOTE = (
     "One image at a time, on {threads} thread{s}, {machine}: medians of {rounds} rounds in which all took turns. A row "
     "is its packed network (one bit for each binary weight) in this project's runtime. The measured speedup is over "
     "the fastest full-precision network of width 1x here ({fastest}), round by round; the theoretical one compares "
-    "FLOPs, a binary multiply-accumulate counted as 1/64. They differ by what the count leaves out: memory, the start "
-    "of each layer, and how well the kernels of each side fit this processor."
+    "FLOPs, a binary multiply-accumulate counted as 1/64, of the networks as they were trained, which may be narrower "
+    "than those whose cost the table of results counts. Both differ by what the count leaves out: memory, the start of "
+    "each layer, and how well the kernels of each side fit this processor."
 )
 
 
