@@ -49,8 +49,7 @@ static const char *classify_all(bnn_network *network, const char *name, uint8_t 
     FILE *file = standard ? stdin : fopen(name, "rb");
     if (!file) return "it cannot be opened";
     const char *problem;
-    do
-        problem = classify(network, name, file, pixels, logits);
+    do problem = classify(network, name, file, pixels, logits);
     while (!problem && image_follows(file));
     if (!standard) fclose(file);
     return problem;
