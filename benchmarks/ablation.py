@@ -31,6 +31,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+import pipeline.training.descent
 import pipeline.training.loop
 from benchmarks.timing import heading, interleave, ratio, steps_rate, table
 from benchmarks.training import ImagesOneByOne
@@ -97,7 +98,7 @@ def _measure(spec: NetworkSpec, batch: int, arguments: argparse.Namespace) -> di
         "vectorised binarisation": (fresh(), _masks),
         "whole batches": (_one_by_one(fresh(), spec, images), nullcontext),
         **({"known calls": (fresh(replayed=False), nullcontext)} if execution.computes_chains else {}),
-        "fused descent": (fresh(), partial(patch.object, pipeline.training.loop, "sgd", _ordinary_descent)),
+        "fused descent": (fresh(), partial(patch.object, pipeline.training.descent, "sgd", _ordinary_descent)),
         "memory kept": (fresh(), _memory_given_back),
     }
 
@@ -215,7 +216,7 @@ def _ordinary_descent(*arguments: object, fused: bool, **more: object) -> None:
     _fused_descent(*arguments, fused=False, **more)  # type: ignore[arg-type]
 
 
-_fused_descent = pipeline.training.loop.sgd
+_fused_descent = pipeline.training.descent.sgd
 
 
 @contextmanager

@@ -48,7 +48,8 @@ rule retrain:
         genome=lambda wildcards: flags.genome(wildcards.model),
         best=lambda wildcards, input: optional_flag("--best", input.best),
         network=flags.network(),
-        training=lambda wildcards, input: flags.row_training(wildcards.model, input.teacher),
+        # Of wildcards alone: a change of what is made of inputs would make nothing anew.
+        training=lambda wildcards: flags.row_training(wildcards.model, map(str, files.teacher(wildcards))),
         execution=flags.shared_execution(),
         seed=config["seed"],
         method=flags.training_method,

@@ -13,7 +13,8 @@ from pipeline.workflow import settings
 RATIOS = (0.25, 0.5, 1, 2, 3, 4)
 SECTIONS = [
     (TrainingSettings, {"schedule": "cosine", "milestones": (), "gamma": 0.1, "momentum": 0.9, "weight_decay": 0,
-                        "augmentation": "none"}),
+                        "augmentation": "none", "optimizer": "sgd", "binary_weight_decay": None,
+                        "real_weight_epochs": 0}),
     (ExecutionSettings, {"device": "auto", "precision": "auto", "threads": 1, "kernels": "auto"}),
     (RunSettings, {"processes": 1, "loaders": 0, "save_minutes": 5}),
     (Budget, {"max_flops": None, "max_memory": None, "max_latency": None}),
@@ -26,7 +27,7 @@ SECTIONS = [
     (settings.SearchSettings, {"ratios": RATIOS, "generations": 50, "shards": 1, "workers": "auto",
                                "candidates_per_gpu": 1, "finalists": 0, "rescorings": 1, "cost_width": 1}),
     (settings.ProxySettings, {"sample": 0, "scores": 1, "trainings": 1}),
-    (settings.RetrainSettings, {"seeds": 1}),
+    (settings.RetrainSettings, {"seeds": 1, "teacher": None, "teacher_weight": 1}),
     (settings.InferenceSettings, {"measure": True, "threads": 1}),
 ]  # fmt: skip
 

@@ -176,12 +176,10 @@ class Flags:
         """Returns the recipe of the supernet, of a candidate or of the retraining."""
         return _recipe(self._config[section])
 
-    def row_training(self, model: str, teacher: Sequence[str]) -> str:
+    def row_training(self, model: str, teacher: Iterable[str]) -> str:
         """Returns the recipe of a row, and the file of the network from which it learns if it has a teacher."""
-        recipe = recipe_of(self._config, model)
-        words = [_recipe(recipe), optional_flag("--teacher", teacher)]
-        words += [f"--teacher-weight {recipe['teacher_weight']}"] if teacher else []
-        return " ".join(filter(None, words))
+        recipe, taught = recipe_of(self._config, model), optional_flag("--teacher", teacher)
+        return f"{_recipe(recipe)} {taught} --teacher-weight {recipe['teacher_weight']}" if taught else _recipe(recipe)
 
     def asked_of_row(self, model: str) -> str:
         """Returns what a row's networks must have been trained with, by which weights of others are noticed."""
