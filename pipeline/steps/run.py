@@ -55,7 +55,6 @@ def run(arguments: argparse.Namespace) -> int:
     sends_to_slurm = slurm.asked_for(extra)
     _enter(_value_of(extra, "--directory", "-d"))
     config = read_configuration(arguments)
-    command = _snakemake(arguments)
     check_writable(Path.cwd())
     looking = not _LOOKING.isdisjoint(extra)
     if sends_to_slurm:
@@ -74,7 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     cold = arguments.cold or sends_to_slurm or gpu_is_used(config["execution"]["device"])  # untried beside CUDA
     # Where it was called, as relative paths of profiles mean; it goes to --directory by itself.
-    work = [*command, *extra]
+    work = _snakemake(arguments, extra)
     code = call(work, started_in) if wordy else follow(work, config["experiment"], started_in, cold)
     layout = Layout.of(config["experiment"])
     if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not layout.tables.results.exists():
@@ -84,12 +83,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _snakemake(arguments: argparse.Namespace) -> list[str]:
-    """Returns the start of each call of Snakemake."""
+def _snakemake(arguments: argparse.Namespace, extra: list[str]) -> list[str]:
+    """Returns the call of Snakemake, with the words that are for it alone."""
     from pipeline.workflow.config import ROOT
 
     # -P: a file in the working folder must not be taken for a module of the library, such as random.py.
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    # In front of the flags that take as many words as follow: the first one may be a file to be made.
+    command += extra
     if arguments.configfile:
         command += ["--configfile", *map(str, arguments.configfile)]
     return command + for_snakemake(read_settings_of(arguments.config))

@@ -116,6 +116,11 @@ def test_run_takes_snakemakes_config_flag(tmp_path):
     done = run(resume("--cores", "1", "results/elsewhere/data/train.h5", "--config", "experiment=elsewhere"), tmp_path)
     assert done.returncode == 0, done.stderr
     assert "elsewhere: 1 of 1 steps" in done.stderr
+    # Not taken for another file of settings, nor for a setting, where it comes first.
+    front = [*resume()[:4], "results/tiny/data/train.h5", *resume("-n", "--quiet", "rules")[4:]]
+    for words in ([], ["--config", "seed=1"]):
+        done = run([*front, *words], tmp_path)
+        assert done.returncode == 0 and re.search(r"^total +1$", done.stdout + done.stderr, re.MULTILINE), done.stderr
     assert (tmp_path / "results" / "elsewhere" / "data" / "train.h5").exists()
 
 
