@@ -11,6 +11,7 @@ from pipeline.common.text import counted
 from pipeline.networks.genome import format_genome
 from pipeline.report.results import Row, Search
 from pipeline.report.statistics import Difference, Interval95, compare, independent_difference, seeds_to_tell
+from pipeline.search.choice import MODEL
 from pipeline.search.costs import DEFAULT as COST
 from pipeline.search.objectives import DEFAULT
 from pipeline.search.tables import RunBest
@@ -108,6 +109,8 @@ def _below_asked(search: Search) -> list[str]:
     if best is None or asked is None or best.top1 >= asked:
         return []
     anew, one = (" when scored anew", "finalist") if best.rescorings else ("", "candidate")
+    if best.chosen_by == MODEL and not best.rescorings:
+        anew = " as a model of all scores expects"
     return [
         f"It does not reach the {asked:g} % that were asked for: no {one} does, and it is the most accurate, with "
         f"{best.top1:.2f} %{anew}."
@@ -161,6 +164,11 @@ def _headline(row: Row) -> str:
             parts.append(
                 f"fitness {best.fitness:.2f} when scored anew ({finalists}, {trainings} each), "
                 f"{best.selected or 0:.2f} when it was selected"
+            )
+        elif best.chosen_by == MODEL:
+            parts.append(
+                f"fitness {best.fitness:.2f} expected by a model of all their scores, by which it was chosen, "
+                f"{best.selected or 0:.2f} by its own score"
             )
     weighed = "" if row.counting.cost == COST else f"{row.counting.shown(row.weighed_cost)} ({row.counting.title}), "
     parts.append(f"{weighed}{row.cost.flops / 1e6:.4g}M FLOPs, top-1 {row.top1} %")

@@ -9,6 +9,7 @@ from statistics import fmean
 
 from pipeline.common.errors import UserError
 from pipeline.networks.genome import Genome
+from pipeline.search.choice import SCORE, ChosenBy, believed
 from pipeline.search.costs import DEFAULT, CostName
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
@@ -18,14 +19,15 @@ from pipeline.search.tables import Best, RunBest, Scored
 Runs = Mapping[str, Sequence[Scored]]
 
 
-def choose_finalists(runs: Runs, objective: Objective, count: int) -> list[Genome]:
-    """Returns the ``count`` best genomes of all runs, then each run's best if it is not among them.
+def choose_finalists(runs: Runs, objective: Objective, count: int, chosen_by: ChosenBy = SCORE) -> list[Genome]:
+    """Returns the ``count`` best genomes of all runs, then each run's best by its scores if it is not among them.
 
     Raises:
-        UserError: a run has no scored candidate.
+        UserError: a run has no scored candidate, or there are too few for a model.
     """
     everyone = {one.individual.genome: one.individual for scored in runs.values() for one in scored}
-    best = [individual.genome for individual in objective.rank(list(everyone.values()), count)]
+    ranked = believed(list(everyone.values()), objective, chosen_by)
+    best = [individual.genome for individual in objective.rank(ranked, count)]
     return list(dict.fromkeys([*best, *(_best(run, scored, objective).genome for run, scored in runs.items())]))
 
 
@@ -42,6 +44,7 @@ def select_found(
     evaluations: int,
     rescored: Sequence[Mapping[Genome, float | None]] = (),
     cost: CostName = DEFAULT,
+    chosen_by: ChosenBy = SCORE,
 ) -> Best:
     """Returns what a search found: the finalist that is best by its mean new score, the cheaper one of equals.
 
@@ -51,11 +54,13 @@ def select_found(
         objective: what was looked for.
         evaluations: distinct candidates of each run, summed.
         rescored: for each repetition, the new top-1 of each finalist in percent, None where it diverged; empty if
-            finalists are not scored anew, when the candidate of highest fitness in the search is taken.
+            finalists are not scored anew, when the best candidate by ``chosen_by`` is taken.
         cost: what the candidates' relative costs are of.
+        chosen_by: by what finalists were chosen, or by what the best is where there are none.
 
     Raises:
-        UserError: a run has no scored candidate, every finalist diverged, or none is what the objective asks for.
+        UserError: a run has no scored candidate, every finalist diverged, none is what the objective asks for, or there
+            are too few for a model.
     """
     everyone = {one.individual.genome: one for scored in reversed(list(runs.values())) for one in reversed(scored)}
     anew = {genome: _mean([scores[genome] for scores in rescored]) for genome in (rescored[0] if rescored else ())}
@@ -68,7 +73,9 @@ def select_found(
 
     if rescored and not any(top1 is not None for top1 in anew.values()):
         raise UserError(f"every finalist of search {search} diverged", "lower candidate.learning_rate")
-    candidates = [individual(genome) for genome in anew] or [one.individual for one in everyone.values()]
+    candidates = [individual(genome) for genome in anew] or believed(
+        [one.individual for one in everyone.values() if one.individual.top1 is not None], objective, chosen_by
+    )
     winner = objective.rank([one for one in candidates if one.top1 is not None], 1)[0]
     found = everyone[winner.genome]
     assert winner.top1 is not None
@@ -90,12 +97,13 @@ def select_found(
         found.micro_batch,
         len(rescored),
         len(anew),
-        value(found.individual) if rescored else None,
+        value(found.individual) if rescored or chosen_by != SCORE else None,
         tuple(
             RunBest(run, best.genome, value(best), value(individual(best.genome)) if rescored else None)
             for run, best in bests.items()
         ),
         cost,
+        chosen_by,
     )
 
 

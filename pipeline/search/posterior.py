@@ -1,6 +1,7 @@
 """A model of candidates' accuracy: a Gaussian process over the logarithms of their ratios.
 
-It takes scores for what they are: noisy measurements of something smooth.
+It takes scores for what they are: noisy measurements of something smooth. It lives in their log-odds, in which what a
+wider layer adds is alike for good networks and for bad ones, while accuracies end at 100 %.
 """
 
 import warnings
@@ -23,7 +24,7 @@ FITTED = 200
 
 
 class Posterior(NamedTuple):
-    """A Gaussian process after it has seen scores: of top-1 in percent, over logarithms of ratios."""
+    """A Gaussian process after it has seen scores: of the log-odds of top-1, over logarithms of ratios."""
 
     process: GaussianProcessRegressor
     mean: float
@@ -32,14 +33,15 @@ class Posterior(NamedTuple):
     @classmethod
     def of(cls, scored: Sequence[Individual], objective: Objective) -> "Posterior":
         """Fits the process; ``objective`` says which scores are the best, to which its scales are fitted first."""
-        mean, deviation = fmean(i.top1 or 0.0 for i in scored), pstdev(i.top1 or 0.0 for i in scored) or 1.0
+        odds = _odds(np.array([individual.top1 for individual in scored], dtype=float)).tolist()
+        mean, deviation = fmean(odds), pstdev(odds) or 1.0
         chosen = [*objective.rank(scored, FITTED // 2), *scored[-FITTED // 2 :]]
         kernel = ConstantKernel(4.0, (0.1, 100.0)) * RBF([3.0] * len(scored[0].genome), (0.3, 30.0))
         kernel += WhiteKernel(0.05, (1e-3, 1.0))
 
         def points(individuals: Sequence[Individual]) -> tuple[np.ndarray, np.ndarray]:
-            top1 = np.array([individual.top1 for individual in individuals], dtype=float)
-            return _logarithms([individual.genome for individual in individuals]), (top1 - mean) / deviation
+            values = _odds(np.array([individual.top1 for individual in individuals], dtype=float))
+            return _logarithms([individual.genome for individual in individuals]), (values - mean) / deviation
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # a scale at its bound is a gene that does not matter
@@ -47,11 +49,17 @@ class Posterior(NamedTuple):
             process = GaussianProcessRegressor(fitted.kernel_, optimizer=None).fit(*points(scored))
         return cls(process, mean, deviation)
 
-    def predict(self, genomes: Sequence[Genome]) -> tuple[np.ndarray, np.ndarray]:
-        """Returns expected top-1 in percent and its standard deviation without the noise of a score, each (N,)."""
+    def expected(self, genomes: Sequence[Genome], deviations: float = 0.0) -> np.ndarray:
+        """Returns the top-1 in percent that genomes are expected to have, float64 (N,), the noise of a score left out.
+
+        Args:
+            genomes: that are asked about.
+            deviations: how many of the belief's standard deviations are added.
+        """
         mean, deviation = self.process.predict(_logarithms(genomes), return_std=True)
         noise = self.process.kernel_.k2.noise_level
-        return self.mean + self.deviation * mean, self.deviation * np.sqrt(np.maximum(deviation**2 - noise, 0.0))
+        doubt = np.sqrt(np.maximum(deviation**2 - noise, 0.0))
+        return _top1(self.mean + self.deviation * (mean + deviations * doubt))
 
     def draw(self, genomes: Sequence[Genome], count: int, seed: int) -> np.ndarray:
         """Returns ``count`` functions drawn from the posterior, at these genomes: top-1 in percent (count, N)."""
@@ -60,7 +68,19 @@ class Posterior(NamedTuple):
         values, vectors = eigh(covariance)
         normal = np.random.default_rng(seed).standard_normal((count, len(genomes)))
         drawn = mean + (normal * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-        return np.asarray(self.mean + self.deviation * drawn)
+        return _top1(self.mean + self.deviation * drawn)
+
+
+def _odds(top1: np.ndarray) -> np.ndarray:
+    """Returns the logarithms of (right + 1 %) / (wrong + 1 %): finite, too, where all or none is right."""
+    odds: np.ndarray = np.log((top1 + 1) / (101 - top1))
+    return odds
+
+
+def _top1(odds: np.ndarray) -> np.ndarray:
+    """Returns what has these log-odds, from −1 to 101 %: the inverse of :func:`_odds`."""
+    top1: np.ndarray = 102 / (1 + np.exp(-odds)) - 1
+    return top1
 
 
 def _logarithms(genomes: Sequence[Genome]) -> np.ndarray:

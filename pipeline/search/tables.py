@@ -12,6 +12,7 @@ from pipeline.networks.genome import Genome, check_ratios, format_genome, parse_
 from pipeline.networks.spec import NetworkSpec
 from pipeline.search.algorithms.base import Origin
 from pipeline.search.archive import Evaluation, Status, Timing
+from pipeline.search.choice import SCORE, ChosenBy
 from pipeline.search.costs import COSTS, DEFAULT, FLOPS, CostName, Counting, cost_of_column, relative_column
 from pipeline.search.early_stopping import OUT_OF_REACH, Early
 from pipeline.search.individual import Individual
@@ -57,7 +58,7 @@ class Best:
     Attributes:
         search: its name.
         genome: that it found.
-        top1: in percent: the mean over ``rescorings``, or the score by which it was chosen where there are none.
+        top1: in percent: the mean over ``rescorings``; where there are none, what it was chosen by.
         relative_cost: as in Eq. 4.
         fitness: of ``top1``.
         generation, slot: where the run that found it first trained it.
@@ -65,9 +66,10 @@ class Best:
         micro_batch: as in its evaluation.
         rescorings: trainings from other seeds, scored on images on which nothing was selected.
         finalists: genomes that were scored anew.
-        selected: the fitness by which it became a finalist; None without rescorings.
+        selected: the fitness of its score in the search; None where that is ``fitness``.
         runs: the best of each run.
         cost: what the relative cost is of.
+        chosen_by: by what it, or the finalists, were chosen from the candidates.
     """
 
     search: str
@@ -84,6 +86,7 @@ class Best:
     selected: float | None = None
     runs: tuple[RunBest, ...] = ()
     cost: CostName = DEFAULT
+    chosen_by: ChosenBy = SCORE
 
 
 def needed(columns: Sequence[str]) -> tuple[str, ...]:
@@ -330,6 +333,8 @@ def write_best(path: Path, best: Best) -> None:
     runs = [{**asdict(run), "genome": format_genome(run.genome)} for run in best.runs]
     record = {**asdict(best), "genome": format_genome(best.genome), "runs": runs}
     del record["cost"]
+    if best.chosen_by == SCORE:
+        del record["chosen_by"]
     write_record(path, {relative_column(best.cost) if key == "relative_cost" else key: record[key] for key in record})
 
 

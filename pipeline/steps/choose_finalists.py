@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     of_searches(parser, "--histories", "scored candidates of every run of the search (CSV)")
     add_objective(parser)
     add_setting(parser, SearchSettings, "finalists", required=True)
+    add_setting(parser, SearchSettings, "chosen_by")
     add_network(parser)
     add_cost_width(parser, default=None)
     add_cost(parser)
@@ -41,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     objective = Objective(arguments.objective, *read_chosen(arguments.others, OBJECTIVES[arguments.objective].Settings))
     runs = {run: read_scored(path) for run, path in arguments.histories}
-    chosen = choose_finalists(runs, objective, arguments.finalists)
+    chosen = choose_finalists(runs, objective, arguments.finalists, arguments.chosen_by)
     uniform = uniform_genome(arguments.network, 1)
     spec = network_for(arguments, read_info(arguments.images, "train"), uniform).at_width(arguments.cost_width)
     counting = counting_for(arguments, spec)

@@ -1,9 +1,10 @@
-"""Selects what a search found: the finalist of highest fitness when scored anew."""
+"""Selects what a search found: the finalist of highest fitness when scored anew, or the best of all candidates."""
 
 import argparse
 
 from pipeline.steps.measurements import of_searches
-from pipeline.steps.options import add_objective, output, path, read_chosen
+from pipeline.steps.options import add_objective, add_setting, output, path, read_chosen
+from pipeline.workflow.settings import SearchSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         required=False,
         default=[],
     )
+    add_setting(parser, SearchSettings, "chosen_by")
     output(parser, "--output", "what was found, to write (JSON)")
 
 
@@ -34,4 +36,6 @@ def run(arguments: argparse.Namespace) -> None:
     evaluations = sum(len({row["genome"] for row in rows}) for rows, _ in tables)
     _, cost = tables[0]
     anew = [read_new_scores(path) for path in arguments.rescored]
-    write_best(arguments.output, select_found(arguments.search, runs, objective, evaluations, anew, cost))
+    chosen_by = arguments.chosen_by
+    found = select_found(arguments.search, runs, objective, evaluations, anew, cost, chosen_by)
+    write_best(arguments.output, found)

@@ -29,6 +29,7 @@ from pipeline.networks.genome import Genome, check_ratios, format_genome
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.published import find_table
 from pipeline.search.algorithms import own_keys
+from pipeline.search.choice import MODEL, SCORES_PER_GENE
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured
 from pipeline.search.space import Budget
@@ -595,6 +596,14 @@ def _check_searches(config: Mapping[str, Any]) -> None:
             f"search.finalists is {search['finalists']}, but split.held_out_per_class holds out no images for them",
             "hold out some, or set search.finalists to 0",
         )
+    needed = SCORES_PER_GENE * len(spec.genome)
+    for name in dict.fromkeys(run.get("run_of", name) for name, run in config["searches"].items()):
+        most = search["generations"] * search["population"] * len(runs_of(config, name))
+        if search["chosen_by"] == MODEL and most < needed:
+            raise UserError(
+                f"search.chosen_by is model, which needs {needed} scores, but search {name} has {most} candidates",
+                "raise search.generations, or choose by score",
+            )
     space = len(search["ratios"]) ** len(spec.genome)
     if search["population"] > space:
         raise UserError(f"search.population is {search['population']}, but there are only {space} genomes", "lower it")

@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.choice import SCORE
 
 #: What a searched row can ask for itself, in place of what its search looked for → the objective that is.
 ASKED = {"max_cost": "most_accurate", "min_top1": "cheapest"}
@@ -101,9 +102,11 @@ def objective_section(config: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def chosen_anew(config: Mapping[str, Any], model: str) -> bool:
-    """Returns whether what was found is more than the best of one run: of several, anew, or by another objective."""
+    """Returns whether what was found is more than the best score of one run: of several, anew, by a model, or by
+    another objective.
+    """
     row = config["models"][model]
-    other = "by" in row or not ASKED.keys().isdisjoint(row)
+    other = "by" in row or not ASKED.keys().isdisjoint(row) or config["search"].get("chosen_by", SCORE) != SCORE
     return bool(config["search"]["finalists"]) or other or len(runs_of(config, row["search"])) > 1
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 from pipeline.common.settings import setting
 from pipeline.networks.genome import RATIOS
 from pipeline.networks.spec import PUBLISHED_WIDTH
+from pipeline.search.choice import SCORE, ChosenBy
 
 Storage = Literal["auto", "pixels", "jpeg"]
 Damaged = Literal["stop", "skip"]
@@ -128,13 +129,17 @@ class SearchSettings:
     )
     finalists: int = setting(
         "How many of a search's best, over all its seeds, are trained once more and scored on the held-out images; the "
-        "best of each seed comes on top. What wins there is what was found. 0: the best score of the search itself is "
-        "taken.",
+        "best of each seed comes on top. What wins there is what was found. 0: the best of the search itself is taken.",
         limits={"minimum": 0},
         default=0,
     )
     rescorings: int = setting(
         "Trainings of each finalist, from seeds other than the search's.", limits={"minimum": 1}, default=1
+    )
+    chosen_by: ChosenBy = setting(
+        "By what finalists, or what was found where there are none, are chosen from the candidates of all seeds: score,"
+        " or model (what a Gaussian process expects of each that has seen all their scores).",
+        default=SCORE,
     )
     cost_width: float = setting(
         "Fraction of the published base widths at which a genome's cost is counted, in fitness, budgets and tables. 1 "

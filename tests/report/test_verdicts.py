@@ -313,6 +313,9 @@ def test_an_accuracy_that_was_asked_for_and_not_reached_is_said(rescorings, said
     first, *others = sentences_on("found", ISO, row("found", VGG_A, 92.1, 92.2, search=below))
     assert first.startswith(f"It does not reach the 80 % that were asked for: {said}, and it is the most accurate")
     assert ("79.90 % when scored anew." in first) == bool(rescorings)
+    by_model = with_best(search, top1=79.9, rescorings=rescorings, chosen_by="model")
+    first, *_ = sentences_on("found", ISO, row("found", VGG_A, 92.1, 92.2, search=by_model))
+    assert ("79.90 % as a model of all scores expects." in first) == (not rescorings)
     reached = with_best(search, top1=80.0)
     assert sentences_on("found", ISO, row("found", VGG_A, 92.1, 92.2, search=reached)) == tuple(others)
 
@@ -335,6 +338,12 @@ def test_headlines_in_full():
     )
     assert "96 candidates of 2 seeds;" in headline(found_by("A", "evolution", 4, (87.0, 87.2)))
     assert headline(with_best(search, rescorings=0)) == f"evolution, λ = 4, 96 candidates of 3 seeds; {tail}"
+    by_model = with_best(search, rescorings=0, chosen_by="model", selected=88.5)
+    assert headline(by_model) == (
+        "evolution, λ = 4, 96 candidates of 3 seeds; fitness 87.00 expected by a model of all their scores, by which "
+        f"it was chosen, 88.50 by its own score; {tail}"
+    )
+    assert headline(with_best(search, chosen_by="model")) == headline(search)
     assert headline(EVOLUTION) == f"evolution, λ = 4; {tail}"
 
 

@@ -180,7 +180,8 @@ def test_a_model_knows_what_it_does_not_know():
     space = SearchSpace(3)
     model = Posterior.of(landscape(space, 80, noise=2.0), EQUATION_4)
     genomes = list(space.enumerate())
-    mean, deviation = model.predict(genomes)
+    mean = model.expected(genomes)
+    deviation = model.expected(genomes, deviations=1) - mean
     error = mean - np.array([expected(genome) for genome in genomes])
     assert np.sqrt(np.mean(error**2)) < 1.2  # less than the noise of one score
     assert 0.05 < np.mean(deviation) < 1.5  # of the expectation, without that noise

@@ -37,40 +37,53 @@ def by_hand(model: Posterior, genomes) -> tuple[np.ndarray, np.ndarray]:
     def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return amplitude * np.exp(-0.5 * ((a[:, None] - b[None]) ** 2).sum(2))
 
-    top1 = np.array([one.top1 for one in SCORED])
-    target = (top1 - top1.mean()) / top1.std()
+    odds = log_odds(np.array([one.top1 for one in SCORED]))
+    target = (odds - odds.mean()) / odds.std()
     weights = np.linalg.solve(kernel(seen, seen) + noise * np.eye(len(seen)), kernel(seen, new))
     covariance = kernel(new, new) - kernel(new, seen) @ weights
-    return top1.mean() + top1.std() * (weights.T @ target), top1.var() * covariance
+    return odds.mean() + odds.std() * (weights.T @ target), odds.var() * covariance
 
 
-def test_it_predicts_what_the_equations_say():
+def log_odds(top1):
+    return np.log((top1 + 1) / (101 - top1))
+
+
+def test_it_expects_what_the_equations_say():
     model = Posterior.of(SCORED, PLAIN)
-    assert model.mean == pytest.approx(fmean(one.top1 for one in SCORED))
-    assert model.deviation == pytest.approx(pstdev(one.top1 for one in SCORED))
+    odds = [float(log_odds(one.top1)) for one in SCORED]
+    assert model.mean == pytest.approx(fmean(odds))
+    assert model.deviation == pytest.approx(pstdev(odds))
     mean, covariance = by_hand(model, NEW)
-    expected, deviation = model.predict(NEW)
-    assert expected == pytest.approx(mean, rel=1e-6)
-    assert deviation == pytest.approx(np.sqrt(np.diag(covariance)), rel=1e-3)
+    assert log_odds(model.expected(NEW)) == pytest.approx(mean, rel=1e-6)
+    higher = mean + 2 * np.sqrt(np.diag(covariance))
+    assert log_odds(model.expected(NEW, deviations=2)) == pytest.approx(higher, rel=1e-3)
 
 
 def test_what_it_draws_has_the_covariance_of_the_equations():
     model = Posterior.of(SCORED, PLAIN)
     mean, covariance = by_hand(model, NEW)
-    drawn = model.draw(NEW, 40_000, seed=3)
-    assert drawn.mean(0) == pytest.approx(mean, abs=0.02)
-    assert np.cov(drawn.T) == pytest.approx(covariance, rel=0.05, abs=0.003)
+    drawn = log_odds(model.draw(NEW, 40_000, seed=3))
+    assert drawn.mean(0) == pytest.approx(mean, abs=0.002)
+    assert np.cov(drawn.T) == pytest.approx(covariance, rel=0.05, abs=1e-5)
 
 
 def test_scores_that_are_all_equal():
     model = Posterior.of([one._replace(top1=90.0) for one in SCORED], PLAIN)
-    assert (model.mean, model.deviation) == (90.0, 1.0)
-    assert model.predict(NEW)[0] == pytest.approx(90.0)
+    assert model.deviation == 1.0
+    assert model.expected(NEW) == pytest.approx(90.0)
+
+
+@pytest.mark.parametrize("top1", [0.0, 100.0])
+def test_none_right_and_all_right_are_scores(top1):
+    model = Posterior.of([one._replace(top1=top1) for one in SCORED], PLAIN)
+    assert model.expected(NEW) == pytest.approx(top1, abs=1e-6)
 
 
 def test_a_score_of_nothing_is_a_score():
     model = Posterior.of([one._replace(top1=float(place % 2)) for place, one in enumerate(SCORED)], PLAIN)
-    assert (model.mean, model.deviation) == (pytest.approx(4 / 9), pytest.approx((4 / 9 * 5 / 9) ** 0.5))
+    none, one = float(log_odds(0.0)), float(log_odds(1.0))
+    assert model.mean == pytest.approx((5 * none + 4 * one) / 9)
+    assert model.deviation == pytest.approx((one - none) * (4 / 9 * 5 / 9) ** 0.5)
 
 
 def test_what_is_believed_beforehand():

@@ -96,6 +96,11 @@ MISTAKES = [
     ({"search.early_stop_epochs": 10}, "search.early_stop_epochs is 10, but a candidate's training has only 10 epochs"),
     ({"search.early_stop_keep": 0}, "search.early_stop_keep is 0"),
     ({"search.early_stop_keep": 1.1}, "search.early_stop_keep is 1.1"),
+    ({"search.chosen_by": "luck"}, "search.chosen_by is 'luck'"),
+    (
+        {"search.chosen_by": "model", "search.generations": 1, "search.population": 11, "searches.A.seeds": 1},
+        "search.chosen_by is model, which needs 12 scores, but search A has 11 candidates",
+    ),
     ({"search.early_stop_epochs": -1}, "search.early_stop_epochs is -1"),
     ({"search.early_stop_epochs": 0, "supernet.enabled": False}, "candidates inherit no weights by which"),
     ({"search.max_flops": 10}, "search.max_flops is 10, but the smallest genome 0.25,0.25,0.25,0.25,0.25,0.25 needs"),

@@ -124,6 +124,19 @@ def test_a_row_asks_its_search_for_something_of_its_own():
     assert small == [layout.finalists("small").found], "chosen anew, though there are no finalists"
 
 
+def test_a_choice_by_a_model_is_a_flag_and_counts():
+    """By score, as ever, it is neither, so that earlier results stay."""
+    usual, by_model = (
+        Flags(read_config([ROOT / "config.yaml"], {"search": {"chosen_by": chosen_by}}))
+        for chosen_by in ("score", "model")
+    )
+    assert usual.found_objective("found-A") == usual.objective("A")
+    assert usual.found_objective_identity("found-A") == usual.objective_identity("A")
+    assert by_model.found_objective("found-A") == f"{usual.objective('A')} --chosen-by model"
+    assert by_model.found_objective_identity("found-A") == "4 --chosen-by model"
+    assert by_model.objective("A") == usual.objective("A"), "the search itself goes by scores"
+
+
 def test_early_stopping_concerns_the_candidates_of_searches_alone():
     off, on = (
         Flags(read_config([ROOT / "config.yaml"], {"search": {"early_stop_epochs": epochs, "early_stop_keep": 0.25}}))

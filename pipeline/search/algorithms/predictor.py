@@ -121,8 +121,7 @@ def _thompson(model: "Posterior", genomes: list[Genome], worth: "Worth", count: 
 
     if not genomes:
         return []
-    mean, deviation = model.predict(genomes)
-    pool = np.argsort(-worth(mean + 2 * deviation, np.arange(len(genomes))), kind="stable")[:POOL]
+    pool = np.argsort(-worth(model.expected(genomes, 2), np.arange(len(genomes))), kind="stable")[:POOL]
     chosen: list[int] = []
     for drawn in model.draw([genomes[i] for i in pool], count, seed):
         order = np.argsort(-worth(drawn, pool), kind="stable")

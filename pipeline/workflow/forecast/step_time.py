@@ -93,7 +93,7 @@ class Calibration:
 
 
 #: What a core of 2020 or so takes with compiled kernels, for a guess without timing. It comes within a half of what the
-#: default experiment and configs/cifar10-mini.yaml took (docs/performance.md); another machine may take thrice that.
+#: default experiment and a small one on CIFAR-10 took (docs/performance.md); another machine may take thrice that.
 ORDINARY = Calibration(
     step=StepTime(step=2e-3, element=1e-9, mac=3e-11),
     scoring=StepTime(step=2e-3, element=3e-10, mac=1e-11),

@@ -19,6 +19,7 @@ from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, architecture
 from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.choice import SCORE
 from pipeline.search.early_stopping import EarlyStopping
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
@@ -248,11 +249,17 @@ class Flags:
 
     def found_objective(self, model: str) -> str:
         """Returns by what the genome of a searched row is chosen among its search's candidates."""
-        return objective_flags(objective_section(self._config, model))
+        return f"{objective_flags(objective_section(self._config, model))} {self._chosen_by}".strip()
 
     def found_objective_identity(self, model: str) -> Any:
         """Returns what that choice depends on, as :meth:`objective_identity`."""
-        return self._identity(objective_section(self._config, model))
+        identity = self._identity(objective_section(self._config, model))
+        return f"{identity} {self._chosen_by}" if self._chosen_by else identity
+
+    @property
+    def _chosen_by(self) -> str:
+        chosen_by = self._config["search"].get("chosen_by", SCORE)
+        return "" if chosen_by == SCORE else f"--chosen-by {chosen_by}"
 
     def _identity(self, section: Mapping[str, Any]) -> Any:
         name = section.get("objective", OBJECTIVE)
