@@ -26,6 +26,7 @@ PROGRAMS = (
     "proxy",
     "search",
     "search_settings",
+    "choosing",
     "early_stopping",
     "judges",
     "inference",

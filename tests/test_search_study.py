@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from benchmarks import search, search_settings
+from benchmarks import choosing, search, search_settings
+from pipeline.search.choice import believed
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured
 from pipeline.search.tabular import Table, read_table
+from pipeline.search.tabular.run import true_worth
 
 
 @pytest.fixture(scope="module")
@@ -35,6 +37,20 @@ def test_a_front_is_worth_its_qualities_not_its_scores(table: Table) -> None:
     # A worse one that is dearer adds nothing; an unscored one counts for nothing.
     worse = Individual(table.genomes[dear], 0.0, float(table.costs[dear]))
     assert search.volumes(table, [[[ends[0][0], worse, worse._replace(top1=None)]]]) == [found]
+
+
+def test_a_choice_by_the_model_is_the_best_of_what_is_believed_so_far(table: Table) -> None:
+    objective = configured({"lambda": 4.0})
+    found = search.searches(table, "random", objective, 3, (3, 16))
+    by_score, by_model = (choosing.courses(table, found, objective, chosen_by) for chosen_by in ("score", "model"))
+    assert by_score.shape == by_model.shape == (3, choosing.PARTS)
+    # As the study of algorithms has it, after 3, 6, … 48 evaluations.
+    assert by_score == pytest.approx(search.courses(table, found, objective)[:, 2::3])
+    assert (by_model[:, :3] == by_score[:, :3]).all(), "a model needs two scores for each gene"
+    assert (by_model != by_score).any()
+    history = [one for generation in found[0] for one in generation]
+    best = objective.rank(believed(history, objective, "model"), 1)[0]
+    assert by_model[0, -1] == true_worth(table, best, objective)
 
 
 def test_settings_are_chosen_on_one_table_and_judged_on_the_other(
