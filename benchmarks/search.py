@@ -144,12 +144,12 @@ def some_trained(table: Table) -> np.ndarray:
 def judges(table: Table) -> str:
     """Returns the table of what ranks genomes: Kendall's tau-b with the mean of full trainings, and given FLOPs."""
     trained = some_trained(table)
-    accuracy = np.nanmean(table.trained[trained], axis=1).tolist()
+    accuracy, scorings = np.nanmean(table.trained[trained], axis=1).tolist(), table.scores.shape[1]
     costs = [network_cost(table.spec.with_genome(table.genomes[place])) for place in trained]
     flops = [cost.flops for cost in costs]
     ranks: dict[str, list[float]] = {
         "one score": table.scores[trained, 0].tolist(),
-        f"mean of {table.scores.shape[1]} scores": np.nanmean(table.scores[trained], axis=1).tolist(),
+        **({f"mean of {scorings} scores": np.nanmean(table.scores[trained], axis=1).tolist()} if scorings > 1 else {}),
         "FLOPs": flops,
         "binary multiply-accumulates": [float(cost.binary_macs) for cost in costs],
         "bits of weights": [float(cost.bits) for cost in costs],

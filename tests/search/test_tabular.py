@@ -248,6 +248,16 @@ def test_the_table_of_fashion_mnist():
     assert table.noise[0] == pytest.approx(1.21, abs=0.01)
 
 
+def test_the_table_of_the_digits_whole_space():
+    table = read_table(find_table("digits-46656"))
+    assert table.ratios == (0.25, 0.5, 1, 2, 3, 4) and not np.isnan(table.scores[:, 0]).any()
+    assert len(table.genomes) == 46656
+    assert (~np.isnan(table.trained)).sum(axis=0).tolist() == [1723, 1723, 1500]
+    assert table.made["dataset"] == "digits"
+    assert table.quality[-1] > table.quality[0] + 40
+    assert table.noise == (pytest.approx(5.18, abs=0.01), pytest.approx(1.04, abs=0.01))
+
+
 def test_an_unknown_table():
     with pytest.raises(UserError, match="there is no table 'nothing'"):
         find_table("nothing")
