@@ -504,6 +504,8 @@ def test_rows_that_learnt_from_different_teachers_are_of_different_recipes():
     assert [row.recipe for row in rows] == [(), (), (), (), ("teacher real-4x",), ("teacher unknown",)]
     table = results_markdown(rows, [], None)
     assert "- by-larger (teacher real-4x): 90.00 % beside 90.00 % of one:" in table
+    assert "Trained by recipes of their own: by-larger, x." in table.replace("\n", " ")
+    assert "recipes of their own" not in results_markdown(rows[:4], [], None)
 
 
 @pytest.mark.parametrize(
