@@ -208,3 +208,10 @@ def test_a_table_is_given_what_candidates_have_early(experiment, tmp_path, monke
     assert (np.isnan(table.partial[:, 1]) == np.isnan(table.trained).all(axis=1)).all()
     assert (table.partial[:, 0] != table.partial[:, 1]).any()
     np.testing.assert_array_equal(table.scores, read_table(tmp_path / "t.npz").scores)
+    # What is kept of evaluations is of this recipe: another one's are others.
+    config["candidate"]["learning_rate"] *= 2
+    save_config(config, experiment)
+    partial_scores.main()
+    other = read_table(tmp_path / "with.npz").partial
+    np.testing.assert_array_equal(other[:, 0], table.partial[:, 0])
+    assert (other[:, 1] != table.partial[:, 1])[~np.isnan(other[:, 1])].any()
