@@ -41,6 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.data.prepared import read_info
     from pipeline.networks.genome import Genome
     from pipeline.networks.spec import NetworkSpec, uniform_genome
+    from pipeline.search.costs import DEFAULT as FLOPS
     from pipeline.search.tables import read_early, read_individuals
     from pipeline.search.tabular import Table, read_table, write_table
     from pipeline.workflow.layout import Layout
@@ -122,6 +123,8 @@ def run(arguments: argparse.Namespace) -> None:
         told = {*_SETTINGS, *_SAID_LATER}
         made["went on from"] = {name: earlier.made[name] for name in earlier.made if name not in told}
     table = replace(table, scores=_measured(columns), trained=_measured(whole), made=made)
+    if search["cost"] != FLOPS:
+        log(f"note: the experiment weighs {search['cost']}, but costs in tables of search spaces are of {FLOPS}")
     if early is not None:
         table = replace(table, partial=column(partial)[:, None], partial_epochs=(early,))
     write_table(arguments.output, table)

@@ -62,6 +62,15 @@ def test_scores_and_trainings_stand_at_their_genomes(experiment, tmp_path, capsy
     assert table.made["device"] == "cpu" and table.made["processor"] and table.made["torch"].startswith("torch ")
 
 
+def test_costs_that_a_table_does_not_count_by_are_told(experiment, tmp_path, capsys):
+    words = ["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]
+    assert main(words) == 0 and "weighs" not in capsys.readouterr().err
+    config = read_saved_config(experiment).config
+    config["search"]["cost"] = "memory"
+    save_config(config, experiment)
+    assert main(words) == 0 and "note: the experiment weighs memory, but costs in tables" in capsys.readouterr().err
+
+
 def test_scores_of_the_settings_before_are_left_out(experiment, tmp_path, capsys):
     """A run with other settings was interrupted when it had scored the first generation again."""
     sample = experiment.sample
