@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from scipy.stats import kendalltau
 
-from benchmarks.search import SLOW, History, made_up, paired, read_arguments, searches, some_trained
+from benchmarks.search import SLOW, History, made_up, paired, read_arguments, scorings, searches, some_trained
 from benchmarks.timing import table as drawn
 from pipeline.common.log import progress
 from pipeline.search.algorithms import ALGORITHMS
@@ -64,9 +64,10 @@ def ranking(table: Table) -> str:
     trained = some_trained(table)
     accuracy = np.nanmean(table.trained[trained], axis=1)
     individuals = [table.individual(table.genomes[place]) for place in trained]
-    ranks = {"one score": table.scores[trained, 0]}
-    if table.scores.shape[1] > 1 and not np.isnan(table.scores[trained]).any():
-        ranks[f"mean of {table.scores.shape[1]} scores"] = table.scores[trained].mean(axis=1)
+    scores = scorings(table)[trained]
+    ranks = {"one score": scores[:, 0]}
+    if scores.shape[1] > 1 and not np.isnan(scores).any():
+        ranks[f"mean of {scores.shape[1]} scores"] = scores.mean(axis=1)
     expected = believed(individuals, configured({"lambda": 0.0}), MODEL)
     ranks["a model of one score of each"] = np.array([one.top1 for one in expected])
     generator = np.random.default_rng(0)

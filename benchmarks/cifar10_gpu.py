@@ -138,6 +138,7 @@ def prepared_images(file: Path, folder: Path, kept: Path) -> tuple[Path, Path]:
     """Unpacks the images and prepares them as the workflow does, unless they are kept. Returns train and test."""
     train, test = kept / "train.h5", kept / "test.h5"
     if train.exists() and test.exists():
+        log(f"note: the images are those that are kept in {kept}; {file} is not looked at")
         return train, test
     kept.mkdir(parents=True, exist_ok=True)
     if file.is_file():

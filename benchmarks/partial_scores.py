@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.common.digests import digest_of
+from pipeline.common.hdf5 import read_attributes
 from pipeline.common.log import log
 from pipeline.common.settings import from_mapping
 from pipeline.data.prepared import read_info
@@ -21,6 +23,7 @@ from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.archive import Archive
 from pipeline.search.early_stopping import OUT_OF_REACH
 from pipeline.search.evaluate import Task, evaluate_all
+from pipeline.search.facts import candidate_facts
 from pipeline.search.tabular import find_table, read_table, write_table
 from pipeline.training.arithmetic import settle
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
@@ -48,6 +51,8 @@ def main() -> None:
         parser.error(f"there is no experiment in {layout.folder}")
     config = saved.config
     info = read_info(layout.train, "train")
+    if table.made.get("images", info.digest) != info.digest:
+        parser.error(f"{source} was made of other images than {layout.folder} has")
     subset, validation = (read_split(path, info) for path in (layout.subset, layout.validation))
     spec = NetworkSpec(
         network=config["network"]["name"],
@@ -56,6 +61,7 @@ def main() -> None:
         channels=info.channels,
         size=info.size,
         classes=len(info.classes),
+        binariser=config["network"]["binariser"],
     )
     settings = from_mapping(TrainingSettings, config["candidate"])
     execution = settle(from_mapping(ExecutionSettings, config["execution"]), layout.arithmetic)
@@ -76,7 +82,19 @@ def main() -> None:
             partial_epochs=epochs,
             needed_top1=dict.fromkeys(genomes, OUT_OF_REACH),
         )
-        archive = Archive(output.with_suffix(".archive"), {"experiment": config["experiment"], "epochs": epochs})
+        facts = candidate_facts(
+            spec,
+            settings,
+            seed=config["seed"],
+            images=info.digest,
+            subset=digest_of(subset),
+            execution=execution.identity,
+            recalibrate=config["candidate"]["recalibrate"],
+            validation=digest_of(validation),
+            partial_epochs=epochs,
+            supernet=read_attributes(layout.supernet.weights)["digest"],
+        )
+        archive = Archive(output.with_suffix(".archive"), facts)
         results = evaluate_all(task, genomes, archive, arguments.workers, f"after {epochs} epochs")
         scored = {genome: result.evaluation.partial_top1 for genome, result in zip(genomes, results, strict=True)}
         columns.append([scored.get(genome) for genome in table.genomes])

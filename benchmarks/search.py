@@ -141,15 +141,24 @@ def some_trained(table: Table) -> np.ndarray:
     return trained[:: -(-len(trained) // _RANKED)]  # resampling takes the square of them
 
 
+def scorings(table: Table) -> np.ndarray:
+    """Returns the table's scores without columns that repeat the first: older tables hold the search's own scores of
+    the sample once more, since it was first trained from the same seed. Float64 (genomes, scorings).
+    """
+    first, *others = table.scores.T
+    return np.column_stack([first, *(one for one in others if (one != first)[~np.isnan(one)].any())])
+
+
 def judges(table: Table) -> str:
     """Returns the table of what ranks genomes: Kendall's tau-b with the mean of full trainings, and given FLOPs."""
     trained = some_trained(table)
-    accuracy, scorings = np.nanmean(table.trained[trained], axis=1).tolist(), table.scores.shape[1]
+    accuracy, scores = np.nanmean(table.trained[trained], axis=1).tolist(), scorings(table)[trained]
     costs = [network_cost(table.spec.with_genome(table.genomes[place])) for place in trained]
     flops = [cost.flops for cost in costs]
+    means = {f"mean of {scores.shape[1]} scores": np.nanmean(scores, axis=1).tolist()} if scores.shape[1] > 1 else {}
     ranks: dict[str, list[float]] = {
-        "one score": table.scores[trained, 0].tolist(),
-        **({f"mean of {scorings} scores": np.nanmean(table.scores[trained], axis=1).tolist()} if scorings > 1 else {}),
+        "one score": scores[:, 0].tolist(),
+        **means,
         "FLOPs": flops,
         "binary multiply-accumulates": [float(cost.binary_macs) for cost in costs],
         "bits of weights": [float(cost.bits) for cost in costs],

@@ -53,6 +53,15 @@ def test_a_choice_by_the_model_is_the_best_of_what_is_believed_so_far(table: Tab
     assert by_model[0, -1] == true_worth(table, best, objective)
 
 
+def test_one_score_is_not_counted_twice(table: Table) -> None:
+    """The tables that come with the project hold a sample's first scores in two columns."""
+    assert search.scorings(table).shape[1] == table.scores.shape[1]
+    kept = search.scorings(read_table(search.find_table("digits-4096")))
+    both = ~np.isnan(kept).any(axis=1)
+    assert kept.shape[1] == 2 and both.sum() == 200 and (kept[both, 0] != kept[both, 1]).mean() > 0.9
+    assert "mean of 2 scores" in search.judges(read_table(search.find_table("digits-4096")))
+
+
 def test_settings_are_chosen_on_one_table_and_judged_on_the_other(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from pipeline.common.errors import UserError
 from pipeline.common.log import log
 from pipeline.export import reference
-from pipeline.export.packed import PackedNetwork
+from pipeline.export.packed import PackedNetwork, read
 from pipeline.kernels.build import CompilationError
 from pipeline.kernels.inference import Runtime
 
@@ -41,4 +41,6 @@ def packed_engine(network: PackedNetwork, engine: Engine = "auto", threads: int 
             if engine == "runtime":
                 raise UserError(f"the runtime cannot be had: {error}", "choose the engine 'numpy' or 'torch'") from None
             log(f"note: plain numpy computes, slowly, since {error}")
-    return PackedEngine("numpy", lambda images: reference.answer(network, images))
+    # With the weights as they are stored, which may be shorter than those that are here.
+    as_stored = read(network.to_bytes())
+    return PackedEngine("numpy", lambda images: reference.answer(as_stored, images))

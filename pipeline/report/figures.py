@@ -247,7 +247,7 @@ def _draw_accuracies(
     handles: dict[str, Any] = {}
     lines = []
     for axes, rows in zip(panels, experiments, strict=True):
-        uniform = sorted((row for row in rows if row.kind == "uniform"), key=cost)
+        uniform = sorted((row for row in rows if row.kind == "uniform" and not row.recipe), key=cost)
         lines.append([[(cost(row), row.top1.mean) for row in line] for line in (pareto_front(rows, cost), uniform)])
         front: dict[str, Any] = {
             "color": ORANGE,
@@ -352,7 +352,7 @@ def _most_similar(row: Row, rows: Sequence[Row]) -> Row | None:
     """
     of_row = (one for one in rows if one.control_of and one.control_of.model == row.model)
     controls = [one for one in of_row if one.control_of and one.control_of.control == "uniform"]
-    uniform = controls or [one for one in rows if one.kind == "uniform"]
+    uniform = controls or [one for one in rows if one.kind == "uniform" and one.recipe == row.recipe]
     return min(uniform, key=lambda other: abs(math.log(other.weighed_cost / row.weighed_cost)), default=None)
 
 

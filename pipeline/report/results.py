@@ -254,7 +254,8 @@ def collect_rows(
     _check_alike(measured for measured in by_model.values() if measured)
     _check_test_images([one for measured in by_model.values() for one in measured])
     rows = [_row(model, models[model], by_model[model], table, cost_width, counting) for model in models]
-    recipes = _own_recipes([by_model[model][0] for model in models])
+    teachers = {one.weights: model for model, measured in by_model.items() for one in measured if one.weights}
+    recipes = _own_recipes([by_model[model][0] for model in models], teachers)
     # What is printed of a network was trained in one way, so that it is set beside one row.
     return [
         replace(row, recipe=recipe, published=None) if recipe else row
@@ -262,10 +263,17 @@ def collect_rows(
     ]
 
 
-def _own_recipes(measured: Sequence[Measurement]) -> list[tuple[str, ...]]:
-    """Returns in what each row was trained otherwise than most, as far as that is known."""
-    known = [all_settings(one.training["settings"]) if "settings" in one.training else {} for one in measured]
-    kinds = [settings for settings in known if settings]
+def _own_recipes(measured: Sequence[Measurement], teachers: Mapping[str, str]) -> list[tuple[str, ...]]:
+    """Returns in what each row was trained otherwise than most, as far as that is known.
+
+    Args:
+        measured: a training of each row.
+        teachers: the rows of networks that others may have learnt from, by the digest of their weights.
+    """
+    known = [_recipe(one.training, teachers) if "settings" in one.training else {} for one in measured]
+    # Of binary rows, if there are any: those in full precision have no teacher, whoever has.
+    binary = [settings for one, settings in zip(measured, known, strict=True) if settings and one.spec.binary]
+    kinds = binary or [settings for settings in known if settings]
     if not kinds:
         return [()] * len(measured)
     usual = max(kinds, key=kinds.count)
@@ -273,11 +281,16 @@ def _own_recipes(measured: Sequence[Measurement]) -> list[tuple[str, ...]]:
         tuple(
             f"{name} {_worded(value)}"
             for name, value in settings.items()
-            # Full precision has no teacher, whoever has.
-            if value != usual.get(name) and (one.spec.binary or name != "teacher_weight")
+            if value != usual.get(name) and (one.spec.binary or name not in ("teacher", "teacher_weight"))
         )
         for one, settings in zip(measured, known, strict=True)
     ]
+
+
+def _recipe(training: Mapping[str, Any], teachers: Mapping[str, str]) -> dict[str, Any]:
+    """Returns all that a person chooses of a training: its settings, and the row that it learnt from."""
+    teacher = training.get("teacher")
+    return {"teacher": teachers.get(teacher, "unknown") if teacher else "none", **all_settings(training["settings"])}
 
 
 def _worded(value: Any) -> str:

@@ -84,7 +84,12 @@ def results_markdown(
     parts += _images_note(rows)
     parts += _verdict_section(rows)
     parts += _recipes_section(rows)
-    parts += ["## Pareto fronts", wrap(_FRONT_NOTE), "\n".join(_front_lines(rows)), *_hypervolume_note(searches)]
+    parts += [
+        "## Pareto fronts",
+        wrap(_FRONT_NOTE + _other_recipes(rows)),
+        "\n".join(_front_lines(rows)),
+        *_hypervolume_note(searches),
+    ]
     parts += ["## Proxy", *map(wrap, proxy_sentences(points, diverged))]
     parts += _classes_section(rows)
     parts += _published_section(rows, published) if published else []
@@ -125,6 +130,12 @@ def _width_note(rows: Sequence[Row]) -> str:
         f"trained' is their own, at base width {narrow[0].spec.base_width:g}, where the real-valued first layer "
         "weighs more."
     )
+
+
+def _other_recipes(rows: Sequence[Row]) -> str:
+    """Says which binary rows owe their places on a front to a recipe as well."""
+    own = [row.model for row in rows if row.recipe and row.spec.binary]
+    return f" Trained by recipes of their own: {', '.join(own)}." if own else ""
 
 
 def _front_lines(rows: Sequence[Row]) -> list[str]:

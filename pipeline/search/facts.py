@@ -17,7 +17,7 @@ from pipeline.common.settings import from_mapping
 from pipeline.networks.binary.binarisers import DEFAULT as BINARISER
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.training.identity import training_identity
-from pipeline.training.settings import TrainingSettings
+from pipeline.training.settings import OFF, TrainingSettings
 
 #: Stands for a value that is not known beforehand.
 UNKNOWN = None
@@ -105,7 +105,14 @@ def expected_facts(
     drawn = {"images": images, "subset": subset, "validation": validation}
     unknown = [name for name, digest in drawn.items() if digest is None]
     unknown += ["supernet"] if supernet is None and config["supernet"]["enabled"] else []
-    known.setdefault(_PARTIAL, _MISSING)
+    # What is off is not written down, and must not be: entries made with it are of other settings.
+    for facts, names in (
+        (known, (_PARTIAL, "binariser")),
+        (known["network"], ("binariser",)),
+        (known["settings"], OFF),
+    ):
+        for name in names:
+            facts.setdefault(name, _MISSING)
     return {name: value for name, value in known.items() if name not in unknown}
 
 

@@ -133,7 +133,7 @@ def _probe(config: Mapping[str, Any], spec: "NetworkSpec") -> "Probe":
     genomes = [uniform_genome(spec.network, ratio) for ratio in (ratios[0], ratios[len(ratios) // 2], ratios[-1])]
     genomes += [space.draw(random) for _ in range(4)]
     specs = tuple(spec.with_genome(genome) for genome in dict.fromkeys(genomes))
-    settings: TrainingSettings = from_mapping(TrainingSettings, config["candidate"])
+    settings: TrainingSettings = from_mapping(TrainingSettings, {**config["candidate"], "real_weight_epochs": 0})
     if settings.augmentation == "resized-crop-flip":  # is part of decoding, which is timed by itself
         settings = replace(settings, augmentation="none")
     return Probe(specs, settings, resolve(from_mapping(ExecutionSettings, config["execution"])))

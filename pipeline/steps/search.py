@@ -45,6 +45,11 @@ def run(arguments: argparse.Namespace) -> None:
         some = f"{table.unscored:,} of {counted(len(table.genomes), 'genome')} of {arguments.table}"
         log(f"warning: {some} have no score, and count as diverged")
     best = best_worth(table, sought)
+    if not table.trained_again:
+        log(
+            f"warning: no genome of {arguments.table} was trained in full from two seeds, so that a seed's part is not "
+            "known and counts for nothing: the best there is may be the luckiest"
+        )
     stopping = read_settings(arguments, EarlyStopping)
     if stopping.early_stop_epochs is not None and not stops_early(arguments.algorithm):
         log(f"note: {algorithm.TITLE} stops no candidate early: all are trained to their end")
@@ -72,8 +77,9 @@ def run(arguments: argparse.Namespace) -> None:
     print(fit(f"{about_search} ({len(table.genomes):,} genomes)"))
     print(
         fit(
-            f"the best there is: {best:.2f}; a training's deviation over seeds is {over_seeds:.2f} points, that of "
-            f"genomes about the model {about_model:.2f}"
+            f"the best there is: {best:.2f}; a training's deviation over seeds is "
+            f"{f'{over_seeds:.2f} points' if table.trained_again else 'not known'}, that of genomes about the model "
+            f"{about_model:.2f}"
         ),
         end="\n\n",
     )

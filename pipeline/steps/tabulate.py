@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 
     from pipeline.search.tabular import Table
 
-#: What tables must have in common for one to go on where the other stopped.
+#: What tables must have in common for one to go on where the other stopped; of older ones, what they say of it.
 _SETTINGS = ("dataset", "trained base width", "candidate", "retrain", "split", "method")
+_SAID_LATER = ("images", "seed", "supernet", "binariser")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.data.prepared import read_info
     from pipeline.networks.genome import Genome
     from pipeline.networks.spec import NetworkSpec, uniform_genome
+    from pipeline.search.costs import DEFAULT as FLOPS
     from pipeline.search.tables import read_early, read_individuals
     from pipeline.search.tabular import Table, read_table, write_table
     from pipeline.workflow.layout import Layout
@@ -107,14 +109,22 @@ def run(arguments: argparse.Namespace) -> None:
         "candidate": config["candidate"],
         "retrain": config["retrain"],
         "split": config["split"],
+        "images": info.digest,
+        "seed": config["seed"],
+        "supernet": config["supernet"],
+        "binariser": network["binariser"],
     }
-    # The first column is the search's own; the sample's scores are from other seeds.
-    columns, whole = (np.column_stack([column(one) for one in found]) for found in ((scores, *again), trained))
+    # Each column is of a seed of its own. The sample is first trained from the search's, which is no other score.
+    again[0] |= scores
+    columns, whole = (np.column_stack([column(one) for one in found]) for found in (again, trained))
     if earlier is not None:
         _check_settings(earlier, replace(table, made=made), arguments.earlier)
         columns, whole = _completed(columns, earlier.scores), _completed(whole, earlier.trained)
-        made["went on from"] = {name: earlier.made[name] for name in earlier.made if name not in _SETTINGS}
+        told = {*_SETTINGS, *_SAID_LATER}
+        made["went on from"] = {name: earlier.made[name] for name in earlier.made if name not in told}
     table = replace(table, scores=_measured(columns), trained=_measured(whole), made=made)
+    if search["cost"] != FLOPS:
+        log(f"note: the experiment weighs {search['cost']}, but costs in tables of search spaces are of {FLOPS}")
     if early is not None:
         table = replace(table, partial=column(partial)[:, None], partial_epochs=(early,))
     write_table(arguments.output, table)
@@ -132,12 +142,11 @@ def _rows(measured: "np.ndarray") -> int:
 
 
 def _measured(columns: "np.ndarray") -> "np.ndarray":
-    """Returns the columns without the later ones that hold nothing; the first one stays."""
+    """Returns the columns without the last ones that hold nothing; the others stay in their places, by their seeds."""
     import numpy as np
 
-    held = (~np.isnan(columns)).any(axis=0)
-    held[:1] = True
-    return columns[:, held]
+    held = np.flatnonzero((~np.isnan(columns)).any(axis=0))
+    return columns[:, : held.max(initial=0) + 1]
 
 
 def _completed(columns: "np.ndarray", earlier: "np.ndarray") -> "np.ndarray":
@@ -153,14 +162,19 @@ def _completed(columns: "np.ndarray", earlier: "np.ndarray") -> "np.ndarray":
 
 def _check_settings(earlier: "Table", table: "Table", path: Path) -> None:
     from pipeline.common.errors import UserError
+    from pipeline.common.log import log
 
-    others = [name for name in _SETTINGS if earlier.made.get(name) != table.made.get(name)]
+    untold = [name for name in _SAID_LATER if name not in earlier.made]
+    compared = (*_SETTINGS, *(name for name in _SAID_LATER if name in earlier.made))
+    others = [name for name in compared if earlier.made.get(name) != table.made.get(name)]
     others += [name for name in ("spec", "ratios") if getattr(earlier, name) != getattr(table, name)]
     if others:
         raise UserError(
             f"{path} is a table of other settings than the experiment's ({', '.join(others)})",
             "name one that an experiment with the same settings has made",
         )
+    if untold:
+        log(f"note: {path} does not tell its {', '.join(untold)}; taken to be the experiment's")
 
 
 def _sampled(path: Path) -> "dict[tuple[float, ...], float]":

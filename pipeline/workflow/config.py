@@ -359,6 +359,11 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
     if search["early_stop_epochs"] is None and search["early_stop_keep"] != default["search"]["early_stop_keep"]:
         idle["search.early_stop_keep"] = "search.early_stop_epochs is null"
     notes = [f"{key} has no effect, since {why}" for key, why in idle.items()]
+    if config["retrain"]["teacher"] is not None and samples(config):
+        notes.append(
+            "proxy.sample is trained in full without retrain.teacher, which has learnt from the images that it is "
+            "scored on: what the proxy says is of such trainings"
+        )
     notes += _left_as_for_digits(config)
     counted, trained_at = search["cost_width"], config["network"]["base_width"]
     if config["searches"] and counted != trained_at:

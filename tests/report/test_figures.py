@@ -170,6 +170,16 @@ def test_channels_stand_beside_the_control_of_equal_cost():
     assert not any(label.startswith(("uniform-1x, ", "first-iso-A, ")) for label in labels)
 
 
+def test_rows_of_another_recipe_stand_for_no_width():
+    """They are points of the figure: no line of uniform rows leads through them, and no found row stands beside one."""
+    found, long = row("found-A", VGG_A, 90.0, search=EVOLUTION), replace(row("long", 1, 95.0), recipe=("epochs 90",))
+    rows = [long, row("uniform-1x", 1, 89.0), row("uniform-2x", 2, 91.0), found]
+    assert {label.split(",")[0] for label in texts(channels_figure(rows))} >= {"found-A", "uniform-1x"}
+    assert not any(label.startswith("long") for label in texts(channels_figure(rows)))
+    (dashed,) = (line for line in accuracy_figure(rows).axes[0].lines if line.get_linestyle() == "--")
+    assert list(dashed.get_ydata()) == [89.0, 91.0]
+
+
 def test_runs_of_one_search_look_alike_and_are_named_once():
     runs = [EVOLUTION, replace(EVOLUTION, name="A-1"), RANDOM]
     generations = {run.name: [[Individual(VGG_A, 80.0 + i, 1.0)] for i in range(2)] for run in runs}

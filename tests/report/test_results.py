@@ -487,6 +487,27 @@ def test_rows_of_another_recipe_say_so_and_stand_beside_no_published_line():
     assert "## Recipes" in table and "- adam (optimizer adam, learning_rate 0.002): 90.00 % beside 90.00 % of" in table
 
 
+def test_rows_that_learnt_from_different_teachers_are_of_different_recipes():
+    def taught(model, teacher, genome=1):
+        one = by_recipe(model, genome, teacher_weight=1.0)
+        return replace(one, training={**one.training, "teacher": teacher})
+
+    real = [by_recipe(name, genome, binary=False) for name, genome in (("real", 1), ("real-4x", 4))]
+    measured = [
+        *real,
+        taught("one", "real"),
+        taught("two", "real", 2),
+        taught("by-larger", "real-4x"),
+        taught("x", "?"),
+    ]
+    rows = collect_rows(dict.fromkeys(one.model for one in measured), measured)
+    assert [row.recipe for row in rows] == [(), (), (), (), ("teacher real-4x",), ("teacher unknown",)]
+    table = results_markdown(rows, [], None)
+    assert "- by-larger (teacher real-4x): 90.00 % beside 90.00 % of one:" in table
+    assert "Trained by recipes of their own: by-larger, x." in table.replace("\n", " ")
+    assert "recipes of their own" not in results_markdown(rows[:4], [], None)
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [({"base_width": 0.5}, "base_width 0.5 in place of 1"), ({"binariser": "c"}, "binariser c in place of b")],

@@ -88,6 +88,28 @@ def test_exhaustive_search_ends_with_the_table(table):
     assert sum(map(len, history)) == len(table.genomes)
 
 
+@pytest.mark.parametrize("count", [0, 5, 59])
+def test_nothing_is_said_of_genomes_of_which_too_few_were_trained_in_full(table, count, tmp_path, capsys):
+    """As in a table that was made before the experiment's end: the model of quality would foretell anything."""
+    trained = table.trained.copy()
+    trained[np.flatnonzero(~np.isnan(trained[:, 0]))[count:]] = np.nan
+    write_table(tmp_path / "few.npz", replace(table, trained=trained))
+    words = ["search", "--table", str(tmp_path / "few.npz"), "--algorithm", "random", "--seeds", "2"]
+    assert main([*words, "--generations", "1"]) == 1
+    said = capsys.readouterr()
+    assert f"only {count} genomes of the table were trained in full" in said.err and "the best there is" not in said.out
+
+
+def test_noise_of_one_training_each_is_not_known(table, tmp_path, capsys):
+    once = table.trained.copy()
+    once[:, 1:] = np.nan
+    write_table(tmp_path / "once.npz", replace(table, trained=once))
+    words = ["search", "--table", str(tmp_path / "once.npz"), "--algorithm", "random", "--seeds", "2"]
+    assert main([*words, "--generations", "1"]) == 0
+    said = capsys.readouterr()
+    assert "warning: no genome of" in said.err and "deviation over seeds is not known" in said.out
+
+
 def test_a_file_gives_it_back_in_equal_bytes(table, tmp_path):
     for name in ("a.npz", "b.npz"):
         write_table(tmp_path / name, table)

@@ -1,5 +1,7 @@
 """An exhaustive experiment's files become a table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from benchmarks import partial_scores
 from pipeline.__main__ import main
 from pipeline.common.files import read_csv, write_csv
 from pipeline.search.tables import EVALUATIONS, SCORES
-from pipeline.search.tabular import read_table
+from pipeline.search.tabular import read_table, write_table
 from pipeline.training.arithmetic import settle
 from pipeline.training.settings import ExecutionSettings
 from pipeline.workflow.config import ROOT, read_config
@@ -23,7 +25,7 @@ def experiment(tmp_path) -> Layout:
     config = read_config([ROOT / "config.yaml"])
     config |= {"experiment": "all", "searches": {"all": {"algorithm": "exhaustive", "seed": 0, "seeds": 1}}}
     config["search"] |= {"ratios": [1, 2], "generations": 3, "population": 32}
-    config["proxy"] = {"sample": 2, "scores": 1, "trainings": 2}
+    config["proxy"] = {"sample": 2, "scores": 2, "trainings": 3}
     layout.folder.mkdir(parents=True)
     save_config(config, layout)
     images = ["--dataset", "digits", "--image-size", "8", "--train", str(layout.train), "--test", str(layout.test)]
@@ -36,7 +38,8 @@ def experiment(tmp_path) -> Layout:
         ]
         write_csv(layout.generation("all", number).scores, SCORES, rows)
     for file, tops in (
-        (layout.sample.scores(0), (50.5, 60.25)),
+        (layout.sample.scores(0), (40, 55)),  # from the search's own seed: the very same trainings
+        (layout.sample.scores(1), (50.5, 60.25)),
         (layout.sample.trained(0), (80, 90)),
         (layout.sample.trained(1), (81, 92)),
     ):
@@ -52,20 +55,29 @@ def test_scores_and_trainings_stand_at_their_genomes(experiment, tmp_path, capsy
     table = read_table(tmp_path / "t.npz")
     assert table.ratios == (1, 2) and table.spec.size == 8 and table.spec.base_width == 1
     first, last = table.genomes.index((1.0,) * 6), table.genomes.index((2.0, 1.0, 2.0, 2.0, 2.0, 2.0))
-    np.testing.assert_array_equal(table.scores[first], [40, 50.5])
+    np.testing.assert_array_equal(table.scores[[first, last]], [[40, 50.5], [55, 60.25]])
     np.testing.assert_array_equal(table.trained[[first, last]], [[80, 81], [90, 92]])
     assert np.isnan(table.scores[:, 0]).sum() == 16 and np.isnan(table.trained).all(axis=1).sum() == 62
     assert table.made["dataset"] == "digits" and table.made["trained base width"] == 0.0625
     assert table.made["device"] == "cpu" and table.made["processor"] and table.made["torch"].startswith("torch ")
 
 
+def test_costs_that_a_table_does_not_count_by_are_told(experiment, tmp_path, capsys):
+    words = ["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]
+    assert main(words) == 0 and "weighs" not in capsys.readouterr().err
+    config = read_saved_config(experiment).config
+    config["search"]["cost"] = "memory"
+    save_config(config, experiment)
+    assert main(words) == 0 and "note: the experiment weighs memory, but costs in tables" in capsys.readouterr().err
+
+
 def test_scores_of_the_settings_before_are_left_out(experiment, tmp_path, capsys):
     """A run with other settings was interrupted when it had scored the first generation again."""
-    files = [experiment.generation("all", 1).scores, experiment.sample.scores(0), experiment.sample.trained(1)]
-    outdated(experiment, files)
+    sample = experiment.sample
+    outdated(experiment, [experiment.generation("all", 1).scores, *map(sample.scores, range(2)), sample.trained(1)])
     assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
     said = capsys.readouterr().err
-    assert "note: left out: 3 files are from before the last change" in said and "32 of 64 genomes scored" in said
+    assert "note: left out: 4 files are from before the last change" in said and "32 of 64 genomes scored" in said
     table = read_table(tmp_path / "t.npz")
     first = table.genomes.index((1.0,) * 6)
     assert (table.scores[first].tolist(), table.trained[first].tolist()) == ([40], [80])
@@ -113,15 +125,51 @@ def test_it_goes_on_from_an_earlier_table(experiment, tmp_path, capsys):
     assert np.nanmax(read_table(both).trained[:, 1]) == 99 and np.nanmax(read_table(both).trained[:, 0]) == 90
 
 
-def test_a_table_of_other_settings_is_not_gone_on_from(experiment, tmp_path, capsys):
+def test_measurements_keep_the_column_of_their_seed(experiment, tmp_path):
+    """The second training is not done yet: the third stays the third for whoever goes on, and is not taken twice."""
+    second, third = experiment.sample.trained(1), experiment.sample.trained(2)
+    write_csv(third, EVALUATIONS, read_csv(second, EVALUATIONS))
+    second.unlink()
+    first = tmp_path / "first.npz"
+    assert main(["tabulate", str(experiment.folder), "--output", str(first)]) == 0
+    trained = read_table(first).trained
+    assert trained.shape[1] == 3 and np.isnan(trained[:, 1]).all() and np.nanmax(trained[:, 2]) == 92
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "said"),
+    [
+        ("retrain", "epochs", 31, "retrain"),
+        ("supernet", "epochs", 41, "supernet"),
+        ("network", "binariser", "another", "binariser"),
+        (None, "seed", 1, "seed"),
+    ],
+)
+def test_a_table_of_other_settings_is_not_gone_on_from(section, key, value, said, experiment, tmp_path, capsys):
     assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
     config = read_saved_config(experiment).config
-    config["retrain"]["epochs"] += 1
+    (config if section is None else config[section])[key] = value
     save_config(config, experiment)
     words = ["tabulate", str(experiment.folder), "--earlier", str(tmp_path / "t.npz"), "--output"]
     assert main([*words, str(tmp_path / "u.npz")]) == 1
-    assert "t.npz is a table of other settings than the experiment's (retrain)" in capsys.readouterr().err
+    assert f"t.npz is a table of other settings than the experiment's ({said})" in capsys.readouterr().err
     assert not (tmp_path / "u.npz").exists()
+
+
+def test_a_table_of_other_images_is_not_gone_on_from(experiment, tmp_path, capsys):
+    """Such as another folder of as many classes at the same size. An older table, which says none, is believed."""
+    earlier = tmp_path / "t.npz"
+    assert main(["tabulate", str(experiment.folder), "--output", str(earlier)]) == 0
+    images = ["--dataset", "digits", "--image-size", "8", "--test-fraction", "0.5"]
+    assert main(["prepare-dataset", *images, "--train", str(experiment.train), "--test", str(experiment.test)]) == 0
+    words = ["tabulate", str(experiment.folder), "--earlier", str(earlier), "--output", str(tmp_path / "u.npz")]
+    assert main(words) == 1
+    assert "t.npz is a table of other settings than the experiment's (images)" in capsys.readouterr().err
+    table = read_table(earlier)
+    told = {name: value for name, value in table.made.items() if name not in ("images", "supernet")}
+    write_table(earlier, replace(table, made=told))
+    assert main(words) == 0
+    assert "note: " in (said := capsys.readouterr().err) and "t.npz does not tell its images, supernet" in said
 
 
 def test_an_experiment_without_scores_is_told(experiment, tmp_path, capsys):
@@ -169,3 +217,10 @@ def test_a_table_is_given_what_candidates_have_early(experiment, tmp_path, monke
     assert (np.isnan(table.partial[:, 1]) == np.isnan(table.trained).all(axis=1)).all()
     assert (table.partial[:, 0] != table.partial[:, 1]).any()
     np.testing.assert_array_equal(table.scores, read_table(tmp_path / "t.npz").scores)
+    # What is kept of evaluations is of this recipe: another one's are others.
+    config["candidate"]["learning_rate"] *= 2
+    save_config(config, experiment)
+    partial_scores.main()
+    other = read_table(tmp_path / "with.npz").partial
+    np.testing.assert_array_equal(other[:, 0], table.partial[:, 0])
+    assert (other[:, 1] != table.partial[:, 1])[~np.isnan(other[:, 1])].any()

@@ -102,6 +102,10 @@ def test_a_job_that_reads_the_configuration_anew_notices_that_it_was_edited(tmp_
     note_beginning(configured())
     check_job(configured())
     check_job(configured(execution={"save_minutes": 7}))  # of no influence
+    check_job(configured(models={"further": {"genome": 2}}))
+    for added in ({"models": {"uniform-1x": {"retrain": {"optimizer": "adam"}}}}, {"searches": {"A": {"parents": 2}}}):
+        with pytest.raises(UserError, match=r"the settings were changed .* \(was not there\)"):
+            check_job(configured(**added))
     other = tmp_path / "other.yaml"
     other.write_text(yaml.safe_dump({**yaml.safe_load(TINY.read_text()), "candidate": {"epochs": 2}}))
     job = ("--mode", "remote", "--no-hooks", "--nolock", "--cores", 1, "--allowed-rules", "sample_subset")

@@ -189,7 +189,11 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
         ({"models.x": {"genome": 1, "retrain": {"gamma": 0.3}}},
          ["models.x.retrain.gamma has no effect, since its schedule is 'cosine'"]),
         ({"retrain.teacher_weight": 0.5}, ["retrain.teacher_weight has no effect, since no row has a teacher"]),
-        ({"retrain.teacher_weight": 0.5, "retrain.teacher": "full-precision"}, []),
+        ({"retrain.teacher_weight": 0.5, "retrain.teacher": "full-precision", "proxy.sample": 0}, []),
+        ({"retrain.teacher": "full-precision"},
+         ["proxy.sample is trained in full without retrain.teacher, which has learnt from the images that it is "
+          "scored on: what the proxy says is of such trainings"]),
+        ({"models.x": {"genome": 1, "retrain": {"teacher": "full-precision"}}}, []),
         ({"search.early_stop_keep": 0.3},
          ["search.early_stop_keep has no effect, since search.early_stop_epochs is null"]),
         ({"search.early_stop_keep": 0.3, "search.early_stop_epochs": 3}, []),

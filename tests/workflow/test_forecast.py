@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from pipeline.common.handover import is_possible
 from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.steps.plan import _probe
 from pipeline.workflow.config import read_config
-from pipeline.workflow.forecast.jobs import Images, forecast
+from pipeline.workflow.forecast.jobs import _REAL_WEIGHTS, Images, forecast
 from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, StepTime, Timed, fit, workload
 from tests.support.workflow import ROOT, TINY, planned
@@ -121,6 +122,18 @@ def test_rows_take_as_long_as_their_own_recipes_and_teachers(tmp_path):
     usual = seconds("x: {genome: 1}")
     assert seconds("x: {genome: 1, retrain: {epochs: 40}}") == pytest.approx(usual + 2 * 20 * 16 * 0.01)
     assert seconds("x: {genome: 1, retrain: {teacher: full-precision}}") == pytest.approx(usual + 2 * 0.1)
+    # Compiled kernels leave epochs with real weights to torch.
+    staged = seconds("x: {genome: 1, retrain: {real_weight_epochs: 5}}")
+    assert staged == pytest.approx(usual + 2 * (_REAL_WEIGHTS - 1) * 5 * 16 * 0.01)
+    candidates = default(tmp_path, candidate="{real_weight_epochs: 5}")
+    assert _probe(candidates, DIGITS).settings.real_weight_epochs == 0, "steps with binary weights are timed"
+
+
+def test_a_row_of_larger_batches_takes_more_memory(tmp_path):
+    large = default(tmp_path, models="{x: {genome: 4, retrain: {batch_size: 1000}}}")
+    plain = default(tmp_path, models="{x: {genome: 4}}")
+    of = [forecast(config, DIGITS, IMAGES, HERE, cores=1).process_bytes for config in (plain, large)]
+    assert of[1] - HERE.process_bytes > 10 * (of[0] - HERE.process_bytes)
 
 
 @pytest.mark.skipif(not is_possible(), reason="no fork server here")

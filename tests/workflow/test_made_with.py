@@ -253,6 +253,8 @@ def came(layout: Layout) -> Layout:
         ({"candidate": {"epochs": 7}}, r"candidate.epochs \(was 1\)"),
         ({"searches": {"A": {"lambda": 3, "algorithm": "evolution"}}}, r"searches.A.lambda \(was 4\)"),
         ({"search": {"max_flops": 9e6}, "seed": 4}, r"seed \(was 0\), search.max_flops \(was null\)"),
+        ({"models": {"uniform-1x": {"retrain": {"epochs": 3}}}}, r"models.uniform-1x.retrain \(was not there\)"),
+        ({"searches": {"A": {"parents": 3}}}, r"searches.A.parents \(was not there\)"),
         ({"models": {"found-A": None}, "controls": []}, r"models.found-A \(was .*, controls \(was .*\)"),
         ({"split": {"subset_per_class": 9, "validation_per_class": 9}, "retrain": {"epochs": 9, "seeds": 9}},
          r"split.subset_per_class \(was 10\), split.validation_per_class \(was 10\), retrain.\w+ \(was 2\) and 1 more"),
@@ -271,6 +273,12 @@ def test_without_records_what_changes_no_file_may_change(came):
     del values["candidate"]["recalibrate"], values["proxy"]
     came.config.write_text(yaml.safe_dump(values))  # without a digest, as then
     bring_records(came, read_config([ROOT / "config.yaml", TINY], {"candidate": {"recalibrate": True}}))
+    # But it trained without what nobody knew then.
+    del values["candidate"]["optimizer"]
+    came.config.write_text(yaml.safe_dump(values))
+    bring_records(came, read_config([ROOT / "config.yaml", TINY]))
+    with pytest.raises(UserError, match=r"candidate.optimizer \(was not there\): bring"):
+        bring_records(came, read_config([ROOT / "config.yaml", TINY], {"candidate": {"optimizer": "adam"}}))
 
 
 def test_without_records_and_settings_nothing_is_known(came):

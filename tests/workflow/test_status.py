@@ -440,6 +440,14 @@ def test_expected_facts_are_those_of_the_steps(folder):
     ):
         assert not agree(facts, expected_facts({**config, **change}, facts["images"], facts["supernet"]))
     assert not agree({**facts, "partial_epochs": 1}, expected)
+    # Settings that are off are not written down: entries of a recipe that was tried, and taken back, are not current.
+    for key, value in (("optimizer", "adam"), ("binary_weight_decay", 0.0), ("real_weight_epochs", 1)):
+        tried = {**facts, "settings": {**facts["settings"], key: value}}
+        assert not agree(tried, expected)
+        changed = {**config, "candidate": {**config["candidate"], key: value}}
+        assert agree(tried, expected_facts(changed, facts["images"], facts["supernet"]))
+    assert not agree({**facts, "network": {**facts["network"], "binariser": "another"}}, expected)
+    assert not agree({**facts, "binariser": "other source"}, expected)
     # Which images were drawn is known too, as soon as they are: of entries whose times say nothing, such as those of a
     # copied folder, others' scores would be taken for these.
     known = known_facts(Layout(folder))

@@ -40,6 +40,8 @@ _FORMAT = 1
 _NONE = 65535
 #: Of these, the most that there can be.
 _MOST = 10_000
+#: Genomes trained in full for each number of the model of quality; from fewer it foretells noise (tried on two tables).
+_TRAINED = 2
 #: Of each part of a file: equal tables shall have equal bytes.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -149,12 +151,21 @@ class Table:
 
     @cached_property
     def quality(self) -> np.ndarray:
-        """The accuracy in percent that a full training of each genome is expected to have, (genomes,)."""
+        """The accuracy in percent that a full training of each genome is expected to have, (genomes,).
+
+        Raises:
+            UserError: too few were trained in full to expect anything.
+        """
         modelled, of_model, of_seed = self._model
         counts = (~np.isnan(self.trained)).sum(axis=1)
         means = np.where(counts > 0, np.nansum(self.trained, axis=1) / np.maximum(counts, 1), modelled)
         weight = of_model / (of_model + of_seed / np.maximum(counts, 1)) if of_model else np.zeros(len(means))
         return np.clip(np.where(counts > 0, modelled + weight * (means - modelled), modelled), 0.0, 100.0)
+
+    @property
+    def trained_again(self) -> bool:
+        """Returns whether genomes were trained in full from several seeds; else nothing is known of a seed's part."""
+        return bool(((~np.isnan(self.trained)).sum(axis=1) >= 2).any())
 
     @property
     def noise(self) -> tuple[float, float]:
@@ -177,6 +188,12 @@ class Table:
         features = np.column_stack(columns)
         counts = (~np.isnan(self.trained)).sum(axis=1)
         known = counts > 0
+        wanted = min(_TRAINED * features.shape[1], len(features))
+        if known.sum() < wanted:
+            raise UserError(
+                f"only {known.sum():,} genomes of the table were trained in full, which says nothing of the others",
+                f"make it again when {wanted:,} have been (proxy.sample)",
+            )
         means = np.nansum(self.trained[known], axis=1) / counts[known]
         repeated = counts >= 2
         of_seed = float(np.nanvar(self.trained[repeated], axis=1, ddof=1).mean()) if repeated.any() else 0.0

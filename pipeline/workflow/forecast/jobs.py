@@ -35,6 +35,8 @@ from pipeline.workflow.workers import workers
 
 #: What Snakemake itself adds to a job: planning it, starting its shell, looking at its files.
 _PER_JOB = 0.03
+#: Times that a step with real weights takes as long as one with binary ones where compiled kernels compute only these.
+_REAL_WEIGHTS = 2.1
 #: Bytes that a training keeps of each element of a feature map, and of each parameter (itself, its binarised copy, its
 #: gradient, its momentum).
 _PER_ELEMENT, _PER_PARAMETER = 12, 16
@@ -211,8 +213,10 @@ class _Jobs:
         settings: TrainingSettings = from_mapping(TrainingSettings, recipe or self._config[section])
         batch = min(settings.batch_size, images)
         share = batch // (1 if section == "candidate" else self._processes)
-        step = self._with_decoding(self._here.step.seconds(workload(spec), share), share)
-        return self._here.setup + settings.epochs * (images // batch) * step
+        step, epochs = self._here.step.seconds(workload(spec), share), float(settings.epochs)
+        if spec.binary and not self._here.gpus and self._config["execution"]["kernels"] != "torch":
+            epochs += (_REAL_WEIGHTS - 1) * settings.real_weight_epochs
+        return self._here.setup + epochs * (images // batch) * self._with_decoding(step, share)
 
     def _start(self, threads: int) -> float:
         """Returns seconds until a step that trains, of so many threads, has begun to."""
@@ -382,20 +386,22 @@ def _memory(
 ) -> tuple[float, int]:
     """Returns bytes of the largest process, and how many processes there are at a time."""
     largest = uniform_genome(spec.network, max(config["search"]["ratios"]))
-    trainings = [("candidate", largest, images.subset), ("supernet", largest, images.subset)]
-    trainings += [
-        ("retrain", genome_of(config, m), images.train) for m, row in config["models"].items() if "genome" in row
+    trainings: list[tuple[str, Mapping[str, Any], Genome, int]] = [
+        (section, config[section], largest, images.subset) for section in ("candidate", "supernet")
     ]
-    trainings += [("retrain", largest, images.train) for row in config["models"].values() if "genome" not in row]
+    trainings += [
+        ("retrain", recipe_of(config, m), genome_of(config, m) if "genome" in row else largest, images.train)
+        for m, row in config["models"].items()
+    ]
     space = configured_space(config, spec)
     needed = []
-    for section, genome, count in trainings:
+    for section, recipe, genome, count in trainings:
         if section == "supernet" and not trains_supernet(config):
             continue
         if section == "candidate" and not space.within_budget(genome):
             continue  # the supernet, or an allowed genome, is what counts
         layers = spec.with_genome(genome).layers
-        batch = min(config[section]["batch_size"], count)
+        batch = min(recipe["batch_size"], count)
         maps = batch * sum(layer.elements for layer in layers) * _PER_ELEMENT
         needed.append(maps + sum(layer.weights for layer in layers) * _PER_PARAMETER + count * images.memory_bytes)
     side_by_side = max(1, cores // config["execution"]["threads"])
