@@ -9,7 +9,7 @@ bootstrapped over genomes.
 
 Then, on tables of whole spaces, what searches would choose by each after some of their evaluations, its true worth
 (:mod:`benchmarks.search`) paired by seed with Student's 95 % interval, and after how many evaluations the mean over
-seeds first reaches what evolution, chosen by score, has at its end (looked at after every sixteenth part of a search).
+seeds first reaches what evolution, chosen by score, has at its end (looked at after every eighth of a search).
 """
 
 import argparse
@@ -33,7 +33,7 @@ from pipeline.search.tabular.run import best_worth, true_worth
 ALGORITHMS_TRIED = ("evolution", "local_search", "predictor", "random")
 BUDGETS = ((4, 16), (10, 16), (50, 32))
 #: Parts of a search after which it is looked at.
-PARTS = 16
+PARTS = 8
 _RESAMPLES = 1000
 
 

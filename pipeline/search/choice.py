@@ -1,8 +1,8 @@
 """By what a search's network is chosen from its candidates: by their scores, or by a model of all of them.
 
-The best of many noisy scores is a lucky one. And a score errs about a network's full training in the same way, however
-often it is measured anew: on a table of a whole space the mean of three scores ranks networks no better than one does,
-while what a smooth model makes of one score of each ranks them better (docs/tables.md).
+The best of many noisy scores is a lucky one. And a score errs about a network's full training in much the same way when
+it is measured anew: on tables of whole spaces, what a smooth model makes of one score of each network ranks them better
+than the mean of two scores does (docs/tables.md).
 """
 
 from collections.abc import Sequence
