@@ -1,6 +1,7 @@
 """By what a search's network should be chosen: the best score, or what a model of all its scores expects.
 
-    python -m benchmarks.choosing --seeds 60
+    python -m benchmarks.choosing --budgets 4x16 10x16 --seeds 40
+    python -m benchmarks.choosing --budgets 50x32 --seeds 15
     python -m benchmarks.choosing --quick
 
 First, how each ranks networks: Kendall's tau-b with the accuracy of full trainings, over genomes that have one, and how
@@ -34,6 +35,7 @@ ALGORITHMS_TRIED = ("evolution", "local_search", "predictor", "random")
 BUDGETS = ((4, 16), (10, 16), (50, 32))
 #: Parts of a search after which it is looked at.
 PARTS = 8
+HEADING = ["λ", "evaluations", "algorithm", "regret by score", "by model", "gain", "to equal it, by score", "by model"]
 _RESAMPLES = 1000
 
 
@@ -98,8 +100,10 @@ def _interval(values: np.ndarray) -> str:
     return f"{low:.3f} to {high:.3f}"
 
 
-def study(table: Table, penalty: float, budget: tuple[int, int], seeds: int, algorithms: Sequence[str]) -> str:
-    """Returns the table of one budget and one λ."""
+def study(
+    table: Table, penalty: float, budget: tuple[int, int], seeds: int, algorithms: Sequence[str]
+) -> list[list[str]]:
+    """Returns a row for each algorithm, of one budget and one λ; columns as ``HEADING``."""
     objective = configured({"lambda": penalty})
     best, goal = best_worth(table, objective), None
     rows = []
@@ -111,6 +115,8 @@ def study(table: Table, penalty: float, budget: tuple[int, int], seeds: int, alg
         reached = [np.flatnonzero(one.mean(axis=0) >= goal - 1e-9) for one in (by_score, by_model)]
         rows.append(
             [
+                f"{penalty:g}",
+                str(spent),
                 ALGORITHMS[algorithm].TITLE,
                 f"{best - by_score[:, -1].mean():.2f}",
                 f"{best - by_model[:, -1].mean():.2f}",
@@ -118,12 +124,11 @@ def study(table: Table, penalty: float, budget: tuple[int, int], seeds: int, alg
                 *(str(spent * int(one[0] + 1) // PARTS) if len(one) else f"more than {spent}" for one in reached),
             ]
         )
-    heading = ["algorithm", "regret by score", "by model", "gain", "evaluations to equal it, by score", "by model"]
-    return drawn(heading, rows)
+    return rows
 
 
 def main() -> None:
-    """Prints, for each space, how judges rank, then a table for each λ and budget."""
+    """Prints two tables for each space: how judges rank, and what searches choose."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", nargs="+", default=tables(), help="names or files")
     arguments = read_arguments(parser, ALGORITHMS_TRIED, BUDGETS)
@@ -133,13 +138,13 @@ def main() -> None:
         for name in arguments.tables:
             table = read_table(find_table(name))
             print(f"table {Path(name).stem}\n\n{ranking(table)}\n", flush=True)
+            rows: list[list[str]] = []
             for penalty in arguments.lambdas:
                 for budget in arguments.budgets:
                     generations, population = map(int, budget.split("x"))
-                    print(f"λ = {penalty:g}, {generations} generations of {population}:\n")
                     some = [one for one in arguments.algorithms if one not in SLOW or generations * population < 1000]
-                    text = study(table, penalty, (generations, population), arguments.seeds, some)
-                    print(text, "\n", flush=True)
+                    rows += study(table, penalty, (generations, population), arguments.seeds, some)
+            print(f"{drawn(HEADING, rows)}\n", flush=True)
 
 
 if __name__ == "__main__":
