@@ -25,10 +25,10 @@ from benchmarks.search import SLOW, History, made_up, paired, read_arguments, sc
 from benchmarks.timing import table as drawn
 from pipeline.common.log import progress
 from pipeline.search.algorithms import ALGORITHMS
-from pipeline.search.choice import MODEL, SCORE, SCORES_PER_GENE, ChosenBy, believed
+from pipeline.search.choice import MODEL, SCORE, ChosenBy, believed
 from pipeline.search.objectives import Objective, configured
 from pipeline.search.tabular import Table, find_table, read_table, tables
-from pipeline.search.tabular.run import best_worth, true_worth
+from pipeline.search.tabular.run import best_worth, chosen_worth
 
 #: Searches and budgets; evolution first, for the others are set beside it.
 ALGORITHMS_TRIED = ("evolution", "local_search", "predictor", "random")
@@ -39,16 +39,6 @@ HEADING = ["λ", "evaluations", "algorithm", "regret by score", "by model", "gai
 _RESAMPLES = 1000
 
 
-def chosen(table: Table, history: History, objective: Objective, spent: int, chosen_by: ChosenBy) -> float:
-    """Returns the true worth of what a search would choose after so many evaluations."""
-    seen = {one.genome: one for generation in history for one in generation}
-    scored = [one for one in list(seen.values())[:spent] if one.top1 is not None]
-    if len(scored) < SCORES_PER_GENE * len(table.spec.genome):
-        chosen_by = SCORE
-    best = objective.rank(believed(scored, objective, chosen_by), 1)[0]
-    return true_worth(table, best, objective)
-
-
 def courses(table: Table, found: Sequence[History], objective: Objective, chosen_by: ChosenBy) -> np.ndarray:
     """Returns that worth for each search and each part of its evaluations, float64 (seeds, PARTS)."""
     spent = min(sum(map(len, history)) for history in found)
@@ -56,7 +46,7 @@ def courses(table: Table, found: Sequence[History], objective: Objective, chosen
     rows = []
     with progress(f"chosen by {chosen_by}", len(found), "searches") as bar:
         for history in found:
-            rows.append([chosen(table, history, objective, mark, chosen_by) for mark in marks])
+            rows.append([chosen_worth(table, history, objective, mark, chosen_by) for mark in marks])
             bar.advance()
     return np.array(rows)
 

@@ -1,5 +1,6 @@
 """Tables of a whole search space: what stands in them, what searches make of them, what is no table."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from pipeline.search.early_stopping import EarlyStopping
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured
 from pipeline.search.tabular import Table, find_table, read_table, write_table
-from pipeline.search.tabular.run import best_worth, course, search_on, trainings_spent, true_worth
+from pipeline.search.tabular.run import best_worth, chosen_worth, course, search_on, trainings_spent, true_worth
 
 SPEC = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), size=8)
 RATIOS = (0.5, 1.0, 2.0)
@@ -184,6 +185,24 @@ def test_early_stopping_reaches_the_command(partial, tmp_path, capsys):
         assert ("whole trainings" in text) == bool(early)
         ends.append(text.splitlines()[-1])
     assert len(set(ends)) == 3
+
+
+def test_a_choice_by_the_model_reaches_the_command(table, tmp_path, capsys):
+    write_table(tmp_path / "t.npz", table)
+    words = ["search", "--table", str(tmp_path / "t.npz"), "--algorithm", "random", "--lambda", "4", "--seeds", "4"]
+    words += ["--population", "8", "--generations", "3"]
+    printed, written = {}, {}
+    for chosen_by in ("score", "model"):
+        assert main([*words, "--chosen-by", chosen_by, "--csv", str(tmp_path / f"{chosen_by}.csv")]) == 0
+        printed[chosen_by] = capsys.readouterr().out
+        with (tmp_path / f"{chosen_by}.csv").open() as file:
+            written[chosen_by] = {(row["seed"], row["evaluations"]): row["worth"] for row in csv.DictReader(file)}
+    assert "chosen by a model" in printed["model"] and "chosen by a model" not in printed["score"]
+    assert len(written["score"]) == 4 * 24 and len(written["model"]) == 4 * 6
+    history = search_on(table, "random", ALGORITHMS["random"].Settings(population=8), FITNESS, 2, 3)
+    worth = chosen_worth(table, history, FITNESS, 24, "model")
+    assert float(written["model"]["2", "24"]) == pytest.approx(worth, abs=1e-3)
+    assert any(written["score"][key] != value for key, value in written["model"].items())
 
 
 def test_epochs_after_which_only_some_genomes_were_scored_are_refused(partial, capsys):

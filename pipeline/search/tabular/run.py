@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.search.algorithms import propose, stops_early
+from pipeline.search.choice import SCORE, SCORES_PER_GENE, ChosenBy, believed
 from pipeline.search.early_stopping import NEVER, Bar, Early, EarlyStopping
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
@@ -89,6 +90,20 @@ def course(table: Table, history: Sequence[Sequence[Individual]], objective: Obj
             best, worth = individual, true_worth(table, individual, objective)
         worths.append(worth)
     return np.array(worths)
+
+
+def chosen_worth(
+    table: Table, history: Sequence[Sequence[Individual]], objective: Objective, spent: int, chosen_by: ChosenBy
+) -> float:
+    """Returns the true worth of what a search would choose after so many evaluations; by score where a model has too
+    few of them.
+    """
+    seen = {one.genome: one for individuals in history for one in individuals}
+    first = list(seen.values())[:spent]
+    scored = [one for one in first if one.top1 is not None]
+    by_model = len(scored) >= SCORES_PER_GENE * len(table.spec.genome)
+    candidates = believed(scored, objective, chosen_by if by_model else SCORE) or first
+    return true_worth(table, objective.rank(candidates, 1)[0], objective)
 
 
 def best_worth(table: Table, objective: Objective) -> float:
