@@ -73,7 +73,8 @@ class Posterior(NamedTuple):
 
 def _odds(top1: np.ndarray) -> np.ndarray:
     """Returns the logarithms of (right + 1 %) / (wrong + 1 %): finite, too, where all or none is right."""
-    odds: np.ndarray = np.log((top1 + 1) / (101 - top1))
+    bounded = np.clip(top1, 0, 100)
+    odds: np.ndarray = np.log((bounded + 1) / (101 - bounded))
     return odds
 
 
