@@ -1,14 +1,17 @@
 """VGG-small on real CIFAR-10 by the paper's recipe, as many of its epochs as fit into the time there is.
 
     python -m benchmarks.cifar10_gpu --images cifar10.zip --output OUTPUT --seconds 600
+    python -m benchmarks.cifar10_gpu --images cifar10.zip --output OUTPUT --width 0.5 --epochs 60 --schedule cosine \\
+        --rows uniform-1x VGG-Auto-A mine=0.5,1,2,1,1,0.5
     python -m benchmarks.cifar10_gpu --images cifar10.zip --output OUTPUT --device cpu --quick
 
 Uniform-1x, the published VGG-Auto-A, and a network that is uniform but for VGG-Auto-A's first layer, at the published
-width: batch 128, learning rate 0.1, milestones at 0.3, 0.6 and 0.9 of the training, as the paper's 60, 120 and 180 of
-200 epochs. The pace is measured first. As many seeds are trained as have the time for 200 epochs. If two have not, two
-are trained on a schedule scaled to the epochs that fit (or one, if those were fewer than 50), and the table says so.
-The rows of a seed are trained side by side, a step of each in turn, on a GPU on streams of their own; cifar10.md and
-epochs.csv are written anew after every seed.
+width, or other rows at another one: batch 128, learning rate 0.1, milestones at 0.3, 0.6 and 0.9 of the training, as
+the paper's 60, 120 and 180 of 200 epochs. The pace is measured first. As many seeds are trained as have the time for
+200 epochs, or those asked for. If two have not, two are trained on a schedule scaled to the epochs that fit (or one, if
+those were fewer than 50), and the table says so. The rows of a seed are trained side by side, a step of each in turn,
+on a GPU on streams of their own; cifar10.md, epochs.csv and answers.npz (which test images each training answers
+rightly) are written anew after every seed.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from benchmarks.timing import execution_on, heading, synchronise, table
@@ -32,9 +36,10 @@ from pipeline.common.log import log, progress
 from pipeline.data.batches import ImageSource
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
-from pipeline.networks.genome import Genome
+from pipeline.networks.genome import Genome, parse_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.report.statistics import Sample, compare
 from pipeline.training.execution import Execution
 from pipeline.training.loop import Epoch, Training
 from pipeline.training.scoring import score
@@ -82,7 +87,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=Path, required=True, help="a ZIP or a folder: train/CLASS/*, test/CLASS/*")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument(
+        "--rows",
+        nargs="+",
+        type=_row,
+        default=list(ROWS.items()),
+        metavar="ROW",
+        help=f"{', '.join(ROWS)}, or NAME=GENOME; the first is what the others are set beside",
+    )
+    parser.add_argument("--width", type=float, default=1.0, help="fraction of the published widths")
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="of each training, if they fit")
+    parser.add_argument("--schedule", choices=("milestones", "cosine"), default="milestones")
     parser.add_argument("--seeds", type=int, default=5, help="of each row, at most")
     parser.add_argument("--prepared", type=Path, help="folder to keep the prepared images in, for the next time")
     parser.add_argument("--seconds", type=float, default=600.0, help="that all of it may take")
@@ -93,7 +108,9 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     execution = execution_on(arguments.device)
     recipe = published_recipe("retrain")
-    width, most = (1 / 16, 2) if arguments.quick else (1.0, EPOCHS)
+    if arguments.schedule == "cosine":
+        recipe = replace(recipe, schedule="cosine", milestones=())
+    width, most = (1 / 16, 2) if arguments.quick else (arguments.width, arguments.epochs)
     wanted = 1 if arguments.quick else arguments.seeds
     with TemporaryDirectory() as name:
         train, test = prepared_images(arguments.images, Path(name), arguments.prepared or Path(name))
@@ -107,31 +124,42 @@ def main() -> None:
         size=info.size,
         classes=len(info.classes),
     )
-    specs = {row: base.with_genome(ROWS[row]) for row in arguments.rows}
+    specs = {row: base.with_genome(genome) for row, genome in dict(arguments.rows).items()}
     pace = _seconds_of_an_epoch(specs.values(), images, recipe, execution)
     left = arguments.seconds - (time.monotonic() - started)
     seeds, epochs = what_fits(left, pace, most, wanted)
     log(f"an epoch of all {len(specs)} rows takes {pace:.2f} s; {left:.0f} s are left")
-    recipe = scaled(recipe, epochs)
+    recipe = scaled(recipe, epochs) if recipe.milestones else replace(recipe, epochs=epochs)
     found: dict[str, list[Trained]] = {row: [] for row in specs}
     with progress("CIFAR-10", seeds, "seeds") as bar:
         for seed in range(seeds):
             trainings = [training_of(spec, images, recipe, seed, execution) for spec in specs.values()]
             for row, trained in zip(specs, train_side_by_side(trainings, unseen, execution), strict=True):
                 found[row].append(trained)
-            text = _text(found, base, epochs, execution, len(images), len(unseen))
+            text = _text(found, base, recipe, execution, len(images), len(unseen))
             (arguments.output / "cifar10.md").write_text(text)
             write_epochs(found, arguments.output / "epochs.csv")
+            write_answers(found, arguments.output / "answers.npz")
             bar.advance(note=", ".join(f"{row}: {found[row][-1].top1:.2f} %" for row in found))
     print(text)
 
 
+def _row(word: str) -> tuple[str, Genome]:
+    name, _, genome = word.partition("=")
+    if not genome and name not in ROWS:
+        raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(ROWS)}; write {name}=GENOME")
+    return name, parse_genome(genome) if genome else ROWS[name]
+
+
 class Trained(NamedTuple):
-    """A training: test top-1 in percent, its share of the seconds, and each epoch as it was."""
+    """A training: test top-1 in percent, its share of the seconds, each epoch as it was, and which test images are
+    answered rightly, bool (images,).
+    """
 
     top1: float
     seconds: float
     epochs: list[Epoch]
+    right: np.ndarray
 
 
 def prepared_images(file: Path, folder: Path, kept: Path) -> tuple[Path, Path]:
@@ -191,7 +219,20 @@ def train_side_by_side(trainings: Sequence[Training], unseen: ImageSource, execu
         pass
     synchronise(execution)
     took = (time.perf_counter() - begun) / len(trainings)
-    return [Trained(score(training.network, unseen, execution).top1, took, training.history) for training in trainings]
+    scores = [score(training.network, unseen, execution) for training in trainings]
+    return [
+        Trained(scored.top1, took, training.history, scored.right)
+        for scored, training in zip(scores, trainings, strict=True)
+    ]
+
+
+def differences(found: Mapping[str, Sequence[Trained]], rows: Sequence[str], base: str) -> dict[str, str]:
+    """Returns in words how far each of the rows lies above ``base``; all of them together err in 5 % (Holm)."""
+
+    def sample(row: str) -> Sample:
+        return Sample(tuple(training.top1 for training in found[row]), tuple(training.right for training in found[row]))
+
+    return dict(zip(rows, map(str, compare([(sample(row), sample(base)) for row in rows])), strict=True))
 
 
 def write_epochs(found: Mapping[str, Sequence[Trained]], file: Path) -> None:
@@ -204,24 +245,44 @@ def write_epochs(found: Mapping[str, Sequence[Trained]], file: Path) -> None:
                 writer.writerows([row, seed, *astuple(epoch)] for epoch in training.epochs)
 
 
+def write_answers(found: Mapping[str, Sequence[Trained]], file: Path) -> None:
+    """Writes which test images each training answers rightly: an array (seeds, images / 8) of bits for each row."""
+    np.savez_compressed(
+        file,
+        **{
+            row: np.packbits([training.right for training in trained], axis=1)
+            for row, trained in found.items()
+            if trained
+        },
+    )
+
+
 def _text(
     found: Mapping[str, Sequence[Trained]],
     spec: NetworkSpec,
-    epochs: int,
+    recipe: TrainingSettings,
     execution: Execution,
     train: int,
     test: int,
 ) -> str:
+    base, *others = found
+    beside = differences(found, others, base)
+
     def cells(row: str, trained: Sequence[Trained]) -> list[str]:
         tops = [training.top1 for training in trained]
         spread = f" ± {statistics.stdev(tops):.2f}" if len(tops) > 1 else ""
         seconds = statistics.mean(training.seconds for training in trained)
         each = ", ".join(f"{top1:.2f}" for top1 in tops)
-        return [row, str(len(tops)), f"{statistics.mean(tops):.2f}{spread}", each, f"{seconds:.0f}"]
+        mean = f"{statistics.mean(tops):.2f}{spread}"
+        return [row, str(len(tops)), mean, each, beside.get(row, ""), f"{seconds:.0f}"]
 
     rows = [cells(row, measured) for row, measured in found.items() if measured]
-    columns = ["row", "seeds", "top-1 %", "of each seed", "seconds a training"]
-    whole = "the paper's 200 epochs" if epochs == EPOCHS else f"{epochs} epochs, the paper's schedule scaled to them"
+    columns = ["row", "seeds", "top-1 %", "of each seed", f"beside {base}", "seconds a training"]
+    whole = f"{recipe.epochs} epochs, the paper's schedule scaled to them"
+    if recipe.schedule == "cosine":
+        whole = f"{recipe.epochs} epochs, half a cosine"
+    elif recipe.epochs == EPOCHS:
+        whole = "the paper's 200 epochs"
     about = f"base width {spec.base_width:g}, {train:,} train and {test:,} test images, {whole}"
     return f"{heading(execution, about)}\n\n{table(columns, rows)}\n"
 

@@ -13,7 +13,7 @@ import argparse
 import multiprocessing
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,7 @@ from torch import nn
 from benchmarks.plain import plain_steps
 from benchmarks.timing import execution_on, heading, interleave, peak_flops, ratio, synchronise, table, training_flops
 from benchmarks.workloads import engine_training, in_turns, published_recipe, random_images
-from pipeline.networks.genome import Genome, format_genome
+from pipeline.networks.genome import Genome, format_genome, parse_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.training.execution import Execution
@@ -31,6 +31,8 @@ from pipeline.training.settings import TrainingSettings
 
 EPOCH = 50_000
 AUTO_A = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)
+#: Candidates that share a device.
+SHARED = (uniform_genome("vgg_small", 0.25), AUTO_A)
 
 
 def main() -> None:
@@ -43,20 +45,26 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2, 4], help="candidates that share the GPU")
     parser.add_argument("--compile", action="store_true", help="torch.compile too (a minute for each network)")
+    parser.add_argument("--sharing", action="store_true", help="candidates that share the GPU, and nothing else")
+    parser.add_argument("--genomes", nargs="+", type=parse_genome, default=SHARED, help="of candidates that share it")
+    parser.add_argument("--width", type=float, default=1.0, help="fraction of the published widths")
     parser.add_argument("--quick", action="store_true", help="small networks and short times")
     arguments = parser.parse_args()
     execution = execution_on(arguments.device)
-    base_width = 1.0
+    base_width, together = arguments.width, (1, 2, 4, 8)
     if arguments.quick:
-        base_width, arguments.images, arguments.batch_size = 1 / 32, 100, 8
+        base_width, arguments.images, arguments.batch_size, together = 1 / 32, 100, 8, (1, 2)
         arguments.seconds, arguments.rounds, arguments.processes = 0.05, 1, [2]
     recipe = published_recipe("candidate")
     recipe = replace(recipe, epochs=10**6, schedule="constant", batch_size=arguments.batch_size)
-    print(heading(execution, f"batch {arguments.batch_size}"))
-    bench = _Bench(execution, recipe, base_width, arguments.images, arguments.seconds)
+    print(heading(execution, f"base width {base_width:g}, batch {arguments.batch_size}"))
+    bench = _Bench(execution, recipe, base_width, arguments.images, arguments.seconds, together)
+    if arguments.sharing:
+        bench.sharing(arguments.genomes, arguments.processes)
+        return
     per_image = bench.epochs(arguments.rounds)
     bench.recording(arguments.rounds)
-    bench.sharing(arguments.processes)
+    bench.sharing(arguments.genomes, arguments.processes)
     if arguments.compile:
         bench.compilation(arguments.rounds)
     _project(per_image, base_width)
@@ -66,12 +74,18 @@ class _Bench:
     """The measurements, with what they have in common."""
 
     def __init__(
-        self, execution: Execution, recipe: TrainingSettings, base_width: float, images: int, seconds: float
+        self,
+        execution: Execution,
+        recipe: TrainingSettings,
+        base_width: float,
+        images: int,
+        seconds: float,
+        together: Sequence[int],
     ) -> None:
         self._execution, self._recipe, self._base_width = execution, recipe, base_width
         self._images, self._seconds = images, seconds
         #: Trainings that take turns in one process.
-        self._together = (1, 2) if base_width < 1 else (1, 2, 4, 8)
+        self._together = together
 
     def _spec(self, genome: Genome) -> NetworkSpec:
         return NetworkSpec("vgg_small", genome, base_width=self._base_width)
@@ -129,10 +143,10 @@ class _Bench:
         print()
         print(table(["genome", "steps", "images/s", "over launched"], rows))
 
-    def sharing(self, processes: list[int]) -> None:
+    def sharing(self, genomes: Sequence[Genome], processes: Sequence[int]) -> None:
         """Prints what several small candidates reach on one device: in one process, or in several."""
         rows = []
-        for genome in (uniform_genome("vgg_small", 0.25), AUTO_A):
+        for genome in genomes:
             together = {count: self._in_streams(genome, count) for count in self._together}
             ways = [(f"{count} in one process", rate) for count, rate in together.items()]
             ways += [(f"{count} processes", self._side_by_side(genome, count)) for count in processes]

@@ -5,26 +5,36 @@
 
 Beside the paper's recipe on a schedule scaled to ``--epochs``, each row changes one thing of the same recipe with half
 a cosine, and the last has several at once. Teachers are the full-precision network of the same width, from the same
-seed. The rows of a seed are trained side by side, a step of each in turn, on a GPU on streams of their own; recipes.md
-and recipes.csv are written anew after every seed. The same on other images is done by the workflow itself:
-``configs/recipes.yaml``.
+seed; those of all seeds are trained first. The rows of a seed are trained side by side, a step of each in turn, on a
+GPU on streams of their own; recipes.md, recipes.csv and answers.npz (which test images each training answers rightly)
+are written anew after every seed. With ``--seconds``, no seed is begun for which no time is left. The same on other
+images is done by the workflow itself: ``configs/recipes.yaml``.
 """
 
 import argparse
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.cifar10_gpu import Trained, prepared_images, scaled, train_side_by_side, training_of, write_epochs
+from benchmarks.cifar10_gpu import (
+    Trained,
+    differences,
+    prepared_images,
+    scaled,
+    train_side_by_side,
+    training_of,
+    write_answers,
+    write_epochs,
+)
 from benchmarks.timing import execution_on, heading, table
 from benchmarks.workloads import published_recipe
-from pipeline.common.log import progress
+from pipeline.common.log import log, progress
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.report.statistics import Sample, compare
 from pipeline.training.execution import Execution
 from pipeline.training.settings import TrainingSettings
 from pipeline.training.teacher import Teacher
@@ -61,8 +71,10 @@ def main() -> None:
     parser.add_argument("--width", type=float, default=1.0, help="fraction of the published widths")
     parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="that all of it may take")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     arguments = parser.parse_args()
+    started = time.monotonic()
     arguments.output.mkdir(parents=True, exist_ok=True)
     execution = execution_on(arguments.device)
     with TemporaryDirectory() as name:
@@ -79,47 +91,51 @@ def main() -> None:
     )
     wanted = {row: recipe for row, recipe in recipes(arguments.epochs).items() if row in arguments.rows}
     found: dict[str, list[Trained]] = {row: [] for row in ("full precision", *wanted)}
+    usual = recipes(arguments.epochs)[USUAL]
+    real = replace(spec, binary=False)
+    teachers = [training_of(real, images, usual, seed, execution) for seed in range(arguments.seeds)]
+    log(f"{len(teachers)} teachers")
+    taught_by = train_side_by_side(teachers, unseen, execution)
     with progress("recipes", arguments.seeds, "seeds") as bar:
-        for seed in range(arguments.seeds):
-            real = replace(spec, binary=False)
-            first = training_of(real, images, recipes(arguments.epochs)[USUAL], seed, execution)
-            found["full precision"] += train_side_by_side([first], unseen, execution)
-            teacher = Teacher(first.network, 1.0)
+        for seed, teacher in enumerate(teachers):
+            begun = time.monotonic()
             trainings = [
-                training_of(spec, images, recipe, seed, execution, teacher if row in TAUGHT else None)
+                training_of(
+                    spec, images, recipe, seed, execution, Teacher(teacher.network, 1.0) if row in TAUGHT else None
+                )
                 for row, recipe in wanted.items()
             ]
+            found["full precision"].append(taught_by[seed])
             for row, trained in zip(wanted, train_side_by_side(trainings, unseen, execution), strict=True):
                 found[row].append(trained)
-            text = _text(found, spec, arguments.epochs, execution, len(unseen))
+            text = _text(found, spec, arguments.epochs, execution, len(images), len(unseen))
             (arguments.output / "recipes.md").write_text(text)
             write_epochs(found, arguments.output / "recipes.csv")
+            write_answers(found, arguments.output / "answers.npz")
             bar.advance(note=", ".join(f"{row}: {found[row][-1].top1:.2f} %" for row in found))
+            left = arguments.seconds - (time.monotonic() - started)
+            if left < time.monotonic() - begun and seed + 1 < arguments.seeds:
+                log(f"note: {left:.0f} s are left, too few for another seed")
+                break
     print(text)
 
 
 def _text(
-    found: Mapping[str, Sequence[Trained]], spec: NetworkSpec, epochs: int, execution: Execution, test: int
+    found: Mapping[str, Sequence[Trained]], spec: NetworkSpec, epochs: int, execution: Execution, train: int, test: int
 ) -> str:
-    tops = {row: tuple(training.top1 for training in trained) for row, trained in found.items()}
-    others = [row for row in tops if row not in ("full precision", USUAL) and USUAL in tops]
-    samples = [(Sample(tops[row], (), test), Sample(tops[USUAL], (), test)) for row in others]
-    beside = dict(zip(others, map(str, compare(samples)), strict=True))
+    others = [row for row in found if row not in ("full precision", USUAL) and USUAL in found]
+    beside = differences(found, others, USUAL)
 
     def cells(row: str) -> list[str]:
-        spread = f" ± {statistics.stdev(tops[row]):.2f}" if len(tops[row]) > 1 else ""
+        tops = [training.top1 for training in found[row]]
+        spread = f" ± {statistics.stdev(tops):.2f}" if len(tops) > 1 else ""
         seconds = statistics.mean(training.seconds for training in found[row])
-        return [
-            row,
-            str(len(tops[row])),
-            f"{statistics.mean(tops[row]):.2f}{spread}",
-            beside.get(row, ""),
-            f"{seconds:.0f}",
-        ]
+        mean = f"{statistics.mean(tops):.2f}{spread}"
+        return [row, str(len(tops)), mean, beside.get(row, ""), f"{seconds:.0f}"]
 
-    about = f"base width {spec.base_width:g}, {epochs} epochs, {test:,} test images"
+    about = f"base width {spec.base_width:g}, {epochs} epochs, {train:,} train and {test:,} test images"
     columns = ["recipe", "seeds", "top-1 %", f"beside {USUAL}", "seconds a training"]
-    return f"{heading(execution, about)}\n\n{table(columns, [cells(row) for row in tops])}\n"
+    return f"{heading(execution, about)}\n\n{table(columns, [cells(row) for row in found])}\n"
 
 
 if __name__ == "__main__":
