@@ -40,7 +40,7 @@ from pipeline.training.settings import TrainingSettings
 from pipeline.training.teacher import Teacher
 
 #: Rows that learn from a teacher.
-TAUGHT = ("taught", "all")
+TAUGHT = ("taught", "staged-taught", "all")
 #: The row that others are set beside.
 USUAL = "cosine"
 
@@ -57,6 +57,7 @@ def recipes(epochs: int) -> dict[str, TrainingSettings]:
         "no-decay": replace(cosine, binary_weight_decay=0.0),
         "two-stages": replace(cosine, **stages),
         "taught": cosine,
+        "staged-taught": replace(cosine, **stages),
         "all": replace(cosine, binary_weight_decay=0.0, **stages),
     }
 

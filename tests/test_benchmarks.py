@@ -78,13 +78,13 @@ def test_recipes_are_compared_on_real_images(images, tmp_path):
     done = subprocess.run(list(map(str, words)), capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "out" / "recipes.md").read_text()
-    rows = ("full precision", "paper", "cosine", "adam", "no-decay", "two-stages", "taught", "all")
+    rows = ("full precision", "paper", "cosine", "adam", "no-decay", "two-stages", "taught", "staged-taught", "all")
     assert all(f"| {row} | 2 | " in text for row in rows)
-    assert text.count("points") == 6, "each beside the usual one"
+    assert text.count("points") == 7, "each beside the usual one"
     epochs = (tmp_path / "out" / "recipes.csv").read_text().splitlines()
-    assert len(epochs) == 1 + 8 * 2 * 3
+    assert len(epochs) == 1 + 9 * 2 * 3
     curves = {tuple(line.split(",")[4:]) for line in epochs if line.split(",")[1:3] == ["0", "3"]}
-    assert len(curves) == 8, "no two recipes are one"
+    assert len(curves) == 9, "no two recipes are one"
 
 
 @pytest.mark.parametrize("burst", [1, 3])

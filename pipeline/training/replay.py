@@ -5,8 +5,10 @@ a GPU ends them. All steps of a training are the same kernels on tensors of the 
 and the learning rate change, and these are copied to where the recorded kernels read them.
 """
 
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Hashable
 from functools import cache
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -16,16 +18,53 @@ from pipeline.training.memory import in_one_line, ran_out_of_memory
 
 #: Steps that are launched one kernel at a time before one is recorded: libraries choose algorithms and allocate then.
 WARM_UP = 3
+#: torch.cuda.Stream() hands out this many streams in turns, and then the first one again.
+_STREAMS = 32
+
+Lent = TypeVar("Lent", bound=Hashable)
+
+
+class Lender(Generic[Lent]):
+    """Lends things so that no two borrowers have the same, and those that came back before new ones.
+
+    Args:
+        make: returns a thing; it may return one that it has returned before.
+        most: calls of ``make`` after which there is no other thing to be had.
+    """
+
+    def __init__(self, make: Callable[[], Lent], most: int) -> None:
+        self._make, self._most = make, most
+        self._lent: set[Lent] = set()
+        self._back: list[Lent] = []
+
+    def borrow(self, borrower: object) -> Lent | None:
+        """Returns what nobody has, until ``borrower`` is gone; None if all there is has been lent."""
+        lent = self._back.pop() if self._back else self._new()
+        if lent is not None:
+            self._lent.add(lent)
+            weakref.finalize(borrower, self._take_back, lent)
+        return lent
+
+    def _new(self) -> Lent | None:
+        made = (self._make() for _ in range(self._most))
+        return next((one for one in made if one not in self._lent), None)
+
+    def _take_back(self, lent: Lent) -> None:
+        self._lent.discard(lent)
+        self._back.append(lent)
 
 
 @cache
-def _side_stream(device: torch.device) -> torch.cuda.Stream:
-    # One for all trainings of a process: cuBLAS keeps some 32 MiB of workspace for every stream it has ever seen.
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+def _streams(device: torch.device) -> Lender[torch.cuda.Stream]:
+    # cuBLAS keeps some 32 MiB of workspace for every stream it has ever seen: streams are used again.
+    return Lender(lambda: torch.cuda.Stream(device), _STREAMS)  # type: ignore[no-untyped-call]
 
 
 class ReplayedStep:
     """Calls ``step`` a few times, records it, and from then on replays the record.
+
+    A record holds the address of the workspace that cuBLAS has for the stream on which it was recorded, and two records
+    that are replayed at once must not share it (pytorch/pytorch#193402). So each has a stream that no other has.
 
     Args:
         step: a function of a batch's images (B, C, H, W) and labels (B,), on the GPU. It reads and writes nothing else
@@ -35,18 +74,28 @@ class ReplayedStep:
     def __init__(self, step: Callable[[Tensor, Tensor], None]) -> None:
         self._step = step
         self._taken = 0
+        self._stream: torch.cuda.Stream | None = None
         self._graph: torch.cuda.CUDAGraph | None = None
         self._batch: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, x: Tensor, y: Tensor) -> None:
         """Takes one step. ``x`` and ``y`` have the same shapes every time."""
+        if not self._taken:
+            self._stream = _streams(x.device).borrow(self)
+            if self._stream is None:
+                log(f"note: steps are launched one by one, since {_STREAMS} other trainings are recorded")
+            # What had the stream before may not be over on the device.
+            torch.cuda.synchronize(x.device)
         self._taken += 1
+        if self._stream is None:
+            self._step(x, y)
+            return
         if self._taken <= WARM_UP:
-            self._launch_aside(x, y)
+            self._launch_aside(x, y, self._stream)
             return
         if self._batch is None:
             self._batch = torch.empty_like(x), torch.empty_like(y)
-            self._graph = self._record(*self._batch)
+            self._graph = self._record(*self._batch, self._stream)
         if self._graph is None:
             self._step(x, y)
             return
@@ -54,20 +103,20 @@ class ReplayedStep:
             place.copy_(value)
         self._graph.replay()
 
-    def _launch_aside(self, x: Tensor, y: Tensor) -> None:
-        # On a stream of its own, as what is recorded will be: libraries keep what they allocate by stream.
-        current, side = torch.cuda.current_stream(), _side_stream(x.device)
-        side.wait_stream(current)
-        with torch.cuda.stream(side):
+    def _launch_aside(self, x: Tensor, y: Tensor, aside: torch.cuda.Stream) -> None:
+        # On the stream on which it will be recorded: libraries keep what they allocate by stream.
+        current = torch.cuda.current_stream()
+        aside.wait_stream(current)
+        with torch.cuda.stream(aside):
             self._step(x, y)
-        current.wait_stream(side)
+        current.wait_stream(aside)
 
-    def _record(self, x: Tensor, y: Tensor) -> torch.cuda.CUDAGraph | None:
+    def _record(self, x: Tensor, y: Tensor, aside: torch.cuda.Stream) -> torch.cuda.CUDAGraph | None:
         """Returns the record, or None where a step has something that cannot be recorded."""
         graph = torch.cuda.CUDAGraph()
         try:
             # Other threads may load images meanwhile.
-            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            with torch.cuda.graph(graph, stream=aside, capture_error_mode="thread_local"):
                 self._step(x, y)
         except RuntimeError as error:
             if ran_out_of_memory(error):

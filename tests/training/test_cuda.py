@@ -5,6 +5,7 @@ import gc
 import pytest
 import torch
 
+from benchmarks.workloads import in_turns
 from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
@@ -105,12 +106,14 @@ def test_steps_are_recorded(on_gpu, capsys):
 
 def test_the_first_step_is_the_cpus(digits, on_gpu):
     settings = TrainingSettings(epochs=1, batch_size=200, learning_rate=0.1, augmentation="none")
-    cpu, gpu = (finish(training_on(images, settings, execution)) for images, execution in
-                ((digits, CPU), (on_gpu, CUDA)))  # fmt: skip
+    cpu = finish(training_on(digits, settings, CPU))
+    # cuDNN may choose a transform that leaves whole numbers not whole: of equal ones in a window another wins.
+    with torch.backends.cudnn.flags(enabled=False):
+        gpu = finish(training_on(on_gpu, settings))
     assert losses(gpu) == pytest.approx(losses(cpu), rel=1e-3)
     for name, tensor in cpu.network.named_parameters():
         other = dict(gpu.network.named_parameters())[name].cpu()
-        # A value next to one half becomes another bit by another order of summation, and its window another winner.
+        # A value next to one half becomes another bit by another order of summation.
         assert (tensor - other).norm() <= 0.1 * tensor.norm(), name
 
 
@@ -165,6 +168,27 @@ def test_many_trainings_leave_no_memory_behind(on_gpu):
     for _ in range(5):
         last = used_after_one_more()
     assert last <= first + 2**21
+
+
+def test_trainings_side_by_side_are_those_alone():
+    """Records that are replayed at once, with classifiers so wide that cuBLAS wants memory for partial sums."""
+    count, execution = 640, Execution("cuda", "bfloat16", 1)
+    spec = NetworkSpec("vgg_small", (1,) * 6, base_width=0.5)
+    settings = TrainingSettings(epochs=12, batch_size=64, learning_rate=0.05)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (count, 32, 32, 3), dtype=torch.uint8, generator=generator)
+    labels = torch.randint(10, (count,), generator=generator)
+    images = ImagesInMemory(pixels, labels, Normalisation((0.5,) * 3, (0.25,) * 3), execution.device)
+
+    def training(seed):
+        return training_on(images, settings, execution, spec, seed)
+
+    together = [training(seed) for seed in range(4)]
+    for _ in in_turns([one.steps() for one in together], execution):
+        pass
+    alone = [finish(training(seed)) for seed in range(4)]
+    for one, other in zip(together, alone, strict=True):
+        assert losses(one) == pytest.approx(losses(other), rel=0.2)
 
 
 def test_equal_seeds_give_equal_losses(on_gpu):
