@@ -4,7 +4,8 @@ A manifest lies beside the prepared files. Names, sizes and times of change are 
 each folder and file; only a file of another time is read, and compared by its content. So images that were merely
 touched or copied are still the same ones. An archive or a copy can give another image the same time, and in some
 formats all images of a size are equally long: what the system has noted as touched since is read as well, unless that
-is very much. Of very many images, only the folders and a sample of the files are looked at as long as no folder has
+is very much; and so is what is another file by the same name, as where two folders have changed names, or at least some
+of each folder. Of very many images, only the folders and a sample of the files are looked at as long as no folder has
 changed: a new, removed or renamed file changes its folder.
 """
 
@@ -27,6 +28,8 @@ _EACH = 50_000
 _SAMPLE = 2000
 #: Bytes that are compared without a word about it.
 _QUIET = 2**28
+#: Files of a folder that are compared where all would be more.
+_OF_A_FOLDER = 3
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,8 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         "folders_changed": files.folders_changed,
     }
     # JSON, which attributes are, holds names of any bytes.
+    if files.inodes is not None:
+        tensors["inodes"] = files.inodes
     attributes = {"path": manifest.path, "key": manifest.key, "since": manifest.since}
     write_tensors(path, tensors, attributes)
 
@@ -75,12 +80,14 @@ def read_manifest(path: Path, root: Path) -> Manifest | None:
     try:
         attributes, tensors = read_attributes(path), read_tensors(path)
         names, folders = _parted(tensors["names"]), _parted(tensors["folders"])
-        files = Files(root, names, tensors["sizes"], tensors["changed"], folders, tensors["folders_changed"])
+        listed = (names, tensors["sizes"], tensors["changed"], folders, tensors["folders_changed"])
+        files = Files(root, *listed, tensors.get("inodes"))
         named, key = str(attributes["path"]), str(attributes["key"])
         manifest = Manifest(files, tensors["contents"], named, key, attributes.get("since"))
     except (UserError, KeyError):
         return None
-    sound = {len(files.names), len(files.sizes), len(files.changed)} == {len(manifest.contents)}
+    arrays = [array for array in (files.names, files.sizes, files.changed, files.inodes) if array is not None]
+    sound = {*map(len, arrays)} == {len(manifest.contents)}
     sound = sound and manifest.contents.shape[1:] == (CONTENT_BYTES,) and len(folders) == len(files.folders_changed)
     return manifest if sound else None
 
@@ -92,12 +99,13 @@ def looks_unchanged(manifest: Manifest) -> bool:
         return False
     some = np.unique(np.linspace(0, len(files.names) - 1, _SAMPLE).astype(int))
     for name, changed in zip(files.folders, files.folders_changed.tolist(), strict=True):
-        if facts(files.root / name)[1] != changed:
+        if facts(files.root / name).changed != changed:
             return False
-    sizes, times = files.sizes[some].tolist(), files.changed[some].tolist()
+    known = [files.sizes, files.changed, *([] if files.inodes is None else [files.inodes])]
+    numbers = zip(*(array[some].tolist() for array in known), strict=True)
     return all(
-        facts(files.root / name) == (size, changed)
-        for name, size, changed in zip(files.names[some], sizes, times, strict=True)
+        facts(files.root / name)[: len(known)] == expected
+        for name, expected in zip(files.names[some], numbers, strict=True)
     )
 
 
@@ -107,7 +115,26 @@ def same_contents(manifest: Manifest, files: Files) -> bool:
     if not (np.array_equal(before.names, files.names) and np.array_equal(before.sizes, files.sizes)):
         return False
     changed = before.changed != files.changed
-    return _same_bytes(manifest, files, np.flatnonzero(changed | touched_since(manifest, files)))
+    again = changed | touched_since(manifest, files) | _others_by_name(before, files)
+    return _same_bytes(manifest, files, np.flatnonzero(again))
+
+
+def _others_by_name(before: Files, files: Files) -> np.ndarray:
+    """Returns which files to read since they are others by the names of those before, (N,) bool: a folder may have
+    another one's name now, or a link lead elsewhere. All of them, or some of each folder if that is very much.
+    """
+    if before.inodes is None or files.inodes is None:
+        return np.zeros(len(files.names), bool)
+    others = np.asarray(before.inodes != files.inodes)
+    if int(files.sizes[others].sum()) < _QUIET:
+        return others
+    folders: dict[str, list[int]] = {}
+    for place in np.flatnonzero(others).tolist():
+        folders.setdefault(files.names[place].rpartition("/")[0], []).append(place)
+    some = np.zeros(len(files.names), bool)
+    for own in folders.values():
+        some[[own[at] for at in np.linspace(0, len(own) - 1, _OF_A_FOLDER).astype(int)]] = True
+    return some
 
 
 def touched_since(manifest: Manifest, files: Files) -> np.ndarray:
@@ -124,11 +151,7 @@ def _touched(files: Files) -> np.ndarray:
 
     No program sets that time at will, and a copy has another one.
     """
-    found = np.zeros(len(files.names), np.int64)
-    for place, name in enumerate(files.names):
-        with suppress(OSError):
-            found[place] = (files.root / name).stat().st_ctime_ns
-    return found
+    return np.array([facts(files.root / name).noted for name in files.names], np.int64)
 
 
 def last_touched(files: Files) -> int | None:
@@ -138,8 +161,10 @@ def last_touched(files: Files) -> int | None:
 
 def key_of(files: Files) -> str:
     """Returns what tells files from others that have the same names, sizes and times."""
-    last = last_touched(files)
-    return files.key() if last is None else hashlib.sha256(f"{files.key()} {last}".encode()).hexdigest()[:16]
+    total = hashlib.sha256(f"{files.key()} {last_touched(files)}".encode())
+    if files.inodes is not None:
+        total.update(files.inodes.tobytes())
+    return total.hexdigest()[:16]
 
 
 def _same_bytes(manifest: Manifest, files: Files, places: np.ndarray) -> bool:
@@ -167,7 +192,7 @@ def _content(path: Path) -> bytes:
 def same_listing(before: Files, now: Files) -> bool:
     """Returns whether nothing was so much as touched."""
     pairs = [(getattr(before, key), getattr(now, key)) for key in ("names", "sizes", "changed", "folders")]
-    pairs.append((before.folders_changed, now.folders_changed))
+    pairs += [(before.folders_changed, now.folders_changed), (before.inodes, now.inodes)]
     return all(np.array_equal(one, other) for one, other in pairs)
 
 

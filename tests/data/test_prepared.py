@@ -270,6 +270,42 @@ def test_killed_while_the_file_was_written_nothing_is_read_again(folder, tmp_pat
     assert len(reads) == 24
 
 
+def bitmaps(folder: Path) -> None:
+    """12 images of each of two classes of the same names, all of one length and one time."""
+    generator = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for number in range(12):
+            path = folder / name / f"{number}.bmp"
+            Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+            os.utime(path, (10**9, 10**9))
+
+
+@pytest.mark.parametrize("change", ["folders", "images"])
+def test_parts_of_images_that_only_their_places_tell_apart_are_not_used(tmp_path, reads, monkeypatch, change):
+    """Class folders, or images of one length and time, that change places before an interrupted preparation goes on."""
+    bitmaps(tmp_path / "images")
+    words = ["--dataset", "image_folder", "--path", str(tmp_path / "images")]
+    files = ["--train", str(tmp_path / "a" / "train.h5"), "--test", str(tmp_path / "a" / "test.h5")]
+    monkeypatch.setenv("STOP_AFTER", "10")
+    assert main(["prepare-dataset", *words, *files]) == 130
+    monkeypatch.delenv("STOP_AFTER")
+    cat, dog = (tmp_path / "images" / name for name in ("cat", "dog"))
+    if change == "folders":
+        cat.rename(tmp_path / "other")
+        dog.rename(cat)
+        (tmp_path / "other").rename(dog)
+    else:
+        for number in range(12):
+            pair = cat / f"{number}.bmp", dog / f"{number}.bmp"
+            for path, content in zip(pair, [path.read_bytes() for path in pair][::-1], strict=True):
+                path.write_bytes(content)
+                os.utime(path, (10**9, 10**9))
+    assert main(["prepare-dataset", *words, *files]) == 0
+    whole = prepare(tmp_path / "b", *words)
+    assert [path.read_bytes() for path in whole] == [(tmp_path / "a" / path.name).read_bytes() for path in whole]
+
+
 @pytest.mark.parametrize("change", ["image", "size"])
 def test_parts_of_something_else_are_not_used(folder, tmp_path, reads, monkeypatch, change):
     words = ["--dataset", "image_folder", "--path", str(folder), "--image-size", "8"]

@@ -137,6 +137,74 @@ def test_images_that_change_places_and_keep_their_times_are_noticed_each_time(fi
     assert same_contents(before, list_files(Path(NAMED)))
 
 
+def bitmaps(folder: Path) -> Path:
+    """Four images of each of two classes, all as long and as old as each other, of the same names in both."""
+    generator = np.random.default_rng(0)
+    for number in range(8):
+        path = folder / ("cat", "dog")[number % 2] / f"{number // 2}.bmp"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path)
+        os.utime(path, (10**9, 10**9))
+    return folder
+
+
+def listed(root: Path, key: str = "") -> manifests.Manifest:
+    """The manifest of the images that are there now, as a preparation writes it."""
+    files = list_files(root)
+    contents = np.array([list(manifests._content(root / name)) for name in files.names], np.uint8)
+    manifests.write_manifest(
+        Path("sources.h5"), manifests.Manifest(files, contents, "a", key, manifests.last_touched(files))
+    )
+    return read_manifest(Path("sources.h5"), root)
+
+
+def change_names(folder: Path) -> None:
+    for old, new in (("cat", "other"), ("dog", "cat"), ("other", "dog")):
+        (folder / old).rename(folder / new)
+
+
+@pytest.mark.parametrize("quiet", [2**28, 1], ids=["few", "so many that some of each folder are read"])
+def test_class_folders_that_change_names_are_noticed_each_time(tmp_path, monkeypatch, quiet):
+    """The images themselves were not touched, and have the same names, lengths and times as before."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(manifests, "_QUIET", quiet)
+    before, keys = listed(bitmaps(Path("a"))), []
+    for _ in range(2):
+        change_names(Path("a"))
+        assert not same_contents(before, list_files(Path("a")))
+        keys.append(manifests.key_of(list_files(Path("a"))))
+        before = listed(Path("a"), keys[-1])
+        assert same_contents(before, list_files(Path("a")))
+    assert keys[0] != keys[1], "by which the workflow knows that the images are others again"
+
+
+def test_a_link_that_leads_to_other_images_is_noticed(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bitmaps(Path("b"))
+    change_names(Path("b"))
+    shutil.copytree("b", "a")  # later, so that nothing of the others was touched since
+    change_names(Path("a"))
+    Path("now").symlink_to("a")
+    before = listed(Path("now"))
+    Path("now").unlink()
+    Path("now").symlink_to("b")
+    assert not same_contents(before, list_files(Path("now")))
+    monkeypatch.setattr(manifests, "_EACH", 5)
+    assert not looks_unchanged(before)
+
+
+def test_manifests_of_an_earlier_version_are_read_and_learn_the_rest(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = listed(bitmaps(Path("a")))
+    old = replace(before, files=replace(before.files, inodes=None))
+    manifests.write_manifest(Path("sources.h5"), old)
+    old = read_manifest(Path("sources.h5"), Path("a"))
+    assert old.files.inodes is None and same_contents(old, list_files(Path("a")))
+    assert not manifests.same_listing(old.files, list_files(Path("a"))), "so that it is written anew"
+    monkeypatch.setattr(manifests, "_EACH", 5)
+    assert looks_unchanged(old)
+
+
 def test_images_of_other_rights_are_the_same_and_read_once(finished, monkeypatch):
     (finished / NAMED / "cat" / "00.png").chmod(0o600)
     test_images_that_were_compared_are_not_read_again(finished, monkeypatch)

@@ -5,7 +5,6 @@ How it may be laid out says :mod:`pipeline.data.datasets.folders`.
 
 import hashlib
 import io
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.log import Progress, log
 from pipeline.data.datasets.decoding import decode, digest_of_bytes, read_file
 from pipeline.data.datasets.folders import PICTURES, SHOWN, Layout, find_layout, listed, look_into
-from pipeline.data.datasets.listing import Files, facts
+from pipeline.data.datasets.listing import Facts, Files, facts
 from pipeline.data.datasets.sources import DamagedImageError, Dataset, Picture
 
 NAME = "image_folder"
@@ -40,6 +39,8 @@ class FileSplit:
         labels: (N,) int64.
         sizes: (N,) bytes of each file.
         changed: (N,) times of the files' last change, in nanoseconds.
+        inodes: (N,) int64, the numbers that the file system knows them by.
+        noted: (N,) when it last noted a change of each, in nanoseconds.
     """
 
     root: Path
@@ -47,6 +48,8 @@ class FileSplit:
     labels: np.ndarray
     sizes: np.ndarray
     changed: np.ndarray
+    inodes: np.ndarray
+    noted: np.ndarray
 
     def read(self, index: int) -> Picture:
         """See :class:`~pipeline.data.datasets.sources.Split`."""
@@ -68,14 +71,17 @@ class FileSplit:
 
     def select(self, indices: np.ndarray) -> "FileSplit":
         """See :class:`~pipeline.data.datasets.sources.Split`."""
-        return FileSplit(
-            self.root, self.names[indices], self.labels[indices], self.sizes[indices], self.changed[indices]
-        )
+        arrays = (self.names, self.labels, self.sizes, self.changed, self.inodes, self.noted)
+        return FileSplit(self.root, *(array[indices] for array in arrays))
 
     def fingerprint(self) -> str:
-        """See :class:`~pipeline.data.datasets.sources.Split`."""
+        """See :class:`~pipeline.data.datasets.sources.Split`.
+
+        Two images of one size may change places, or their folders names, and keep their times: then they are other
+        files under these names, or the system has noted a change.
+        """
         total = hashlib.sha256("\n".join(self.names).encode(errors="surrogateescape"))
-        for numbers in (self.labels, self.sizes, self.changed):
+        for numbers in (self.labels, self.sizes, self.changed, self.inodes, self.noted):
             total.update(numbers.tobytes())
         return total.hexdigest()
 
@@ -105,15 +111,16 @@ def _list(layout: Layout, *, quiet: bool) -> tuple[FileSplit, FileSplit | None, 
         homes += [layout.test, *(layout.test / name for name in layout.test_classes)]
     folders = sorted({".", *(str(home.relative_to(root)) for home in homes)})
     # Times of folders first: a file that is added while they are listed is noticed at the next time.
-    times = np.array([facts(root / folder)[1] for folder in folders], np.int64)
+    times = np.array([facts(root / folder).changed for folder in folders], np.int64)
     train = _list_split(root, layout.train, layout.classes, quiet)
     test = None if layout.test is None else _list_split(root, layout.test, layout.test_classes, quiet)
     splits = [split for split in (train, test) if split is not None]
-    names, sizes, changed = (
-        np.concatenate([getattr(split, key) for split in splits]) for key in ("names", "sizes", "changed")
+    names, sizes, changed, inodes = (
+        np.concatenate([getattr(split, key) for split in splits]) for key in ("names", "sizes", "changed", "inodes")
     )
     order = np.argsort(names)
-    files = Files(root, names[order], sizes[order], changed[order], np.array(folders, dtype=object), times)
+    listed = (names[order], sizes[order], changed[order])
+    files = Files(root, *listed, np.array(folders, dtype=object), times, inodes[order])
     return train, test, files
 
 
@@ -121,7 +128,7 @@ def _list_split(root: Path, folder: Path, classes: tuple[str, ...], quiet: bool)
     """Lists the images of one split; no class may be without images."""
     names: list[str] = []
     labels: list[int] = []
-    facts: list[tuple[int, int]] = []
+    seen: list[Facts] = []
     nested: list[tuple[str, str]] = []
     empty: list[str] = []
     bar = None if quiet else Progress(f"listing {folder}", len(classes), "classes")
@@ -133,7 +140,7 @@ def _list_split(root: Path, folder: Path, classes: tuple[str, ...], quiet: bool)
             empty.append(name)
         names += [f"{below}/{file}" for file in found.files]
         labels += [label] * len(found.files)
-        facts += map(_facts, found.files.values())
+        seen += map(facts, found.files.values())  # zeros for a link to nowhere, which reading will refuse
         if bar is not None:
             bar.advance()
     if bar is not None:
@@ -144,18 +151,8 @@ def _list_split(root: Path, folder: Path, classes: tuple[str, ...], quiet: bool)
         root,
         np.array(names, dtype=object),
         np.array(labels, dtype=np.int64),
-        np.array([size for size, _ in facts], dtype=np.int64),
-        np.array([changed for _, changed in facts], dtype=np.int64),
+        *np.array(seen, dtype=np.int64).reshape(-1, len(Facts._fields)).T.copy(),
     )
-
-
-def _facts(entry: os.DirEntry[str]) -> tuple[int, int]:
-    """Returns size and time of the last change; zeros for a link to nowhere, which reading will refuse."""
-    try:
-        found = entry.stat()
-    except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
 
 
 def _refuse_nested(folder: Path, nested: list[tuple[str, str]]) -> None:

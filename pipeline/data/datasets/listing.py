@@ -1,11 +1,15 @@
 """The files of a data set, as their folders list them."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+
+_INT64 = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -17,6 +21,8 @@ class Files:
         names: (N,) paths below ``root``, ascending.
         sizes: (N,) bytes.
         changed: (N,) times of the last change, in nanoseconds.
+        inodes: (N,) int64, the numbers that the file system knows the files by, whatever they are called; None where
+            an earlier version listed them.
         folders: (F,) paths below ``root`` of all folders that were listed.
         folders_changed: (F,) times of their last change.
     """
@@ -27,6 +33,7 @@ class Files:
     changed: np.ndarray
     folders: np.ndarray
     folders_changed: np.ndarray
+    inodes: np.ndarray | None = None
 
     def key(self) -> str:
         """Returns what tells this listing from others."""
@@ -36,13 +43,24 @@ class Files:
         return total.hexdigest()[:16]
 
 
-def facts(path: Path) -> tuple[int, int]:
-    """Returns size and time of the last change of a file or folder; zeros if it cannot be seen."""
+class Facts(NamedTuple):
+    """Size in bytes, time of the last change in nanoseconds, the number that the file system knows a file by, and when
+    the system last noted a change of it, of its name or its rights included, which no program sets at will.
+    """
+
+    size: int = 0
+    changed: int = 0
+    inode: int = 0
+    noted: int = 0
+
+
+def facts(path: Path | os.DirEntry[str]) -> Facts:
+    """Returns what is known of a file or folder without reading it; zeros if it cannot be seen."""
     try:
         found = path.stat()
     except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
+        return Facts()
+    return Facts(found.st_size, found.st_mtime_ns, found.st_ino & _INT64, found.st_ctime_ns)
 
 
 def joined(names: Sequence[str] | np.ndarray) -> bytes:
