@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from torchvision import datasets
 
 from pipeline.__main__ import main
@@ -14,6 +15,7 @@ from pipeline.common.errors import UserError
 from pipeline.data.datasets import DATASETS, expect_images, locate, open_dataset
 from pipeline.data.datasets.torchvision_sets import SETS, LazySplit
 from pipeline.data.prepared import read_info
+from pipeline.data.preprocessing import read_picture
 from pipeline.workflow.config import ROOT, read_config
 
 RANDOM = np.random.default_rng(0)
@@ -177,6 +179,18 @@ def test_images_that_are_not_kept_in_memory(tmp_path):
     assert chosen.labels.tolist() == [1, 2] and chosen.name(0) == "image 8 of FER2013's train images"
     assert (np.asarray(chosen.read(1).image) == np.asarray(found.train.read(2).image)).all()
     assert chosen.fingerprint() != found.train.fingerprint()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_files_are_turned_upright_as_predict_turns_them(tmp_path, orientation):
+    """torchvision's own readers leave them as the camera was held."""
+    path = tmp_path / "eurosat" / "2750" / "River" / "1.png"
+    path.parent.mkdir(parents=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(RANDOM.integers(0, 256, (97, 103, 3), dtype=np.uint8)).save(path, exif=exif)
+    read = open_dataset("torchvision:EuroSAT", tmp_path).train.read(0).image
+    assert (np.asarray(read) == np.asarray(read_picture(path).image)).all()
 
 
 def test_a_set_that_there_is_not():

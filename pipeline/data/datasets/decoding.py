@@ -97,9 +97,7 @@ def decode(data: bytes) -> Picture:
             orientation = _orientation(image)
             # Cameras append further pictures to some JPEG files (MPO); those are not kept as they are.
             own = image.format == "JPEG" and image.mode == "RGB" and orientation == _UPRIGHT
-            rgb = _to_rgb(image)
-            if orientation in _TURNS:
-                rgb = rgb.transpose(_TURNS[orientation])
+            rgb = upright(_to_rgb(image), orientation)
     except DamagedImageError:
         raise
     except MemoryError:
@@ -161,6 +159,12 @@ def _check_readable(image: Image.Image) -> None:
         raise DamagedImageError("its colours of 16 bits lie one behind the other, uncompressed: save it interleaved")
     if any(by == "libtiff" and kind.endswith((";16BS", ";32BS", ";32BF")) for by, kind in ways):
         raise DamagedImageError("its numbers are compressed and big-endian: save it uncompressed or little-endian")
+
+
+def upright(image: Image.Image, orientation: int | None = None) -> Image.Image:
+    """Returns an image turned as ``orientation`` says, by default its own EXIF data."""
+    found = _orientation(image) if orientation is None else orientation
+    return image.transpose(_TURNS[found]) if found in _TURNS else image
 
 
 def _orientation(image: Image.Image) -> int:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from pipeline.common.errors import UserError
 from pipeline.common.log import Progress, log
+from pipeline.data.datasets.decoding import upright
 from pipeline.data.datasets.sources import ArraySplit, DamagedImageError, Dataset, Picture, Split
 
 #: What names begin with.
@@ -235,7 +236,8 @@ class LazySplit:
     def read(self, index: int) -> Picture:
         """See :class:`~pipeline.data.datasets.sources.Split`."""
         try:
-            image = self.images[int(self.indices[index])][0]
+            # torchvision does not look at what a camera says of its position, which is still known of the image.
+            image = upright(self.images[int(self.indices[index])][0])
             if self.turned:
                 image = image.transpose(Image.Transpose.TRANSPOSE)
             return Picture(image.convert("L" if self.channels == 1 else "RGB"))
