@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from functools import cache, reduce
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -365,6 +366,8 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
             "scored on: what the proxy says is of such trainings"
         )
     notes += _left_as_for_digits(config)
+    if config["searches"]:
+        notes += [*_asked_for_nothing(config), *_alike(config)]
     counted, trained_at = search["cost_width"], config["network"]["base_width"]
     if config["searches"] and counted != trained_at:
         limits = (key for key in ("max_flops", "max_memory", "max_latency") if search[key] is not None)
@@ -374,6 +377,41 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
             for key in limits
         ]
     return notes
+
+
+def _asked_for_nothing(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields accuracies and costs that nearly every network has, such as a share where percent are meant."""
+    search, runs = config["search"], config["searches"]
+    asking = {f"searches.{name}": run for name, run in runs.items() if run.get("run_of", name) == name}
+    asking |= {f"models.{name}": row for name, row in config["models"].items()}
+    for where, section in asking.items():
+        if 0 < section.get("min_top1", 0) <= 1:
+            yield f"{where}.min_top1 is {section['min_top1']:g} %, which every network has: it is in percent"
+        if "max_cost" in section:
+            spec = _spec(config).at_width(search["cost_width"])
+            widest = spec.with_genome(uniform_genome(spec.network, max(search["ratios"])))
+            dearest, limit = counting_of(config).relative(widest), section["max_cost"]
+            if limit > dearest:
+                yield (
+                    f"{where}.max_cost is {limit:g} times uniform-1x's cost, which limits nothing: the dearest network "
+                    f"has {dearest:.3g} times"
+                )
+
+
+def _alike(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the first layer in which two ratios make the same number of channels, though their costs differ."""
+    spec, ratios = _spec(config), sorted(config["search"]["ratios"])
+    made = [spec.with_genome(uniform_genome(spec.network, ratio)).widths for ratio in ratios]
+    for (low, widths), (high, others) in pairwise(zip(ratios, made, strict=True)):
+        same = [place for place, (one, other) in enumerate(zip(widths, others, strict=True)) if one == other]
+        if same:
+            gene = find_architecture(spec.network).GENES[same[0]]
+            yield (
+                f"search.ratios {low:g} and {high:g} both make {widths[same[0]]} channels of {gene} at "
+                f"network.base_width {spec.base_width:g}: they are trained alike, whatever they cost at "
+                "search.cost_width"
+            )
+            return
 
 
 def _left_as_for_digits(config: Mapping[str, Any]) -> Iterator[str]:

@@ -204,6 +204,19 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
          ["dataset.image_size is 8, as for digits: a few pixels are seen",
           "experiment is 'digits', as for digits: its results are replaced by these"]),
         ({"dataset.name": "cifar10", "dataset.image_size": 32, "experiment": "mine"}, []),
+        ({"searches.A": {"algorithm": "evolution", "objective": "cheapest", "min_top1": 0.8, "seeds": 2}},
+         ["searches.A.min_top1 is 0.8 %, which every network has: it is in percent"]),
+        ({"searches.A": {"algorithm": "evolution", "objective": "cheapest", "min_top1": 1.5}}, []),
+        ({"searches.A": {"algorithm": "evolution", "objective": "most_accurate", "max_cost": 80}},
+         ["searches.A.max_cost is 80 times uniform-1x's cost, which limits nothing: the dearest network has "
+          "14.5 times"]),
+        ({"searches.A": {"algorithm": "evolution", "objective": "most_accurate", "max_cost": 8}}, []),
+        ({"searches.F": {"algorithm": "nsga2"}, "models.good": {"search": "F", "min_top1": 0.9}},
+         ["models.good.min_top1 is 0.9 %, which every network has: it is in percent"]),
+        ({"search.ratios": [0.5, 0.6, 1]},
+         ["search.ratios 0.5 and 0.6 both make 4 channels of conv1 at network.base_width 0.0625: they are trained "
+          "alike, whatever they cost at search.cost_width"]),
+        ({"search.ratios": [0.5, 0.6, 1], "searches": {}, "models": {"a": {"genome": 1}}}, []),
     ],
 )  # fmt: skip
 def test_settings_that_may_not_do_what_is_meant_are_named(changes, said):
