@@ -18,6 +18,9 @@ from pipeline.search.tables import RunBest
 
 #: A difference that a reader would want to know of, in points: how many seeds would show it is told.
 WORTH_KNOWING = 1.0
+#: The least share of a row's cost with which a control is of equal cost. Widths are whole channels, of which a narrow
+#: network has few: the next wider control may cost twice as much, and a better row than a cheaper one says nothing.
+_EQUAL = 0.9
 
 
 class Comparison(NamedTuple):
@@ -129,10 +132,11 @@ def _worth(row: Row, made: Sequence[Comparison]) -> str:
         return f"{row.model}: no. It is itself a uniform network."
     if beside is None:
         return f"{row.model}: not known. There is no uniform network of equal or lower cost to compare with."
-    equal = _control(beside) == "uniform"
+    equal = _control(beside) == "uniform" and _share(beside) >= _EQUAL
+    cost = "equal cost" if equal else f"at most equal cost ({_share(beside):.2f} times its {row.counting.title})"
     return (
         f"{row.model}: {_answer(beside.difference, equal=equal)}. Beside {beside.other.model}, the uniform network of "
-        f"{'' if equal else 'at most '}equal cost: {beside.difference}."
+        f"{cost}: {beside.difference}."
     )
 
 
@@ -184,8 +188,9 @@ def _against_uniform(row: Row, made: Sequence[Comparison]) -> str:
     mine = next((one for one in made if _control(one) == "uniform"), None)
     if mine is not None:
         return (
-            f"Against {mine.other.model}, the uniform network of equal cost ({_relative(mine)}): {mine.difference}."
-            f"{_power(mine)}"
+            f"Against {mine.other.model}, the uniform network of {_how_equal(mine)} ({_relative(mine)}): "
+            f"{mine.difference}.{_power(mine)}"
+            f"{'' if _share(mine) >= _EQUAL else ' Channels are too few here for one of equal cost.'}"
         )
     if len(set(row.spec.genome)) == 1:
         return "It is itself a uniform network: the search found nothing that widening all layers alike does not give."
@@ -200,8 +205,8 @@ def _against_uniform(row: Row, made: Sequence[Comparison]) -> str:
 
 def _against_first_layer(one: Comparison) -> str:
     return (
-        f"Against {one.other.model}, which has the same first layer, uniform others and equal cost ({_relative(one)}): "
-        f"{one.difference}."
+        f"Against {one.other.model}, which has the same first layer, uniform others and {_how_equal(one)} "
+        f"({_relative(one)}): {one.difference}."
     )
 
 
@@ -253,10 +258,18 @@ def _fitness(found: Interval95) -> str:
     return f"not told apart: {found}"
 
 
+def _share(one: Comparison) -> float:
+    """Returns the other's cost relative to that of the row."""
+    return one.other.weighed_cost / one.row.weighed_cost
+
+
+def _how_equal(one: Comparison) -> str:
+    return "equal cost" if _share(one) >= _EQUAL else "at most equal cost"
+
+
 def _relative(one: Comparison) -> str:
     """Returns the other's cost relative to that of the row, and its accuracy."""
-    share = one.other.weighed_cost / one.row.weighed_cost
-    return f"{share:.2f} times its {one.row.counting.title}, {one.other.top1} %"
+    return f"{_share(one):.2f} times its {one.row.counting.title}, {one.other.top1} %"
 
 
 def _power(one: Comparison) -> str:

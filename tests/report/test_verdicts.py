@@ -49,7 +49,9 @@ def test_the_first_sentence_is_about_equal_cost(found, words):
     first, second, *_ = sentences_on("found", ONE, FIRST, TWO, row("found", BETWEEN, *found, search=EVOLUTION), ISO)
     assert first.startswith("Against uniform-iso, the uniform network of equal cost (0.9")
     assert words in first
-    assert second.startswith("Against first-iso, which has the same first layer, uniform others and equal cost (0.8")
+    assert second.startswith(
+        "Against first-iso, which has the same first layer, uniform others and at most equal cost (0.8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,22 @@ def test_what_beats_a_cheaper_network_is_not_worth_it_for_that():
         "found: not known. There is no uniform network of equal or lower cost to compare with."
     ]
     assert worth_it([row("found", 2, 90.0, 91.0, search=EVOLUTION)]) == ["found: no. It is itself a uniform network."]
+
+
+def test_a_control_that_is_much_cheaper_is_not_of_equal_cost():
+    """Of a narrow network with few channels the next wider control can cost twice as much."""
+    cheap = replace(ONE, model="uniform-iso", control_of=ControlOf("found", "uniform"))
+    better = row("found", BETWEEN, 93.9, 94.0, 94.1, search=EVOLUTION)
+    (answer,) = worth_it([cheap, better])
+    assert answer.startswith(
+        "found: not known at equal cost. Beside uniform-iso, the uniform network of at most equal cost (0.50 times its "
+        "FLOPs): better by 4.0 points"
+    )
+    first = sentences_on("found", cheap, better)[0]
+    assert first.startswith("Against uniform-iso, the uniform network of at most equal cost (0.50 times its FLOPs, ")
+    assert first.endswith("Channels are too few here for one of equal cost.")
+    worse = row("found", BETWEEN, 87.9, 88.0, 88.1, search=EVOLUTION)
+    assert worth_it([cheap, worse])[0].startswith("found: no. Beside uniform-iso")
 
 
 def test_a_control_of_another_row_is_none_of_this_one():
