@@ -51,6 +51,7 @@ class SavedState:
         """
         if not self._path.exists():
             return False
+        untouched = training.state()
         try:
             attributes = read_attributes(self._path)
             if attributes["identity"] != self._identity:
@@ -58,17 +59,18 @@ class SavedState:
             arrays = read_tensors(self._path)
             if digest(arrays) != attributes["digest"]:
                 raise UserError("its tensors are not those that were saved")
-            training.restore({name: torch.from_numpy(array) for name, array in arrays.items()})
-            self._before = float(attributes["seconds"])
-            processes = int(attributes.get("processes", 1))
+            seconds, processes = float(attributes["seconds"]), int(attributes.get("processes", 1))
             before = [str(words) for words in attributes.get("arithmetic", [])]
+            training.restore({name: torch.from_numpy(array) for name, array in arrays.items()})
         except UnreadableError:
             raise
         except (UserError, KeyError, RuntimeError, OSError, ValueError) as error:
             aside = self._path.with_suffix(".set-aside.h5")
             self._path.replace(aside)
             log(f"warning: not going on from {self._path} ({error}); set aside as {aside.name}, starting anew")
+            training.restore(untouched)  # where something was missing, the rest was taken up already
             return False
+        self._before = seconds
         if before and before[-1:] != self.arithmetic:
             log(f"the state was computed with {before[-1]}, now {', '.join(self.arithmetic)}; last digits can differ")
         self.arithmetic = list(dict.fromkeys([*before, *self.arithmetic]))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pipeline.common.errors import StoppedError, UserError
+from pipeline.common.hdf5 import read_attributes, read_tensors, write_tensors
 from pipeline.training.checkpoint import SavedState, train
 from pipeline.training.loop import Training
 from tests.support.interruption import IDENTITY, stop_after
@@ -60,6 +61,20 @@ def test_a_damaged_state_is_set_aside(digits, tmp_path, keep, capsys):
     assert "set aside" in capsys.readouterr().err
     train(fresh, SavedState(path, IDENTITY), "training", 5)
     assert same(fresh, finish(start(digits)))
+
+
+@pytest.mark.parametrize("left_out", ["momentum/classifier.weight", "network/classifier.bias", "position", "seconds"])
+def test_a_state_that_lacks_something_leaves_nothing_of_itself(digits, tmp_path, left_out):
+    """As another version may write it, whole as it is: what came before in it was taken up already."""
+    path = tmp_path / "state.h5"
+    interrupted(digits, path)
+    tensors, attributes = read_tensors(path), read_attributes(path)
+    assert (tensors.pop(left_out, None) is None) == (left_out == "seconds")
+    write_tensors(path, tensors, {k: v for k, v in attributes.items() if k not in (left_out, "digest", "format")})
+    fresh = start(digits)
+    assert not SavedState(path, IDENTITY).restore(fresh)
+    assert fresh.steps_done == 0
+    assert same(finish(fresh), finish(start(digits)))
 
 
 def test_flipped_bytes_in_a_state_are_noticed(digits, tmp_path, capsys):
