@@ -25,13 +25,15 @@ from pipeline.export.engines import packed_engine
 from pipeline.export.trained import TrainedNetwork, is_hdf5, read_trained
 
 #: A file, or bytes (H, W), (H, W, 1) or (H, W, 3), of which the three are red, green and blue.
-Source = Path | np.ndarray
+Source = str | Path | np.ndarray
 #: Several of them; an array has one along its first axis.
 Sources = Sequence[Source] | np.ndarray
 #: What computes: torch as in evaluation, the compiled runtime, or plain numpy; auto takes the first that can be had.
 Engine = Literal["auto", "torch", "runtime", "numpy"]
 #: Images that are computed at a time: as many as evaluation does.
 _BATCH = 500
+#: Most channels of an image that somebody may give: three and transparency.
+_COLOURS = 4
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,11 @@ class Classifier:
         Raises:
             UserError: an image cannot be read, or this is one image and no list of them.
         """
+        _check_several(images)
         found = []
         for image, answer in zip(images, self.answers(images), strict=True):
             if answer.probabilities is None:
-                name = image if isinstance(image, Path) else "an array"
+                name = "an array" if isinstance(image, np.ndarray) else image
                 raise UserError(f"{name} cannot be read as an image ({answer.problem})", "name another one")
             found.append(answer.probabilities)
         return np.array(found).reshape(len(found), len(self.classes))
@@ -87,9 +90,7 @@ class Classifier:
         Raises:
             UserError: an array is no image, or one image and no list of them.
         """
-        # Its rows would be taken for images.
-        if isinstance(images, np.ndarray) and (images.ndim < 3 or (images.ndim == 3 and images.shape[2] in (1, 3))):
-            raise UserError(f"an array of shape {images.shape} is one image", "give a list of images: [pixels]")
+        _check_several(images)
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, len(images), _BATCH):
                 read = list(pool.map(self._read, images[start : start + _BATCH]))
@@ -100,9 +101,18 @@ class Classifier:
 
     def _read(self, image: Source) -> np.ndarray | str:
         try:
-            return self.preprocessing.pixels(read_picture(image) if isinstance(image, Path) else picture_of(image))
+            picture = picture_of(image) if isinstance(image, np.ndarray) else read_picture(Path(image))
+            return self.preprocessing.pixels(picture)
         except DamagedImageError as error:
             return str(error)
+
+
+def _check_several(images: Sources) -> None:
+    """Raises UserError for one image: its rows, or the letters of its name, would be taken for images."""
+    if isinstance(images, np.ndarray) and (images.ndim < 3 or (images.ndim == 3 and images.shape[2] <= _COLOURS)):
+        raise UserError(f"an array of shape {images.shape} is one image", "give a list of images: [pixels]")
+    if isinstance(images, (str, Path)):
+        raise UserError(f"{images} is one image", "give a list of images: [path]")
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

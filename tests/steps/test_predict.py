@@ -92,8 +92,8 @@ def test_a_packed_file_an_array_and_several_paths(digits_row: Path, tmp_path: Pa
 
     classify = load_classifier(weights, "torch")
     pixels = np.asarray(Image.open(image))
-    as_file, as_grey, as_rgb = classify.probabilities([image, pixels, np.stack([pixels] * 3, axis=2)])
-    assert np.array_equal(as_file, as_grey) and np.array_equal(as_grey, as_rgb)
+    as_file, as_text, as_grey, as_rgb = classify.probabilities([image, str(image), pixels, np.stack([pixels] * 3, 2)])
+    assert np.array_equal(as_file, as_text) and np.array_equal(as_file, as_grey) and np.array_equal(as_grey, as_rgb)
     packed = load_classifier(tmp_path / "found.bnn").probabilities([image])
     assert np.abs(packed - as_file).max() < 1e-5
     with pytest.raises(UserError, match="no image"):
@@ -101,7 +101,8 @@ def test_a_packed_file_an_array_and_several_paths(digits_row: Path, tmp_path: Pa
     assert classify.probabilities([]).shape == (0, 10)
     # An image by itself is no list of its rows, an array of images is one of these.
     rgb = np.stack([pixels] * 3, axis=2)
-    for alone in (pixels, rgb, pixels[:, :, None], pixels[0]):
+    rgba = np.dstack([rgb, pixels])
+    for alone in (pixels, rgb, rgba, rgba[:, :, :2], pixels[:, :, None], pixels[0], image, str(image)):
         with pytest.raises(UserError, match="is one image: give a list"):
             classify.probabilities(alone)
     for several in (np.stack([pixels, pixels.T]), np.stack([rgb, rgb.transpose(1, 0, 2)])):
