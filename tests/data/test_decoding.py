@@ -129,6 +129,21 @@ def test_pipes_and_devices_are_not_read(tmp_path):
         read_file(tmp_path / "sparse.png")
 
 
+def test_previews_of_raw_files_are_refused():
+    """NEF and DNG begin with a small copy of the photograph, which lies further inside."""
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[254], tags[330] = 1, 8  # a reduced picture, and where others lie
+    tags.tagtype[330] = 4
+    file = io.BytesIO()
+    Image.new("RGB", (16, 12), "red").save(file, "TIFF", tiffinfo=tags)
+    with pytest.raises(DamagedImageError, match="its first picture is a small copy of another one within it"):
+        decode(file.getvalue())
+    del tags[330]
+    file = io.BytesIO()
+    Image.new("RGB", (16, 12), "red").save(file, "TIFF", tiffinfo=tags)
+    assert decode(file.getvalue()).image.size == (16, 12), "a small copy by itself"
+
+
 def several(form: str, count: int = 2, **options: object) -> bytes:
     """Pictures in one file, each of one grey."""
     pictures = [Image.new("L", (16, 16), 40 * number) for number in range(1, count + 1)]

@@ -41,6 +41,8 @@ _TURNS = {
 _ONE_OF_MANY = ("MPO", "PSD")
 #: The tag that says what a page of a TIFF file is, and the bits of a smaller copy of another page or a mask for it.
 _SUBFILE, _OF_THE_FIRST = 254, 0b101
+#: The tag that says where pictures within a picture's own description lie, of which Pillow knows nothing.
+_INNER = 330
 #: Formats whose greys of more than 8 bits Pillow brings to the full range of 16.
 _FULL_RANGE = ("PNG", "PPM", "JPEG2000")
 #: Tags of a TIFF file: the brightest value, in two forms, and how values are stored.
@@ -150,13 +152,15 @@ def _check_whole(image: Image.Image, data: bytes) -> None:
 
 
 def _check_readable(image: Image.Image) -> None:
-    """Raises DamagedImageError for two kinds of TIFF files of which Pillow makes other pictures than they hold."""
+    """Raises DamagedImageError for kinds of TIFF files of which Pillow makes other pictures than they hold."""
     if image.format != "TIFF":
         return
     tiles: Any = getattr(image, "tile", ())
     tags, ways = _tags(image), [(tile[0], str(tile[3][0])) for tile in tiles]  # by what, and as what it is decoded
     if _first(tags.get(_BITS), 8) > 8 and tags.get(_PLANAR) == _APART and any(by == "raw" for by, _ in ways):
         raise DamagedImageError("its colours of 16 bits lie one behind the other, uncompressed: save it interleaved")
+    if int(_first(tags.get(_SUBFILE), 0)) & _OF_THE_FIRST and tags.get(_INNER):
+        raise DamagedImageError("its first picture is a small copy of another one within it, as in cameras' raw files")
     if any(by == "libtiff" and kind.endswith((";16BS", ";32BS", ";32BF")) for by, kind in ways):
         raise DamagedImageError("its numbers are compressed and big-endian: save it uncompressed or little-endian")
 
