@@ -6,6 +6,8 @@ from typing import Any
 from pipeline.common.errors import UserError
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.choice import SCORE
+from pipeline.search.objectives import DEFAULT as OBJECTIVE
+from pipeline.search.objectives import OBJECTIVES
 
 #: What a searched row can ask for itself, in place of what its search looked for → the objective that is.
 ASKED = {"max_cost": "most_accurate", "min_top1": "cheapest"}
@@ -102,10 +104,13 @@ def objective_section(config: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 
 def chosen_anew(config: Mapping[str, Any], model: str) -> bool:
-    """Returns whether what was found is more than the best score of one run: of several, anew, by a model, or by
-    another objective.
+    """Returns whether what was found is more than the best score of one run: of several, anew, by a model, by another
+    objective, or by one that may have no candidate, which only this choice notices.
     """
     row = config["models"][model]
+    objective = OBJECTIVES[objective_section(config, model).get("objective", OBJECTIVE)]
+    if hasattr(objective, "admits"):
+        return True
     other = "by" in row or not ASKED.keys().isdisjoint(row) or config["search"].get("chosen_by", SCORE) != SCORE
     return bool(config["search"]["finalists"]) or other or len(runs_of(config, row["search"])) > 1
 

@@ -124,6 +124,18 @@ def test_a_row_asks_its_search_for_something_of_its_own():
     assert small == [layout.finalists("small").found], "chosen anew, though there are no finalists"
 
 
+@pytest.mark.parametrize(("objective", "anew"), [({"max_cost": 0.3}, True), ({"min_top1": 80}, False)])
+def test_a_search_within_a_budget_is_asked_whether_it_has_anything(objective, anew):
+    """Without finalists, and with one run, its best score would be that of a network above the budget."""
+    name = "most_accurate" if anew else "cheapest"
+    section = {"algorithm": "evolution", "objective": name, "lambda": None, "seeds": 1, **objective}
+    settings = {"searches": {"A": section}, "search": {"finalists": 0}}
+    config = read_config([ROOT / "config.yaml"], settings)
+    layout = Layout.of(config["experiment"])
+    (found,) = Files(config).found_genome(SimpleNamespace(model="found-A"))
+    assert found == (layout.finalists("found-A").found if anew else layout.search("A").best)
+
+
 def test_a_choice_by_a_model_is_a_flag_and_counts():
     """By score, as ever, it is neither, so that earlier results stay."""
     usual, by_model = (
