@@ -154,10 +154,11 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
     figure, panels = _panels(len(objectives), 2, 5.2, 3.9)
     for axes, objective in zip(panels, objectives, strict=True):
         here = [replace(s, objective=objective) for s in searches if s.baseline or s.objective == objective]
-        algorithms = list(dict.fromkeys(s.title for s in here if not s.baseline))
+        called = _called(here)
+        algorithms = list(dict.fromkeys(called[s.name] for s in here if not s.baseline))
         # Baselines first: the others are drawn over them.
-        for title in [*dict.fromkeys(s.title for s in here if s.baseline), *algorithms]:
-            runs = [generations[search.name] for search in here if search.title == title]
+        for title in [*dict.fromkeys(called[s.name] for s in here if s.baseline), *algorithms]:
+            runs = [generations[search.name] for search in here if called[search.name] == title]
             look = KINDS["baseline"][:2]
             if title in algorithms:
                 look = _SEARCHES[algorithms.index(title) % len(_SEARCHES)]
@@ -169,6 +170,25 @@ def fitness_figure(searches: Sequence[Search], generations: Mapping[str, Sequenc
         if axes.get_lines():
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8.5)
     return figure
+
+
+def _called(searches: Sequence[Search]) -> dict[str, str]:
+    """Returns the name in a legend of each search, by its own: the algorithm's, which the runs of a search share, with
+    the search's where several are of one algorithm, such as with other settings of it.
+    """
+    names = {search.name for search in searches}
+
+    def of_run(name: str) -> str:
+        first, _, number = name.rpartition("-")
+        return first if number.isdecimal() and first in names else name
+
+    of_title: dict[str, set[str]] = {}
+    for search in searches:
+        of_title.setdefault(search.title, set()).add(of_run(search.name))
+    return {
+        search.name: search.title if len(of_title[search.title]) == 1 else f"{search.title} {of_run(search.name)}"
+        for search in searches
+    }
 
 
 def _draw_runs(

@@ -196,6 +196,20 @@ def test_runs_of_one_search_look_alike_and_are_named_once():
     assert len(colours) == 6 and len(set(colours[:2])) == 1 and len(set(colours[2:])) == 1
 
 
+def test_searches_of_one_algorithm_with_other_settings_are_not_drawn_as_its_runs():
+    """They look for the same, so that they are in one panel."""
+    searches = [replace(EVOLUTION, name=name) for name in ("A", "A-1", "C", "C-1")]
+    searches += [replace(RANDOM, name=name) for name in ("random", "random-1")]
+    (axes,) = fitness_figure(searches, {search.name: GENERATIONS["A"] for search in searches}).axes
+    named = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert named[::2] == [
+        "random search (2 seeds): best so far",
+        "evolution A (2 seeds): best so far",
+        "evolution C (2 seeds): best so far",
+    ]
+    assert len({line.get_color() for line in axes.get_lines()}) == 3
+
+
 @pytest.mark.parametrize(
     "draw",
     [
