@@ -14,6 +14,8 @@ from pipeline.export.packed import PackedNetwork
 from pipeline.kernels.build import CLASSIFY, INFERENCE
 
 _BYTES_IN_A_LINE = 24
+#: Files that are made of the network; the others are the same for all.
+GENERATED = ("network.c", "README.txt")
 
 
 def c_sources(network: PackedNetwork) -> dict[str, bytes]:

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.errors import UserError
     from pipeline.common.files import replacing
     from pipeline.common.log import log
-    from pipeline.export.c_sources import c_sources
+    from pipeline.export.c_sources import GENERATED, c_sources
     from pipeline.export.formats import FORMATS, read_exported
     from pipeline.export.packed import Storage
     from pipeline.workflow.rows import find_network, train_images_of
@@ -62,9 +62,24 @@ def run(arguments: argparse.Namespace) -> None:
         _print_cost(network, file, arguments)
     files = {"": FORMATS[arguments.format](network)} if arguments.format != "c" else c_sources(network.packed)
     for name, content in files.items():
+        if name and name not in GENERATED:
+            _keep_changed(arguments.output / name, content)
         with replacing(arguments.output / name if name else arguments.output) as temporary:
             temporary.write_bytes(content)
     log(f"{arguments.output}: {arguments.format} of {file}, {sum(map(len, files.values())):,} bytes")
+
+
+def _keep_changed(path: Path, content: bytes) -> None:
+    """Keeps a copy of a source file that is not what will be written: somebody may have made their program of it."""
+    from pipeline.common.files import replacing
+    from pipeline.common.log import log
+
+    before = path.read_bytes() if path.is_file() else content
+    if before != content:
+        kept = path.with_name(f"{path.name}.before")
+        with replacing(kept) as temporary:
+            temporary.write_bytes(before)
+        log(f"note: {path} was another; it is kept as {kept.name}")
 
 
 def _print_cost(network: "Exported", file: Path, arguments: argparse.Namespace) -> None:

@@ -213,3 +213,19 @@ def test_an_output_that_is_a_file(digits: Path, tmp_path: Path, capsys: pytest.C
     (tmp_path / "c").write_text("")
     assert main(["export", str(digits / "uniform-1x"), "--format", "c", "--output", str(tmp_path / "c")]) == 1
     assert "is a file: name a folder" in sentence(capsys)
+
+
+def test_a_program_that_somebody_has_made_of_the_sources_is_kept(digits, tmp_path, capsys):
+    folder = tmp_path / "c"
+    words = ["export", str(digits / "uniform-1x"), "--format", "c", "--output", str(folder)]
+    assert main(words) == 0
+    ours = (folder / "main.c").read_bytes()
+    (folder / "main.c").write_text("int main(void) { return 0; }")
+    (folder / "network.c").write_text("of another network")
+    assert main(words) == 0
+    assert (folder / "main.c").read_bytes() == ours
+    assert (folder / "main.c.before").read_text() == "int main(void) { return 0; }"
+    assert f"{folder}/main.c was another; it is kept as main.c.before" in " ".join(capsys.readouterr().err.split())
+    assert main(words) == 0, "what is kept stays"
+    assert (folder / "main.c.before").read_text() == "int main(void) { return 0; }"
+    assert [path.name for path in folder.rglob("*.before")] == ["main.c.before"]
