@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -15,6 +15,10 @@ from pipeline.common.text import printable
 #: Seconds between two lines in a log; the first comes sooner, so that an estimate is seen early.
 FIRST_LINE = 5.0
 LINE_EVERY = 30.0
+#: Seconds without a line in a log after which what the parts say of themselves stands for one, and the most of them.
+QUIET = 60.0
+QUIET_LATER = 300.0
+_PARTS = 4
 #: How a bar looks on a terminal, and how many columns of it are left to the bar itself.
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt}, {remaining} left{postfix}"
 _BAR_COLUMNS = 20
@@ -44,6 +48,7 @@ class Progress:
         self._done = self._at_start = done
         self._start = time.monotonic()
         self._next_line = self._start + FIRST_LINE
+        self._next_words = self._start + QUIET
         self._bar = None
         if _on_terminal():
             self._bar = tqdm(desc=task, total=total, initial=done, dynamic_ncols=True, bar_format=_BAR)
@@ -58,6 +63,22 @@ class Progress:
             self._next_line = time.monotonic() + LINE_EVERY
             self._say(note)
 
+    def tell(self, full: Sequence[str], brief: Sequence[str]) -> None:
+        """Passes on what the parts that are being done say of themselves, the latest first.
+
+        Args:
+            full: for a log, if that has had no line for long.
+            brief: for behind the bar.
+        """
+        if not full:
+            return
+        if self._bar is not None:
+            self._bar.set_postfix_str(self._fitting(brief[0]))
+        elif time.monotonic() >= self._next_words:
+            self._next_words = time.monotonic() + QUIET_LATER
+            more = [f"and {len(full) - _PARTS} more"] if len(full) > _PARTS else []
+            log("; ".join([f"{self._task}: {self._done} of {self._total} {self._unit}", *full[:_PARTS], *more]))
+
     def _fitting(self, note: str) -> str:
         """Returns as much of a note as leaves a bar that can be read."""
         others = len(f"{self._task}: 100%|| {self._total}/{self._total}, 00:00:00 left, ")
@@ -65,6 +86,7 @@ class Progress:
         return note if len(note) <= room else f"{note[: room - 1]}…" if room > 8 else ""
 
     def _say(self, note: str) -> None:
+        self._next_words = time.monotonic() + QUIET_LATER
         elapsed = time.monotonic() - self._start
         remaining = elapsed / max(1, self._done - self._at_start) * (self._total - self._done)
         end = datetime.now() + timedelta(seconds=remaining)

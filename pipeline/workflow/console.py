@@ -1,7 +1,8 @@
 """A whole run in one line: how much of the workflow is done, and what it is doing.
 
 Snakemake tells of every job in a dozen lines. Here they become a bar, or in a log a line now and then; the log of a
-step that failed is shown as it is, and so are the warnings of one that did not. What happens is told by a logger plugin
+step that failed is shown as it is, and so are the warnings of one that did not, and how far one is that takes long.
+What happens is told by a logger plugin
 of Snakemake's, event by event (see :mod:`pipeline.workflow.plugins.snakemake_logger_plugin_binary_nas`); of its text,
 only the last lines are shown if a run fails without an event that says why.
 """
@@ -9,6 +10,7 @@ only the last lines are shown if a run fails without an event that says why.
 import json
 import os
 import re
+import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -18,6 +20,7 @@ from typing import Any
 from pipeline.common.errors import UserError
 from pipeline.common.files import replacing
 from pipeline.common.log import Progress, log, say
+from pipeline.workflow.running import RunningSteps
 from pipeline.workflow.slurm.partition import DECISION
 
 _WARNING = re.compile(r"\S+ \S+ +(warning: .+)")  # in our steps' logs, behind day and time
@@ -31,6 +34,8 @@ _WARNINGS = 3
 #: Lines kept to explain a failure for which no event said why, and lines shown of a failed step's log.
 _KEPT = 25
 _LOG = 40
+#: Seconds between two looks at the logs of running steps.
+LOOK_EVERY = 10.0
 
 
 class Overview:
@@ -49,6 +54,7 @@ class Overview:
         self._done = 0
         self._what = ""
         self._logs: dict[Any, list[str]] = {}  # by job
+        self._running = RunningSteps()
         self._failed = self._interrupted = False
         self._last: deque[str] = deque(maxlen=_KEPT)
 
@@ -70,6 +76,14 @@ class Overview:
                 with suppress(OSError):
                     log(line.rstrip("\n"))
 
+    def watch(self, over: threading.Event) -> None:
+        """Passes on how far long steps are, until the run is over."""
+        while not over.wait(LOOK_EVERY):
+            with suppress(OSError, ValueError):
+                words = self._running.said()
+                if self._progress is not None:
+                    self._progress.tell([said.full for said in words], [said.brief for said in words])
+
     def _take(self, event: Mapping[str, Any]) -> None:
         match event["event"]:
             case "run_info":
@@ -79,8 +93,10 @@ class Overview:
                 wildcards = ", ".join(f"{name}={value}" for name, value in (event["wildcards"] or {}).items())
                 self._what = f"{event['rule_name']} {wildcards}".rstrip()
                 self._logs[event["jobid"]] = event["log"] or []
+                self._running.begin(event["jobid"], self._what, event["log"] or [])
                 self._benchmarks[event["jobid"]] = event.get("benchmark")
             case "job_finished":
+                self._running.end(event["job_id"])
                 for path in self._logs.pop(event["job_id"], []):
                     self._show_warnings(Path(path))
                 benchmark = self._benchmarks.pop(event["job_id"], None)
@@ -90,6 +106,7 @@ class Overview:
             case "progress":
                 self._advance(int(event["done"]))
             case "job_error":
+                self._running.end(event["jobid"])
                 self._show_failure(event["rule_name"], event["rule_msg"], event["log"] or [])
             case "group_error":
                 self._show_failure("a group of jobs", event["msg"], event["aux_logs"] or [])

@@ -63,11 +63,14 @@ def _follow(command: list[str], overview: Overview, folder: Path, variables: Map
             threading.Thread(target=overview.follow, args=(events,)),
             threading.Thread(target=overview.listen, args=(process.stdout,)),
         ]
-        for reader in readers:
-            reader.start()
+        over = threading.Event()
+        watcher = threading.Thread(target=overview.watch, args=(over,))
+        for thread in (*readers, watcher):
+            thread.start()
         code = _wait_for(process, heard, overview.interrupt)
-        for reader in readers:
-            reader.join()
+        over.set()
+        for thread in (*readers, watcher):
+            thread.join()
     with suppress(OSError):  # nobody sees it any more
         overview.close(code)
     return code
