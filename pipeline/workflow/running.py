@@ -1,4 +1,4 @@
-"""What the steps that are running say in their logs, for whoever follows the whole run."""
+"""The last words of steps that are running, out of their logs, for whoever follows the whole run."""
 
 import os
 import re

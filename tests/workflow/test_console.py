@@ -12,20 +12,8 @@ from pipeline.common import log
 from pipeline.workflow import launch
 from pipeline.workflow.console import Overview
 from pipeline.workflow.plugins import snakemake_logger_plugin_binary_nas as plugin
+from tests.support.events import START
 from tests.support.workflow import ROOT, resume, run
-
-START = [
-    {"event": "run_info", "stats": {"retrain": 4, "total": 5}},
-    {
-        "event": "job_info",
-        "jobid": 4,
-        "rule_name": "retrain",
-        "wildcards": {"model": "uniform-1x", "seed": "0"},
-        "log": ["results/f/logs/retrain/uniform-1x_0.log"],
-    },
-    {"event": "job_finished", "job_id": 4},
-    {"event": "progress", "done": 2, "total": 5},
-]
 
 
 @pytest.fixture

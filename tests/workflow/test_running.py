@@ -12,7 +12,7 @@ from pipeline.common.log import Progress
 from pipeline.workflow import console, launch
 from pipeline.workflow.console import Overview
 from pipeline.workflow.running import RunningSteps
-from tests.workflow.test_console import START
+from tests.support.events import START
 
 AT = "2026-11-23 14:28:31  "
 LINE = (
@@ -91,7 +91,8 @@ def test_a_run_passes_on_how_far_a_long_step_is(step, monkeypatch, capsys):
     overview._take({**START[1], "log": [step(LINE)]})
     watcher = threading.Thread(target=overview.watch, args=(over,))
     watcher.start()
-    said, until = "", time.monotonic() + 10
+    said = ""
+    until = time.monotonic() + 10
     while "1669" not in said and time.monotonic() < until:
         time.sleep(0.01)
         said += capsys.readouterr().err
