@@ -122,8 +122,9 @@ class SearchSettings:
     )
     candidates_per_gpu: int = setting(
         "Candidates trained side by side on one GPU, where a GPU is used, by a process each: they take turns on it, "
-        "which gained nothing but where they load and score (docs/performance.md). Each needs its own memory there and a "
-        "core; one that finds too little is tried again alone, then in micro-batches, which is recorded with its score.",
+        "which gained nothing but where they load and score (docs/performance.md). Each needs its own memory there and "
+        "a core; one that finds too little is tried again alone, then in micro-batches, which is recorded with its "
+        "score.",
         limits={"minimum": 1},
         default=1,
     )
