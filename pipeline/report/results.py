@@ -33,6 +33,7 @@ from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.objectives import Objective
 from pipeline.search.tables import Best
 from pipeline.training.identity import all_settings, disagreements, row_seed
+from pipeline.training.settings import OF_BINARY
 
 Kind = Literal["full-precision", "uniform", "control", "found", "baseline", "given"]
 #: What a row of equal cost has in common with the found one that it is compared with.
@@ -281,7 +282,7 @@ def _own_recipes(measured: Sequence[Measurement], teachers: Mapping[str, str]) -
         tuple(
             f"{name} {_worded(value)}"
             for name, value in settings.items()
-            if value != usual.get(name) and (one.spec.binary or name not in ("teacher", "teacher_weight"))
+            if value != usual.get(name) and (one.spec.binary or name not in ("teacher", "teacher_weight", *OF_BINARY))
         )
         for one, settings in zip(measured, known, strict=True)
     ]
@@ -475,9 +476,12 @@ RESULT_COLUMNS = (
 
 
 def results_columns(rows: Sequence[Row]) -> tuple[str, ...]:
-    """Returns ``RESULT_COLUMNS``, and the time of each row if there is a table of latencies."""
+    """Returns ``RESULT_COLUMNS``; the time of each row, if there is a table of latencies; and in what it was trained
+    otherwise than most, if any was.
+    """
     timed = any(row.milliseconds is not None for row in rows)
-    return (*RESULT_COLUMNS, "latency_ms") if timed else RESULT_COLUMNS
+    own = any(row.recipe for row in rows)
+    return (*RESULT_COLUMNS, *["latency_ms"] * timed, *["recipe"] * own)
 
 
 def results_table(rows: Sequence[Row], published: str | None = None) -> list[dict[str, Any]]:
@@ -489,8 +493,9 @@ def results_table(rows: Sequence[Row], published: str | None = None) -> list[dic
     """
     front = pareto_front(rows)
     lines = [{**_measured_cells(row, row in front), **_published_cells(row.published)} for row in rows]
-    if results_columns(rows) != RESULT_COLUMNS:
-        lines = [{**line, "latency_ms": row.milliseconds} for line, row in zip(lines, rows, strict=True)]
+    for line, row in zip(lines, rows, strict=True):
+        more = {"latency_ms": row.milliseconds, "recipe": "; ".join(row.recipe)}
+        line |= {name: more[name] for name in results_columns(rows) if name in more}
     return lines + [_published_line(line) for line in published_only(rows, published)]
 
 

@@ -101,6 +101,8 @@ OFF: Mapping[str, Any] = {
     for f in fields(TrainingSettings)
     if f.name in ("optimizer", "binary_weight_decay", "real_weight_epochs")
 }
+#: The fields that are about binary weights alone.
+OF_BINARY = ("binary_weight_decay", "real_weight_epochs")
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.search.facts import training_settings
+from pipeline.training.settings import OF_BINARY, OFF
 
 
 def recipe_of(config: Mapping[str, Any], model: str) -> dict[str, Any]:
-    """Returns the section by which a row is trained."""
-    return {**config["retrain"], **config["models"][model].get("retrain", {})}
+    """Returns the section by which a row is trained. In full precision what is about binary weights is off."""
+    row = config["models"][model]
+    recipe = {**config["retrain"], **row.get("retrain", {})}
+    return recipe if row.get("binary", True) else {**recipe, **{key: OFF[key] for key in OF_BINARY if key in recipe}}
 
 
 def teacher_of(config: Mapping[str, Any], model: str) -> str | None:

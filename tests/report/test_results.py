@@ -480,6 +480,13 @@ def test_rows_of_another_recipe_say_so_and_stand_beside_no_published_line():
         ("epochs 90", "milestones 5,9"),
     ]
     assert [row.published is not None for row in rows] == [True, True, False, False, False]
+    assert results_columns(rows[:2]) == RESULT_COLUMNS
+    lines = results_table(rows)
+    assert tuple(lines[0]) == results_columns(rows) == (*RESULT_COLUMNS, "recipe")
+    assert [line["recipe"] for line in lines[1:3]] == ["", "optimizer adam; learning_rate 0.002"]
+    stages = {"real_weight_epochs": 3, "binary_weight_decay": 0.0}
+    rows = collect_rows(dict.fromkeys(("real", "a")), [measurements[0], by_recipe("a", 1, **stages)])
+    assert [row.recipe for row in rows] == [(), ()], "full precision has no binary weights"
     taught = [by_recipe(name, 1, teacher_weight=1.0) for name in ("a", "b")]
     rows = collect_rows(dict.fromkeys(("real", "a", "b")), [measurements[0], *taught])
     assert [row.recipe for row in rows] == [(), (), ()], "the teacher has none"

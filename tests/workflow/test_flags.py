@@ -186,6 +186,16 @@ def test_a_row_is_trained_by_its_own_recipe() -> None:
     assert flags.row_training("taught", ["a b.h5"]) == f"{usual} --teacher 'a b.h5' --teacher-weight 0.5"
 
 
+def test_in_full_precision_nothing_is_asked_of_binary_weights() -> None:
+    """Else a stage of real weights would begin its schedule anew where all of it has real weights."""
+    stages = {"real_weight_epochs": 3, "binary_weight_decay": 0, "optimizer": "adam"}
+    flags = Flags(read_config([ROOT / "config.yaml"], {"retrain": stages}))
+    both = " --binary-weight-decay 0 --real-weight-epochs 3"
+    assert flags.row_training("full-precision", []) + both == flags.row_training("uniform-1x", [])
+    settings = json.loads(shlex.split(flags.asked_of_row("full-precision"))[1])["settings"]
+    assert settings["optimizer"] == "adam" and "real_weight_epochs" not in settings
+
+
 def test_what_came_later_than_the_first_results_is_said_only_where_it_is_on() -> None:
     config = read_config([ROOT / "config.yaml"], {"candidate": {"optimizer": "adam"}})
     words = [Flags(config).training(section) for section in ("supernet", "candidate", "retrain")]
