@@ -140,15 +140,12 @@ def test_snakemake_tells_what_it_does(tmp_path):
     assert ": delete it, and it is made again\n" in done.stderr, "the workflow made it"
 
 
-@pytest.mark.parametrize("columns", [80, 60])
-def test_a_bar_can_be_read_on_a_narrow_terminal(columns):
+def on_terminal(columns: int, *lines: str) -> str:
+    """Returns what a program writes to a terminal of so many columns."""
     program = (
         "import os, sys\nfrom pipeline.common.log import Progress\n"
         f"import fcntl, struct, termios\nfcntl.ioctl(2, termios.TIOCSWINSZ, struct.pack('HHHH', 24, {columns}, 0, 0))\n"
-        "bar = Progress('cifar10-mini', 1706, 'steps')\n"
-        "bar.advance(853, 'evaluate_generation search=evolution-A, generation=017, shard=3')\n"
-        "bar._bar.refresh()\nbar.close()\n"
-    )
+    ) + "\n".join(lines)
     ours, theirs = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
     environment.pop("COLUMNS", None)
@@ -157,6 +154,24 @@ def test_a_bar_can_be_read_on_a_narrow_terminal(columns):
     shown = os.read(ours, 65536).decode()
     os.close(ours)
     assert done.returncode == 0, shown
+    return shown
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_bar_can_be_read_on_a_narrow_terminal(columns):
+    shown = on_terminal(
+        columns,
+        "bar = Progress('cifar10-mini', 1706, 'steps')",
+        "bar.advance(853, 'evaluate_generation search=evolution-A, generation=017, shard=3')",
+        "bar._bar.refresh()",
+        "bar.close()",
+    )
     last = max((line for line in shown.replace("\n", "\r").split("\r") if "853/1706" in line), key=len)
     bar = last.split("|")[1]
     assert len(last) <= columns and len(bar) >= 18 and 0.4 < bar.count("█") / len(bar) < 0.6
+
+
+def test_how_far_a_long_step_is_stands_behind_the_bar():
+    told = "bar.tell(['retrain: 7 of 90 steps, and so on'], ['retrain: 7 %, 14 min left'])"
+    shown = on_terminal(110, "bar = Progress('cifar10-mini', 1706, 'steps')", told, "bar.close()")
+    assert "retrain: 7 %, 14 min left" in shown and "7 of 90" not in shown
