@@ -10,8 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import inference
+from benchmarks import inference, rows
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.report.results import Measurement
 from tests.support.workflow import ROOT
+
+
+def uniform_1x() -> NetworkSpec:
+    return NetworkSpec("vgg_small", uniform_genome("vgg_small", 1))
+
 
 PROGRAMS = (
     "training",
@@ -85,6 +92,29 @@ def test_recipes_are_compared_on_real_images(images, tmp_path):
     assert len(epochs) == 1 + 9 * 2 * 3
     curves = {tuple(line.split(",")[4:]) for line in epochs if line.split(",")[1:3] == ["0", "3"]}
     assert len(curves) == 9, "no two recipes are one"
+
+
+def test_any_rows_of_an_experiment_are_set_beside_one(tmp_path, monkeypatch, capsys):
+    right = {"uniform-1x": (0.5, 0.52), "better": (0.9, 0.92)}
+    monkeypatch.setattr(
+        rows,
+        "read_measurement",
+        lambda row, seed, _: Measurement(
+            row, seed, 100 * right[row][seed], None, uniform_1x(), np.arange(1000) < 1000 * right[row][seed], 1000
+        ),
+    )
+    for row in right:
+        for seed in range(2):
+            (tmp_path / "evaluation" / row).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "evaluation" / row / f"seed_{seed}.json").touch()
+    monkeypatch.setattr("sys.argv", ["rows", str(tmp_path), "uniform-1x", "better"])
+    rows.main()
+    base, line = capsys.readouterr().out.splitlines()[2:]
+    assert base.startswith("| uniform-1x | 1,1,1,1,1,1 | 2 | 51.00 ± 1.41 |  |")
+    assert line.startswith("| better | 1,1,1,1,1,1 | 2 | 91.00 ± 1.41 | better by 40.0 points (")
+    monkeypatch.setattr("sys.argv", ["rows", str(tmp_path), "uniform-1x", "none"])
+    with pytest.raises(SystemExit, match="no scores of a row 'none'"):
+        rows.main()
 
 
 @pytest.mark.parametrize("burst", [1, 3])
