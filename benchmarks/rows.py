@@ -13,8 +13,8 @@ from pathlib import Path
 from benchmarks.timing import table
 from pipeline.networks.genome import format_genome
 from pipeline.report.inputs import read_measurement
-from pipeline.report.results import Measurement
-from pipeline.report.statistics import Sample, compare
+from pipeline.report.results import Measurement, sample_of
+from pipeline.report.statistics import compare
 
 
 def main() -> None:
@@ -25,8 +25,8 @@ def main() -> None:
     parser.add_argument("rows", nargs="+")
     arguments = parser.parse_args()
     measured = {row: measurements(arguments.experiment, row) for row in (arguments.base, *arguments.rows)}
-    base = sample(measured[arguments.base])
-    differences = compare([(sample(measured[row]), base) for row in arguments.rows])
+    base = sample_of(measured[arguments.base])
+    differences = compare([(sample_of(measured[row]), base) for row in arguments.rows])
     beside = dict(zip(arguments.rows, map(str, differences), strict=True))
     lines = [
         [row, format_genome(trained[0].spec.genome), str(len(trained)), _accuracy(trained), beside.get(row, "")]
@@ -41,12 +41,6 @@ def measurements(experiment: Path, row: str) -> list[Measurement]:
     if not files:
         raise SystemExit(f"error: {experiment} has no scores of a row '{row}'")
     return [read_measurement(row, seed, file) for seed, file in enumerate(files)]
-
-
-def sample(trained: list[Measurement]) -> Sample:
-    """Returns a row's accuracies and answers."""
-    right = tuple(one.right for one in trained if one.right is not None)
-    return Sample(tuple(one.top1 for one in trained), right, trained[0].images)
 
 
 def _accuracy(trained: list[Measurement]) -> str:

@@ -94,6 +94,42 @@ def test_recipes_are_compared_on_real_images(images, tmp_path):
     assert len(curves) == 9, "no two recipes are one"
 
 
+def called(program: str, *words: object) -> str:
+    """Returns what a benchmark prints."""
+    words = (sys.executable, "-m", f"benchmarks.{program}", *words)
+    done = subprocess.run(list(map(str, words)), capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_no_seed_is_begun_for_which_no_time_is_left(images, tmp_path):
+    words = ("--device", "cpu", "--width", 0.0625, "--epochs", 3, "--seeds", 3, "--rows", "cosine", "--seconds", 0)
+    assert "| cosine | 1 | " in called("recipes", "--images", images, "--output", tmp_path, *words)
+
+
+@pytest.mark.slow
+def test_other_rows_are_trained_at_other_widths(images, tmp_path):
+    rows = ("--rows", "first-layer", "mine=2,1,1,1,1,0.5", "--width", 0.0625)
+    words = ("--device", "cpu", *rows, "--epochs", 2, "--schedule", "cosine", "--seeds", 2)
+    text = called("cifar10_gpu", "--images", images, "--output", tmp_path, *words)
+    assert "base width 0.0625, 120 train and 12 test images, 2 epochs, half a cosine" in text
+    assert "| first-layer | 2 | " in text and "| mine | 2 | " in text and text.count("points") == 1
+    rates = {line.split(",")[3] for line in (tmp_path / "epochs.csv").read_text().splitlines()[1:]}
+    assert rates == {"0.1", "0.05"}, "those of half a cosine"
+    answers = np.load(tmp_path / "answers.npz")
+    assert {name: answers[name].shape for name in answers} == {"first-layer": (2, 2), "mine": (2, 2)}
+
+
+@pytest.mark.slow
+def test_sharing_is_measured_alone():
+    words = ("--sharing", "--genomes", "0.5,1,1,1,1,1", "--width", 0.03125, "--processes", 2, "--seconds", 0.01)
+    text = called("gpu", "--device", "cpu", *words, "--images", 100, "--batch-size", 8)
+    assert "base width 0.03125, batch 8" in text and "seconds an epoch" not in text
+    lines = [line for line in text.splitlines() if line.startswith("| 0.5,1,1,1,1,1 | ")]
+    assert len(lines) == 5 and "2 processes" in lines[-1]
+
+
 def test_any_rows_of_an_experiment_are_set_beside_one(tmp_path, monkeypatch, capsys):
     right = {"uniform-1x": (0.5, 0.52), "better": (0.9, 0.92)}
     monkeypatch.setattr(

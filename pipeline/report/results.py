@@ -360,7 +360,7 @@ def _row(
         origin if isinstance(origin, Search) else None,
         published,
         origin if isinstance(origin, ControlOf) else None,
-        _sample(measured),
+        sample_of(measured),
         spec.base_width if cost_width is None else cost_width,
         measured[0].census,
         _answered(measured),
@@ -432,7 +432,8 @@ def _answered(measured: Sequence[Measurement]) -> tuple[Answered, ...]:
     return known if len(known) == len(measured) else ()
 
 
-def _sample(measured: Sequence[Measurement]) -> Sample:
+def sample_of(measured: Sequence[Measurement]) -> Sample:
+    """Returns what statistics want to know of a row's trainings; answers only if they are known of every seed."""
     right = [measurement.right for measurement in measured]
     known = tuple(answers for answers in right if answers is not None)
     images = min(measurement.images for measurement in measured)
