@@ -129,6 +129,21 @@ def test_rows_take_as_long_as_their_own_recipes_and_teachers(tmp_path):
     assert _probe(candidates, DIGITS).settings.real_weight_epochs == 0, "steps with binary weights are timed"
 
 
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_pupil_waits_for_its_teachers_training_of_the_same_number(tmp_path, seeds):
+    """On cores for all, a teacher's trainings take as long as one, and so do a pupil's behind them."""
+
+    def lasts(row: str) -> float:
+        whole = default(tmp_path, retrain=f"{{seeds: {seeds}, epochs: 20}}", models=f"{{a: {row}}}")
+        rows = {name: whole["models"][name] for name in ("a", "full-precision")}
+        found = forecast({**whole, "models": rows, "searches": {}}, DIGITS, IMAGES, HERE, cores=16)
+        retraining = next(stage for stage in found.stages if stage.name == "retrain")
+        return retraining.ends - retraining.begins
+
+    alone, answering = lasts("{genome: 1}"), 0.1
+    assert lasts("{genome: 1, retrain: {teacher: full-precision}}") == pytest.approx(2 * alone + answering)
+
+
 def test_a_row_of_larger_batches_takes_more_memory(tmp_path):
     large = default(tmp_path, models="{x: {genome: 4, retrain: {batch_size: 1000}}}")
     plain = default(tmp_path, models="{x: {genome: 4}}")

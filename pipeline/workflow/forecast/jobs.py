@@ -156,6 +156,7 @@ class _Jobs:
         self._light = calibration.light_start if self._warm is None else self._warm
         self._jobs: list[Job] = []
         self._genomes: dict[str, list[Genome]] = {}  # that a search is taken to propose
+        self._trained: dict[str, tuple[int, ...]] = {}  # the trainings of each row
 
     def all(self) -> list[Job]:
         """Returns every job, each behind those that it needs."""
@@ -177,7 +178,10 @@ class _Jobs:
         if samples(self._config) or (self._config["search"]["finalists"] and searched(self._config)):
             held_out = (self._add("prepare", self._light, needs=(prepared,), priority=100),)
         found = {model: self._find(model, tuple(first), held_out, best) for model in searched(self._config)}
-        evaluations = [self._row(model, prepared, found) for model in self._config["models"]]
+        rows = self._config["models"]
+        teachers = {teacher_of(self._config, model) for model in rows}
+        # A pupil's training waits for its teacher's of the same number.
+        evaluations = [self._row(model, prepared, found) for model in sorted(rows, key=lambda row: row not in teachers)]
         done = (*evaluations, *best.values(), *self._judge_proxy(prepared, tuple(first), held_out))
         # Drawing takes about as long as its imports.
         drawn: tuple[int, ...] = (
@@ -357,18 +361,22 @@ class _Jobs:
             needs = (prepared, self._add("retrain", self._light, needs=needs))
         specs = [self._spec_of(genome, row.get("binary", True)) for genome in genomes]
         recipe = recipe_of(self._config, model)
-        learning = self._learning_from_teacher(model, images.train * recipe["epochs"])
+        teacher = teacher_of(self._config, model)
+        learning = self._answering(teacher, images.train * recipe["epochs"])
         trainings = [self.training("retrain", spec, images.train, recipe) + learning for spec in specs]
         scorings = [self.scoring(spec, images.test) for spec in specs]
         seeds = self._config["retrain"]["seeds"]
         threads = self._threads
         start = self._start(self._processes * threads)
-        trained = tuple(self._add_shared("retrain", start + _mean(trainings), needs) for _ in range(seeds))
+        taught_by = [(training,) for training in self._trained[teacher]] if teacher else [()] * seeds
+        trained = tuple(
+            self._add_shared("retrain", start + _mean(trainings), (*needs, *taught)) for taught in taught_by
+        )
+        self._trained[model] = trained
         return self._add("evaluate", self._start(threads) + seeds * _mean(scorings), threads, trained, gpus=1)
 
-    def _learning_from_teacher(self, model: str, images: int) -> float:
-        """Returns seconds that a row's teacher takes to answer images."""
-        teacher = teacher_of(self._config, model)
+    def _answering(self, teacher: str | None, images: int) -> float:
+        """Returns seconds that a row's teacher, if it has one, takes to answer images."""
         if teacher is None:
             return 0.0
         return self._here.scoring.seconds(workload(self._spec_of(genome_of(self._config, teacher), False)), images)
