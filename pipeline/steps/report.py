@@ -224,8 +224,9 @@ def _is_stale(layout: "Layout", config: dict[str, Any], model: str, found: Path 
     from pipeline.workflow.config import genome_of
 
     row = config["models"][model]
-    files = sorted(layout.measurement(model, 0).parent.glob(layout.measurement(model, "*").name))
-    measured = [read_measurement(model, int(file.stem.partition("_")[2]), file) for file in files]
+    # Those of further seeds are left from when there were more, maybe of settings before.
+    files = [(seed, layout.measurement(model, seed)) for seed in range(config["retrain"]["seeds"])]
+    measured = [read_measurement(model, seed, file) for seed, file in files if file.exists()]
     if any(unlike(one, asked_of_row(config, model)) for one in measured):
         return True
     specs = [one.spec for one in measured]

@@ -275,6 +275,15 @@ def test_a_row_that_is_to_be_trained_otherwise_waits_for_it(experiment):
     assert "there is no accuracy yet" not in experiment.report.read_text()
 
 
+def test_what_is_left_of_more_seeds_holds_up_nothing(experiment):
+    """Fewer seeds were asked for, and other settings at the same time or later."""
+    file = experiment.measurement("uniform_2x", 0)
+    settings = {**training_settings(CONFIG["retrain"]), "optimizer": "adam"}
+    write_json(file.with_name("seed_2.json"), {**json.loads(file.read_text()), "training": {"settings": settings}})
+    assert main(["report", "measured"]) == 0
+    assert "there is no accuracy yet" not in experiment.report.read_text()
+
+
 def test_what_is_of_the_settings_before_is_told(experiment):
     """A run with other settings was interrupted: the search that is shown is of those before."""
     history = experiment.search("A").history
@@ -395,6 +404,14 @@ def test_other_test_images_by_the_same_settings(experiment, tmp_path):
     words = ["--experiments", "measured", "elsewhere/results/measured", "--output", "both.html"]
     assert main(["report", *words]) == 0
     assert "not of the same images: their accuracies do not compare" in (tmp_path / "both.html").read_text()
+
+
+def test_the_same_test_images_by_other_settings(two):
+    """Another seed, where the test images are apart, or another spelling of their folder."""
+    for path in COMPARISON.parent.glob("*/evaluation/*/*.json"):
+        write_json(path, {**read_json(path), "test_images": "one digest"})
+    assert main(["report", "--experiments", *two]) == 0
+    assert "not of the same images" not in COMPARISON.read_text()
 
 
 def test_other_arithmetic_by_the_same_settings(experiment, tmp_path):

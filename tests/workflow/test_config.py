@@ -386,6 +386,29 @@ EVOLUTION = {"algorithm": "evolution", "lambda": 4}
 
 
 @pytest.mark.parametrize(
+    ("first", "sentence"),
+    [
+        (
+            {**EVOLUTION, "lambda": 16},
+            "searches.A-1 is a run of searches.A from another seed, but its lambda is 4 and not 16: change "
+            "searches.A-1.lambda too, or drop the run (A-1: null)",
+        ),
+        (
+            {"algorithm": "local_search", "lambda": 4},
+            "searches.A-1 is a run of searches.A from another seed, but its algorithm is evolution and not local",
+        ),
+        ({**EVOLUTION, "parents": 3}, "searches.A-1 is a run of searches.A from another seed, but its parents is None"),
+        (None, "searches.A-1 is a run of searches.A, which is not there: drop it too (A-1: null)"),
+    ],
+)
+def test_a_setting_that_reaches_one_run_of_a_search_alone(first, sentence):
+    """As where it is laid over a saved configuration, which names each run."""
+    run = {**EVOLUTION, "seed": 1, "run_of": "A"}
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        read_config([ROOT / "config.yaml"], {"searches": {"A": first, "A-1": run}})
+
+
+@pytest.mark.parametrize(
     ("settings", "sentence"),
     [
         # Of which one would take the other's place: a run that the search is said to have, or a control.
