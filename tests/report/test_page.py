@@ -289,7 +289,7 @@ def test_what_is_of_the_settings_before_is_told(experiment):
     history = experiment.search("A").history
     outdated(experiment, [history, experiment.search("of-another").history])
     assert main(["report", "measured"]) == 0
-    said = f"1 file is from before the last change of settings, such as {history};"
+    said = f"1 file is of other settings or images than the experiment&#39;s, such as {history};"
     assert said in experiment.report.read_text() and "not finished" not in experiment.report.read_text()
     # Evaluations may be on images that have changed: the row waits, as if it had none.
     outdated(experiment, [experiment.measurement("found-A", 0)])
