@@ -23,12 +23,14 @@ from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.mistakes import mistakes_body
 from pipeline.report.results import Interval, Row
 from pipeline.report.statistics import Sample
+from pipeline.search.costs import Counting
 from pipeline.search.facts import training_settings
 from pipeline.search.individual import Individual
 from pipeline.search.tables import read_best, write_best
 from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import COMPARISON, Layout
 from pipeline.workflow.saved_config import read_saved_config, save_config
+from tests.support.latencies import made_up, table_file
 from tests.support.measured import FOUND, ROWS, SPEC, write_experiment
 from tests.support.steps import outdated
 
@@ -295,6 +297,25 @@ def test_what_is_of_the_settings_before_is_told(experiment):
     outdated(experiment, [experiment.measurement("found-A", 0)])
     assert main(["report", "measured"]) == 0
     assert "The run is not finished: there is no accuracy yet of found-A. 1 file is" in experiment.report.read_text()
+
+
+def test_latencies_by_another_table_than_the_searches_looked_at_are_told(experiment, tmp_path):
+    table = table_file(tmp_path / "board.json")
+    search = {**CONFIG["search"], "cost": "latency", "latency_table": str(table)}
+    layout = measured("timed", search=search)
+    for row in ("found-A", "random-A"):
+        found = read_best(layout.finalists(row).found)
+        spec = SPEC.with_genome(found.genome).at_width(1.0)
+        write_best(
+            layout.finalists(row).found,
+            replace(found, cost="latency", relative_cost=Counting("latency", made_up()).relative(spec)),
+        )
+    said = "The table of latencies is not the one that the searches looked at"
+    assert main(["report", "timed"]) == 0
+    assert said not in layout.report.read_text()
+    table_file(table, start=0.01)  # measured anew, in its place
+    assert main(["report", "timed"]) == 0
+    assert said in layout.report.read_text()
 
 
 def test_it_tells_if_not_all_was_computed_in_the_same_way(experiment):
