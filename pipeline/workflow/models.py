@@ -17,6 +17,11 @@ CONTROLS = {"uniform": "uniform-iso", "first-layer": "first-iso"}
 _OWN = ("seed", "run_of")
 
 
+def without_null(entry: Any) -> Any:
+    """Returns a search or a row without the keys that an overlay has dropped."""
+    return {key: v for key, v in entry.items() if v is not None} if isinstance(entry, Mapping) else entry
+
+
 def with_controls(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the rows, each one that a search found with its controls of equal cost behind it.
 

@@ -16,9 +16,11 @@ from pipeline.search.algorithms import ALGORITHMS, own_keys
 from pipeline.search.objectives import OBJECTIVES
 from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import TRAININGS, check_config, genome_of, notes_on, read_config
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.recipes import recipe_of, teacher_of
+from pipeline.workflow.saved_config import as_saved, read_saved_config, save_config
 from pipeline.workflow.schema import ROOT, schema_for
 from pipeline.workflow.sections import with_defaults
 from tests.support.latencies import table_file
@@ -341,6 +343,29 @@ def test_overlays_drop_entries_with_null(tmp_path):
     overlay.write_text("models: {uniform-1x: null, random-A: null, random-B: null}\nsearches: {random: null}\n")
     config = read_config([ROOT / "config.yaml", overlay])
     assert "uniform-1x" not in config["models"] and "random" not in config["searches"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"seed": 5, "searches": {"A": {"seed": None}}},
+        {"searches": {"A": {"lambda": None, "objective": "most_accurate", "max_cost": 1}}},
+        {"models": {"random-A": {"by": None}}},
+        {"models": {"found-A": {"search": None, "genome": 2}}},
+        {"searches": {"B": None}, "models": {"found-B": None, "random-B": None}},
+    ],
+)
+def test_what_is_saved_is_the_same_experiment(settings, tmp_path):
+    """Laid over the default one, as its page says how to go on, and as it is read by whoever looks on."""
+    config, layout = read_config([ROOT / "config.yaml"], settings), Layout(tmp_path)
+    save_config(config, layout)
+    again, seen = read_config([ROOT / "config.yaml", layout.config]), read_saved_config(layout).config
+    for one in (again, seen):
+        assert one["models"] == config["models"] and list(one["models"]) == list(config["models"])
+        assert {name: {**run, "seeds": 1} for name, run in one["searches"].items()} == {
+            name: {**run, "seeds": 1} for name, run in config["searches"].items()
+        }
+    assert as_saved(again) == as_saved(config)
 
 
 def test_overlays_drop_keys_of_entries_with_null():
