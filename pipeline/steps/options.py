@@ -37,8 +37,17 @@ def add_configuration(parser: argparse.ArgumentParser) -> None:
 
 def add_overlays(parser: argparse.ArgumentParser) -> None:
     """Declares the flags that give Snakemake its configuration."""
-    parser.add_argument("--configfile", type=Path, nargs="+", default=[], help="overlays of config.yaml, in order")
-    for flag in ("--config", "--set"):
+    parser.add_argument(
+        "--configfile",
+        "--configfiles",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="FILE",
+        default=[],
+        help="overlays of config.yaml, in order",
+    )
+    for flag in ("--config", "-C", "--set"):
         parser.add_argument(
             flag,
             nargs="+",

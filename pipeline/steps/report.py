@@ -6,7 +6,8 @@ It takes what the results folder holds: while a run is in progress, what is ther
 import argparse
 import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from math import isclose
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from pipeline.steps.tables import add_further_timings
 
 if TYPE_CHECKING:
     from pipeline.report.page.build import Findings
+    from pipeline.report.results import Row
     from pipeline.workflow.layout import Layout
 
 #: How the genomes on which the proxy is judged are called among the searches.
@@ -112,7 +114,7 @@ def read_findings(layout: "Layout") -> "Findings":
     arguments = _measured(layout, saved.config)
     rows = read_rows(arguments) if arguments.evaluations else []
     outdated, measured = outdated_files(layout), layout.tables.inference_csv
-    notes = [about_outdated(outdated)]
+    notes = [about_outdated(outdated), _about_latencies(rows)]
     # Not made again if measuring has been switched off since.
     timed = measured.exists() and measured not in {*outdated, *outlived_files(layout)}
     if measured.exists() and not timed:
@@ -144,6 +146,18 @@ def read_findings(layout: "Layout") -> "Findings":
         note=" ".join(filter(None, notes)),
         arithmetic=arithmetic,
         rows_arithmetic=of_rows,
+    )
+
+
+def _about_latencies(rows: "Sequence[Row]") -> str:
+    """Says that the table of latencies is not the one by which networks were found; nothing if it is."""
+    found = [(row, row.search.best) for row in rows if row.search and row.search.best]
+    timed = [(row, best) for row, best in found if row.counting.cost == best.cost == "latency"]
+    if all(isclose(row.counting.relative(row.counted_spec), best.relative_cost, rel_tol=1e-6) for row, best in timed):
+        return ""
+    return (
+        "The table of latencies is not the one that the searches looked at: latencies here are by another one than "
+        "what was found; run the experiment again."
     )
 
 
@@ -224,8 +238,9 @@ def _is_stale(layout: "Layout", config: dict[str, Any], model: str, found: Path 
     from pipeline.workflow.config import genome_of
 
     row = config["models"][model]
-    files = sorted(layout.measurement(model, 0).parent.glob(layout.measurement(model, "*").name))
-    measured = [read_measurement(model, int(file.stem.partition("_")[2]), file) for file in files]
+    # Those of further seeds are left from when there were more, maybe of settings before.
+    files = [(seed, layout.measurement(model, seed)) for seed in range(config["retrain"]["seeds"])]
+    measured = [read_measurement(model, seed, file) for seed, file in files if file.exists()]
     if any(unlike(one, asked_of_row(config, model)) for one in measured):
         return True
     specs = [one.spec for one in measured]

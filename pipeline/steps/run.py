@@ -76,7 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
     work = _snakemake(arguments, extra)
     code = call(work, started_in) if wordy else follow(work, config["experiment"], started_in, cold)
     layout = Layout.of(config["experiment"])
-    if code != 0 or wordy or not _PARTIAL.isdisjoint(extra) or not layout.tables.results.exists():
+    partial = bool(words.targets) or not _PARTIAL.isdisjoint(extra)
+    if code != 0 or wordy or partial or not layout.tables.results.exists():
         return code
     print(f"\n{draw_markdown(layout.tables.results.read_text(encoding='utf-8'), spare=_SPARE)}\n")
     print(f"Figures: {layout.figures}\nReport: {layout.report}")

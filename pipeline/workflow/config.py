@@ -35,7 +35,7 @@ from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured
 from pipeline.search.space import Budget
 from pipeline.workflow.counting import check_counting, counting_of
-from pipeline.workflow.models import ASKED, is_baseline, runs_of, with_controls, with_runs
+from pipeline.workflow.models import ASKED, is_baseline, runs_of, with_controls, with_runs, without_null
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.recipes import recipe_of, teacher_of
 from pipeline.workflow.schema import ROOT as ROOT
@@ -65,7 +65,7 @@ def check_config(config: Mapping[str, Any]) -> dict[str, Any]:
     for section in ("searches", "models"):
         if isinstance(cleaned.get(section), Mapping):
             cleaned[section] = {
-                name: _without_null(value) for name, value in cleaned[section].items() if value is not None
+                name: without_null(value) for name, value in cleaned[section].items() if value is not None
             }
     _check_schema(cleaned)
     cleaned = with_defaults(cleaned)
@@ -93,11 +93,6 @@ def _check_case(names: Iterable[str], section: str) -> None:
         other = seen.setdefault(name.casefold(), name)
         if other != name:
             raise UserError(f"{section}.{other} and {section}.{name} differ in nothing but case", "rename one of them")
-
-
-def _without_null(entry: Any) -> Any:
-    """Returns a search or a row without the keys that an overlay has dropped."""
-    return {key: v for key, v in entry.items() if v is not None} if isinstance(entry, Mapping) else entry
 
 
 def _in_order(entries: Mapping[str, Any], section: str) -> dict[str, Any]:

@@ -13,7 +13,8 @@ one that knows another content: they are made again.
 A file of which the inputs have been made again since, by their contents, is made again too (:mod:`made_from`).
 
 When a run begins that makes files again, since a setting has changed, those that are there are noted as outdated until
-it has. So whoever looks on meanwhile, or after the run was interrupted, knows that they are of the settings before.
+it has. So whoever looks on meanwhile, or after the run was interrupted, knows that they are of the settings before. So
+are files that a run of single targets has made with other settings than those of the whole experiment.
 """
 
 import hashlib
@@ -56,6 +57,8 @@ _SHOWN = 3
 _NOTED = (".csv", ".json")
 #: Under which name a line holds the files that are to be made again.
 _OUTDATED = "outdated"
+#: What the line of a file says that was made with other settings than the experiment's.
+_APART = "apart"
 #: What a mark of an incomplete file says, and that of a file whose inputs are others than those that it was made from.
 _UNKNOWN_JOB = {"external_jobid": None}
 _OUTLIVED = {**_UNKNOWN_JOB, "inputs": "others"}
@@ -70,7 +73,7 @@ class _Kept(NamedTuple):
         files: Snakemake's record of each file, by its path in that folder; None for one that a job had begun to write.
         digests: of what a job wrote into a file, where that was noted.
         made_from: digests of what a file was made from, where they were noted.
-        outdated: files that the last run was to make again, and has not yet.
+        outdated: files that the last run was to make again, and has not yet; and those that were made apart.
     """
 
     run: str
@@ -163,8 +166,13 @@ def outlived_files(layout: Layout) -> set[Path]:
     return set(outlived(layout, kept.made_from)) if kept else set()
 
 
-def keep_records(workflow: Any, layout: Layout) -> None:
+def keep_records(workflow: Any, layout: Layout, *, apart: bool = False) -> None:
     """Lets this run's Snakemake, whose graph of jobs is made, keep its records with the experiment as well.
+
+    Args:
+        workflow: Snakemake's.
+        layout: of the experiment.
+        apart: a part of its files is made, with other settings than the others.
 
     Raises:
         UserError: the folder cannot be written.
@@ -180,7 +188,7 @@ def keep_records(workflow: Any, layout: Layout) -> None:
     lines: list[dict[str, Any]] = [{"run": run, "folder": layout.folder.as_posix()}]
     digests, made_from = ({}, {}) if kept is None else (kept.digests, kept.made_from)
     lines += [_line(file, record, digests.get(file), made_from.get(file)) for file, record in files.items()]
-    outdated = _outdated_now(workflow, layout, kept.outdated if kept else set())
+    outdated = _outdated_now(workflow, layout, kept.outdated if kept else set(), apart=apart)
     lines += [{_OUTDATED: sorted(outdated)}] if outdated else []
     write_text(layout.made_with, "\n".join(map(json.dumps, lines)))
     _note_run_here(layout, run)
@@ -195,7 +203,8 @@ def keep_records(workflow: Any, layout: Layout) -> None:
             with suppress(ValueError):  # of another folder
                 file = Path(output).relative_to(layout.folder).as_posix()
                 record = None if under_way else _plain(persistence.metadata(output))
-                noted.append(_line(file, record, None if under_way else _digest(layout, Path(output)), inputs))
+                line = _line(file, record, None if under_way else _digest(layout, Path(output)), inputs)
+                noted.append({**line, _APART: True} if apart and not under_way else line)
         with open(layout.made_with, "a", encoding="utf-8") as lines:
             lines.writelines(f"\n{json.dumps(one)}" for one in noted)  # after one that may have been cut off
 
@@ -228,21 +237,25 @@ def note_up_to_date(workflow: Any, layout: Layout) -> None:
         raise UserError(f"cannot write {layout.made_with}", error.strerror or str(error)) from None
 
 
-def _outdated_now(workflow: Any, layout: Layout, before: set[str]) -> set[str]:
-    """Returns the files that are there and that Snakemake makes again; of those outside of its graph, as ``before``."""
+def _outdated_now(workflow: Any, layout: Layout, before: set[str], *, apart: bool = False) -> set[str]:
+    """Returns the files that are there and that Snakemake makes again; of those outside of its graph, as ``before``.
+
+    Of a part that is made with other settings, what is up to date for them may have been made with these ones.
+    """
     found = set(before)
     for job in workflow.dag.jobs:
         for output in map(Path, job.output):
             with suppress(ValueError):  # of another folder
                 file = output.relative_to(layout.folder).as_posix()
-                found.discard(file)
+                if not apart:
+                    found.discard(file)
                 if workflow.dag.needrun(job) and output.exists():
                     found.add(file)
     return found
 
 
 def outdated_files(layout: Layout) -> list[Path]:
-    """Returns the files of an experiment that are to be made again, since they are of settings or images before."""
+    """Returns the files of an experiment that are to be made again, since they are of other settings or images."""
     try:
         known = _OUTDATED in layout.made_with.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -258,8 +271,8 @@ def about_outdated(files: Sequence[Path | str]) -> str:
         return ""
     these, again = counted(len(files), "file is", "files are"), "it" if len(files) == 1 else "them"
     return (
-        f"{these} from before the last change of settings, such as {files[0]}; run the experiment to its end to make "
-        f"{again} again."
+        f"{these} of other settings or images than the experiment's, such as {files[0]}; run the experiment to its end "
+        f"to make {again} again."
     )
 
 
@@ -304,7 +317,7 @@ def _read(path: Path) -> _Kept | None:
                 kept.outdated.update(map(str, entry[_OUTDATED]))
                 continue
             file = str(entry["file"])
-            kept.outdated.discard(file)
+            (kept.outdated.add if entry.get(_APART) else kept.outdated.discard)(file)
             kept.files[file] = entry["record"]
             kept.digests.pop(file, None)
             if isinstance(entry.get("digest"), str):

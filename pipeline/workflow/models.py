@@ -13,6 +13,13 @@ from pipeline.search.objectives import OBJECTIVES
 ASKED = {"max_cost": "most_accurate", "min_top1": "cheapest"}
 #: What a found row can be controlled by → how the control's row is named.
 CONTROLS = {"uniform": "uniform-iso", "first-layer": "first-iso"}
+#: Of a run, what it does not have in common with the other runs of its search.
+_OWN = ("seed", "run_of")
+
+
+def without_null(entry: Any) -> Any:
+    """Returns a search or a row without the keys that an overlay has dropped."""
+    return {key: v for key, v in entry.items() if v is not None} if isinstance(entry, Mapping) else entry
 
 
 def with_controls(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,7 +72,7 @@ def with_runs(searches: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
         seed: of the experiment, the first one of a search that names none.
 
     Raises:
-        UserError: a search is called as another one's run.
+        UserError: a search is called as another one's run, or a run looks for something else than its search.
 
     >>> with_runs({"A": {"algorithm": "evolution", "lambda": 4, "seed": 5, "seeds": 2}})["A-1"]
     {'algorithm': 'evolution', 'lambda': 4, 'seed': 6, 'run_of': 'A'}
@@ -80,7 +87,32 @@ def with_runs(searches: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
             if searches.get(run, {"run_of": name}).get("run_of") != name:
                 raise UserError(f"searches.{run} has the name of a run of searches.{name}", "give it another name")
             runs[run] = {**section, "seed": first + number, "run_of": name}
+    _check_runs(runs)
     return runs
+
+
+def _check_runs(runs: Mapping[str, Any]) -> None:
+    """Checks that the runs of a search differ in their seeds alone: what is found is the best of all of them.
+
+    A saved configuration names each run, and a setting laid over it may reach the first one only.
+
+    Raises:
+        UserError: one differs in something else, or is a run of no search.
+    """
+    for name, run in runs.items():
+        search = run.get("run_of", name)
+        if search not in runs:
+            raise UserError(
+                f"searches.{name} is a run of searches.{search}, which is not there", f"drop it too ({name}: null)"
+            )
+        first = runs[search]
+        other = next((key for key in {**first, **run} if key not in _OWN and first.get(key) != run.get(key)), None)
+        if other is not None:
+            raise UserError(
+                f"searches.{name} is a run of searches.{search} from another seed, but its {other} is "
+                f"{run.get(other)} and not {first.get(other)}",
+                f"change searches.{name}.{other} too, or drop the run ({name}: null)",
+            )
 
 
 def judge_of(config: Mapping[str, Any], model: str) -> str:

@@ -97,7 +97,7 @@ def check_trained(row: Path, seed: int, weights: Path) -> None:
             asked["network"]["genome"] = list(read_genome(file))
     if weights.resolve() in outdated_files(layout):
         log(
-            f"note: {weights} is from before the last change of settings, and is trained again when the experiment "
+            f"note: {weights} is of other settings or images than the experiment's, and is trained again when that "
             "runs to its end"
         )
     others = disagreements(read_attributes(weights), asked)

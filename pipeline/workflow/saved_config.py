@@ -18,6 +18,7 @@ from pipeline.common.files import write_text
 from pipeline.common.yaml_text import parse_yaml
 from pipeline.search.objectives import Objective, configured
 from pipeline.workflow.layout import Layout
+from pipeline.workflow.models import without_null
 from pipeline.workflow.proxy import trains_supernet
 from pipeline.workflow.sections import with_defaults
 
@@ -59,8 +60,8 @@ class SavedConfig:
 def as_saved(config: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a checked configuration as it is saved.
 
-    Entries of the default configuration that it has dropped are null: laid over the default, what is saved gives the
-    same experiment.
+    Entries of the default configuration that it has dropped are null, and so are keys of entries: laid over the
+    default, what is saved gives the same experiment.
     """
     from pipeline.workflow.config import default_config  # slow to import, and not needed to read it back
 
@@ -70,7 +71,10 @@ def as_saved(config: Mapping[str, Any]) -> dict[str, Any]:
     # Every run of a search stands here by itself; the default's number of seeds would make more of them.
     plain["searches"] = {name: {**search, "seeds": 1} for name, search in plain["searches"].items()}
     for section in ("searches", "models"):
-        plain[section] |= dict.fromkeys(name for name in default[section] if name not in plain[section])
+        for name, entry in default[section].items():
+            kept = plain[section].setdefault(name)
+            if kept is not None:
+                kept |= dict.fromkeys(key for key in entry if key not in kept)
     return plain
 
 
@@ -144,10 +148,13 @@ def _digest(values: str) -> str:
 
 def _saved(config: dict[str, Any]) -> SavedConfig:
     # Not checked again in whole: the folder of images, for one, may not be there on the machine that looks on.
-    searches = {name: search for name, search in config["searches"].items() if search is not None}
+    searches, models = (
+        {name: without_null(entry) for name, entry in config[section].items() if entry is not None}
+        for section in ("searches", "models")
+    )
     # Before there was a section for it, nothing was measured.
     config = with_defaults({"inference": {"measure": False}, **config})
-    config |= {"searches": searches, "models": {k: v for k, v in config["models"].items() if v is not None}}
+    config |= {"searches": searches, "models": models}
     return SavedConfig(
         config,
         {name: SavedSearch(str(s["algorithm"]), configured(s)) for name, s in searches.items()},

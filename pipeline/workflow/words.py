@@ -36,11 +36,19 @@ def is_setting(word: str) -> bool:
 
 @dataclass(frozen=True)
 class Words:
-    """The words of a command line: files to lay over config.yaml, settings to lay over these, and Snakemake's own."""
+    """The words of a command line.
+
+    Attributes:
+        configs: files to lay over config.yaml.
+        settings: to lay over these.
+        others: Snakemake's own.
+        targets: those of them that name what is to be made; none for all of it.
+    """
 
     configs: tuple[Path, ...]
     settings: tuple[str, ...]
     others: tuple[str, ...]
+    targets: tuple[str, ...] = ()
 
 
 def sort_words(words: Iterable[str]) -> Words:
@@ -52,7 +60,7 @@ def sort_words(words: Iterable[str]) -> Words:
     Raises:
         UserError: Snakemake has no such flag.
     """
-    configs, settings, others = [], [], []
+    configs, settings, others, targets = [], [], [], []
     for word, free in _with_freedom(words):
         if free and word.endswith((".yaml", ".yml")):
             configs.append(Path(word))
@@ -60,7 +68,8 @@ def sort_words(words: Iterable[str]) -> Words:
             settings.append(word)
         else:
             others.append(word)
-    return Words(tuple(configs), tuple(settings), tuple(others))
+            targets += [word] * free
+    return Words(tuple(configs), tuple(settings), tuple(others), tuple(targets))
 
 
 def _with_freedom(words: Iterable[str]) -> Iterator[tuple[str, bool]]:

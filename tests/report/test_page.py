@@ -23,12 +23,14 @@ from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.mistakes import mistakes_body
 from pipeline.report.results import Interval, Row
 from pipeline.report.statistics import Sample
+from pipeline.search.costs import Counting
 from pipeline.search.facts import training_settings
 from pipeline.search.individual import Individual
 from pipeline.search.tables import read_best, write_best
 from pipeline.workflow.config import ROOT, read_config
 from pipeline.workflow.layout import COMPARISON, Layout
 from pipeline.workflow.saved_config import read_saved_config, save_config
+from tests.support.latencies import made_up, table_file
 from tests.support.measured import FOUND, ROWS, SPEC, write_experiment
 from tests.support.steps import outdated
 
@@ -275,17 +277,45 @@ def test_a_row_that_is_to_be_trained_otherwise_waits_for_it(experiment):
     assert "there is no accuracy yet" not in experiment.report.read_text()
 
 
+def test_what_is_left_of_more_seeds_holds_up_nothing(experiment):
+    """Fewer seeds were asked for, and other settings at the same time or later."""
+    file = experiment.measurement("uniform_2x", 0)
+    settings = {**training_settings(CONFIG["retrain"]), "optimizer": "adam"}
+    write_json(file.with_name("seed_2.json"), {**json.loads(file.read_text()), "training": {"settings": settings}})
+    assert main(["report", "measured"]) == 0
+    assert "there is no accuracy yet" not in experiment.report.read_text()
+
+
 def test_what_is_of_the_settings_before_is_told(experiment):
     """A run with other settings was interrupted: the search that is shown is of those before."""
     history = experiment.search("A").history
     outdated(experiment, [history, experiment.search("of-another").history])
     assert main(["report", "measured"]) == 0
-    said = f"1 file is from before the last change of settings, such as {history};"
+    said = f"1 file is of other settings or images than the experiment&#39;s, such as {history};"
     assert said in experiment.report.read_text() and "not finished" not in experiment.report.read_text()
     # Evaluations may be on images that have changed: the row waits, as if it had none.
     outdated(experiment, [experiment.measurement("found-A", 0)])
     assert main(["report", "measured"]) == 0
     assert "The run is not finished: there is no accuracy yet of found-A. 1 file is" in experiment.report.read_text()
+
+
+def test_latencies_by_another_table_than_the_searches_looked_at_are_told(experiment, tmp_path):
+    table = table_file(tmp_path / "board.json")
+    search = {**CONFIG["search"], "cost": "latency", "latency_table": str(table)}
+    layout = measured("timed", search=search)
+    for row in ("found-A", "random-A"):
+        found = read_best(layout.finalists(row).found)
+        spec = SPEC.with_genome(found.genome).at_width(1.0)
+        write_best(
+            layout.finalists(row).found,
+            replace(found, cost="latency", relative_cost=Counting("latency", made_up()).relative(spec)),
+        )
+    said = "The table of latencies is not the one that the searches looked at"
+    assert main(["report", "timed"]) == 0
+    assert said not in layout.report.read_text()
+    table_file(table, start=0.01)  # measured anew, in its place
+    assert main(["report", "timed"]) == 0
+    assert said in layout.report.read_text()
 
 
 def test_it_tells_if_not_all_was_computed_in_the_same_way(experiment):
@@ -395,6 +425,14 @@ def test_other_test_images_by_the_same_settings(experiment, tmp_path):
     words = ["--experiments", "measured", "elsewhere/results/measured", "--output", "both.html"]
     assert main(["report", *words]) == 0
     assert "not of the same images: their accuracies do not compare" in (tmp_path / "both.html").read_text()
+
+
+def test_the_same_test_images_by_other_settings(two):
+    """Another seed, where the test images are apart, or another spelling of their folder."""
+    for path in COMPARISON.parent.glob("*/evaluation/*/*.json"):
+        write_json(path, {**read_json(path), "test_images": "one digest"})
+    assert main(["report", "--experiments", *two]) == 0
+    assert "not of the same images" not in COMPARISON.read_text()
 
 
 def test_other_arithmetic_by_the_same_settings(experiment, tmp_path):

@@ -23,10 +23,12 @@ def check(*words: object, step: str = "check") -> int:
     return main([step, *map(str, words)])
 
 
-def of_folder(path: Path, validation: int, subset: int | None, fraction: float = 0.2) -> list[str]:
+def of_folder(path: Path, validation: int, subset: int | None, fraction: float = 0.2, held_out: int = 0) -> list[str]:
     dataset = f"dataset={{name: image_folder, path: {path}, image_size: 8, test_fraction: {fraction}}}"
-    split = f"split={{validation_per_class: {validation}, subset_per_class: {'null' if subset is None else subset}}}"
-    return ["--config", dataset, split]
+    split = f"validation_per_class: {validation}, subset_per_class: {'null' if subset is None else subset}"
+    split = f"split={{{split}, held_out_per_class: {held_out}}}"
+    judged = ["search.finalists=1"] if held_out else ["search.finalists=0"]
+    return ["--config", dataset, split, *judged, "proxy.sample=0"]
 
 
 def test_what_the_default_experiment_will_do(capsys):
@@ -115,6 +117,18 @@ def test_as_many_images_as_are_needed_are_enough(tmp_path, capsys):
     assert check(*of_folder(folder, 7, None)) == 0
     assert check(*of_folder(folder, 8, None)) == 1
     assert "8 for validation and at least 1 to learn from" in capsys.readouterr().err
+
+
+def test_images_that_are_held_out_are_needed_too(tmp_path, capsys):
+    folder = images(tmp_path / "images", cat=20, dog=10)
+    assert check(*of_folder(folder, 3, 3, held_out=2)) == 0
+    assert check(*of_folder(folder, 3, 3, held_out=3)) == 1
+    assert (
+        "needs 9 of each class: 3 for validation and 3 for the subset, and 3 to be held out: add images, or lower "
+        "split.validation_per_class or split.subset_per_class or split.held_out_per_class"
+    ) in capsys.readouterr().err
+    # Where nobody is judged on them, none are held out.
+    assert check(*of_folder(folder, 3, 3, held_out=3), "search.finalists=0") == 0
 
 
 def test_a_subset_larger_than_the_data(capsys):

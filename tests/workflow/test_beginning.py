@@ -126,8 +126,16 @@ def test_every_run_says_what_it_begins_with(monkeypatch):
     monkeypatch.setattr(os, "environ", {**os.environ})
     config = start.begin(SimpleNamespace(basedir=str(ROOT), configfiles=[], is_main_process=False), configured())
     assert BEGAN_WITH in os.environ and are_untouched()
-    for other in ("_check_flags", "check_writable", "hold", "keep_records", "say_when_interrupted", "_save_config"):
-        monkeypatch.setattr(start, other, lambda *given: None)
+    for other in (
+        "_check_flags",
+        "check_writable",
+        "hold",
+        "keep_records",
+        "_is_apart",
+        "say_when_interrupted",
+        "_save_config",
+    ):
+        monkeypatch.setattr(start, other, lambda *given, **named: None)
     start.note_run(None, config, SimpleNamespace(folder=None, experiment="tiny"))
     monkeypatch.setattr(beginning, "METHOD_VERSION", 0)
     with pytest.raises(UserError, match="was changed"):
@@ -146,8 +154,8 @@ def test_every_run_says_what_it_begins_with(monkeypatch):
 )
 def test_flags_by_which_results_of_other_settings_would_be_up_to_date_are_refused(monkeypatch, flag, change):
     """Snakemake itself advises some of them where settings have changed."""
-    for other in ("check_writable", "hold", "keep_records", "say_when_interrupted", "_save_config"):
-        monkeypatch.setattr(start, other, lambda *given: None)
+    for other in ("check_writable", "hold", "keep_records", "_is_apart", "say_when_interrupted", "_save_config"):
+        monkeypatch.setattr(start, other, lambda *given, **named: None)
     layout = Layout.of("tiny")
     layout.made_with.parent.mkdir(parents=True)
     layout.made_with.touch()
@@ -167,3 +175,24 @@ def test_flags_by_which_results_of_other_settings_would_be_up_to_date_are_refuse
     layout.made_with.unlink()
     if flag.startswith(("--rerun-triggers", "--touch")):
         start.note_run(asked, configured(), layout)
+
+
+def test_a_part_that_is_made_with_other_settings(monkeypatch, tmp_path):
+    """Single targets, of which the experiment's saved configuration says nothing."""
+    monkeypatch.chdir(tmp_path)
+    layout, asked, kept = Layout.of("tiny"), configured(), []
+    for other in ("_check_flags", "hold", "note_beginning", "say_when_interrupted"):
+        monkeypatch.setattr(start, other, lambda *given: None)
+    monkeypatch.setattr(start, "keep_records", lambda *given, apart: kept.append(apart))
+
+    def run(rule: str, **changes: object) -> bool:
+        dag = SimpleNamespace(jobs=[SimpleNamespace(rule=SimpleNamespace(name=rule))])
+        start.note_run(SimpleNamespace(default_target="all", dag=dag), {**asked, **changes}, layout)
+        return kept.pop()
+
+    assert not run("retrain", seed=7), "of an experiment of which there is nothing yet, they are its settings"
+    assert run("retrain") and not run("retrain", seed=7)
+    assert not run("retrain", seed=7, inference={**asked["inference"], "measure": False}), "which changes no file"
+    assert not run("all") and not run("retrain")
+    layout.config.write_text("[")
+    assert run("retrain"), "nobody knows"

@@ -16,9 +16,11 @@ from pipeline.search.algorithms import ALGORITHMS, own_keys
 from pipeline.search.objectives import OBJECTIVES
 from pipeline.training.settings import TrainingSettings
 from pipeline.workflow.config import TRAININGS, check_config, genome_of, notes_on, read_config
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.models import search_of
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.recipes import recipe_of, teacher_of
+from pipeline.workflow.saved_config import as_saved, read_saved_config, save_config
 from pipeline.workflow.schema import ROOT, schema_for
 from pipeline.workflow.sections import with_defaults
 from tests.support.latencies import table_file
@@ -343,6 +345,29 @@ def test_overlays_drop_entries_with_null(tmp_path):
     assert "uniform-1x" not in config["models"] and "random" not in config["searches"]
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"seed": 5, "searches": {"A": {"seed": None}}},
+        {"searches": {"A": {"lambda": None, "objective": "most_accurate", "max_cost": 1}}},
+        {"models": {"random-A": {"by": None}}},
+        {"models": {"found-A": {"search": None, "genome": 2}}},
+        {"searches": {"B": None}, "models": {"found-B": None, "random-B": None}},
+    ],
+)
+def test_what_is_saved_is_the_same_experiment(settings, tmp_path):
+    """Laid over the default one, as its page says how to go on, and as it is read by whoever looks on."""
+    config, layout = read_config([ROOT / "config.yaml"], settings), Layout(tmp_path)
+    save_config(config, layout)
+    again, seen = read_config([ROOT / "config.yaml", layout.config]), read_saved_config(layout).config
+    for one in (again, seen):
+        assert one["models"] == config["models"] and list(one["models"]) == list(config["models"])
+        assert {name: {**run, "seeds": 1} for name, run in one["searches"].items()} == {
+            name: {**run, "seeds": 1} for name, run in config["searches"].items()
+        }
+    assert as_saved(again) == as_saved(config)
+
+
 def test_overlays_drop_keys_of_entries_with_null():
     """What the default experiment says of a search or a row, another algorithm or objective may not know."""
     plain = {"algorithm": "random", "lambda": None}
@@ -383,6 +408,29 @@ def test_values_of_every_kind_within_braces(section, key, text, value):
 
 
 EVOLUTION = {"algorithm": "evolution", "lambda": 4}
+
+
+@pytest.mark.parametrize(
+    ("first", "sentence"),
+    [
+        (
+            {**EVOLUTION, "lambda": 16},
+            "searches.A-1 is a run of searches.A from another seed, but its lambda is 4 and not 16: change "
+            "searches.A-1.lambda too, or drop the run (A-1: null)",
+        ),
+        (
+            {"algorithm": "local_search", "lambda": 4},
+            "searches.A-1 is a run of searches.A from another seed, but its algorithm is evolution and not local",
+        ),
+        ({**EVOLUTION, "parents": 3}, "searches.A-1 is a run of searches.A from another seed, but its parents is None"),
+        (None, "searches.A-1 is a run of searches.A, which is not there: drop it too (A-1: null)"),
+    ],
+)
+def test_a_setting_that_reaches_one_run_of_a_search_alone(first, sentence):
+    """As where it is laid over a saved configuration, which names each run."""
+    run = {**EVOLUTION, "seed": 1, "run_of": "A"}
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        read_config([ROOT / "config.yaml"], {"searches": {"A": first, "A-1": run}})
 
 
 @pytest.mark.parametrize(

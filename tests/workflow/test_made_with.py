@@ -460,8 +460,25 @@ def test_what_a_run_is_to_make_again_is_outdated_until_it_has(layout):
     assert "outdated" not in layout.made_with.read_text()
     said = about_outdated([old, new])
     assert said.startswith(
-        "2 files are from before the last change of settings, such as results/tiny/search/A/best.json"
+        "2 files are of other settings or images than the experiment's, such as results/tiny/search/A/best.json"
     )
+
+
+def test_what_is_made_with_other_settings_than_the_rest_is_outdated(layout):
+    """As by a run of single targets, whose configuration is not kept."""
+    weights, accuracy = layout.supernet.weights, layout.measurement("a", 0)
+    write_record(accuracy, {})
+    keep_records(workflow(persistence := Persistence(), job(accuracy)), layout, apart=True)
+    asyncio.run(persistence.finished(job(accuracy)))
+    assert outdated_files(layout) == [accuracy]
+    # By another one with the same settings it is up to date, and still of others than the rest.
+    write_record(weights, {})
+    keep_records(workflow(Persistence(), job(accuracy, needrun=False), job(weights, needrun=False)), layout, apart=True)
+    assert outdated_files(layout) == [accuracy]
+    # The experiment is run to its end, with its own settings or these.
+    keep_records(workflow(persistence := Persistence(), job(accuracy)), layout)
+    asyncio.run(persistence.finished(job(accuracy)))
+    assert outdated_files(layout) == []
 
 
 def test_without_records_settings_that_were_edited_count_for_nothing(came):

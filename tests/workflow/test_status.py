@@ -541,7 +541,7 @@ def test_a_stage_with_files_of_the_settings_before_is_not_finished(folder, capsy
     after = summary(folder)
     assert set(before.finished_stages) - set(after.finished_stages) >= {"data"} and after.stage == "data"
     assert after.outdated == (str(layout.train), str(layout.generation("A", 0).scores))
-    assert "outdated      2 files are from before the last change of settings" in status(capsys, str(folder))
+    assert "outdated      2 files are of other settings or images than the" in status(capsys, str(folder))
 
 
 def test_life():

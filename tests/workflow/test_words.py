@@ -8,7 +8,8 @@ from snakemake.utils import update_config
 
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
-from pipeline.steps import COMMANDS, STEPS
+from pipeline.steps import COMMANDS, STEPS, run
+from pipeline.workflow.layout import Layout
 from pipeline.workflow.words import _USUAL, for_snakemake, read_settings_of, sort_words
 
 
@@ -33,6 +34,30 @@ def test_whose_a_word_is(line, configs, settings, others):
     words = sort_words(line.split())
     assert words.configs == tuple(map(Path, configs.split()))
     assert words.settings == tuple(settings.split()) and words.others == tuple(others.split())
+
+
+@pytest.mark.parametrize(
+    ("line", "targets"),
+    [
+        ("--cores 2 mine.yaml seed=3 -k", ""),
+        ("results/x/data/train.h5 mine.yaml tables", "results/x/data/train.h5 tables"),
+        ("--forcerun retrain", ""),
+    ],
+)
+def test_what_is_to_be_made(line, targets):
+    assert sort_words(line.split()).targets == tuple(targets.split())
+
+
+@pytest.mark.parametrize("line", ["", "--until tables", "results/x/data/train.h5", "tables"])
+def test_the_table_is_printed_where_all_of_it_was_asked_for(line, tmp_path, monkeypatch, capsys):
+    """Any other may be of settings before."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(run, "follow", lambda *_: 0)
+    table = Layout.of("digits").tables.results
+    table.parent.mkdir(parents=True)
+    table.write_text("# Results\n\nthe old ones\n")
+    assert main(["run", *line.split()]) == 0
+    assert ("the old ones" in capsys.readouterr().out) == (not line)
 
 
 def test_the_usual_flags_take_what_snakemake_says():
@@ -73,6 +98,25 @@ def test_snakemake_understands_what_it_is_given():
 def test_dotted_names_set_keys_of_sections(line, capsys):
     assert main(["check", *line.split()]) == 0
     assert "generations of 4 candidates" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--configfile {0} --configfile {1}",
+        "--configfile {0} {1}",
+        "--configfiles {0} --configfile={1}",
+        "{0} --configfile {1}",
+        "{0} -C search.population=4",
+        "-C search.generations=3 --config search.population=4",
+    ],
+)
+def test_no_overlay_takes_the_place_of_an_earlier_one(line, tmp_path, capsys):
+    overlays = [tmp_path / "a.yaml", tmp_path / "b.yaml"]
+    for overlay, setting in zip(overlays, ("generations: 3", "population: 4"), strict=True):
+        overlay.write_text(f"search: {{{setting}}}\n")
+    assert main(["check", *line.format(*overlays).split()]) == 0
+    assert "3 generations of 4 candidates" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(

@@ -154,10 +154,11 @@ def _caution(experiments: Sequence[Findings]) -> str:
     }
     rows = [row for findings in experiments for row in findings.rows]
     widths = {row.cost_width for row in rows}
-    # The same settings can be of other images: a folder that has changed in between, or that of another machine.
-    tested = {row.test_images for row in rows if row.test_images}
+    # The same settings can be of other images: a folder that has changed in between, or that of another machine. Others
+    # can be of the same: another spelling of the folder, or a seed where the test images are apart.
+    tested = {row.test_images for row in rows}
     said = ""
-    if len(images) > 1 or len(tested) > 1:
+    if len(tested - {""}) > 1 or (len(images) > 1 and "" in tested):
         said += " The experiments are not of the same images: their accuracies do not compare."
     if len(widths) > 1:
         listed = ", ".join(f"{width:g}" for width in sorted(widths))

@@ -196,7 +196,8 @@ def check_enough(config: Mapping[str, Any], found: Available) -> None:
 
     split = config["split"]
     validation, subset = split["validation_per_class"], split["subset_per_class"]
-    needed = validation + (subset or 1)
+    held_out = split["held_out_per_class"] if _holds_out(config) else 0
+    needed = validation + (subset or 1) + held_out
     short = [label for label, count in enumerate(found.train) if count < needed]
     if not short:
         return
@@ -206,12 +207,22 @@ def check_enough(config: Mapping[str, Any], found: Available) -> None:
     if len(short) > 1:
         who += f"{', '.join(names[:_NAMED])}{' and others' * (len(names) > _NAMED)}; the smallest has"
     rest = f"{subset} for the subset" if subset else "at least 1 to learn from"
+    rest += f", and {held_out} to be held out" if held_out else ""
     aside = " after those for the test are set aside" if found.aside else ""
     raise UserError(
         f"{who} {counted(fewest, 'train image')}{aside}, but the configuration needs {needed} of each class: "
         f"{validation} for validation and {rest}",
-        "add images, or lower split.validation_per_class or split.subset_per_class",
+        "add images, or lower split.validation_per_class or split.subset_per_class"
+        + (" or split.held_out_per_class" if held_out else ""),
     )
+
+
+def _holds_out(config: Mapping[str, Any]) -> bool:
+    """Returns whether images are held out: for finalists, for the proxy, or from a subset of all that remain."""
+    from pipeline.workflow.proxy import samples
+
+    asked = bool(config["search"]["finalists"]) or samples(config) > 0 or config["split"]["subset_per_class"] is None
+    return asked and bool(config["searches"])
 
 
 def _read(split: "Split", indices: Iterable[int]) -> "Iterator[Picture]":

@@ -16,8 +16,8 @@ from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import check_apart, hold
-from pipeline.workflow.made_with import bring_records, keep_records, note_up_to_date
-from pipeline.workflow.saved_config import save_config
+from pipeline.workflow.made_with import bring_records, changes, keep_records, note_up_to_date
+from pipeline.workflow.saved_config import as_saved, read_saved_values, save_config
 from pipeline.workflow.sources import Sources
 
 #: What Snakemake must look at to notice that results are of other settings.
@@ -84,6 +84,17 @@ def _is_whole(workflow: Any) -> bool:
     return any(job.rule.name == workflow.default_target for job in workflow.dag.jobs)
 
 
+def _is_apart(workflow: Any, config: Mapping[str, Any], layout: Layout) -> bool:
+    """Returns whether a part of the files is made with other settings than those that are saved of all of them."""
+    if _is_whole(workflow):
+        return False
+    try:
+        before = read_saved_values(layout)
+    except UserError:
+        return True  # nobody knows which
+    return before is not None and any(changes(before, as_saved(config)))
+
+
 def _check_flags(workflow: Any, layout: Layout) -> None:
     """Refuses Snakemake's flags by which results of other settings would be called up to date.
 
@@ -116,7 +127,7 @@ def note_run(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
         _check_flags(workflow, layout)
         check_writable(layout.folder)
         hold(workflow, layout.experiment)
-        keep_records(workflow, layout)
+        keep_records(workflow, layout, apart=_is_apart(workflow, config, layout))
         note_beginning(config)
     say_when_interrupted()
     _save_config(workflow, config, layout)

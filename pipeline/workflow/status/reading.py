@@ -123,7 +123,7 @@ class Reading:
         run: None where no workflow has left a record.
         newest: time of the newest file.
         problems: what could not be read, in sentences.
-        outdated: files from before the last change of settings, of each stage that has yet to make some again.
+        outdated: files of other settings or images, of each stage that has yet to make some again.
     """
 
     name: str

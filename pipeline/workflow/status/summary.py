@@ -31,7 +31,7 @@ class Summary:
     """How far an experiment is. Ages and times left in seconds; ``alive`` None: it cannot be told from here.
 
     ``rows_seconds_left`` is what the missing trainings of rows need, at the pace of the finished ones. ``outdated`` are
-    files from before the last change of settings.
+    files of other settings or images than the experiment's.
     """
 
     name: str
