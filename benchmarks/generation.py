@@ -29,7 +29,8 @@ from pipeline.common.settings import flags
 from pipeline.data.prepared import ImagesInfo, write_images
 from pipeline.training.execution import describe_machine
 from pipeline.training.settings import TrainingSettings
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
+from pipeline.workflow.schema import ROOT
 
 PHASES = ("start", "images", "build", "train", "score")
 #: Runs a step and notes what its parts took. It is put before the step's own arguments.

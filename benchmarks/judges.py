@@ -66,7 +66,8 @@ from pipeline.search.objectives import Objective, configured
 from pipeline.search.tabular import Table, find_table, read_table
 from pipeline.search.tabular.run import best_worth, course
 from pipeline.training.settings import TrainingSettings
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
+from pipeline.workflow.schema import ROOT
 
 JUDGES = ("gradient norm", "SNIP", "SynFlow", "NASWOT")
 #: Judges that begin searches; those of fresh networks, since a supernet would have to be trained first.

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from pipeline.training.execution import describe_machine
-from pipeline.workflow.config import ROOT
+from pipeline.workflow.schema import ROOT
 
 OVERLAY = """
 experiment: plan

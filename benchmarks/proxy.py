@@ -37,7 +37,8 @@ from pipeline.training.execution import describe_machine, resolve
 from pipeline.training.loop import Training
 from pipeline.training.scoring import recalibrate, score
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
+from pipeline.workflow.schema import ROOT
 
 #: Learning rates and epochs of a candidate's training; the first is the default experiment's.
 RECIPES = ((0.05, 10), (0.02, 10), (0.1, 10), (0.05, 3), (0.05, 30))

@@ -38,7 +38,8 @@ from pipeline.training.execution import describe_machine, resolve
 from pipeline.training.loop import Training
 from pipeline.training.scoring import Score, score
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
+from pipeline.workflow.schema import ROOT
 
 #: Rows that a search found in a drawn table, each with this many rivals: as in the default experiment.
 FOUND, RIVALS = 2, 2

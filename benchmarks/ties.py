@@ -36,7 +36,8 @@ from pipeline.training.execution import Execution, describe_machine, resolve
 from pipeline.training.loop import Training
 from pipeline.training.scoring import score
 from pipeline.training.settings import ExecutionSettings, TrainingSettings
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
+from pipeline.workflow.schema import ROOT
 
 #: To whom the gradient of a window goes.
 WAYS = ("first", "random", "shared")

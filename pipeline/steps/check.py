@@ -61,7 +61,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.search.costs import DEFAULT as COST
     from pipeline.training.execution import gpu_is_used
-    from pipeline.workflow.config import notes_on
+    from pipeline.workflow.config.notes import notes_on
     from pipeline.workflow.counting import check_counting, counting_of
     from pipeline.workflow.forecast.images import shares
     from pipeline.workflow.forecast.jobs import forecast

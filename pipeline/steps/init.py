@@ -90,7 +90,8 @@ def _chosen(survey: "Survey", name: str, cores: int, measured: "Measured | None"
 
 
 def _configuration(values: Mapping[str, Any]) -> dict[str, Any]:
-    from pipeline.workflow.config import ROOT, read_config
+    from pipeline.workflow.config import read_config
+    from pipeline.workflow.schema import ROOT
 
     return read_config([ROOT / "config.yaml"], values)
 
@@ -131,7 +132,8 @@ def _tell_cost(output: Path, cores: int, measured: "Measured | None") -> None:
     from dataclasses import replace
 
     from pipeline.steps import check, plan
-    from pipeline.workflow.config import ROOT, read_config
+    from pipeline.workflow.config import read_config
+    from pipeline.workflow.schema import ROOT
 
     config = read_config([ROOT / "config.yaml", output])  # what was written, and not what was meant
     check.check(config, cores, guessed=measured is None)

@@ -73,7 +73,8 @@ def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises:
         UserError: see :func:`pipeline.workflow.config.read_config`; or a setting is none.
     """
-    from pipeline.workflow.config import ROOT, read_config
+    from pipeline.workflow.config import read_config
+    from pipeline.workflow.schema import ROOT
     from pipeline.workflow.words import is_setting, read_settings_of
 
     settings = [word for word in arguments.words if is_setting(word)]

@@ -235,7 +235,7 @@ def _is_stale(layout: "Layout", config: dict[str, Any], model: str, found: Path 
     from pipeline.report.results import unlike
     from pipeline.search.tables import read_genome
     from pipeline.workflow.asked import asked_of_row
-    from pipeline.workflow.config import genome_of
+    from pipeline.workflow.models import genome_of
 
     row = config["models"][model]
     # Those of further seeds are left from when there were more, maybe of settings before.

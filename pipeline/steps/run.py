@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _snakemake(arguments: argparse.Namespace, extra: list[str]) -> list[str]:
     """Returns the call of Snakemake, with the words that are for it alone."""
-    from pipeline.workflow.config import ROOT
+    from pipeline.workflow.schema import ROOT
 
     # -P: a file in the working folder must not be taken for a module of the library, such as random.py.
     command = [sys.executable, "-P", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]

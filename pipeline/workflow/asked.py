@@ -11,7 +11,7 @@ from typing import Any
 from pipeline.networks.genome import format_genome, parse_genome
 from pipeline.networks.spec import uniform_genome
 from pipeline.search.facts import training_settings
-from pipeline.workflow.config import genome_of
+from pipeline.workflow.models import genome_of
 from pipeline.workflow.recipes import settings_of, shared_settings
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.common.errors import UserError
+from pipeline.networks.genome import Genome
+from pipeline.networks.spec import uniform_genome
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.choice import SCORE
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
@@ -45,6 +47,14 @@ def with_controls(config: Mapping[str, Any]) -> dict[str, Any]:
                 )
             rows.setdefault(name, models.get(name, {"control": control, "of": model}))
     return rows
+
+
+def genome_of(config: Mapping[str, Any], model: str) -> Genome:
+    """Returns the genome that the configuration gives to a row of the table; one number stands for a uniform one."""
+    genome = config["models"][model]["genome"]
+    if isinstance(genome, list):
+        return tuple(float(ratio) for ratio in genome)
+    return uniform_genome(config["network"]["name"], genome)
 
 
 def is_baseline(config: Mapping[str, Any], search: str) -> bool:

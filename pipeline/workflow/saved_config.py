@@ -63,7 +63,7 @@ def as_saved(config: Mapping[str, Any]) -> dict[str, Any]:
     Entries of the default configuration that it has dropped are null, and so are keys of entries: laid over the
     default, what is saved gives the same experiment.
     """
-    from pipeline.workflow.config import default_config  # slow to import, and not needed to read it back
+    from pipeline.workflow.config.default import default_config  # slow to import, and not needed to read it back
 
     default = default_config()
     # Through JSON: whatever mappings Snakemake uses become plain ones. Keys of Snakemake's own are left out.

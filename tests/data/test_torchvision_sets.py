@@ -16,7 +16,8 @@ from pipeline.data.datasets import DATASETS, expect_images, locate, open_dataset
 from pipeline.data.datasets.torchvision_sets import SETS, LazySplit
 from pipeline.data.prepared import read_info
 from pipeline.data.preprocessing import read_picture
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
+from pipeline.workflow.schema import ROOT
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (40, 28, 28), dtype=np.uint8)

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.saved_config import save_config
+from pipeline.workflow.schema import ROOT
 from tests.support.measured import ROWS, write_experiment
 
 EARLIER = b"of an earlier run"

@@ -27,9 +27,10 @@ from pipeline.search.costs import Counting
 from pipeline.search.facts import training_settings
 from pipeline.search.individual import Individual
 from pipeline.search.tables import read_best, write_best
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import COMPARISON, Layout
 from pipeline.workflow.saved_config import read_saved_config, save_config
+from pipeline.workflow.schema import ROOT
 from tests.support.latencies import made_up, table_file
 from tests.support.measured import FOUND, ROWS, SPEC, write_experiment
 from tests.support.steps import outdated

@@ -15,10 +15,11 @@ from pipeline.data.survey import Survey, survey_folder
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.steps import plan
 from pipeline.steps.init import _chosen
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
 from pipeline.workflow.forecast.images import count_images, shares
 from pipeline.workflow.forecast.step_time import ORDINARY, StepTime
 from pipeline.workflow.rules import Flags
+from pipeline.workflow.schema import ROOT
 from pipeline.workflow.starting import EFFORTS, Effort, described, divide, image_size, learned_from, overlay, worries
 from tests.support.workflow import planned
 

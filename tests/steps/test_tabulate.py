@@ -12,9 +12,10 @@ from pipeline.search.tables import EVALUATIONS, SCORES
 from pipeline.search.tabular import read_table, write_table
 from pipeline.training.arithmetic import settle
 from pipeline.training.settings import ExecutionSettings
-from pipeline.workflow.config import ROOT, read_config
+from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.saved_config import read_saved_config, save_config
+from pipeline.workflow.schema import ROOT
 from tests.support.steps import CPU, TRAINING, outdated
 
 

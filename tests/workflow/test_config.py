@@ -15,9 +15,11 @@ from pipeline.common.yaml_text import read_yaml
 from pipeline.search.algorithms import ALGORITHMS, own_keys
 from pipeline.search.objectives import OBJECTIVES
 from pipeline.training.settings import TrainingSettings
-from pipeline.workflow.config import TRAININGS, check_config, genome_of, notes_on, read_config
+from pipeline.workflow.config import check_config, read_config
+from pipeline.workflow.config.notes import notes_on
+from pipeline.workflow.config.trainings import TRAININGS
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.models import search_of
+from pipeline.workflow.models import genome_of, search_of
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.recipes import recipe_of, teacher_of
 from pipeline.workflow.saved_config import as_saved, read_saved_config, save_config

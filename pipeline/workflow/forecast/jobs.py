@@ -24,11 +24,10 @@ from pipeline.search.sample import spread_over_cost
 from pipeline.search.shards import balance, predicted_cost
 from pipeline.search.space import Budget, SearchSpace, search_space
 from pipeline.training.settings import TrainingSettings
-from pipeline.workflow.config import genome_of
 from pipeline.workflow.counting import counting_of
 from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, workload
-from pipeline.workflow.models import chosen_anew, runs_of, search_of, searched
+from pipeline.workflow.models import chosen_anew, genome_of, runs_of, search_of, searched
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.recipes import recipe_of, teacher_of
 from pipeline.workflow.workers import workers

@@ -26,10 +26,9 @@ from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
 from pipeline.search.space import Budget
 from pipeline.training.settings import OFF, ExecutionSettings, TrainingSettings
 from pipeline.workflow.asked import asked_of_row, asked_of_rows, asked_of_supernet
-from pipeline.workflow.config import genome_of
 from pipeline.workflow.counting import cost_words
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.models import objective_section
+from pipeline.workflow.models import genome_of, objective_section
 from pipeline.workflow.proxy import samples
 from pipeline.workflow.recipes import recipe_of
 from pipeline.workflow.settings import DatasetSettings

@@ -11,7 +11,8 @@ from pipeline.common.files import check_writable
 from pipeline.common.log import log
 from pipeline.common.yaml_text import read_yaml
 from pipeline.workflow.beginning import begin_with, check_job, note_beginning
-from pipeline.workflow.config import check_config, notes_on
+from pipeline.workflow.config import check_config
+from pipeline.workflow.config.notes import notes_on
 from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
 from pipeline.workflow.layout import Layout

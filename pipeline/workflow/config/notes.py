@@ -1,0 +1,103 @@
+"""Notes on settings that are allowed, and may do something else than whoever has changed them thinks."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from pipeline.networks.architectures import find_architecture
+from pipeline.networks.spec import uniform_genome
+from pipeline.workflow.config.default import default_config
+from pipeline.workflow.config.networks import spec_of
+from pipeline.workflow.config.trainings import TRAININGS
+from pipeline.workflow.counting import counting_of
+from pipeline.workflow.proxy import samples
+from pipeline.workflow.recipes import recipe_of, teacher_of
+
+
+def notes_on(config: Mapping[str, Any]) -> list[str]:
+    """Returns sentences about settings of a checked configuration that may do something else than whoever has changed
+    them thinks: nothing, or limit another network than the one that is trained.
+    """
+    search, default = config["search"], default_config()
+    trained = TRAININGS if config["searches"] else ("retrain",)
+    idle = {
+        f"{section}.{key}": f"{section}.schedule is '{config[section]['schedule']}'"
+        for section in trained
+        for key in ("milestones", "gamma")
+        if config[section]["schedule"] != "milestones" and config[section][key] != default[section][key]
+    }
+    idle |= {
+        f"models.{model}.retrain.{key}": f"its schedule is '{recipe_of(config, model)['schedule']}'"
+        for model, row in config["models"].items()
+        for key in ("milestones", "gamma")
+        if key in row.get("retrain", {}) and recipe_of(config, model)["schedule"] != "milestones"
+    }
+    taught = any(teacher_of(config, model) for model in config["models"])
+    if config["retrain"]["teacher_weight"] != default["retrain"]["teacher_weight"] and not taught:
+        idle["retrain.teacher_weight"] = "no row has a teacher"
+    if search["early_stop_epochs"] is None and search["early_stop_keep"] != default["search"]["early_stop_keep"]:
+        idle["search.early_stop_keep"] = "search.early_stop_epochs is null"
+    notes = [f"{key} has no effect, since {why}" for key, why in idle.items()]
+    if config["retrain"]["teacher"] is not None and samples(config):
+        notes.append(
+            "proxy.sample is trained in full without retrain.teacher, which has learnt from the images that it is "
+            "scored on: what the proxy says is of such trainings"
+        )
+    notes += _left_as_for_digits(config)
+    if config["searches"]:
+        notes += [*_asked_for_nothing(config), *_alike(config)]
+    counted, trained_at = search["cost_width"], config["network"]["base_width"]
+    if config["searches"] and counted != trained_at:
+        limits = (key for key in ("max_flops", "max_memory", "max_latency") if search[key] is not None)
+        notes += [
+            f"search.{key} limits the network at base width {counted:g} (search.cost_width), while it is trained at "
+            f"{trained_at:g}"
+            for key in limits
+        ]
+    return notes
+
+
+def _asked_for_nothing(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields accuracies and costs that nearly every network has, such as a share where percent are meant."""
+    search, runs = config["search"], config["searches"]
+    asking = {f"searches.{name}": run for name, run in runs.items() if run.get("run_of", name) == name}
+    asking |= {f"models.{name}": row for name, row in config["models"].items()}
+    for where, section in asking.items():
+        if 0 < section.get("min_top1", 0) <= 1:
+            yield f"{where}.min_top1 is {section['min_top1']:g} %, which every network has: it is in percent"
+        if "max_cost" in section:
+            spec = spec_of(config).at_width(search["cost_width"])
+            widest = spec.with_genome(uniform_genome(spec.network, max(search["ratios"])))
+            dearest, limit = counting_of(config).relative(widest), section["max_cost"]
+            if limit > dearest:
+                yield (
+                    f"{where}.max_cost is {limit:g} times uniform-1x's cost, which limits nothing: the dearest network "
+                    f"has {dearest:.3g} times"
+                )
+
+
+def _alike(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields the first layer in which two ratios make the same number of channels, though their costs differ."""
+    spec, ratios = spec_of(config), sorted(config["search"]["ratios"])
+    made = [spec.with_genome(uniform_genome(spec.network, ratio)).widths for ratio in ratios]
+    for (low, widths), (high, others) in pairwise(zip(ratios, made, strict=True)):
+        same = [place for place, (one, other) in enumerate(zip(widths, others, strict=True)) if one == other]
+        if same:
+            gene = find_architecture(spec.network).GENES[same[0]]
+            yield (
+                f"search.ratios {low:g} and {high:g} both make {widths[same[0]]} channels of {gene} at "
+                f"network.base_width {spec.base_width:g}: they are trained alike, whatever they cost at "
+                "search.cost_width"
+            )
+            return
+
+
+def _left_as_for_digits(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields what an overlay for other images has left as it is for the default experiment's."""
+    images, usual = config["dataset"], default_config()["dataset"]
+    if images["name"] == usual["name"]:
+        return
+    if images["image_size"] == usual["image_size"]:
+        yield f"dataset.image_size is {images['image_size']}, as for {usual['name']}: a few pixels are seen"
+    if config["experiment"] == default_config()["experiment"]:
+        yield f"experiment is '{config['experiment']}', as for {usual['name']}: its results are replaced by these"
