@@ -34,7 +34,7 @@ from pipeline.data.prepared import read_info
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.proxy import kendall_tau
-from pipeline.report.results import Measurement, sample_of
+from pipeline.report.rows import Measurement, sample_of
 from pipeline.report.statistics import compare
 from pipeline.search.tables import POPULATION, population_row, read_new_scores
 from pipeline.workflow.layout import Layout

@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.timing import table
 from pipeline.networks.genome import format_genome
 from pipeline.report.inputs import read_measurement
-from pipeline.report.results import Measurement, sample_of
+from pipeline.report.rows import Measurement, sample_of
 from pipeline.report.statistics import compare
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from benchmarks import inference, rows
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.report.results import Measurement
+from pipeline.report.rows import Measurement
 from tests.support.workflow import ROOT
 
 

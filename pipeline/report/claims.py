@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline.networks.architectures import find_architecture
 from pipeline.report.published import PublishedRow, find_table
-from pipeline.report.results import Row
+from pipeline.report.rows import Row
 from pipeline.report.statistics import Difference, compare
 
 

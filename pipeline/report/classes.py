@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.report.answers import Mistake
-from pipeline.report.results import Interval, Row, interval_cells
+from pipeline.report.results import interval_cells
+from pipeline.report.rows import Interval, Row
 
 CLASSES = ("model", "class", "images", "seeds", "top1_mean", "top1_std", "taken_for", "taken_for_share")
 

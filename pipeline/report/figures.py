@@ -1,4 +1,4 @@
-"""The figures of an experiment, drawn from what :mod:`pipeline.report.results` found. Each function returns a figure.
+"""The figures of an experiment, drawn from its rows (:mod:`pipeline.report.rows`). Each function returns a figure.
 
 Colours are those of Okabe and Ito, which colour-blind people tell apart, and every kind of network has a marker of
 its own as well. The same data give the same bytes.
@@ -22,7 +22,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from pipeline.report.label_placement import Point, place_labels
 from pipeline.report.proxy import ProxyPoint, proxy_worth
 from pipeline.report.published import FIGURE_1, find_table
-from pipeline.report.results import Row, Search, pareto_front, published_only
+from pipeline.report.results import published_only
+from pipeline.report.rows import Row, Search, pareto_front
 from pipeline.search.costs import FLOPS, CostName, Counting
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective

@@ -7,7 +7,7 @@ from pipeline.common.files import read_csv, read_record
 from pipeline.data.census import Census
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.answers import unpack_answered, unpack_right
-from pipeline.report.results import Measurement
+from pipeline.report.rows import Measurement
 from pipeline.search.individual import Individual
 from pipeline.search.tables import read_individuals
 

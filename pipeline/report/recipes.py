@@ -5,7 +5,7 @@ All these comparisons of a table share one error rate (:mod:`pipeline.report.sta
 
 from collections.abc import Sequence
 
-from pipeline.report.results import Row
+from pipeline.report.rows import Row
 from pipeline.report.statistics import compare
 
 

@@ -14,7 +14,8 @@ from pipeline.report.fronts import COSTS, hypervolumes
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import LATER, find_table
 from pipeline.report.recipes import recipe_sentences
-from pipeline.report.results import Row, pareto_front, results_table
+from pipeline.report.results import results_table
+from pipeline.report.rows import Row, pareto_front
 from pipeline.report.text import Grid, latex, markdown, wrap
 from pipeline.report.verdicts import verdicts
 from pipeline.search.costs import DEFAULT as COST

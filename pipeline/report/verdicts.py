@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pipeline.common.text import counted
 from pipeline.networks.genome import format_genome
-from pipeline.report.results import Row, Search
+from pipeline.report.rows import Row, Search
 from pipeline.report.statistics import Difference, Interval95, compare, independent_difference, seeds_to_tell
 from pipeline.search.choice import MODEL
 from pipeline.search.costs import DEFAULT as COST

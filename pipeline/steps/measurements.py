@@ -12,7 +12,7 @@ from pipeline.steps.options import add_asked, add_cost, add_cost_width, counting
 if TYPE_CHECKING:
     from pipeline.networks.genome import Genome
     from pipeline.report.proxy import ProxyPoint
-    from pipeline.report.results import Control, Given, Row, Search
+    from pipeline.report.rows import Control, Given, Row, Search
     from pipeline.search.individual import Individual
 
 
@@ -128,7 +128,7 @@ def _control(text: str) -> "tuple[str, Control, str]":
 def _given(text: str) -> "tuple[str, Given]":
     from pipeline.common.errors import UserError
     from pipeline.networks.genome import parse_genome
-    from pipeline.report.results import Given
+    from pipeline.report.rows import Given
 
     model, _, what = text.partition("=")
     genome, _, precision = what.partition(":")
@@ -142,7 +142,7 @@ def _given(text: str) -> "tuple[str, Given]":
 
 def _search(text: str) -> "Search":
     from pipeline.common.errors import UserError
-    from pipeline.report.results import Search
+    from pipeline.report.rows import Search
     from pipeline.search.algorithms import ALGORITHMS
     from pipeline.search.objectives import DEFAULT, OBJECTIVES, Objective
 
@@ -167,8 +167,9 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     Raises:
         UserError: a file is missing or damaged, or a row has no evaluation.
     """
+    from pipeline.report.collect import collect_rows
     from pipeline.report.inputs import read_measurement
-    from pipeline.report.results import ControlOf, Given, Search, collect_rows
+    from pipeline.report.rows import ControlOf, Given, Search
     from pipeline.search.tables import read_best, read_genome
 
     found = {model: read_best(path) for model, path in arguments.found}

@@ -26,7 +26,7 @@ from pipeline.steps.tables import add_further_timings
 
 if TYPE_CHECKING:
     from pipeline.report.page.build import Findings
-    from pipeline.report.results import Row
+    from pipeline.report.rows import Row
     from pipeline.workflow.layout import Layout
 
 #: How the genomes on which the proxy is judged are called among the searches.
@@ -231,8 +231,8 @@ def _is_stale(layout: "Layout", config: dict[str, Any], model: str, found: Path 
     """Tells whether a row was evaluated as another network than the one that it is by now: given, found by its search
     or chosen, or trained otherwise than it is by now.
     """
+    from pipeline.report.collect import unlike
     from pipeline.report.inputs import read_measurement
-    from pipeline.report.results import unlike
     from pipeline.search.tables import read_genome
     from pipeline.workflow.asked import asked_of_row
     from pipeline.workflow.models import genome_of

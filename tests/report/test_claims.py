@@ -4,8 +4,9 @@ import numpy as np
 
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.claims import claims_held, why_not_alike
+from pipeline.report.collect import collect_rows
 from pipeline.report.published import TABLES
-from pipeline.report.results import Measurement, Row, collect_rows
+from pipeline.report.rows import Measurement, Row
 from pipeline.report.tables import results_markdown
 
 VGG_A = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)

@@ -15,7 +15,8 @@ from pipeline.report.classes import (
     missing_classes,
     shared_mistakes,
 )
-from pipeline.report.results import Interval, Measurement, Row, collect_rows
+from pipeline.report.collect import collect_rows
+from pipeline.report.rows import Interval, Measurement, Row
 from tests.support.measured import SPEC
 
 LABELS = np.array([0, 0, 0, 0, 1, 1, 2, 2])

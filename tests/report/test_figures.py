@@ -20,7 +20,7 @@ from pipeline.report.figures import (
 from pipeline.report.page.cloud import cloud_figure
 from pipeline.report.proxy import ProxyPoint
 from pipeline.report.published import find_published
-from pipeline.report.results import ControlOf, Interval, Row, Search
+from pipeline.report.rows import ControlOf, Interval, Row, Search
 from pipeline.search.costs import Counting
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured

@@ -21,7 +21,7 @@ from pipeline.report.mixture import MIXED
 from pipeline.report.page.build import Findings, build_page
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.mistakes import mistakes_body
-from pipeline.report.results import Interval, Row
+from pipeline.report.rows import Interval, Row
 from pipeline.report.statistics import Sample
 from pipeline.search.costs import Counting
 from pipeline.search.facts import training_settings

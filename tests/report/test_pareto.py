@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.networks.spec import NetworkSpec
-from pipeline.report.results import Interval, Row, pareto_front
+from pipeline.report.rows import Interval, Row, pareto_front
 
 
 def row(model, genome, top1):

@@ -8,19 +8,9 @@ import pytest
 from pipeline.common.errors import UserError
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.answers import Answered
-from pipeline.report.results import (
-    RESULT_COLUMNS,
-    ControlOf,
-    Given,
-    Interval,
-    Measurement,
-    Row,
-    Search,
-    collect_rows,
-    pareto_front,
-    results_columns,
-    results_table,
-)
+from pipeline.report.collect import collect_rows
+from pipeline.report.results import RESULT_COLUMNS, results_columns, results_table
+from pipeline.report.rows import ControlOf, Given, Interval, Measurement, Row, Search, pareto_front
 from pipeline.report.statistics import Sample
 from pipeline.report.tables import results_markdown
 from pipeline.report.timing import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table

@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.recipes import recipe_sentences
-from pipeline.report.results import ControlOf, Interval, Row, Search
+from pipeline.report.rows import ControlOf, Interval, Row, Search
 from pipeline.report.statistics import Sample, seeds_to_tell
 from pipeline.report.verdicts import comparisons, verdicts, worth_it
 from pipeline.search.costs import Counting

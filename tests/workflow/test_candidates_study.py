@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.candidates import agreement
 from pipeline.networks.spec import NetworkSpec
-from pipeline.report.results import Measurement
+from pipeline.report.rows import Measurement
 from tests.support.workflow import ROOT
 
 WORDS = ("--supernet-images", "200", "--validation", "10", "--repeats", "2")

@@ -28,7 +28,7 @@ from pipeline.report.page.pieces import figure, load_template, paragraph, paragr
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import find_table
 from pipeline.report.recipes import recipe_sentences
-from pipeline.report.results import Row, Search
+from pipeline.report.rows import Row, Search
 from pipeline.report.tables import CLAIMS_NOTE
 from pipeline.report.verdicts import verdicts, worth_it
 from pipeline.search.algorithms import ALGORITHMS

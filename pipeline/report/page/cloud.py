@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from pipeline.report.figures import KINDS, ORANGE, new_figure, plain_log_ticks, styled
 from pipeline.report.fronts import front
 from pipeline.report.label_placement import Point, place_labels
-from pipeline.report.results import Row
+from pipeline.report.rows import Row
 from pipeline.search.costs import FLOPS, Counting
 from pipeline.search.individual import Individual
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.common.log import duration
-from pipeline.report.results import Interval
+from pipeline.report.rows import Interval
 
 
 class Cell(NamedTuple):

@@ -16,7 +16,7 @@ from pipeline.report.classes import (
 )
 from pipeline.report.page.grid import Cell, Heading, Line, PageGrid, interval_cell
 from pipeline.report.page.pieces import confusion_table, paragraph, pictures, table
-from pipeline.report.results import Row
+from pipeline.report.rows import Row
 
 #: Classes up to which all are shown; of more, those on which a row is least accurate.
 _ALL_CLASSES = 20
