@@ -1,16 +1,20 @@
-"""Which way of scoring candidates ranks an experiment's rows as their trainings in full do: few images, or all of them?
+"""Which way of scoring candidates ranks networks as their trainings in full do: few images, or all of them?
 
     python -m benchmarks.candidates results/cifar10-mini --ways 100x10 500x10 1000x1 4500x1 4500x2 --output OUTPUT
+    python -m benchmarks.candidates results/ways --sample --ways 50x10 500x1 --output OUTPUT
 
+The networks are those of an experiment's rows, or, with ``--sample``, the random genomes that its proxy is judged on.
 A way is IMAGESxEPOCHS: of each class, and of a candidate's training. Whatever else is as the experiment has it. For
 each number of images a supernet is trained, for as many epochs as show it ``--supernet-images`` images in all;
-candidates inherit from it, as in a search. Rows are scored ``--repeats`` times each, and all ways on the same
-validation images, ``--validation`` of each class.
+candidates inherit from it, as in a search. All are scored ``--repeats`` times, from other seeds, and all ways on the
+same validation images.
 
-Prints for each way how many images a candidate sees, the seconds it takes, how well one score of each row agrees with
-the accuracies of the rows trained in full (Kendall's tau-b, the mean over repeats), how many of those pairs of rows
-that their trainings tell apart (Welch and Holm, 5 %) one score of each ranks rightly, and each row's score. Supernets
-and scores are kept in OUTPUT, so that the same command goes on from there.
+Prints for each way how many images a candidate sees, and the seconds it takes. Of rows, how well one score of each
+agrees with the accuracies of the rows trained in full (Kendall's tau-b, the mean over repeats), how many of those pairs
+of rows that their trainings tell apart (Welch and Holm, 5 %) one score of each ranks rightly, and each row's score. Of
+a sample, tau and the partial tau given cost, and how far tau lies above that of the first way: means over repeats, with
+95 % intervals of a bootstrap over genomes. Supernets and scores are kept in OUTPUT, so that the same command goes on
+from there.
 """
 
 import argparse
@@ -23,6 +27,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.rows import measurements
@@ -33,10 +38,11 @@ from pipeline.common.log import progress
 from pipeline.data.prepared import read_info
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
-from pipeline.report.proxy import kendall_tau
+from pipeline.report.proxy import RESAMPLES, kendall_tau, partial_tau
 from pipeline.report.rows import Measurement, sample_of
-from pipeline.report.statistics import compare
-from pipeline.search.tables import POPULATION, population_row, read_new_scores
+from pipeline.report.statistics import Interval95, compare
+from pipeline.search.costs import DEFAULT, relative_column
+from pipeline.search.tables import POPULATION, population_row, read_new_scores, read_population
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.rows import rows_asked_for
 from pipeline.workflow.rules.flags import Flags
@@ -53,10 +59,12 @@ class Way(NamedTuple):
 def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("experiment", type=Path, help="its folder of results, in which rows have been scored")
+    parser.add_argument("experiment", type=Path, help="its folder of results, in which networks have been trained")
     parser.add_argument("--ways", nargs="+", type=_way, required=True, metavar="IMAGESxEPOCHS")
-    parser.add_argument("--rows", nargs="+", help="of which to score the networks; all binary ones without it")
-    parser.add_argument("--repeats", type=int, default=3, help="scores of each row, from other seeds")
+    those = parser.add_mutually_exclusive_group()
+    those.add_argument("--rows", nargs="+", help="of which to score the networks; all binary ones without it")
+    those.add_argument("--sample", action="store_true", help="score the random genomes of its proxy")
+    parser.add_argument("--repeats", type=int, default=3, help="scores of each network, from other seeds")
     parser.add_argument("--validation", type=int, default=500, help="images of each class to score on")
     parser.add_argument("--supernet-images", type=int, default=100_000, help="that each supernet's training shows it")
     parser.add_argument("--cores", type=int, default=1, help="to score candidates side by side on")
@@ -66,46 +74,160 @@ def main() -> None:
     saved = read_saved_config(layout)
     if saved is None:
         raise SystemExit(f"error: there is no experiment in {layout.folder}")
-    rows = {row: measurements(layout.folder, row) for row in arguments.rows or rows_asked_for(layout)}
-    rows = {row: measured for row, measured in rows.items() if measured[0].spec.binary}
-    if len(rows) < 2:
-        raise SystemExit(f"error: {layout.folder} has {len(rows)} binary rows with scores; two are the least to rank")
-    specs = [measured[0].spec for measured in rows.values()]
+    networks = _sampled(layout, saved.config) if arguments.sample else _of_rows(layout, arguments.rows)
+    if len(networks.genomes) < 2:
+        raise SystemExit(
+            f"error: {layout.folder} has {len(networks.genomes)} trained networks; two are the least to rank"
+        )
     arguments.output.mkdir(parents=True, exist_ok=True)
-    scorer = Scorer(saved.config, layout, specs, arguments)
-    lines = []
-    with progress("candidates", len(arguments.ways) * arguments.repeats, "scores of all rows") as bar:
+    scorer = Scorer(saved.config, layout, networks.genomes, arguments)
+    measured = []
+    with progress("candidates", len(arguments.ways) * arguments.repeats, "scores of all networks") as bar:
         for way in arguments.ways:
             scores, seconds = [], []
             for repetition in range(arguments.repeats):
                 one, took = scorer.score(way, repetition)
-                scores.append([one[spec.genome] for spec in specs])
+                scores.append([one[genome] for genome in networks.genomes])
                 seconds.append(took)
                 bar.advance()
-            lines.append(_line(way, rows, scores, statistics.mean(seconds), scorer.classes))
-    print(table([*_COLUMNS, *rows], [["trained in full", "", "", "", "", *map(_accuracy, rows.values())], *lines]))
+            images = way.images * way.epochs * scorer.classes
+            measured.append(Measured(way, images, statistics.mean(seconds), np.array(scores)))
+    print(networks.table(measured))
+
+
+class Measured(NamedTuple):
+    """A way, the images that a candidate sees, the seconds it takes, and scores in percent, (repeats, networks)."""
+
+    way: Way
+    images: int
+    seconds: float
+    scores: np.ndarray
+
+    def cells(self) -> list[str]:
+        """Returns what both tables begin with."""
+        return [f"{self.way.images} × {self.way.epochs}", f"{self.images:,}", f"{self.seconds:.1f}"]
+
+
+_COLUMNS = ["images of each class × epochs", "images seen", "seconds"]
+
+
+class Rows:
+    """Rows of an experiment: few networks, each trained from several seeds."""
+
+    def __init__(self, rows: Mapping[str, Sequence[Measurement]]) -> None:
+        self._rows = rows
+        self.genomes = [measured[0].spec.genome for measured in rows.values()]
+
+    def table(self, measured: Sequence[Measured]) -> str:
+        """Returns what each way makes of the rows."""
+        trained = [
+            f"{format_genome(genome)}: {_spread([one.top1 for one in row])}"
+            for genome, row in zip(self.genomes, self._rows.values(), strict=True)
+        ]
+        lines = [["trained in full", "", "", "", "", *trained]]
+        for one in measured:
+            taus, right, pairs = agreement(self._rows, one.scores.tolist())
+            each = [_spread(row) for row in one.scores.T.tolist()]
+            lines.append([*one.cells(), f"{statistics.mean(taus):.2f}", f"{right} of {pairs}", *each])
+        return table([*_COLUMNS, "tau", "pairs told apart that are ranked right", *self._rows], lines)
+
+
+class Sampled:
+    """The random genomes of an experiment's proxy: many networks.
+
+    Args:
+        genomes: of the networks.
+        costs: of each, relative to uniform-1x.
+        trained: the mean accuracy of each when trained in full.
+    """
+
+    def __init__(self, genomes: Sequence[Genome], costs: Sequence[float], trained: Sequence[float]) -> None:
+        self.genomes = list(genomes)
+        self._costs, self._trained = np.array(costs), np.array(trained)
+
+    def table(self, measured: Sequence[Measured]) -> str:
+        """Returns how well each way ranks the genomes."""
+        draws = np.random.default_rng(0).integers(0, len(self.genomes), (RESAMPLES, len(self.genomes)))
+        whole = [np.arange(len(self.genomes)), *draws]  # the first is the sample itself
+        costs = self._taus(whole, self._costs)
+        first = self._taus(whole, measured[0].scores)
+        lines = [["cost alone", "", "", "", _interval(costs), "", _above(costs, first)]]
+        for one in measured:
+            taus = self._taus(whole, one.scores)
+            partial = self._taus(whole, one.scores, given=True)
+            above = "" if one is measured[0] else _above(taus, first)
+            mean = f"{one.scores.mean():.1f}"
+            lines.append([*one.cells(), mean, _interval(taus), _interval(partial), above])
+        return table([*_COLUMNS, "mean score %", "tau", "tau given cost", "tau above the first way"], lines)
+
+    def _taus(self, samples: Sequence[np.ndarray], scores: np.ndarray, *, given: bool = False) -> np.ndarray:
+        """Returns the tau of scores with accuracies, the mean over repeats, for each resampled set of genomes."""
+
+        def tau(one: np.ndarray, sample: np.ndarray) -> float:
+            mine, truth, costs = (values[sample].tolist() for values in (one, self._trained, self._costs))
+            return partial_tau(mine, truth, costs) if given else kendall_tau(mine, truth)
+
+        return np.array([statistics.mean(tau(one, sample) for one in np.atleast_2d(scores)) for sample in samples])
+
+
+def _interval(values: np.ndarray) -> str:
+    low, high = np.percentile(values[1:], [2.5, 97.5])
+    return str(Interval95(float(values[0]), float(low), float(high)))
+
+
+def _above(values: np.ndarray, others: np.ndarray) -> str:
+    return _interval(values - others)
+
+
+def _of_rows(layout: Layout, names: Sequence[str] | None) -> Rows:
+    rows = {row: measurements(layout.folder, row) for row in names or rows_asked_for(layout)}
+    return Rows({row: measured for row, measured in rows.items() if measured[0].spec.binary})
+
+
+def _sampled(layout: Layout, config: Mapping[str, Any]) -> Sampled:
+    sample = layout.sample
+    population = read_population(sample.population, None, config["search"]["ratios"])
+    trained = [read_new_scores(sample.trained(number)) for number in range(config["proxy"]["trainings"])]
+    genomes = [row["genome"] for row in population]
+    known = [genome for genome in genomes if all(one[genome] is not None for one in trained)]
+    costs = pd.read_csv(sample.population).set_index("genome")[relative_column(DEFAULT)]
+    return Sampled(
+        known,
+        [float(costs[format_genome(genome)]) for genome in known],
+        [statistics.mean(float(one[genome] or 0) for one in trained) for genome in known],
+    )
 
 
 class Scorer:
-    """Scores all rows as candidates by the steps of the workflow, and keeps what they write.
+    """Scores all networks as candidates by the steps of the workflow, and keeps what they write.
 
     Attributes:
         classes: of the images.
     """
 
     def __init__(
-        self, config: Mapping[str, Any], layout: Layout, specs: Sequence[NetworkSpec], arguments: argparse.Namespace
+        self, config: Mapping[str, Any], layout: Layout, genomes: Sequence[Genome], arguments: argparse.Namespace
     ) -> None:
         self._config, self._train = config, layout.train
         self._output: Path = arguments.output
         self._cores: int = arguments.cores
         self._validation_per_class, self._supernet_images = arguments.validation, arguments.supernet_images
         self._population = self._output / "population.csv"
-        write_csv(self._population, POPULATION, [population_row(slot, s, "sample") for slot, s in enumerate(specs)])
+        info, network = read_info(layout.train, "train"), config["network"]
+        spec = NetworkSpec(
+            network["name"],
+            genomes[0],
+            base_width=network["base_width"],
+            channels=info.channels,
+            size=info.size,
+            classes=len(info.classes),
+        )
+        specs = map(spec.with_genome, genomes)
+        write_csv(self._population, POPULATION, [population_row(slot, one, "sample") for slot, one in enumerate(specs)])
         self._widest: float = max(config["search"]["ratios"])
         # Controls have ratios of their own.
-        self._ratios = sorted({ratio for spec in specs for ratio in spec.genome})
-        self.classes = len(read_info(layout.train, "train").classes)
+        self._ratios = sorted({ratio for genome in genomes for ratio in genome})
+        self.classes = len(info.classes)
 
     def score(self, way: Way, repetition: int) -> tuple[dict[Genome, float], float]:
         """Returns the top-1 of each genome as a candidate, in percent, and the mean seconds of one."""
@@ -129,9 +251,7 @@ class Scorer:
         config = deepcopy(dict(self._config))
         config["candidate"]["epochs"] = way.epochs
         config["supernet"]["epochs"] = max(1, round(self._supernet_images / (way.images * self.classes)))
-        config["split"].update(
-            subset_per_class=way.images, validation_per_class=self._validation_per_class, held_out_per_class=0
-        )
+        config["split"].update(subset_per_class=way.images, validation_per_class=self._validation_per_class)
         return Flags(config)
 
     def _split(self, way: Way, flags: Flags) -> tuple[Path, Path]:
@@ -153,23 +273,6 @@ class Scorer:
                 "--seed", self._config["seed"], "--supernet", supernet, "--history", history, "--timing", timing,
             )  # fmt: skip
         return supernet
-
-
-_COLUMNS = ["images of each class × epochs", "images seen", "seconds", "tau", "pairs told apart that are ranked right"]
-
-
-def _line(
-    way: Way, rows: Mapping[str, Sequence[Measurement]], scores: Sequence[Sequence[float]], seconds: float, classes: int
-) -> list[str]:
-    taus, right, pairs = agreement(rows, scores)
-    return [
-        f"{way.images} × {way.epochs}",
-        f"{way.images * way.epochs * classes:,}",
-        f"{seconds:.1f}",
-        f"{statistics.mean(taus):.2f}",
-        f"{right} of {pairs}",
-        *(_spread([one[row] for one in scores]) for row in range(len(rows))),
-    ]
 
 
 def agreement(
@@ -204,10 +307,6 @@ def _way(word: str) -> Way:
 def _call(words: str, *more: object) -> None:
     if step([*shlex.split(words), *map(str, more)]):
         raise SystemExit(1)
-
-
-def _accuracy(measured: Sequence[Measurement]) -> str:
-    return f"{format_genome(measured[0].spec.genome)}: {_spread([one.top1 for one in measured])}"
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks.candidates import agreement
+from benchmarks.candidates import Measured, Sampled, Way, agreement
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.rows import Measurement
 from tests.support.workflow import ROOT
@@ -51,6 +51,38 @@ def test_ways_and_rows_that_are_none_are_refused(finished, tmp_path):
     assert "'10' is not IMAGESxEPOCHS" in called(experiment, tmp_path, "--ways", "10").stderr
     assert "two are the least" in called(experiment, tmp_path, "--ways", "10x1", "--rows", "uniform-1x").stderr
     assert "there is no experiment" in called(tmp_path / "none", tmp_path, "--ways", "10x1").stderr
+
+
+@pytest.mark.slow
+def test_random_genomes_are_scored_as_the_proxy_scores_them(finished, tmp_path):
+    experiment = finished / "results" / "tiny"
+    done = called(experiment, tmp_path, "--sample", "--ways", "10x1", "20x1")
+    assert done.returncode == 0, done.stderr
+    head, _, cost, own, other = [line.split(" | ") for line in done.stdout.splitlines()]
+    assert cost[0] == "| cost alone" and own[:2] == ["| 10 × 1", "100"] and other[:2] == ["| 20 × 1", "200"]
+    sample = pd.read_csv(experiment / "proxy" / "population.csv")
+    scored = pd.read_csv(tmp_path / "20x1-0.csv")
+    assert list(scored["genome"]) == list(sample["genome"])
+    assert own[head.index("mean score %")] == f"{_means(tmp_path, '10x1'):.1f}"
+
+
+def _means(folder: Path, way: str) -> float:
+    return float(np.mean([pd.read_csv(folder / f"{way}-{number}.csv")["top1"].mean() for number in (0, 1)]))
+
+
+def test_a_way_that_ranks_genomes_better_stands_above_the_first_one():
+    random = np.random.default_rng(0)
+    truth, costs = random.normal(50, 5, 60), random.normal(1, 0.1, 60)
+    networks = Sampled([(float(number),) for number in range(60)], costs.tolist(), truth.tolist())
+    rough, fine = (truth + random.normal(0, noise, (2, 60)) for noise in (20, 1))
+    measured = [Measured(Way(1, 1), 10, 1.0, rough), Measured(Way(2, 1), 20, 2.0, fine)]
+    head, _, cost, one, other = [line.strip("| ").split(" | ") for line in networks.table(measured).splitlines()]
+    taus = {line[0]: float(line[head.index("tau")].split()[0].replace("−", "-")) for line in (cost, one, other)}
+    assert abs(taus["cost alone"]) < 0.25 < 0.8 < taus["2 × 1"] < 1 and taus["1 × 1"] < 0.5
+    value, low, high = map(float, other[-1].replace("(", "").replace(")", "").replace("to ", "").split())
+    assert low > 0.2 and low < value < high and value == pytest.approx(taus["2 × 1"] - taus["1 × 1"], abs=0.011)
+    partial = float(other[head.index("tau given cost")].split()[0])
+    assert partial == pytest.approx(taus["2 × 1"], abs=0.05), "these costs say nothing of accuracy"
 
 
 def test_agreement_is_judged_by_pairs_that_trainings_tell_apart():
