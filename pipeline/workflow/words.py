@@ -72,6 +72,21 @@ def sort_words(words: Iterable[str]) -> Words:
     return Words(tuple(configs), tuple(settings), tuple(others), tuple(targets))
 
 
+def check_given_once(words: Iterable[str]) -> None:
+    """Checks that no flag of the configuration is given to plain ``snakemake`` twice: it would take the last alone.
+
+    Raises:
+        UserError: one is.
+    """
+    given = [word.partition("=")[0] for word in words]
+    for flags, values in ((("--configfile", "--configfiles"), "files"), (("--config", "-C"), "settings")):
+        if sum(map(given.count, flags)) > 1:
+            raise UserError(
+                f"{flags[0]} is given more than once, and Snakemake takes the last one alone",
+                f"put all {values} behind one",
+            )
+
+
 def _with_freedom(words: Iterable[str]) -> Iterator[tuple[str, bool]]:
     """Yields each word, and whether it stands by itself, so that it is no flag and no flag's value."""
     taking: int | str | None = 0

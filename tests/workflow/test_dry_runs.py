@@ -8,6 +8,7 @@ import pytest
 from pipeline.workflow.lock import RECORDS
 from tests.support.workflow import (
     ROOT,
+    TINY,
     command,
     overlay,
     planned,
@@ -39,6 +40,20 @@ def test_a_key_that_is_given_twice_is_told_by_plain_snakemake_too(tmp_path):
     assert done.returncode == 1 and "twice.yaml is no valid YAML: the key 'epochs' is given twice" in (
         done.stdout + done.stderr
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "flag"),
+    [
+        (["--config", "seed=1", "--config", "retrain={seeds: 1}"], "--config"),
+        (["-C", "seed=1", "--config=seed=2"], "--config"),
+        (["--configfiles", str(TINY)], "--configfile"),
+    ],
+)
+def test_plain_snakemake_does_not_pass_over_all_settings_but_the_last(tmp_path, more, flag):
+    done = run(command("-n", "--cores", 2, *more), tmp_path)
+    assert done.returncode == 1
+    assert f"{flag} is given more than once, and Snakemake takes the last one alone" in done.stdout + done.stderr
 
 
 def test_only_evaluate_sees_the_test_set(tmp_path):

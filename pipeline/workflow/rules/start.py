@@ -1,6 +1,7 @@
 """Work done once when Snakemake reads the rules, and once when it starts to run them."""
 
 import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from pipeline.workflow.lock import check_apart, hold
 from pipeline.workflow.made_with import bring_records, changes, keep_records, note_up_to_date
 from pipeline.workflow.saved_config import as_saved, read_saved_values, save_config
 from pipeline.workflow.sources import Sources
+from pipeline.workflow.words import check_given_once
 
 #: What Snakemake must look at to notice that results are of other settings.
 _LOOKS_AT = ("mtime", "params", "input")
@@ -41,6 +43,8 @@ def begin(workflow: Any, config: Mapping[str, Any]) -> dict[str, Any]:
             read_yaml(file)  # Snakemake has read it, but takes the second of two equal keys
         checked = check_config(config)
     if workflow.is_main_process:
+        with _said():
+            check_given_once(sys.argv)
         for sentence in notes_on(checked):
             log(f"note: {sentence}")
         with _said():
