@@ -135,7 +135,7 @@ def _run(words: list[str]) -> int:
         f"{_PROGRAM} {name}", description=module.__doc__, formatter_class=_Help, allow_abbrev=False
     )  # an abbreviation could be another program's flag: --config is not --configfile
     module.add_arguments(parser)
-    arguments, others = parser.parse_known_args(words[1:])
+    arguments, others = parser.parse_known_intermixed_args(words[1:])
     if others and not hasattr(arguments, OTHERS):
         parser.refuse(others)
     setattr(arguments, OTHERS, others)

@@ -61,7 +61,6 @@ def add_overlays(parser: argparse.ArgumentParser) -> None:
             default=[],
             help="laid over them: seed=3, search.population=4, or 'search={population: 4}' as in Snakemake",
         )
-    parser.set_defaults(words=[])
 
 
 def take_words(arguments: argparse.Namespace, configs: Sequence[Path], settings: Sequence[str]) -> None:

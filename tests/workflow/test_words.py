@@ -124,6 +124,7 @@ def test_no_overlay_takes_the_place_of_an_earlier_one(line, tmp_path, capsys):
     [
         "--set search.generations=2 --configfile {0} --cores 1 {1} search.generations=3",
         "--configfile={0} --config=search.generations=2 {1} search.generations=3",
+        "{0} search.generations=2 --cores 1 {1} --cores=1 search.generations=3",
         "{0} --configfile {1} -C search.generations=2 search.generations=3",
         "search.generations=2 {0} --configfile {1} --set search.generations=3",
     ],
