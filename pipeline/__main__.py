@@ -25,7 +25,7 @@ from pipeline.common.terminal import complain, width
 from pipeline.common.untouched import are_untouched
 from pipeline.steps import COMMANDS, STEPS
 from pipeline.steps.completion import complete_command_line
-from pipeline.steps.options import claim_outputs
+from pipeline.steps.options import TYPED, claim_outputs
 
 #: A step that sets this default takes flags that it does not know, to pass them on.
 OTHERS = "others"
@@ -135,10 +135,11 @@ def _run(words: list[str]) -> int:
         f"{_PROGRAM} {name}", description=module.__doc__, formatter_class=_Help, allow_abbrev=False
     )  # an abbreviation could be another program's flag: --config is not --configfile
     module.add_arguments(parser)
-    arguments, others = parser.parse_known_args(words[1:])
+    arguments, others = parser.parse_known_intermixed_args(words[1:])
     if others and not hasattr(arguments, OTHERS):
         parser.refuse(others)
     setattr(arguments, OTHERS, others)
+    setattr(arguments, TYPED, words[1:])
     claim_outputs(arguments)
     if not are_untouched():
         from pipeline.workflow.beginning import check_beginning

@@ -132,7 +132,7 @@ def load_classifier(file: Path, engine: Engine = "auto", *, images: Path | None 
     Args:
         file: ``weights.h5`` or a packed network.
         engine: what computes. 'auto' is the compiled runtime; where the network was evaluated in another precision than
-            the runtime's float32, torch in that precision.
+            the runtime's float32, or has a binariser that this does not know, torch in the precision of then.
         images: see :func:`pipeline.export.trained.read_trained`.
         threads: of the computation.
 
@@ -141,11 +141,12 @@ def load_classifier(file: Path, engine: Engine = "auto", *, images: Path | None 
     """
     if not is_hdf5(file):
         return _of_packed(file, file.read_bytes(), engine, threads)
-    trained = read_trained(file, images)
-    if engine == "torch" or (engine == "auto" and trained.precision != "float32"):
-        return _of_torch(trained, threads)
-    from pipeline.export.packing import pack
+    from pipeline.export.packing import can_pack, pack
 
+    trained = read_trained(file, images)
+    by_runtime = trained.precision == "float32" and can_pack(trained.network.spec)
+    if engine == "torch" or (engine == "auto" and not by_runtime):
+        return _of_torch(trained, threads)
     return _of_packed(file, pack(trained.network, trained.about), engine, threads)
 
 

@@ -24,6 +24,7 @@ from pipeline.networks.binary.binarisers import is_compiled
 if TYPE_CHECKING:
     from pipeline.networks.graph import Layer
     from pipeline.networks.module import Network
+    from pipeline.networks.spec import NetworkSpec
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class About:
     std: tuple[float, ...]
     preparation: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def can_pack(spec: "NetworkSpec") -> bool:
+    """Returns whether packed networks compute a network's binarisation; they know the paper's alone."""
+    return not spec.binary or is_compiled(spec.binariser)
 
 
 def pack(network: "Network", about: About, storage: Storage = Storage.FLOAT32) -> bytes:
@@ -63,10 +69,10 @@ def packed_network(network: "Network", about: About, storage: Storage = Storage.
             finite, or ``about`` belongs to another network.
     """
     spec = network.spec
-    if spec.binary and not is_compiled(spec.binariser):
+    if not can_pack(spec):
         raise UserError(
             f"packed networks compute the paper's binarisation alone, and {spec.title} has '{spec.binariser}'",
-            "use its file of weights",
+            "use its file of weights, which torch computes",
         )
     if (len(about.classes), len(about.mean), len(about.std)) != (spec.classes, spec.channels, spec.channels):
         raise UserError(

@@ -90,7 +90,7 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
 def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> Verdict:
     search = row.search
     assert search is not None
-    sentences = [*_below_asked(search), _against_uniform(row, made)]
+    sentences = [*_undirected(search), *_below_asked(search), _against_uniform(row, made)]
     sentences += [_against_first_layer(one) for one in made if _control(one) == "first-layer"]
     for other in baselines:
         sentences += _against_baseline(row, other, next((one for one in made if one.other is other), None))
@@ -104,6 +104,16 @@ def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> 
             "hold a batch: its score there compares with the others' only roughly."
         )
     return Verdict(row.model, _headline(row), tuple(sentences))
+
+
+def _undirected(search: Search) -> list[str]:
+    """Says that a search has drawn all its candidates at random, since it ended before it looked at a score."""
+    if search.baseline or search.best is None or not search.best.undirected:
+        return []
+    return [
+        "All its candidates were drawn at random: they were too few for it to look at a score, so this is nothing else "
+        "than a random search."
+    ]
 
 
 def _below_asked(search: Search) -> list[str]:

@@ -70,6 +70,7 @@ class Best:
         runs: the best of each run.
         cost: what the relative cost is of.
         chosen_by: by what it, or the finalists, were chosen from the candidates.
+        undirected: whether all candidates were drawn at random; not in its record, but seen in the search's tables.
     """
 
     search: str
@@ -87,6 +88,7 @@ class Best:
     runs: tuple[RunBest, ...] = ()
     cost: CostName = DEFAULT
     chosen_by: ChosenBy = SCORE
+    undirected: bool = False
 
 
 def needed(columns: Sequence[str]) -> tuple[str, ...]:
@@ -332,7 +334,7 @@ def write_best(path: Path, best: Best) -> None:
     """Writes what a search found."""
     runs = [{**asdict(run), "genome": format_genome(run.genome)} for run in best.runs]
     record = {**asdict(best), "genome": format_genome(best.genome), "runs": runs}
-    del record["cost"]
+    del record["cost"], record["undirected"]
     if best.chosen_by == SCORE:
         del record["chosen_by"]
     write_record(path, {relative_column(best.cost) if key == "relative_cost" else key: record[key] for key in record})

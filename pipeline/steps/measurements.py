@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from pipeline.report.proxy import ProxyPoint
     from pipeline.report.rows import Control, Given, Row, Search
     from pipeline.search.individual import Individual
+    from pipeline.search.tables import Best
+
+
+#: The origin of a candidate in which no score had a part.
+_AT_RANDOM = "random"
 
 
 def add_measurements(parser: argparse.ArgumentParser, *, complete: bool = True) -> None:
@@ -172,7 +177,7 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     from pipeline.report.rows import ControlOf, Given, Search
     from pipeline.search.tables import read_best, read_genome
 
-    found = {model: read_best(path) for model, path in arguments.found}
+    found = {model: _with_origins(read_best(path), arguments.scores) for model, path in arguments.found}
     models: dict[str, Search | ControlOf | Given | None] = {
         model: search and replace(search, name=getattr(found.get(model), "search", model), best=found.get(model))
         for model, search in arguments.models
@@ -185,6 +190,20 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     counting = counting_for(arguments, next((spec for spec in specs if spec.binary), specs[0]))
     width, published = arguments.cost_width, arguments.published
     return collect_rows(models, measurements, published, width, counting, arguments.asked)
+
+
+def _with_origins(best: "Best", scores: Sequence[OfSearch]) -> "Best":
+    """Returns what a search found, with whether any of its candidates came from others' scores.
+
+    Args:
+        best: as its record says it.
+        scores: the candidates of every run of every search, as far as they are there.
+    """
+    from pipeline.common.files import read_csv
+
+    runs = {best.search, *(one.run for one in best.runs)}
+    rows = [row for file in scores if file.search in runs for row in read_csv(file.path, ("generation",))]
+    return replace(best, undirected={row.get("origin") for row in rows} == {_AT_RANDOM})
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":

@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import claim
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 #: The default of a parser that names the flags declared by ``output``.
 OUTPUTS = "outputs"
+#: Under which name a step is given the words that it was called with, as they were typed.
+TYPED = "typed"
+
+T = TypeVar("T")
 
 
 def add_configuration(parser: argparse.ArgumentParser) -> None:
@@ -57,14 +61,26 @@ def add_overlays(parser: argparse.ArgumentParser) -> None:
             default=[],
             help="laid over them: seed=3, search.population=4, or 'search={population: 4}' as in Snakemake",
         )
-    parser.set_defaults(words=[])
 
 
 def take_words(arguments: argparse.Namespace, configs: Sequence[Path], settings: Sequence[str]) -> None:
-    """Adds overlays and settings that were given without a flag to those that were given with one."""
-    arguments.configfile = [*configs, *arguments.configfile]
-    arguments.config = [*settings, *arguments.config]
+    """Adds overlays and settings that were given without a flag to those that were given with one, as they were typed:
+    a later one lies over an earlier one.
+    """
+    typed = getattr(arguments, TYPED, [])
+    arguments.configfile = _as_typed([*configs, *arguments.configfile], typed, Path)
+    arguments.config = _as_typed([*settings, *arguments.config], typed, str)
     arguments.words = []
+
+
+def _as_typed(values: Sequence[T], typed: Sequence[str], read: Callable[[str], T]) -> list[T]:
+    """Returns values in the order in which they stand on a command line; those that do not stand there at the end."""
+    places: dict[T, list[int]] = {}
+    for place, word in enumerate(typed):
+        flag, _, value = word.partition("=")
+        places.setdefault(read(value if flag.startswith("--") else word), []).append(place)
+    order = [places[value].pop(0) if places.get(value) else len(typed) for value in values]
+    return [value for _, value in sorted(zip(order, values, strict=True), key=lambda one: one[0])]
 
 
 def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pipeline.report.rows import Row
     from pipeline.workflow.layout import Layout
 
-#: How the genomes on which the proxy is judged are called among the searches.
 #: What a page of a finished experiment is used for: title → command, of which {row} is a row's folder.
 _COMMANDS = {
     "Use a network": "python -m pipeline predict {folder}/{row} photo.jpg\n"
@@ -82,9 +81,10 @@ def _page(arguments: argparse.Namespace) -> tuple[Path, Callable[[int | None], s
     from pipeline.report.page.comparison import build_comparison
     from pipeline.workflow.layout import COMPARISON
     from pipeline.workflow.status.experiment import find_experiments
+    from pipeline.workflow.status.files import newest
 
     if arguments.experiments is None:
-        layout = find_experiments(arguments.experiment)[0]
+        layout = max(find_experiments(arguments.experiment), key=lambda one: newest(one.folder) or 0.0)
         return arguments.output or layout.report, lambda refresh: build_page(read_findings(layout), refresh)
     named = [*([arguments.experiment] if arguments.experiment else []), *arguments.experiments]
     layouts = list(dict.fromkeys(layout for name in named for layout in find_experiments(name)))

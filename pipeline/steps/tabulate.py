@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.search.costs import DEFAULT as FLOPS
     from pipeline.search.tables import read_early, read_individuals
-    from pipeline.search.tabular import Table, read_table, write_table
+    from pipeline.search.tabular import LEARNED_FROM, Table, read_table, write_table
     from pipeline.workflow.layout import Layout
     from pipeline.workflow.made_with import about_outdated, outdated_files
     from pipeline.workflow.saved_config import read_saved_config
@@ -98,6 +98,9 @@ def run(arguments: argparse.Namespace) -> None:
         [{} if file(number) in outdated else _sampled(file(number)) for number in range(proxy[key])]
         for file, key in ((layout.sample.scores, "scores"), (layout.sample.trained, "trainings"))
     )
+    split, classes = config["split"], len(info.classes)
+    others = (split["validation_per_class"] + split["held_out_per_class"]) * classes
+    subset = info.count - others if split["subset_per_class"] is None else split["subset_per_class"] * classes
     arithmetic = read_record(layout.arithmetic) if layout.arithmetic.exists() else {"settled": {}, "on": {}}
     made = {
         **arithmetic["settled"],
@@ -108,7 +111,8 @@ def run(arguments: argparse.Namespace) -> None:
         "trained base width": network["base_width"],
         "candidate": config["candidate"],
         "retrain": config["retrain"],
-        "split": config["split"],
+        "split": split,
+        LEARNED_FROM: subset,
         "images": info.digest,
         "seed": config["seed"],
         "supernet": config["supernet"],

@@ -271,10 +271,6 @@ def _yaml(value: Any) -> str:
     """Returns a value as JSON, which YAML reads; simple names bare."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_yaml(inner)}" for key, inner in value.items()) + "}"
-    if (
-        isinstance(value, str)
-        and re.fullmatch(r"[A-Za-z][A-Za-z_-]*", value)
-        and value not in ("null", "true", "false")
-    ):
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][A-Za-z_-]*", value) and value.lower() not in _NO_TEXT:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -1,12 +1,14 @@
 """The page that tells an experiment: what stands in it, that it needs nothing else, that a browser shows all of it."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -241,6 +243,15 @@ def test_the_command_writes_the_page_of_an_experiment(experiment):
     assert len(page) < 2_000_000
     assert main(["report", "measured"]) == 0
     assert re.sub(r"\bf\d+-", "", experiment.report.read_text()) == re.sub(r"\bf\d+-", "", page)
+
+
+def test_without_a_name_it_is_the_page_of_the_newest_experiment(two, capsys):
+    for times, newest in (((2000, 1000), "measured"), ((1000, 2000), "other")):
+        for name, time in zip(two, times, strict=True):
+            for path in Path("results", name).rglob("*"):
+                os.utime(path, (time, time))
+        assert main(["report"]) == 0
+        assert capsys.readouterr().out == f"results/{newest}/report.html is written\n"
 
 
 def test_a_row_whose_search_has_found_something_else_waits_for_its_training(experiment):

@@ -14,7 +14,7 @@ from pipeline.search.algorithms import ALGORITHMS
 from pipeline.search.early_stopping import EarlyStopping
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import configured
-from pipeline.search.tabular import Table, find_table, read_table, write_table
+from pipeline.search.tabular import LEARNED_FROM, Table, find_table, read_table, write_table
 from pipeline.search.tabular.run import best_worth, chosen_worth, course, search_on, trainings_spent, true_worth
 
 SPEC = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), size=8)
@@ -168,6 +168,11 @@ def test_a_search_stops_what_was_clearly_worse(partial):
     longer = search_on(partial, "local_search", settings, FITNESS, 0, 99, stopping, trainings=32)
     assert longer[:4] == history and len(longer) > 4
     assert trainings_spent(partial, longer[:-1], stopping)[-1] < 32 <= trainings_spent(partial, longer, stopping)[-1]
+    for_all = {"subset_per_class": None, "validation_per_class": 20}
+    rest = replace(partial, made={**partial.made, "split": for_all, LEARNED_FROM: 40 * SPEC.classes})
+    assert trainings_spent(rest, history, stopping).tolist() == trainings_spent(partial, history, stopping).tolist()
+    with pytest.raises(UserError, match="does not say how many images candidates learn from"):
+        trainings_spent(replace(partial, made={**partial.made, "split": for_all}), history, stopping)
     never = search_on(partial, "local_search", settings, FITNESS, 0, 4)
     assert trainings_spent(partial, never, EarlyStopping())[-1] == 32
     free = search_on(partial, "random", ALGORITHMS["random"].Settings(population=8), FITNESS, 0, 4, stopping)

@@ -44,6 +44,14 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.parametrize("name", ["no", "On", "True", "y", "NULL", "1e3"])
+def test_a_name_that_yaml_takes_for_something_else(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    images(tmp_path / name, ant=12, bee=11)
+    assert init(name) == 0
+    assert read_config([ROOT / "config.yaml", tmp_path / f"{name}.yaml"])["experiment"] == name
+
+
 def init(*words: object) -> int:
     return main(["init", *map(str, words), "--untimed", "--cores", "2"])
 

@@ -24,6 +24,7 @@ from pipeline.workflow.layout import Layout
 from pipeline.workflow.rows import train_images_of
 from tests.support.exported import export_digits, sentence, train_digits, train_folder
 from tests.support.steps import outdated
+from tests.support.workflow import ROOT
 
 ENGINES = ["torch", "runtime", "numpy"]
 
@@ -55,6 +56,21 @@ def test_digits_as_files_get_the_tables_accuracy(digits_row: Path, tmp_path: Pat
     assert len(rows) == expected["images"]
     for row in rows:
         assert sum(float(row[f"p({name})"]) for name in "0123456789") == pytest.approx(1, abs=1e-4)
+
+
+def test_a_network_of_another_binariser_is_computed_as_it_was_evaluated(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "plugins"))
+    home, images, table = tmp_path / "results" / "digits", tmp_path / "test", tmp_path / "answers.csv"
+    train_digits(prepared, home, 1, "--binariser", "own_parts.bits:signs")
+    export_digits(prepared / "test.h5", images)
+    words = ["predict", str(home / "uniform-1x"), str(images), "--csv", str(table)]
+    assert main(words) == 0
+    expected = json.loads((home / "evaluation" / "uniform-1x" / "seed_0.json").read_text())["top1"]
+    assert round(accuracy(table), 4) == expected > 15
+    assert main([*words, "--engine", "runtime"]) == 1
+    assert "packed networks compute the paper's binarisation alone" in sentence(capsys)
 
 
 @pytest.mark.parametrize("size", [24, 80], ids=["pixels", "photographs"])

@@ -102,6 +102,19 @@ def test_a_score_from_micro_batches_is_told(tmp_path):
     assert text.count("In the search it was trained in micro-batches of 13 images") == 1
 
 
+def test_a_search_that_looked_at_no_score_is_told(tmp_path):
+    """Such as regularised evolution, which draws at random until half of those that can live are there."""
+    words = "All its candidates were drawn at random"
+    assert words not in make_tables(tmp_path, tmp_path / "tables")["results.md"], "the baseline always does"
+    arguments, history = write_experiment(tmp_path)["tables"], Layout(tmp_path).search("A").history
+    lines = list(csv.DictReader(history.open()))
+    assert {line["origin"] for line in lines} == {"random", "mutation"}
+    write_csv(history, tuple(lines[0]), [{**line, "origin": "random"} for line in lines])
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = " ".join((tmp_path / "tables/results.md").read_text().split())
+    assert text.count(words) == 1 and f"1,1,1,0.5) - {words}" in text
+
+
 def test_table_columns_are_aligned(tmp_path):
     text = make_tables(tmp_path, tmp_path / "tables")["results.md"]
     table = text.split("\n\n")[1].splitlines()

@@ -63,6 +63,18 @@ def test_scores_and_trainings_stand_at_their_genomes(experiment, tmp_path, capsy
     assert table.made["device"] == "cpu" and table.made["processor"] and table.made["torch"].startswith("torch ")
 
 
+def test_how_many_images_candidates_learn_from_where_it_is_all_that_remain(experiment, tmp_path):
+    config = read_saved_config(experiment).config
+    config["split"] |= {"subset_per_class": None, "validation_per_class": 20, "held_out_per_class": 10}
+    save_config(config, experiment)
+    assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
+    images = ["--images", str(experiment.train), "--validation-per-class", "20", "--held-out-per-class", "10"]
+    drawn = ["--subset", str(experiment.subset), "--validation", str(experiment.validation)]
+    assert main(["sample-subset", *images, *drawn]) == 0
+    learned, scored = (len(read_csv(path, ())) for path in (experiment.subset, experiment.validation))
+    assert read_table(tmp_path / "t.npz").scored_share == scored / learned
+
+
 def test_costs_that_a_table_does_not_count_by_are_told(experiment, tmp_path, capsys):
     words = ["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]
     assert main(words) == 0 and "weighs" not in capsys.readouterr().err

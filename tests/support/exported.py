@@ -29,15 +29,15 @@ def _retrain(home: Path, row: str, seed: int, *more: object) -> None:
     assert main(["evaluate", *map(str, words)]) == 0
 
 
-def train_digits(prepared: Path, home: Path, seeds: int = 2) -> None:
-    """Row 'uniform-1x' with some seeds, trained a little on prepared digits."""
+def train_digits(prepared: Path, home: Path, seeds: int = 2, *more: object) -> None:
+    """Row 'uniform-1x' with some seeds, trained a little on prepared digits; ``more`` are flags of its training."""
     (home / "data").mkdir(parents=True)
     for name in ("train.h5", "test.h5"):
         (home / "data" / name).write_bytes((prepared / name).read_bytes())
     network = ["--network", "vgg_small", "--base-width", 0.0625, "--genome", "1,1,1,1,1,1"]
     training = ["--epochs", 4, "--batch-size", 50, "--learning-rate", 0.1]
     for seed in range(seeds):
-        _retrain(home, "uniform-1x", seed, *network, *training)
+        _retrain(home, "uniform-1x", seed, *network, *training, *more)
 
 
 def export_digits(test: Path, folder: Path) -> None:

@@ -59,7 +59,8 @@ def write_experiment(folder, rows=ROWS, searches=SEARCHES, spec=SPEC, seconds=10
                 (genome, 85.0 + generation - i, spec.with_genome(genome)) for i, genome in enumerate(genomes)
             ]
             number = {"generation": generation}
-            scores += [{**number, **score_line(i, *one)} for i, one in enumerate(individuals)]
+            origin = "mutation" if generation and not search.startswith("random") else "random"
+            scores += [{**number, **score_line(i, *one, origin)} for i, one in enumerate(individuals)]
             times += [{**number, **time_line(i, one[0], seconds)} for i, one in enumerate(individuals)]
         write_csv(folder / f"search/{search}/history.csv", ("generation", *SCORES), scores)
         write_csv(folder / f"search/{search}/timing.csv", ("generation", *TIMINGS), times)
@@ -97,9 +98,9 @@ def timing(seconds):
     return {"seconds": seconds, "device": "cpu", "threads": 1, "machine": "EPYC", "command": "", "versions": {}}
 
 
-def score_line(slot, genome, top1, spec):
+def score_line(slot, genome, top1, spec, origin):
     relative = relative_flops(spec)
-    line = {"slot": slot, "genome": format_genome(genome), "origin": "random", "status": "ok", "top1": top1}
+    line = {"slot": slot, "genome": format_genome(genome), "origin": origin, "status": "ok", "top1": top1}
     return {**line, "relative_flops": relative, "fitness": fitness(top1, relative, 4), "reason": ""}
 
 

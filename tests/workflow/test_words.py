@@ -120,6 +120,30 @@ def test_no_overlay_takes_the_place_of_an_earlier_one(line, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "--set search.generations=2 --configfile {0} --cores 1 {1} search.generations=3",
+        "--configfile={0} --config=search.generations=2 {1} search.generations=3",
+        "{0} search.generations=2 --cores 1 {1} --cores=1 search.generations=3",
+        "{0} --configfile {1} -C search.generations=2 search.generations=3",
+        "search.generations=2 {0} --configfile {1} --set search.generations=3",
+    ],
+)
+def test_a_later_word_lies_over_an_earlier_one(line, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, generations, population in (("a.yaml", 5, 6), ("b.yaml", 6, 4)):
+        Path(name).write_text(f"search: {{generations: {generations}, population: {population}}}\n")
+    line = line.format("a.yaml", "./b.yaml")
+    assert main(["check", *line.split()]) == 0
+    assert "3 generations of 4 candidates" in " ".join(capsys.readouterr().out.split())
+    calls = []
+    monkeypatch.setattr(run, "call", lambda work, folder: calls.append(work) or 0)
+    assert main(["run", *line.split(), "-n"]) == 0
+    overlays = [str(tmp_path / name) for name in ("a.yaml", "b.yaml")]
+    assert calls[0][-4:] == [*overlays, "--config", 'search={"generations": "3"}']
+
+
+@pytest.mark.parametrize(
     ("line", "code", "said"),
     [
         ("statu", 2, "there is no command 'statu': did you mean 'status'?"),

@@ -35,6 +35,8 @@ from pipeline.search.space import Budget, SearchSpace, search_space
 #: Tables that come with the project.
 FOLDER = Path(__file__).parent
 _ENDING = ".npz"
+#: Under which name ``made`` holds how many images candidates learn from.
+LEARNED_FROM = "subset images"
 _FORMAT = 1
 #: Accuracies are stored in hundredths of a percent; this one says that there is none.
 _NONE = 65535
@@ -144,6 +146,23 @@ class Table:
     def epochs(self) -> int:
         """Returns the epochs of a candidate's whole training."""
         return int(self.made["candidate"]["epochs"])
+
+    @property
+    def scored_share(self) -> float:
+        """Returns how many images candidates are scored on, relative to those that they learn from.
+
+        Raises:
+            UserError: they learn from all that remain, and a table of an earlier version does not say how many.
+        """
+        split = self.made["split"]
+        if split["subset_per_class"] is not None:
+            return float(split["validation_per_class"] / split["subset_per_class"])
+        if LEARNED_FROM not in self.made:
+            raise UserError(
+                "the table does not say how many images candidates learn from, by which early stopping is counted",
+                "make it again (`tabulate`), or stop none early",
+            )
+        return float(split["validation_per_class"] * self.spec.classes / self.made[LEARNED_FROM])
 
     def quality_of(self, genome: Genome) -> float:
         """Returns the quality of a genome, in percent."""

@@ -67,12 +67,14 @@ def trainings_spent(table: Table, history: Sequence[Sequence[Individual]], stopp
 
     To judge a candidate early costs a pass over the subset, for its moments, and one over the validation images, each
     counted as a third of what a training pass over as many images costs.
+
+    Raises:
+        UserError: as of :attr:`Table.scored_share`.
     """
     scored = [individual.top1 is not None for individuals in history for individual in individuals]
     if (early := stopping.early_stop_epochs) is None:
         return np.arange(1.0, len(scored) + 1)
-    split = table.made["split"]
-    judging = (1 + split["validation_per_class"] / split["subset_per_class"]) / 3
+    judging = (1 + table.scored_share) / 3
     return np.cumsum((np.where(scored, table.epochs, early) + judging) / table.epochs)
 
 
