@@ -221,6 +221,11 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
          ["search.ratios 0.5 and 0.6 both make 4 channels of conv1 at network.base_width 0.0625: they are trained "
           "alike, whatever they cost at search.cost_width"]),
         ({"search.ratios": [0.5, 0.6, 1], "searches": {}, "models": {"a": {"genome": 1}}}, []),
+        ({"search.generations": 1, "search.population": 96},
+         [f"searches.{name} has one generation (search.generations), so it looks at no score: all its candidates are "
+          "drawn at random" for name in "AB"]),
+        ({"search.generations": 1, "search.population": 96, "searches": {"random": {"algorithm": "random"}},
+          "models": {"a": {"genome": 1}}, "controls": []}, []),
     ],
 )  # fmt: skip
 def test_settings_that_may_not_do_what_is_meant_are_named(changes, said):

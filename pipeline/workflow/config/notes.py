@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.spec import uniform_genome
+from pipeline.search.algorithms import ALGORITHMS
 from pipeline.workflow.config.default import default_config
 from pipeline.workflow.config.networks import spec_of
 from pipeline.workflow.config.trainings import TRAININGS
@@ -45,7 +46,7 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
         )
     notes += _left_as_for_digits(config)
     if config["searches"]:
-        notes += [*_asked_for_nothing(config), *_alike(config)]
+        notes += [*_asked_for_nothing(config), *_alike(config), *_looking_at_nothing(config)]
     counted, trained_at = search["cost_width"], config["network"]["base_width"]
     if config["searches"] and counted != trained_at:
         limits = (key for key in ("max_flops", "max_memory", "max_latency") if search[key] is not None)
@@ -74,6 +75,18 @@ def _asked_for_nothing(config: Mapping[str, Any]) -> Iterator[str]:
                     f"{where}.max_cost is {limit:g} times uniform-1x's cost, which limits nothing: the dearest network "
                     f"has {dearest:.3g} times"
                 )
+
+
+def _looking_at_nothing(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields searches that would go by scores, and end before they have any."""
+    if config["search"]["generations"] > 1:
+        return
+    for name, run in config["searches"].items():
+        if run.get("run_of", name) == name and ALGORITHMS[run["algorithm"]].LOOKS_AT_SCORES:
+            yield (
+                f"searches.{name} has one generation (search.generations), so it looks at no score: all its candidates "
+                "are drawn at random"
+            )
 
 
 def _alike(config: Mapping[str, Any]) -> Iterator[str]:
