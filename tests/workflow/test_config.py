@@ -221,6 +221,10 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
          ["search.ratios 0.5 and 0.6 both make 4 channels of conv1 at network.base_width 0.0625: they are trained "
           "alike, whatever they cost at search.cost_width"]),
         ({"search.ratios": [0.5, 0.6, 1], "searches": {}, "models": {"a": {"genome": 1}}}, []),
+        ({"published": "table1", "dataset.name": "torchvision:SVHN", "dataset.image_size": 32, "experiment": "mine"},
+         ["published is 'table1', of CIFAR-10: accuracies on torchvision:SVHN do not compare with those"]),
+        ({"published": "table1", "dataset.name": "torchvision:CIFAR10", "dataset.image_size": 32, "experiment": "mine"},
+         []),
         ({"search.generations": 1, "search.population": 96},
          [f"searches.{name} has one generation (search.generations), so it looks at no score: all its candidates are "
           "drawn at random" for name in "AB"]),

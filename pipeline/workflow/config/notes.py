@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.spec import uniform_genome
+from pipeline.report.published import find_table
 from pipeline.search.algorithms import ALGORITHMS
 from pipeline.workflow.config.default import default_config
 from pipeline.workflow.config.networks import spec_of
@@ -13,6 +14,9 @@ from pipeline.workflow.config.trainings import TRAININGS
 from pipeline.workflow.counting import counting_of
 from pipeline.workflow.proxy import samples
 from pipeline.workflow.recipes import recipe_of, teacher_of
+
+#: Images that published accuracies are of → what they are called in ``dataset.name``.
+_IMAGES_OF = {"CIFAR-10": ("cifar10", "torchvision:CIFAR10"), "ImageNet": ("torchvision:ImageNet",)}
 
 
 def notes_on(config: Mapping[str, Any]) -> list[str]:
@@ -44,7 +48,7 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
             "proxy.sample is trained in full without retrain.teacher, which has learnt from the images that it is "
             "scored on: what the proxy says is of such trainings"
         )
-    notes += _left_as_for_digits(config)
+    notes += [*_left_as_for_digits(config), *_published_of_others(config)]
     if config["searches"]:
         notes += [*_asked_for_nothing(config), *_alike(config), *_looking_at_nothing(config)]
     counted, trained_at = search["cost_width"], config["network"]["base_width"]
@@ -56,6 +60,15 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
             for key in limits
         ]
     return notes
+
+
+def _published_of_others(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields published accuracies that are of another data set; a folder may hold that one."""
+    if config.get("published") is None:
+        return
+    dataset, name = find_table(config["published"]).dataset, config["dataset"]["name"]
+    if name not in ("image_folder", *_IMAGES_OF[dataset]):
+        yield f"published is '{config['published']}', of {dataset}: accuracies on {name} do not compare with those"
 
 
 def _asked_for_nothing(config: Mapping[str, Any]) -> Iterator[str]:
