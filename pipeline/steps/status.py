@@ -17,6 +17,7 @@ from pipeline.common.text import counted, printable
 if TYPE_CHECKING:
     from pipeline.workflow.layout import Layout
     from pipeline.workflow.status.pace import Pace
+    from pipeline.workflow.status.reading import RepeatedState
     from pipeline.workflow.status.searches import BestSoFar, SearchSummary
     from pipeline.workflow.status.summary import Summary
     from pipeline.workflow.status.trainings import RowSummary, TrainingSummary
@@ -177,7 +178,9 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
     from pipeline.workflow.made_with import about_outdated
     from pipeline.workflow.status.summary import STAGES
 
-    marks = {stage: "x" if stage in summary.finished_stages else _SPACE for stage in STAGES}
+    repeated = _repeated_of(summary)
+    stages = [stage for stage in STAGES if repeated.get(stage, True)]
+    marks = {stage: "x" if stage in summary.finished_stages else _SPACE for stage in stages}
     if summary.stage in marks:
         marks[summary.stage] = ">"
     lines: list[Sequence[str]] = [
@@ -200,9 +203,28 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
         lines.append(("archive", f"{counted(summary.archived, 'candidate')}{damaged}"))
     if summary.pace is not None:
         lines.append(("pace", _pace(summary.pace)))
+    lines += [(stage, _repeated(states, now, summary)) for stage, states in repeated.items() if _is_begun(states)]
     if summary.stage != "finished":
         lines.append(("work left" if summary.alive is False else "expected end", _end(summary, now)))
     return lines
+
+
+def _repeated_of(summary: "Summary") -> "dict[str, tuple[RepeatedState, ...]]":
+    """Returns what is trained several times over, by its stage; nothing where it is not asked for."""
+    return {"finalists": summary.finalists, "proxy": summary.sample}
+
+
+def _is_begun(states: "Sequence[RepeatedState]") -> bool:
+    """Returns whether some of their trainings are done, and not all."""
+    return any(state.done for state in states) and not all(state.complete for state in states)
+
+
+def _repeated(states: "Sequence[RepeatedState]", now: datetime, summary: "Summary") -> str:
+    parts = []
+    for state in states:
+        left = "" if state.done == state.total else _left(state.seconds_left, now, summary)
+        parts.append(f"{state.name} {_of(state.done, state.total)} trainings" + (f", {left}" if left else ""))
+    return "; ".join(parts)
 
 
 def _pace(pace: "Pace") -> str:
@@ -213,7 +235,9 @@ def _pace(pace: "Pace") -> str:
 
 def _end(summary: "Summary", now: datetime) -> str:
     """Returns when the trainings will be over, or those of which it is known."""
-    waiting = [stage for stage in ("supernet", "search", "retraining") if stage not in summary.finished_stages]
+    trained = ("supernet", "search", "finalists", "proxy", "retraining")
+    waiting = [stage for stage in trained if stage not in summary.finished_stages]
+    waiting = [stage for stage in waiting if _repeated_of(summary).get(stage, True)]
     left = {stage: _seconds_left(summary, stage) for stage in waiting}
     known = {stage: seconds for stage, seconds in left.items() if seconds is not None}
     if not left:
@@ -335,6 +359,9 @@ def _seconds_left(summary: "Summary", stage: str) -> float | None:
     """Returns seconds that a stage still takes; None where that is not known."""
     if stage == "supernet" and summary.supernet is not None:
         return summary.supernet.seconds_left
+    if (states := _repeated_of(summary).get(stage)) is not None:
+        known = [state.seconds_left for state in states if state.seconds_left is not None]
+        return sum(known) if len(known) == len(states) else None
     return {"search": summary.searches_seconds_left, "retraining": summary.rows_seconds_left}.get(stage)
 
 

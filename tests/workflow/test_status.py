@@ -587,6 +587,7 @@ def test_while_it_runs(tmp_path, monkeypatch, capsys):
     (last,) = json.loads(status(capsys, *words[1:]))
     assert last["stage"] == "finished" and last["alive"] is False
     assert [search["done"] for search in last["searches"]] == [8, 8, 8]
+    assert all(state["complete"] and state["done"] == state["total"] for state in last["finalists"] + last["sample"])
     assert all(row["trained"] == row["scored"] == 2 for row in last["rows"])
 
 
@@ -598,4 +599,5 @@ def numbers(look: dict) -> list[float]:
         grows += [one["generation"], one["done"], one["reused"], one["diverged"], one["failed"], best_so_far]
     for row in look["rows"]:
         grows += [row["trained"], row["scored"], *(training["epoch"] or 0 for training in row["trainings"])]
+    grows += [state["done"] for state in (*look["finalists"], *look["sample"])]
     return grows

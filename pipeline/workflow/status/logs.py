@@ -8,7 +8,9 @@ from pathlib import Path
 
 #: Bytes at the end of a log in which the newest progress stands.
 _TAIL = 8192
-_PROGRESS = re.compile(r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)  [^:]+: (\d+) of (\d+) (steps|images)\b", re.MULTILINE)
+_PROGRESS = re.compile(
+    r"^(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)  [^:]+: (\d+) of (\d+) (steps|images|candidates)\b", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)

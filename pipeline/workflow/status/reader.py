@@ -13,6 +13,7 @@ from pipeline.workflow.status.experiment import Experiment
 from pipeline.workflow.status.files import newest, size
 from pipeline.workflow.status.logs import log_progress
 from pipeline.workflow.status.reading import Reading
+from pipeline.workflow.status.repeated_files import Repeated
 from pipeline.workflow.status.search_files import Searches
 from pipeline.workflow.status.training_files import Trainings
 
@@ -20,9 +21,10 @@ from pipeline.workflow.status.training_files import Trainings
 def read_experiment(layout: Layout) -> Reading:
     """Reads all that the summary needs. Fails on nothing that lies in the folder."""
     experiment = Experiment(layout)
-    trainings, searches = Trainings(experiment), Searches(experiment)
+    trainings, searches, repeated = Trainings(experiment), Searches(experiment), Repeated(experiment)
     # The trainings first, the archive last: what is done by then is seen, and nothing twice.
     supernet, rows, proposals = trainings.supernet(), trainings.rows(), searches.proposals()
+    finalists, sample = repeated.finalists(), repeated.sample()
     archive = ArchiveFolder(layout.archive, experiment.expected, experiment.files.complain)
     searched = searches.searches(proposals, archive)
     preparing = log_progress(layout.log("prepare_dataset"))
@@ -35,6 +37,8 @@ def read_experiment(layout: Layout) -> Reading:
         supernet=supernet,
         searches=searched,
         rows=rows,
+        finalists=finalists,
+        sample=sample,
         archived=archive.entries,
         damaged=archive.damaged,
         recent=archive.recent(),
@@ -52,6 +56,8 @@ def _outdated(layout: Layout) -> dict[str, tuple[str, ...]]:
         "data": (layout.train.parent, layout.subset.parent),
         "supernet": (layout.supernet.weights.parent,),
         "search": (layout.searches,),
+        "finalists": (layout.finalists("any").folder.parent,),
+        "proxy": (layout.sample.folder,),
         "retraining": (layout.retrainings,),
         "evaluation": (layout.measurements,),
     }

@@ -107,6 +107,26 @@ class RowState:
 
 
 @dataclass(frozen=True)
+class RepeatedState:
+    """Genomes that are trained several times over.
+
+    Attributes:
+        name: the row whose finalists they are; of the proxy's sample, how it is trained.
+        done, total: trainings.
+        complete: whether all that follows from them is there.
+        seconds_left: at their own pace; None where they have none yet.
+        briefly: whether they are trained as candidates are, rather than in full.
+    """
+
+    name: str
+    done: int
+    total: int
+    complete: bool
+    seconds_left: float | None
+    briefly: bool = True
+
+
+@dataclass(frozen=True)
 class Reading:
     """All that was read of an experiment.
 
@@ -117,6 +137,7 @@ class Reading:
         images_done, images_total: while they are being prepared.
         supernet: None where there is none.
         searches, rows: in the configuration's order.
+        finalists, sample: genomes that are trained several times over, to choose what was found and to judge scores.
         archived, damaged: entries of the archive; those set aside.
         recent: the newest trainings of candidates.
         tables: tables and figures are there.
@@ -134,6 +155,8 @@ class Reading:
     supernet: TrainingState | None = None
     searches: tuple[SearchState, ...] = ()
     rows: tuple[RowState, ...] = ()
+    finalists: tuple[RepeatedState, ...] = ()
+    sample: tuple[RepeatedState, ...] = ()
     archived: int = 0
     damaged: int = 0
     recent: tuple[Finished, ...] = ()

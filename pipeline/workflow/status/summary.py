@@ -3,12 +3,13 @@
 Whatever is not known (no configuration in the folder yet, an unreadable file) is None, and so is what follows from it.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from pipeline.workflow.lock import Run
 from pipeline.workflow.status.pace import PAUSE, Pace, pace
-from pipeline.workflow.status.reading import Reading
+from pipeline.workflow.status.reading import Reading, RepeatedState
 from pipeline.workflow.status.searches import SearchSummary, summarise_searches
 from pipeline.workflow.status.trainings import (
     RowSummary,
@@ -18,8 +19,17 @@ from pipeline.workflow.status.trainings import (
     summarise_training,
 )
 
-Stage = Literal["data", "supernet", "search", "retraining", "evaluation", "tables", "finished"]
-STAGES: tuple[Stage, ...] = ("data", "supernet", "search", "retraining", "evaluation", "tables")
+Stage = Literal["data", "supernet", "search", "finalists", "proxy", "retraining", "evaluation", "tables", "finished"]
+STAGES: tuple[Stage, ...] = (
+    "data",
+    "supernet",
+    "search",
+    "finalists",
+    "proxy",
+    "retraining",
+    "evaluation",
+    "tables",
+)
 
 #: Seconds without a new file after which a run that cannot be asked is taken for dead; three times the longest
 #: candidate, where that is more.
@@ -50,6 +60,8 @@ class Summary:
     pace: Pace | None
     archived: int
     damaged: int
+    finalists: tuple[RepeatedState, ...]
+    sample: tuple[RepeatedState, ...]
     rows: tuple[RowSummary, ...]
     rows_seconds_left: float | None
     problems: tuple[str, ...] = field(default=())
@@ -61,7 +73,7 @@ def summarise(reading: Reading, now: float) -> Summary:
     finished = finished_stages(reading)
     age = None if reading.newest is None else now - reading.newest
     searches, left = summarise_searches(reading.searches, reading.recent)
-    done = len(finished) == len(STAGES)
+    done, speed = len(finished) == len(STAGES), pace(reading.recent)
     return Summary(
         name=reading.name,
         stage="finished" if done else next(stage for stage in STAGES if stage not in finished),
@@ -76,13 +88,28 @@ def summarise(reading: Reading, now: float) -> Summary:
         supernet=None if reading.supernet is None else summarise_training(reading.supernet),
         searches=searches,
         searches_seconds_left=left,
-        pace=pace(reading.recent),
+        pace=speed,
         archived=reading.archived,
         damaged=reading.damaged,
+        finalists=_at_pace(reading.finalists, speed),
+        sample=_at_pace(reading.sample, speed),
         rows=tuple(map(summarise_row, reading.rows)),
         rows_seconds_left=rows_seconds_left(reading.rows),
         problems=reading.problems,
         outdated=tuple(file for files in reading.outdated.values() for file in files),
+    )
+
+
+def _at_pace(states: Sequence[RepeatedState], candidates: Pace | None) -> tuple[RepeatedState, ...]:
+    """Returns sets of genomes, those that are trained as candidates and have no pace of their own at that of these."""
+    if candidates is None:
+        return tuple(states)
+    each = 3600 / candidates.candidates_per_hour
+    return tuple(
+        replace(state, seconds_left=each * (state.total - state.done))
+        if state.briefly and state.seconds_left is None
+        else state
+        for state in states
     )
 
 
@@ -92,10 +119,14 @@ def finished_stages(reading: Reading) -> tuple[Stage, ...]:
     every_row = bool(reading.rows) and (reading.planned or reading.tables)
     trained = every_row and all(training.done for row in reading.rows for training in row.trainings)
     scored = trained and all(row.scored == len(row.trainings) for row in reading.rows)
+    searched = all(search.selected for search in reading.searches) and (bool(reading.searches) or reading.planned)
+    found = searched and all(state.complete for state in reading.finalists)
     complete: dict[Stage, bool] = {
         "data": reading.data,
         "supernet": reading.supernet.done if reading.supernet else reading.planned,
-        "search": all(search.selected for search in reading.searches) and (bool(reading.searches) or reading.planned),
+        "search": searched,
+        "finalists": found,
+        "proxy": found and all(state.complete for state in reading.sample),
         "retraining": trained,
         "evaluation": scored,
         "tables": scored and reading.tables,
