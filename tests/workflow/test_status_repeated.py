@@ -71,6 +71,14 @@ def test_what_is_chosen_of_finalists_is_the_stages_end(layout, capsys):
     found = summarise(read_experiment(layout), 0.0)
     assert found.stage == "finalists" and found.finalists[0].done == found.finalists[0].total
     assert "[>] finalists" in status(layout, capsys)
+    for files in (layout.finalists("found-A"), layout.sample):
+        shutil.rmtree(files.folder)
+        shutil.rmtree(layout.folder / "logs" / files.folder.relative_to(layout.folder).parts[0])
+    found = summarise(read_experiment(layout), 0.0)
+    assert found.pace is not None
+    each = 3600 / found.pace.candidates_per_hour
+    assert found.finalists[0].seconds_left == pytest.approx(2 * each) and found.finalists[0].done == 0
+    assert [one.seconds_left for one in found.sample] == [pytest.approx(3 * each), None]
 
 
 def test_those_that_are_not_begun_take_as_long_as_candidates():
