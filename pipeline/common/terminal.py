@@ -68,12 +68,15 @@ def draw(
             break
         shown = [number for number in shown if header[number] != name]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="")
+    # What a line is called is broken last: its width is set, and the others share what is left. A least width would not
+    # do: a table that rich narrows to one is wider than the screen, and what stands beyond it is cut off.
+    longest = [max(len(line[number]) for line in (header, *cells)) for number in shown]
+    beside = sum(longest[1:]) + _GAP * (len(shown) - 1)
+    first = min(longest[0], max(columns // 3, columns - beside))
     for number in shown:
         is_text = number == 0 or header[number] in left
-        # What a line is called is broken last.
-        longest = max(len(line[number]) for line in (header, *cells))
-        least = min(longest, columns // 3) if number == 0 else None
-        table.add_column(header[number], justify="left" if is_text else "right", overflow="fold", min_width=least)
+        set_width = first if number == 0 else None
+        table.add_column(header[number], justify="left" if is_text else "right", overflow="fold", width=set_width)
     for place, row in enumerate(cells, start=1):
         ends = rule_above_last and place == len(cells) - 1
         table.add_row(*(row[number] for number in shown), end_section=ends)

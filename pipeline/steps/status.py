@@ -271,7 +271,7 @@ def _searches(summary: "Summary") -> list[str]:
     named = ("best so far", "top-1 %", "fitness", "cost / 1x", "genome", "FLOPs", "memory", "generation")
     best = [_best(search.name, search.best) for search in summary.searches]
     return [
-        draw(header, table, left={"left"}, spare=("reused", "diverged", *early), columns=width() - 1),
+        draw(header, table, left={"left"}, spare=("reused", "diverged", *early, "failed"), columns=width() - 1),
         "",
         draw(named, best, left={"genome"}, spare=("memory", "FLOPs", "generation"), columns=width() - 1),
     ]

@@ -35,6 +35,17 @@ def test_names_of_lines_are_broken_last():
     assert max(map(len, lines)) <= 40 and any(line.startswith("uniform-iso-A ") for line in lines)
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80, 100, 120])
+def test_no_letter_is_lost_however_long_names_of_lines_are(columns):
+    header = ("the paper's claim", "networks", "the paper", "here")
+    claim = ("a searched network comes close to full precision", "VGG-Auto-B to Full-precision")
+    rows = [(*claim, "−0.42 points at 0.10 times the FLOPs", "no difference seen (−1.5 to 12.3 points); 2 seeds")]
+    lines = draw(header, rows, left=header, columns=columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    shown = "".join(lines).replace("─", "").replace(" ", "")
+    assert sorted(shown) == sorted("".join(header + rows[0]).replace(" ", ""))
+
+
 def test_a_line_above_sums():
     lines = draw(("a",), [("1",), ("2",), ("3",)], columns=40, rule_above_last=True).splitlines()
     assert [line.strip("─") for line in lines] == ["a", "", "1", "2", "", "3"]

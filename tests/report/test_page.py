@@ -403,6 +403,8 @@ def test_a_damaged_file_is_named(experiment, capsys):
 
 
 def test_experiments_stand_side_by_side(two):
+    best = Layout.of("measured").finalists("found-A").found
+    write_best(best, replace(read_best(best), evaluations=8, micro_batch=16))
     assert main(["report", "--experiments", *two]) == 0
     page = COMPARISON.read_text()
     reader = Reader(page)
@@ -416,7 +418,7 @@ def test_experiments_stand_side_by_side(two):
     assert main(["report", "measured"]) == 0
     alone = Layout.of("measured").report.read_text()
     said = re.findall(r"<p>(.*?)</p>", alone[alone.index("<h3>found-A") : alone.index("</section>")])
-    assert said and all(f"<p>{sentence}</p>" in page for sentence in said[:2])
+    assert len(said) > 3 and all(f"<p>{sentence}</p>" in page for sentence in said), "no reservation is left out"
     assert "not of the same images: their accuracies do not compare" in page
 
 

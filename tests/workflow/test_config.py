@@ -51,6 +51,7 @@ MISTAKES = [
     ({"retrain.epochs": "ten"}, "retrain.epochs is 'ten': it must be of type integer"),
     ({"retrain.epochs": "2.5"}, "retrain.epochs is '2.5': it must be of type integer"),
     ({"search.ratios": {}}, "search.ratios is {}: it must be of type list"),
+    ({"models.found-A": {"genome": "0.5,2,1,1,1,0.5"}}, "genome is '0.5,2,1,1,1,0.5': it must be of type number, list"),
     ({"retrain.seeds": 2.0}, "retrain.seeds is 2.0: it must be of type integer"),
     ({"candidate.learning_rate": float("nan")}, "candidate.learning_rate is nan: it must be of type number"),
     ({"network.base_width": float("inf")}, "network.base_width is inf: it must be of type number"),

@@ -544,6 +544,25 @@ def test_a_stage_with_files_of_the_settings_before_is_not_finished(folder, capsy
     assert "outdated      2 files are of other settings or images than the" in status(capsys, str(folder))
 
 
+def test_what_is_to_be_made_again_is_neither_done_nor_the_best_nor_an_accuracy(folder, capsys):
+    """Such as after new images: the trainings, scores and accuracies of the ones before are still there."""
+    layout = Layout(folder)
+    weights, accuracy = layout.training("uniform-1x", 0).weights, layout.measurement("uniform-1x", 0)
+    log, best = layout.training_log("uniform-1x", 0), layout.search("A").best
+    for path, text in (accuracy, '{"top1": 90.0}'), (best, "{}"), (log, "retraining: 8 of 8 steps, took 1 s\n"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    before = summary(folder)
+    assert (before.rows[0].trained, before.rows[0].top1_mean) == (1, 90.0)
+    assert read_experiment(layout).searches[0].selected
+    outdated(layout, [weights, accuracy, best, layout.generation("A", 1).population])
+    after = summary(folder)
+    assert (after.rows[0].trained, after.rows[0].scored, after.rows[0].top1_mean) == (0, 0, None)
+    assert not after.rows[0].trainings[0].started and not read_experiment(layout).searches[0].selected
+    assert after.searches[0].done == 3 < before.searches[0].done, "the second generation is proposed anew"
+    assert "90.00" not in status(capsys)
+
+
 def test_life():
     reading = Reading("x", newest=1000.0)
     assert summarise(reading, 1001.0).alive is None

@@ -17,8 +17,6 @@ from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.pieces import figure, load_template, paragraph, paragraphs, table
 from pipeline.report.verdicts import verdicts, worth_it
 
-#: Of each found network.
-_SENTENCES = 3
 #: Settings that are listed.
 _MOST_SETTINGS = 60
 
@@ -69,7 +67,7 @@ def _summaries(experiments: Sequence[Findings]) -> list[Part]:
         if found:
             body += Markup("<p><b>Worth it?</b><br>{}</p>").format(Markup("<br>").join(worth_it(findings.rows)))
         for verdict in found:
-            body += Markup("<h4>{}</h4>").format(verdict.model) + paragraphs(*verdict.sentences[:_SENTENCES])
+            body += Markup("<h4>{}</h4>").format(verdict.model) + paragraphs(*verdict.sentences)
             body += paragraph(verdict.headline, "muted")
         if findings.note:
             body += paragraph(findings.note)

@@ -110,10 +110,13 @@ def _explain(error: ValidationError) -> tuple[str, str]:
         "exclusiveMaximum": "it must be less than {}",
         "enum": "choose one of {}",
         "type": "it must be of type {}",
+        "anyOf": "it must be of type {}",
         "maxLength": "it may have at most {} characters",
     }
     value = error.validator_value
     choices = value if isinstance(value, list) else [value]
+    if error.validator == "anyOf":
+        choices = [choice.get("type") for choice in choices]
     listed = ", ".join("null" if choice is None else kinds.get(choice, str(choice)) for choice in choices)
     remedy = limits[error.validator].format(listed) if error.validator in limits else error.message[:120]
     return f"{where} is {_shown(error.instance)}", remedy

@@ -9,6 +9,7 @@ from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
 from pipeline.search.facts import expected_facts
 from pipeline.workflow.layout import RESULTS, Layout, find_layouts
+from pipeline.workflow.made_with import outdated_files
 from pipeline.workflow.saved_config import SavedConfig, read_saved_config
 from pipeline.workflow.status.files import MALFORMED, TolerantReader
 
@@ -56,6 +57,8 @@ class Experiment:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.files = TolerantReader()
+        #: Files of other settings or images, which are to be made again: what stands in them is nothing that was done.
+        self.outdated = frozenset(outdated_files(layout))
 
     @cached_property
     def config(self) -> SavedConfig | None:

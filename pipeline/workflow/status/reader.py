@@ -7,7 +7,6 @@ that two looks see numbers that go up; they go down only where the workflow dele
 
 from pipeline.workflow.layout import FIGURE_FORMS, FIGURES, Layout
 from pipeline.workflow.lock import last_run
-from pipeline.workflow.made_with import outdated_files
 from pipeline.workflow.status.archive_folder import ArchiveFolder
 from pipeline.workflow.status.experiment import Experiment
 from pipeline.workflow.status.files import newest, size
@@ -46,12 +45,13 @@ def read_experiment(layout: Layout) -> Reading:
         run=last_run(layout),
         newest=newest(layout.folder),
         problems=experiment.files.problems,
-        outdated=_outdated(layout),
+        outdated=_outdated(experiment),
     )
 
 
-def _outdated(layout: Layout) -> dict[str, tuple[str, ...]]:
+def _outdated(experiment: Experiment) -> dict[str, tuple[str, ...]]:
     """Returns the files of settings before, by the stage that makes them again."""
+    layout = experiment.layout
     stages = {
         "data": (layout.train.parent, layout.subset.parent),
         "supernet": (layout.supernet.weights.parent,),
@@ -62,7 +62,7 @@ def _outdated(layout: Layout) -> dict[str, tuple[str, ...]]:
         "evaluation": (layout.measurements,),
     }
     found: dict[str, tuple[str, ...]] = {}
-    for file in outdated_files(layout):
+    for file in sorted(experiment.outdated):
         stage = next((stage for stage, homes in stages.items() if any(map(file.is_relative_to, homes))), "tables")
         found[stage] = (*found.get(stage, ()), str(file))
     return found

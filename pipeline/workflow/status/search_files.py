@@ -33,6 +33,7 @@ class Searches:
 
     def __init__(self, experiment: Experiment) -> None:
         self._config = experiment.config
+        self._outdated = experiment.outdated
         self._layout = experiment.layout
         self._files = experiment.files
 
@@ -46,11 +47,11 @@ class Searches:
         return tuple(self._search(name, populations, archive) for name, populations in proposals.items())
 
     def _populations(self, name: str) -> list[Proposal]:
-        """Returns the proposed generations in their order, up to the first that is missing."""
+        """Returns the proposed generations in their order, up to the first that is missing, or is to be made again."""
         found: list[Proposal] = []
         while not self._config or len(found) < self._config.generations:
             files = self._layout.generation(name, len(found))
-            candidates = self._population(files.population)
+            candidates = None if files.population in self._outdated else self._population(files.population)
             if candidates is None:
                 break
             found.append(Proposal(files, candidates))
@@ -67,7 +68,8 @@ class Searches:
     def _search(self, name: str, populations: list[Proposal], archive: ArchiveFolder) -> SearchState:
         planned = self._config.searches.get(name) if self._config else None
         objective = planned.objective if planned else self._objective_of_scores(populations)
-        selected = bool(size(self._layout.search(name).best))
+        best = self._layout.search(name).best
+        selected = best not in self._outdated and bool(size(best))
         return SearchState(
             name,
             planned.algorithm if planned else None,
@@ -97,13 +99,13 @@ class Searches:
         """Returns what is known of a generation's candidates: from its scores, from its shards' tables, from the
         archive.
         """
-        scores = self._files.table(files.scores, needed(SCORES))
+        scores = None if files.scores in self._outdated else self._files.table(files.scores, needed(SCORES))
         if scores is not None:
             scored = objective is None or all(_agrees(row, objective) for row in scores)
             tables, timings = [files.scores], [files.timing]
         else:
             scored = False
-            tables, timings = files.found_shards()
+            tables, timings = ([file for file in found if file not in self._outdated] for found in files.found_shards())
         known = {row["genome"]: row for path in tables for row in self._files.table(path, _EVALUATED) or []}
         reused = {
             row["genome"]

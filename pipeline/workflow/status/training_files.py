@@ -66,7 +66,7 @@ class Trainings:
         return RowState(model, tuple(trainings), tuple(top1), sum(score is not None for score in top1))
 
     def _top1(self, path: Path) -> float | None:
-        record = self._files.record(path)
+        record = None if path in self._experiment.outdated else self._files.record(path)
         try:
             return None if record is None else number(record["top1"], most=100)
         except MALFORMED:
@@ -78,6 +78,8 @@ class Trainings:
     ) -> TrainingState:
         """Returns one training. ``images`` is what it learns from, where that is not the whole train set."""
         epochs = settings["epochs"] if settings else None
+        if files.weights in self._experiment.outdated:  # begun anew, it would have none; its log is of the one before
+            return TrainingState(epochs=epochs)
         if size(files.weights):
             record = self._files.record(files.timing) or {}
             seconds = record.get("seconds") if isinstance(record, dict) else None
