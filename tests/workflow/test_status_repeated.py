@@ -1,7 +1,6 @@
 """How far finalists and the proxy's sample are, which are trained several times over."""
 
 import json
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -107,7 +106,8 @@ def test_damaged_and_outdated_tables(layout, capsys):
     sample.scores_timing(0).write_text("slot,genome\n")
     found = summarise(read_experiment(layout), 0.0)
     assert any("scores_timing_0.csv" in problem for problem in found.problems) and found.sample[0].complete
-    os.utime(sample.scores(0))
+    shutil.rmtree(layout.folder / "logs" / "proxy")
     outdated(layout, [sample.scores(0), layout.finalists("found-A").found])
     after = summarise(read_experiment(layout), 0.0)
+    assert after.sample[0].done == 0 and not after.sample[0].complete and after.sample[1].complete
     assert after.stage == "finalists" and not {"finalists", "proxy"} & set(after.finished_stages)

@@ -17,6 +17,7 @@ class Repeated:
 
     def __init__(self, experiment: Experiment) -> None:
         self._config = experiment.config.config if experiment.config else None
+        self._outdated = experiment.outdated
         self._layout = experiment.layout
         self._files = experiment.files
 
@@ -48,7 +49,7 @@ class Repeated:
                 [(files.repeated(time), files.repeated_timing(time)) for time in times],
                 [self._layout.log("finalists", model, f"evaluate_{time}") for time in times],
                 config["search"]["finalists"],
-                done=bool(size(files.found)),
+                done=self._is_there(files.found),
             )
 
     def _sample(self) -> Iterator[RepeatedState]:
@@ -94,11 +95,12 @@ class Repeated:
             done: whether what follows from its tables is there.
             briefly: whether they are trained as candidates are.
         """
-        population = self._files.table(files.population, needed(POPULATION))
+        there = files.population not in self._outdated
+        population = self._files.table(files.population, needed(POPULATION)) if there else None
         genomes = planned if population is None else len(population)
         finished, speeds = 0, []
         for (scores, timing), log in zip(tables, logs, strict=True):
-            if size(scores):
+            if self._is_there(scores):
                 finished += genomes
                 speeds += self._speed(timing)
                 continue
@@ -112,10 +114,13 @@ class Repeated:
             name,
             finished,
             total,
-            complete=done and all(size(scores) for scores, _ in tables),
+            complete=done and all(self._is_there(scores) for scores, _ in tables),
             seconds_left=0.0 if finished == total else left,
             briefly=briefly,
         )
+
+    def _is_there(self, file: Path) -> bool:
+        return file not in self._outdated and bool(size(file))
 
     def _speed(self, timing: Path) -> list[float]:
         """Returns how many a second were trained, one after the other; nothing where that is not known."""
