@@ -9,18 +9,19 @@ each number of images a supernet is trained, for as many epochs as show it ``--s
 candidates inherit from it, as in a search. All are scored ``--repeats`` times, from other seeds, and all ways on the
 same validation images.
 
-Prints for each way how many images a candidate sees, and the seconds it takes. Of rows, how well one score of each
-agrees with the accuracies of the rows trained in full (Kendall's tau-b, the mean over repeats), how many of those pairs
-of rows that their trainings tell apart (Welch and Holm, 5 %) one score of each ranks rightly, and each row's score. Of
-a sample, tau and the partial tau given cost, and how far tau lies above that of the first way: means over repeats, with
-95 % intervals of a bootstrap over genomes. Supernets and scores are kept in OUTPUT, so that the same command goes on
-from there.
+Prints for each way, and for SynFlow of untrained networks (a judge that looks at no image, benchmarks/judges.py), how
+many images a candidate sees, and the seconds it takes. Of rows, how well one score of each agrees with the accuracies
+of the rows trained in full (Kendall's tau-b, the mean over repeats), how many of those pairs of rows that their
+trainings tell apart (Welch and Holm, 5 %) one score of each ranks rightly, and each row's score. Of a sample, tau and
+the partial tau given cost, and how far tau lies above that of the first way: means over repeats, with 95 % intervals of
+a bootstrap over genomes. Supernets and scores are kept in OUTPUT, so that the same command goes on from there.
 """
 
 import argparse
 import re
 import shlex
 import statistics
+import time
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from itertools import combinations
@@ -29,7 +30,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
+from benchmarks.judges import synflow
 from benchmarks.rows import measurements
 from benchmarks.timing import table
 from pipeline.__main__ import main as step
@@ -37,6 +40,7 @@ from pipeline.common.files import write_csv
 from pipeline.common.log import progress
 from pipeline.data.prepared import read_info
 from pipeline.networks.genome import Genome, format_genome
+from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.proxy import RESAMPLES, kendall_tau, partial_tau
 from pipeline.report.rows import Measurement, sample_of
@@ -91,21 +95,23 @@ def main() -> None:
                 seconds.append(took)
                 bar.advance()
             images = way.images * way.epochs * scorer.classes
-            measured.append(Measured(way, images, statistics.mean(seconds), np.array(scores)))
+            name = f"{way.images} × {way.epochs}"
+            measured.append(Measured(name, images, statistics.mean(seconds), np.array(scores)))
+    measured.append(scorer.untrained(networks.genomes, arguments.repeats))
     print(networks.table(measured))
 
 
 class Measured(NamedTuple):
-    """A way, the images that a candidate sees, the seconds it takes, and scores in percent, (repeats, networks)."""
+    """A way, the images that a candidate sees, the seconds it takes, and scores, (repeats, networks)."""
 
-    way: Way
+    name: str
     images: int
     seconds: float
     scores: np.ndarray
 
     def cells(self) -> list[str]:
         """Returns what both tables begin with."""
-        return [f"{self.way.images} × {self.way.epochs}", f"{self.images:,}", f"{self.seconds:.1f}"]
+        return [self.name, f"{self.images:,}", f"{self.seconds:.2g}"]
 
 
 _COLUMNS = ["images of each class × epochs", "images seen", "seconds"]
@@ -158,7 +164,7 @@ class Sampled:
             above = "" if one is measured[0] else _above(taus, first)
             mean = f"{one.scores.mean():.1f}"
             lines.append([*one.cells(), mean, _interval(taus), _interval(partial), above])
-        return table([*_COLUMNS, "mean score %", "tau", "tau given cost", "tau above the first way"], lines)
+        return table([*_COLUMNS, "mean score", "tau", "tau given cost", "tau above the first way"], lines)
 
     def _taus(self, samples: Sequence[np.ndarray], scores: np.ndarray, *, given: bool = False) -> np.ndarray:
         """Returns the tau of scores with accuracies, the mean over repeats, for each resampled set of genomes."""
@@ -214,7 +220,7 @@ class Scorer:
         self._validation_per_class, self._supernet_images = arguments.validation, arguments.supernet_images
         self._population = self._output / "population.csv"
         info, network = read_info(layout.train, "train"), config["network"]
-        spec = NetworkSpec(
+        self._spec = spec = NetworkSpec(
             network["name"],
             genomes[0],
             base_width=network["base_width"],
@@ -246,6 +252,12 @@ class Scorer:
         )  # fmt: skip
         scores = {genome: top1 or 0.0 for genome, top1 in read_new_scores(evaluations).items()}
         return scores, float(pd.read_csv(timing)["seconds"].mean())
+
+    def untrained(self, genomes: Sequence[Genome], repeats: int) -> Measured:
+        """Returns SynFlow of networks with weights drawn anew, which looks at no image (:mod:`benchmarks.judges`)."""
+        started = time.perf_counter()
+        scores = np.array([[_synflow(self._spec.with_genome(one), seed) for one in genomes] for seed in range(repeats)])
+        return Measured("SynFlow, untrained", 0, (time.perf_counter() - started) / scores.size, scores)
 
     def _flags(self, way: Way) -> Flags:
         config = deepcopy(dict(self._config))
@@ -295,6 +307,12 @@ def agreement(
     apart = [pair for pair, difference in zip(pairs, differences, strict=True) if difference.seen]
     right = sum((each[one] - each[other]) * (truth[one] - truth[other]) > 0 for each in scores for one, other in apart)
     return [kendall_tau(each, truth) for each in scores], right, len(apart) * len(scores)
+
+
+def _synflow(spec: NetworkSpec, seed: int) -> float:
+    network = Network(spec)
+    initialise(network, torch.Generator().manual_seed(seed))
+    return synflow(network.train())
 
 
 def _way(word: str) -> Way:

@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from benchmarks.candidates import Measured, Sampled, Way, agreement
+from benchmarks.candidates import Measured, Sampled, agreement
+from benchmarks.judges import synflow
+from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.rows import Measurement
 from tests.support.workflow import ROOT
@@ -26,9 +29,15 @@ def test_the_experiments_own_way_gives_the_searchs_own_scores(finished, tmp_path
     experiment = finished / "results" / "tiny"
     done = called(experiment, tmp_path, "--ways", "10x1", "20x1")
     assert done.returncode == 0, done.stderr
-    head, _, trained, own, other = [line.split(" | ") for line in done.stdout.splitlines()]
+    head, _, trained, own, other, untrained = [line.split(" | ") for line in done.stdout.splitlines()]
     assert "full-precision" not in done.stdout and trained[0] == "| trained in full"
     assert own[:2] == ["| 10 × 1", "100"] and other[:2] == ["| 20 × 1", "200"]
+    assert untrained[:2] == ["| SynFlow, untrained", "0"]
+    made = [Network(NetworkSpec("vgg_small", (1.0,) * 6, base_width=0.03125, channels=1, size=8)) for _ in range(2)]
+    for seed, network in enumerate(made):
+        initialise(network, torch.Generator().manual_seed(seed))
+    expected = np.mean([synflow(network.train()) for network in made])
+    assert untrained[head.index("uniform-1x")].startswith(f"{expected:.2f} ± ")
     searched = pd.concat(map(pd.read_csv, sorted(experiment.glob("search/*/generation_*/evaluations_*.csv"))))
     expected = searched.drop_duplicates("genome").set_index("genome")["loss"]
     first, second = (pd.read_csv(tmp_path / f"10x1-{number}.csv").set_index("genome") for number in (0, 1))
@@ -58,12 +67,12 @@ def test_random_genomes_are_scored_as_the_proxy_scores_them(finished, tmp_path):
     experiment = finished / "results" / "tiny"
     done = called(experiment, tmp_path, "--sample", "--ways", "10x1", "20x1")
     assert done.returncode == 0, done.stderr
-    head, _, cost, own, other = [line.split(" | ") for line in done.stdout.splitlines()]
+    head, _, cost, own, other, _ = [line.split(" | ") for line in done.stdout.splitlines()]
     assert cost[0] == "| cost alone" and own[:2] == ["| 10 × 1", "100"] and other[:2] == ["| 20 × 1", "200"]
     sample = pd.read_csv(experiment / "proxy" / "population.csv")
     scored = pd.read_csv(tmp_path / "20x1-0.csv")
     assert list(scored["genome"]) == list(sample["genome"])
-    assert own[head.index("mean score %")] == f"{_means(tmp_path, '10x1'):.1f}"
+    assert own[head.index("mean score")] == f"{_means(tmp_path, '10x1'):.1f}"
 
 
 def _means(folder: Path, way: str) -> float:
@@ -75,7 +84,7 @@ def test_a_way_that_ranks_genomes_better_stands_above_the_first_one():
     truth, costs = random.normal(50, 5, 60), random.normal(1, 0.1, 60)
     networks = Sampled([(float(number),) for number in range(60)], costs.tolist(), truth.tolist())
     rough, fine = (truth + random.normal(0, noise, (2, 60)) for noise in (20, 1))
-    measured = [Measured(Way(1, 1), 10, 1.0, rough), Measured(Way(2, 1), 20, 2.0, fine)]
+    measured = [Measured("1 × 1", 10, 1.0, rough), Measured("2 × 1", 20, 2.0, fine)]
     head, _, cost, one, other = [line.strip("| ").split(" | ") for line in networks.table(measured).splitlines()]
     taus = {line[0]: float(line[head.index("tau")].split()[0].replace("−", "-")) for line in (cost, one, other)}
     assert abs(taus["cost alone"]) < 0.25 < 0.8 < taus["2 × 1"] < 1 and taus["1 × 1"] < 0.5
