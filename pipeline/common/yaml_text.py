@@ -84,6 +84,21 @@ def check_values(value: Any, name: str) -> None:
         raise UserError(f"{name} holds too much", _TOO_MANY)
 
 
+def lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    """Lays a mapping over another one, key by key, in place; what is no mapping in both is replaced.
+
+    >>> below = {"search": {"population": 4, "ratios": [1]}, "seed": 0}
+    >>> lay_over(below, {"search": {"ratios": [1, 2]}})
+    >>> below
+    {'search': {'population': 4, 'ratios': [1, 2]}, 'seed': 0}
+    """
+    for key, value in above.items():
+        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
+            lay_over(below[key], value)
+        else:
+            below[key] = value
+
+
 def _size(value: Any, where: str, depth: int, known: dict[int, int]) -> int:
     """Returns how many values there are in a value, each object looked at once however often it is meant."""
     if isinstance(value, int) and abs(value) > LARGEST:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.common.errors import UserError
-from pipeline.common.yaml_text import parse_yaml
+from pipeline.common.yaml_text import lay_over, parse_yaml
 
 #: ``search.population=4`` or ``seed=3``.
 _SETTING = re.compile(r"[A-Za-z_][\w-]*(\.[\w.-]+)?=.*", re.DOTALL)
@@ -141,7 +141,7 @@ def read_settings_of(words: Iterable[str]) -> dict[str, Any]:
         value = {last: _value(text, word)} if sections else _top_value(word)
         for section in reversed(sections):
             value = {section: value}
-        _lay_over(settings, value)
+        lay_over(settings, value)
     return settings
 
 
@@ -161,14 +161,6 @@ def _top_value(word: str) -> dict[str, Any]:
     except ValueError as error:
         raise UserError(f"'{word[:80]}' is no setting", str(error)) from None
     return parsed
-
-
-def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
-    for key, value in above.items():
-        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
-            _lay_over(below[key], value)
-        else:
-            below[key] = value
 
 
 def for_snakemake(settings: Mapping[str, Any]) -> list[str]:

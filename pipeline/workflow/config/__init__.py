@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline.common.errors import UserError
-from pipeline.common.yaml_text import check_values, read_yaml
+from pipeline.common.yaml_text import check_values, lay_over, read_yaml
 from pipeline.workflow.config.against_schema import check_schema, with_values
 from pipeline.workflow.config.default import default_config
 from pipeline.workflow.config.images import check_augmentations, check_images
@@ -37,8 +37,8 @@ def read_config(paths: list[Path], settings: Mapping[str, Any] = MappingProxyTyp
         values = read_yaml(path)
         if not isinstance(values, dict):
             raise UserError(f"{path} holds no keys and values")
-        _lay_over(merged, values)
-    _lay_over(merged, settings)
+        lay_over(merged, values)
+    lay_over(merged, settings)
     return check_config(merged)
 
 
@@ -91,14 +91,6 @@ def _expanded(path: str) -> str:
     with suppress(RuntimeError):  # there is no home, or no such user
         return str(Path(path).expanduser()) if path.startswith("~") else path
     return path
-
-
-def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
-    for key, value in above.items():
-        if isinstance(value, Mapping) and isinstance(below.get(key), dict):
-            _lay_over(below[key], value)
-        else:
-            below[key] = value
 
 
 def _in_order(entries: Mapping[str, Any], section: str) -> dict[str, Any]:
