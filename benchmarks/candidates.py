@@ -36,6 +36,7 @@ from benchmarks.judges import synflow
 from benchmarks.rows import measurements
 from benchmarks.timing import table
 from pipeline.__main__ import main as step
+from pipeline.common.digests import digest_of
 from pipeline.common.files import write_csv
 from pipeline.common.log import progress
 from pipeline.data.prepared import read_info
@@ -43,7 +44,7 @@ from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec
 from pipeline.report.proxy import RESAMPLES, kendall_tau, partial_tau
-from pipeline.report.rows import Measurement, sample_of
+from pipeline.report.rows import Interval, Measurement, sample_of
 from pipeline.report.statistics import Interval95, compare
 from pipeline.search.costs import DEFAULT, relative_column
 from pipeline.search.tables import POPULATION, population_row, read_new_scores, read_population
@@ -127,13 +128,13 @@ class Rows:
     def table(self, measured: Sequence[Measured]) -> str:
         """Returns what each way makes of the rows."""
         trained = [
-            f"{format_genome(genome)}: {_spread([one.top1 for one in row])}"
+            f"{format_genome(genome)}: {Interval.of([one.top1 for one in row])}"
             for genome, row in zip(self.genomes, self._rows.values(), strict=True)
         ]
         lines = [["trained in full", "", "", "", "", *trained]]
         for one in measured:
             taus, right, pairs = agreement(self._rows, one.scores.tolist())
-            each = [_spread(row) for row in one.scores.T.tolist()]
+            each = [str(Interval.of(row)) for row in one.scores.T.tolist()]
             lines.append([*one.cells(), f"{statistics.mean(taus):.2f}", f"{right} of {pairs}", *each])
         return table([*_COLUMNS, "tau", "pairs told apart that are ranked right", *self._rows], lines)
 
@@ -233,7 +234,7 @@ class Scorer:
         self._widest: float = max(config["search"]["ratios"])
         # Controls have ratios of their own.
         self._ratios = sorted({ratio for genome in genomes for ratio in genome})
-        self.classes = len(info.classes)
+        self.classes, self._images = len(info.classes), info.digest
 
     def score(self, way: Way, repetition: int) -> tuple[dict[Genome, float], float]:
         """Returns the top-1 of each genome as a candidate, in percent, and the mean seconds of one."""
@@ -266,8 +267,13 @@ class Scorer:
         config["split"].update(subset_per_class=way.images, validation_per_class=self._validation_per_class)
         return Flags(config)
 
+    def _key(self, words: str) -> str:
+        """Returns what tells files of other images or settings apart."""
+        return digest_of([self._images, self._config["seed"], words])[:8]
+
     def _split(self, way: Way, flags: Flags) -> tuple[Path, Path]:
-        subset, validation = (self._output / f"{part}-{way.images}.csv" for part in ("subset", "validation"))
+        key = self._key(flags.split())
+        subset, validation = (self._output / f"{part}-{way.images}-{key}.csv" for part in ("subset", "validation"))
         if not validation.exists():
             _call(
                 f"sample-subset {flags.split()}",
@@ -276,11 +282,12 @@ class Scorer:
         return subset, validation
 
     def _supernet(self, way: Way, flags: Flags, subset: Path) -> Path:
-        supernet = self._output / f"supernet-{way.images}.h5"
+        recipe = f"{flags.network()} {flags.training('supernet')}"
+        supernet = self._output / f"supernet-{way.images}-{self._key(f'{recipe} {flags.split()}')}.h5"
         if not supernet.exists():
             history, timing = supernet.with_suffix(".csv"), supernet.with_suffix(".json")
             _call(
-                f"pretrain-supernet {flags.network()} {flags.training('supernet')} {flags.shared_execution()}",
+                f"pretrain-supernet {recipe} {flags.shared_execution()}",
                 "--images", self._train, "--subset", subset, "--ratio", self._widest,
                 "--seed", self._config["seed"], "--supernet", supernet, "--history", history, "--timing", timing,
             )  # fmt: skip
@@ -325,10 +332,6 @@ def _way(word: str) -> Way:
 def _call(words: str, *more: object) -> None:
     if step([*shlex.split(words), *map(str, more)]):
         raise SystemExit(1)
-
-
-def _spread(values: Sequence[float]) -> str:
-    return f"{statistics.mean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
 
 
 if __name__ == "__main__":

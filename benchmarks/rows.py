@@ -7,13 +7,12 @@ their intervals hold for all lines together (Holm, 5 %).
 """
 
 import argparse
-import statistics
 from pathlib import Path
 
 from benchmarks.timing import table
 from pipeline.networks.genome import format_genome
 from pipeline.report.inputs import read_measurement
-from pipeline.report.rows import Measurement, sample_of
+from pipeline.report.rows import Interval, Measurement, sample_of
 from pipeline.report.statistics import compare
 
 
@@ -29,7 +28,13 @@ def main() -> None:
     differences = compare([(sample_of(measured[row]), base) for row in arguments.rows])
     beside = dict(zip(arguments.rows, map(str, differences), strict=True))
     lines = [
-        [row, format_genome(trained[0].spec.genome), str(len(trained)), _accuracy(trained), beside.get(row, "")]
+        [
+            row,
+            format_genome(trained[0].spec.genome),
+            str(len(trained)),
+            str(Interval.of([one.top1 for one in trained])),
+            beside.get(row, ""),
+        ]
         for row, trained in measured.items()
     ]
     print(table(["row", "genome", "seeds", "top-1 %", f"beside {arguments.base}"], lines))
@@ -41,11 +46,6 @@ def measurements(experiment: Path, row: str) -> list[Measurement]:
     if not files:
         raise SystemExit(f"error: {experiment} has no scores of a row '{row}'")
     return [read_measurement(row, seed, file) for seed, file in enumerate(files)]
-
-
-def _accuracy(trained: list[Measurement]) -> str:
-    tops = [one.top1 for one in trained]
-    return f"{statistics.mean(tops):.2f}" + (f" ± {statistics.stdev(tops):.2f}" if len(tops) > 1 else "")
 
 
 if __name__ == "__main__":

@@ -52,6 +52,9 @@ def test_the_experiments_own_way_gives_the_searchs_own_scores(finished, tmp_path
     resumed = called(experiment, tmp_path, "--ways", "10x1")
     assert resumed.returncode == 0 and "0 to train" in resumed.stderr
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    other = called(experiment, tmp_path, "--ways", "10x1", "--validation", "5", "--supernet-images", "100")
+    assert other.returncode == 0 and "0 to train" not in other.stderr, "nothing is taken from other settings"
+    assert len(list(tmp_path.glob("supernet-10-*.h5"))) == len(list(tmp_path.glob("validation-10-*.csv"))) == 2
 
 
 @pytest.mark.slow
