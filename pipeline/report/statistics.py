@@ -84,7 +84,8 @@ class Difference(NamedTuple):
 
 
 def _span(low: float, high: float) -> str:
-    return f"{_signed(low)} to {_signed(high)}"
+    """Returns an interval of a difference in words, as far as two accuracies can differ: a few seeds' reaches beyond."""
+    return f"{_signed(max(low, -100.0))} to {_signed(min(high, 100.0))}"
 
 
 def _signed(value: float) -> str:

@@ -90,7 +90,7 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
 def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> Verdict:
     search = row.search
     assert search is not None
-    sentences = [*_undirected(search), *_below_asked(search), _against_uniform(row, made)]
+    sentences = [*_undirected(search), *_worth_nothing(search), *_below_asked(search), _against_uniform(row, made)]
     sentences += [_against_first_layer(one) for one in made if _control(one) == "first-layer"]
     for other in baselines:
         sentences += _against_baseline(row, other, next((one for one in made if one.other is other), None))
@@ -113,6 +113,19 @@ def _undirected(search: Search) -> list[str]:
     return [
         "All its candidates were drawn at random: they were too few for it to look at a score, so this is nothing else "
         "than a random search."
+    ]
+
+
+def _worth_nothing(search: Search) -> list[str]:
+    """Says that no candidate of a search by Eq. 4 has a fitness above 0, since it then has the cheapest of all."""
+    best = search.best
+    if best is None or search.objective.name != DEFAULT:
+        return []
+    if max((run.selected for run in best.runs), default=best.fitness) > 0:
+        return []
+    return [
+        f"No candidate's fitness is above 0 with {search.objective.title}: cost outweighs accuracy everywhere, so that all "
+        "are equal, and the cheapest was taken. A smaller λ tells them apart."
     ]
 
 

@@ -132,6 +132,13 @@ def test_accuracies_that_happen_to_agree_over_seeds_are_no_certainty():
     assert not found.seen
 
 
+def test_no_interval_reaches_beyond_what_accuracies_can_differ():
+    (found,) = compare([(Sample((60.0, 90.0), (), 100), Sample((50.0, 50.1), (), 100))])
+    assert str(found) == "no difference seen (−100.0 to 100.0 points)"
+    worse = compare([(Sample((0.0,), (), 9), Sample((100.0,), (), 9))])[0]
+    assert str(worse).startswith("100.0 points below in these trainings (−100.0 to −")
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_holm_agrees_with_its_textbook_form_and_with_the_intervals(seed):
     random = np.random.default_rng(seed)

@@ -338,6 +338,19 @@ def test_an_accuracy_that_was_asked_for_and_not_reached_is_said(rescorings, said
     assert sentences_on("found", ISO, row("found", VGG_A, 92.1, 92.2, search=reached)) == tuple(others)
 
 
+def test_a_search_whose_penalty_leaves_nothing_of_any_candidate_says_so():
+    usual = found_by("A", "evolution", 400, (0.0, 0.0))  # whose candidates were above 0 before they were scored anew
+    none = with_best(usual, runs=tuple(replace(run, selected=0.0) for run in usual.best.runs))
+
+    def said(search):
+        sentences = sentences_on("found", ISO, row("found", VGG_A, 92.1, 92.2, search=search))
+        return [one for one in sentences if one.startswith("No candidate's fitness is above 0 with λ = 400: ")]
+
+    assert len(said(none)) == 1 and not said(usual)
+    assert len(said(with_best(none, runs=(), fitness=0.0))) == 1 and not said(with_best(none, runs=(), fitness=0.1))
+    assert not said(replace(none, objective=configured({"objective": "cheapest", "min_top1": 0})))
+
+
 def test_headlines_in_full():
     search = found_by("A", "evolution", 4, (86.9, 87.0, 87.1))
     tail = "11.31M FLOPs, top-1 92.15 ± 0.07 %; genome 0.5,2,1,1,1,0.5"
