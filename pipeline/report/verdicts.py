@@ -124,8 +124,8 @@ def _worth_nothing(search: Search) -> list[str]:
     if max((run.selected for run in best.runs), default=best.fitness) > 0:
         return []
     return [
-        f"No candidate's fitness is above 0 with {search.objective.title}: cost outweighs accuracy everywhere, so that all "
-        "are equal, and the cheapest was taken. A smaller λ tells them apart."
+        f"No candidate's fitness is above 0 with {search.objective.title}: cost outweighs accuracy everywhere, so that "
+        "all are equal, and the cheapest was taken. A smaller λ tells them apart."
     ]
 
 

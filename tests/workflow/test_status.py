@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 import h5py
@@ -561,6 +561,21 @@ def test_what_is_to_be_made_again_is_neither_done_nor_the_best_nor_an_accuracy(f
     assert not after.rows[0].trainings[0].started and not read_experiment(layout).searches[0].selected
     assert after.searches[0].done == 3 < before.searches[0].done, "the second generation is proposed anew"
     assert "90.00" not in status(capsys)
+
+
+@pytest.mark.parametrize("made_from", ["train", "subset", "validation", "weights"])
+def test_what_the_archive_knows_of_other_images_counts_for_nothing(folder, made_from):
+    """Images have changed and are not prepared yet: what stands there is not what candidates will be made with."""
+    layout = Layout(folder)
+    generations = [layout.generation("A", index) for index in range(2)]
+    scores = [file for files in generations for file in (files.scores, *chain(*files.found_shards())) if file.exists()]
+    outdated(layout, scores)
+    before = summary(folder)
+    assert before.searches[0].done and before.pace, "they count as long as they are of these images"
+    outdated(layout, [*scores, layout.supernet.weights if made_from == "weights" else getattr(layout, made_from)])
+    after = summary(folder)
+    assert after.searches[0].done == 0 and after.pace is None
+    assert known_facts(layout) is not None
 
 
 def test_life():

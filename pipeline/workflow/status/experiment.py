@@ -13,6 +13,9 @@ from pipeline.workflow.made_with import outdated_files
 from pipeline.workflow.saved_config import SavedConfig, read_saved_config
 from pipeline.workflow.status.files import MALFORMED, TolerantReader
 
+#: In place of the digest of a file that is to be made again: no candidate was made with what will stand there.
+_TO_COME = "to come"
+
 
 def find_experiments(word: str | None) -> list[Layout]:
     """Returns the experiments that are meant: one by its name or folder, those in a folder, or all of results/.
@@ -87,11 +90,13 @@ class Experiment:
         """Returns what is known of the facts of current candidates."""
         if self.config is None:
             return None
-        supernet = self.files.attributes(self.layout.supernet.weights).get("digest")
+        weights = self.layout.supernet.weights
+        supernet = _TO_COME if weights in self.outdated else self.files.attributes(weights).get("digest")
+        images = self.images.digest if self.images else None
         try:
             return expected_facts(
                 self.config.config,
-                self.images.digest if self.images else None,
+                _TO_COME if self.layout.train in self.outdated else images,
                 supernet,
                 subset=self._drawn(self.layout.subset),
                 validation=self._drawn(self.layout.validation),
@@ -102,6 +107,8 @@ class Experiment:
 
     def _drawn(self, path: Path) -> str | None:
         """Returns the digest of which images were drawn; None where that is not known."""
+        if path in self.outdated:
+            return _TO_COME
         rows = self.files.table(path, ("index",))
         try:
             return digest_of([int(row["index"]) for row in rows]) if rows else None
