@@ -84,7 +84,7 @@ class Difference(NamedTuple):
 
 
 def _span(low: float, high: float) -> str:
-    """Returns an interval of a difference in words, as far as accuracies can differ: that of few seeds reaches beyond."""
+    """Returns an interval of a difference in words, as far as accuracies can differ: few seeds give wider ones."""
     return f"{_signed(max(low, -100.0))} to {_signed(min(high, 100.0))}"
 
 
