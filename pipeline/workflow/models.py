@@ -77,6 +77,8 @@ def runs_of(config: Mapping[str, Any], search: str) -> list[str]:
 def with_runs(searches: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
     """Returns the runs of all searches: one of several seeds is a run for each of them, the first under its own name.
 
+    Runs of one search stand together, in the order in which searches are named.
+
     Args:
         searches: as a person writes them, or runs already.
         seed: of the experiment, the first one of a search that names none.
@@ -98,7 +100,13 @@ def with_runs(searches: Mapping[str, Any], seed: int = 0) -> dict[str, Any]:
                 raise UserError(f"searches.{run} has the name of a run of searches.{name}", "give it another name")
             runs[run] = {**section, "seed": first + number, "run_of": name}
     _check_runs(runs)
-    return runs
+    # Together, as they were made: a saved configuration that is laid over another one has its further runs at the end.
+    together = dict.fromkeys(run.get("run_of", name) for name, run in runs.items())
+    return {run: runs[run] for name in together for run in (name, *_further_runs(runs, name))}
+
+
+def _further_runs(runs: Mapping[str, Any], search: str) -> list[str]:
+    return [name for name, run in runs.items() if run.get("run_of") == search]
 
 
 def _check_runs(runs: Mapping[str, Any]) -> None:

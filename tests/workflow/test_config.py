@@ -378,6 +378,7 @@ def test_what_is_saved_is_the_same_experiment(settings, tmp_path):
             name: {**run, "seeds": 1} for name, run in config["searches"].items()
         }
     assert as_saved(again) == as_saved(config)
+    assert [*again["searches"]] == [*config["searches"]] and [*again["models"]] == [*config["models"]], "in their order"
 
 
 def test_overlays_drop_keys_of_entries_with_null():
