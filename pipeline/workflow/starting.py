@@ -24,7 +24,7 @@ _SUBSET, _SCORED = 250, 150
 #: Images of each class that are wanted for scores that tell networks apart.
 _ENOUGH = 100
 #: Train images of a class without which there is no configuration: one for each purpose.
-LEAST = 3
+LEAST = 2
 #: Names in a sentence.
 _NAMED = 3
 
@@ -52,11 +52,10 @@ EFFORTS = (
 
 @dataclass(frozen=True)
 class Shares:
-    """Images of each class: to learn from in the search, to score candidates on, to judge finalists on."""
+    """Images of each class: to learn from in the search, and to score candidates on."""
 
     subset: int
     validation: int
-    held_out: int
 
 
 def experiment_name(folder: str, taken: Sequence[str] = ()) -> str:
@@ -86,12 +85,11 @@ def learned_from(survey: Survey) -> int:
 def divide(images: int) -> Shares:
     """Divides a class's train images.
 
-    >>> divide(3), divide(80), divide(5000)
-    (Shares(subset=1, validation=1, held_out=1), Shares(subset=48, validation=16, held_out=16), \
-Shares(subset=250, validation=150, held_out=150))
+    >>> divide(2), divide(80), divide(5000)
+    (Shares(subset=1, validation=1), Shares(subset=60, validation=20), Shares(subset=250, validation=150))
     """
-    scored = min(_SCORED, max(1, images // 5))
-    return Shares(min(_SUBSET, images - 2 * scored), scored, scored)
+    scored = min(_SCORED, max(1, images // 4))
+    return Shares(min(_SUBSET, images - scored), scored)
 
 
 def image_size(survey: Survey) -> int:
@@ -169,7 +167,9 @@ def overlay(survey: Survey, name: str, effort: Effort) -> dict[str, Any]:
     batch = min(50, shares.subset * len(survey.classes))
     training = {"batch_size": batch, "learning_rate": 0.05, "augmentation": "crop" if survey.grey else "crop-flip"}
     genome = uniform_genome("vgg_small", 2)
-    counted_spec = NetworkSpec("vgg_small", genome, channels=3, size=size, classes=len(survey.classes))
+    widest = NetworkSpec(
+        "vgg_small", genome, base_width=effort.base_width, channels=3, size=size, classes=len(survey.classes)
+    )
     return {
         "experiment": name,
         "dataset": {
@@ -183,7 +183,7 @@ def overlay(survey: Survey, name: str, effort: Effort) -> dict[str, Any]:
         "split": {
             "subset_per_class": shares.subset,
             "validation_per_class": shares.validation,
-            "held_out_per_class": shares.held_out,
+            "held_out_per_class": 0,
         },
         "network": {"name": "vgg_small", "base_width": effort.base_width},
         "supernet": {"epochs": 40, **training},
@@ -191,10 +191,13 @@ def overlay(survey: Survey, name: str, effort: Effort) -> dict[str, Any]:
         "search": {
             "generations": effort.generations,
             "population": effort.population,
-            "max_flops": math.ceil(network_cost(counted_spec).flops),
+            "finalists": 0,
+            "chosen_by": "model",
+            "cost_width": effort.base_width,
+            "max_flops": math.ceil(network_cost(widest).flops),
         },
         "searches": {
-            "A": {"algorithm": "evolution", "lambda": 4, "seed": 0, "seeds": effort.runs},
+            "A": {"algorithm": "predictor", "lambda": 4, "seed": 0, "seeds": effort.runs},
             "B": None,
             "random": {"algorithm": "random", "seed": 0, "seeds": effort.runs},
         },
@@ -212,13 +215,17 @@ _COMMENTS = {
     "dataset.damaged_images": "stop: an image that cannot be read ends the preparation. skip: it is left out, counted.",
     "split": "Images of each class in the search; the smallest class has {learned}. The rows' trainings take all.",
     "split.subset_per_class": "The search learns from these,",
-    "split.validation_per_class": "scores its candidates on these,",
-    "split.held_out_per_class": "and judges its finalists on these.",
+    "split.validation_per_class": "and scores its candidates on these.",
+    "split.held_out_per_class": "None is needed to judge finalists on, since there are none.",
     "network": "A fraction of the published width. Twice as wide takes up to four times as long.",
     "supernet": "Candidates inherit weights from it. {mirrored}",
     "candidate": "The short training of every candidate.",
-    "search": "More generations of more candidates find more. No genome above the cost of uniform-2x is proposed.",
-    "searches": "A larger lambda leads to cheaper networks. The random search is what the other is measured against.",
+    "search": "More generations of more candidates find more.",
+    "search.finalists": "What was found is chosen by a model of all scores: on tables, better than by the best score.",
+    "search.cost_width": "Costs are those of the networks as they are trained here: keep it at network.base_width.",
+    "search.max_flops": "No genome above the cost of uniform-2x is proposed.",
+    "searches": "predictor needs the fewest candidates of all on tables. A larger lambda leads to cheaper networks.",
+    "searches.random": "What the other is measured against.",
     "models": "Rows of the table beside those of config.yaml; null drops one.",
     "proxy": "24 random genomes would say what a candidate's score is worth, and take a while.",
     "retrain": "The full training of every row. More seeds tell smaller differences.",

@@ -12,10 +12,12 @@ from PIL import Image
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.data.survey import Survey, survey_folder
+from pipeline.networks.cost import network_cost
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.steps import plan
 from pipeline.steps.init import _chosen
 from pipeline.workflow.config import read_config
+from pipeline.workflow.config.notes import notes_on
 from pipeline.workflow.forecast.images import count_images, shares
 from pipeline.workflow.forecast.step_time import ORDINARY, StepTime
 from pipeline.workflow.rules import Flags
@@ -62,17 +64,23 @@ def test_what_it_writes_works(folder, tmp_path, capsys):
     written = tmp_path / "1-my-cats.yaml"
     assert "2 classes of 12 images, no test images apart; 32×30 pixels, in colour" in said
     assert "1 image cannot be read and will be skipped" in said and "cut.png" in said
-    assert "candidates are scored on 1 of each class, so scores are rough" in said
+    assert "candidates are scored on 2 of each class, so scores are rough" in said
     assert "experiment '1-my-cats'" in said and "of an ordinary machine" in said
     config = read_config([ROOT / "config.yaml", written])
     assert config["dataset"]["path"] == str(folder) and config["dataset"]["image_size"] == 32
+    # What is searched for, compared and limited is the network that comes out, and not the published one.
+    width, search = config["network"]["base_width"], config["search"]
+    twice = NetworkSpec("vgg_small", uniform_genome("vgg_small", 2), base_width=width, size=32, classes=2)
+    assert search["cost_width"] == width < 1 and search["max_flops"] == network_cost(twice).flops
+    assert notes_on(config) == []
     # The very steps that would fail if a class had too few images for what is asked.
     flags = Flags(config)
     assert main(["prepare-dataset", *_words(flags.dataset()), "--train", "train.h5", "--test", "test.h5"]) == 0
     split = [*_words(flags.split()), "--images", "train.h5"]
     assert main(["sample-subset", *split, "--subset", "s.csv", "--validation", "v.csv"]) == 0
-    held_out = [*_words(flags.split(with_held_out=True)), "--images", "train.h5"]
-    assert main(["hold-out", *held_out, "--held-out", "h.csv", "--not-held-out", "n.csv"]) == 0
+    # As docs/tables.md advises.
+    assert config["searches"]["A"]["algorithm"] == "predictor" and search["chosen_by"] == "model"
+    assert search["finalists"] == config["proxy"]["sample"] == config["split"]["held_out_per_class"] == 0
 
 
 def _words(text: object) -> list[str]:
@@ -83,7 +91,7 @@ def _words(text: object) -> list[str]:
 def test_what_it_takes_here(tmp_path, monkeypatch, capsys):
     """Times this machine, once, and says what 'plan' would; the configuration is what was planned."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("pipeline.workflow.starting.EFFORTS", (Effort(0.03125, 1, 2, 1, 1, 1),))
+    monkeypatch.setattr("pipeline.workflow.starting.EFFORTS", (Effort(0.03125, 2, 6, 1, 1, 1),))
     images(tmp_path / "small", side=8, ant=9, bee=9)
     assert main(["init", "small", "--cores", "1"]) == 0
     said = capsys.readouterr().out
@@ -139,8 +147,8 @@ def test_a_name_that_is_none(folder, capsys):
     [
         ({"ant": 5}, "has only one folder, 'ant'"),
         (
-            {"ant": 30, "bee": 3},
-            "class 'bee' of .* has 2 train images besides those for the test, but the search needs 3",
+            {"ant": 30, "bee": 2},
+            "class 'bee' of .* has 1 train image besides those for the test, but the search needs 2",
         ),
     ],
 )
@@ -181,6 +189,6 @@ def test_the_nearest_size(side, size):
 def test_damaged_images_are_not_counted_on():
     assert learned_from(_survey(8, (100, 60), (50, 2))) == 30
     shares = divide(30)
-    assert shares.subset + shares.validation + shares.held_out <= 30
+    assert shares.subset + shares.validation <= 30
     assert any("uneven (10 to 90 images)" in worry for worry in worries(_survey(8, (90, 10), (0, 0))))
     assert any("larger (500 pixels)" in worry for worry in worries(_survey(500, (90, 90), (0, 0))))

@@ -42,6 +42,7 @@ def changed(changes):
     return config
 
 
+FOLDER = {"dataset.name": "image_folder", "dataset.path": str(ROOT), "dataset.image_size": 32, "experiment": "mine"}
 MISTAKES = [
     ({"retrain.epoch": 3}, "unknown key 'epoch' in retrain: did you mean 'epochs'?"),
     ({"serch": {}}, "unknown key 'serch' in the configuration: did you mean 'search'?"),
@@ -205,6 +206,10 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
         ({"search.max_memory": 1e6},
          ["search.max_memory limits the network at base width 1 (search.cost_width), while it is trained at 0.0625"]),
         ({"search.max_memory": 1e6, "search.cost_width": 0.0625}, []),
+        ({**FOLDER, "network.base_width": 0.25},
+         ["costs are those of networks at base width 1 (search.cost_width), in searches, controls and tables, and not "
+          "of what is trained at 0.25: give search.cost_width 0.25 too, if that is what will be used"]),
+        ({**FOLDER, "network.base_width": 0.25, "search.cost_width": 0.25}, []),
         ({"dataset.name": "cifar10"},
          ["dataset.image_size is 8, as for digits: a few pixels are seen",
           "experiment is 'digits', as for digits: its results are replaced by these"]),

@@ -15,6 +15,8 @@ from pipeline.workflow.counting import counting_of
 from pipeline.workflow.proxy import samples
 from pipeline.workflow.recipes import recipe_of, teacher_of
 
+#: Images of one's own, as a rule; named and not imported, which would take decoders along.
+_FOLDER = "image_folder"
 #: Images that published accuracies are of → what they are called in ``dataset.name``.
 _IMAGES_OF = {"CIFAR-10": ("cifar10", "torchvision:CIFAR10"), "ImageNet": ("torchvision:ImageNet",)}
 
@@ -59,6 +61,12 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
             f"{trained_at:g}"
             for key in limits
         ]
+    if config["dataset"]["name"] == _FOLDER and counted != trained_at:
+        notes.append(
+            f"costs are those of networks at base width {counted:g} (search.cost_width), in searches, controls and "
+            f"tables, and not of what is trained at {trained_at:g}: give search.cost_width {trained_at:g} too, if that "
+            "is what will be used"
+        )
     return notes
 
 
@@ -67,7 +75,7 @@ def _published_of_others(config: Mapping[str, Any]) -> Iterator[str]:
     if config.get("published") is None:
         return
     dataset, name = find_table(config["published"]).dataset, config["dataset"]["name"]
-    if name not in ("image_folder", *_IMAGES_OF[dataset]):
+    if name not in (_FOLDER, *_IMAGES_OF[dataset]):
         yield f"published is '{config['published']}', of {dataset}: accuracies on {name} do not compare with those"
 
 
