@@ -203,11 +203,11 @@ def prepare(
         parts.remove(stale=True)
     images = len(train[0].labels) + len(test[0].labels)
     if images > _MANY and not how.skip_damaged:
-        _refuse_damaged([name for parts in sets for name in parts.try_strangers()])
+        refuse_damaged([name for parts in sets for name in parts.try_strangers()])
     _make_missing(sets, images, how.threads)
     found = [parts.look() for parts in sets]
     if not how.skip_damaged:
-        _refuse_damaged([name for each in found for name in each.damaged])
+        refuse_damaged([name for each in found for name in each.damaged])
     _check_classes(sets, dataset.classes)
     contents = [parts.contents() for parts in sets]
     census = Census(
@@ -255,8 +255,8 @@ def _check_labels(dataset: Dataset, labels: np.ndarray) -> None:
         )
 
 
-def _refuse_damaged(damaged: Sequence[tuple[str, str]]) -> None:
-    """Raises UserError that names the damaged images, if there are any."""
+def refuse_damaged(damaged: Sequence[tuple[str, str]], rest: str = "which are named above") -> None:
+    """Raises UserError that names the damaged images, if there are any; ``rest`` says where the others are."""
     if len(damaged) == 1:
         name, reason = damaged[0]
         raise UserError(
@@ -265,7 +265,7 @@ def _refuse_damaged(damaged: Sequence[tuple[str, str]]) -> None:
         )
     if damaged:
         listed = ", ".join(f"{name} ({reason})" for name, reason in damaged[:_NAMED])
-        more = f" and {len(damaged) - _NAMED} more, which are named above" if len(damaged) > _NAMED else ""
+        more = f" and {len(damaged) - _NAMED} more, {rest}" if len(damaged) > _NAMED else ""
         raise UserError(
             f"{len(damaged)} files cannot be read as images: {listed}{more}",
             "replace them, remove them, or set dataset.damaged_images to 'skip'",

@@ -1,5 +1,6 @@
 """The content of a folder of images: classes, how many images of each, their sizes, and which cannot be read."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,8 +60,7 @@ def survey_folder(path: Path) -> Survey:
     """
     dataset = open_dataset("image_folder", path)
     splits: list[Split] = [dataset.train, *([dataset.test] if dataset.test is not None else [])]
-    wanted = [(split, index) for split in splits for index in range(len(split.labels))]
-    chosen = [wanted[i] for i in np.unique(np.linspace(0, len(wanted) - 1, min(_LOOK_AT, len(wanted))).astype(int))]
+    chosen, images = _spread(splits), sum(len(split.labels) for split in splits)
     damaged, sizes, grey = [], [], True
     lost = np.zeros(len(dataset.classes))
     bar = Progress("looking at images", len(chosen), "images")
@@ -69,7 +69,7 @@ def survey_folder(path: Path) -> Survey:
             image = split.read(index).image
         except DamagedImageError as error:
             damaged.append((split.name(index), str(error)))
-            lost[split.labels[index]] += len(wanted) / len(chosen) if split is dataset.train else 0
+            lost[split.labels[index]] += images / len(chosen) if split is dataset.train else 0
         else:
             sizes.append(image.size)
             grey = grey and _is_grey(np.asarray(image))
@@ -87,6 +87,33 @@ def survey_folder(path: Path) -> Survey:
         tuple(height for _, height in sizes),
         grey and bool(sizes),
     )
+
+
+def unreadable(splits: Sequence[Split]) -> tuple[list[tuple[str, str]], int]:
+    """Looks for images that cannot be read, among files that do not look like images and some that are spread over all.
+
+    Returns:
+        Their names with the reasons, and how many were looked at.
+    """
+    strangers = [(split, index) for split in splits for index in split.strangers()][:_LOOK_AT]
+    known = {(id(split), index) for split, index in strangers}
+    chosen = [*strangers, *(one for one in _spread(splits) if (id(one[0]), one[1]) not in known)]
+    damaged = []
+    bar = Progress("looking at images", len(chosen), "images")
+    for split, index in chosen:
+        try:
+            split.read(index)
+        except DamagedImageError as error:
+            damaged.append((split.name(index), str(error)))
+        bar.advance()
+    bar.close()
+    return damaged, len(chosen)
+
+
+def _spread(splits: Sequence[Split]) -> list[tuple[Split, int]]:
+    """Returns images to look at: all, or of many some that are spread over all."""
+    wanted = [(split, index) for split in splits for index in range(len(split.labels))]
+    return [wanted[i] for i in np.unique(np.linspace(0, len(wanted) - 1, min(_LOOK_AT, len(wanted))).astype(int))]
 
 
 def _is_grey(pixels: np.ndarray) -> bool:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from pipeline.search.costs import Counting
     from pipeline.workflow.forecast.images import Available
 
+#: Images that a note names.
+_NAMED = 3
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
@@ -35,23 +38,48 @@ def run(arguments: argparse.Namespace) -> None:
     check(config, cores)
 
 
-def check(config: Mapping[str, Any], cores: int, *, guessed: bool = True) -> None:
+def check(config: Mapping[str, Any], cores: int, *, guessed: bool = True, look: bool = True) -> None:
     """Prints what will be done, and with ``guessed`` how long that takes on an ordinary machine.
+
+    Args:
+        config: checked.
+        cores: of the run.
+        guessed: say how long it takes on an ordinary machine.
+        look: read images of a folder, to see whether they can be read.
 
     Raises:
         UserError: something is wrong: the first thing that was found.
     """
+    from pipeline.data.datasets.image_folder import NAME as FOLDER
     from pipeline.training.execution import check_device
     from pipeline.workflow.forecast.images import check_enough, count_images
     from pipeline.workflow.slurm import queue as slurm
 
     if not slurm.is_here():  # whose nodes may have what this machine lacks
         check_device(config["execution"]["device"])
-    found = count_images(config)
+    found = count_images(config, to_read=look and config["dataset"]["name"] == FOLDER)
     check_enough(config, found)
+    damaged = _damaged(config, found)
     print(f"experiment '{config['experiment']}'")
-    for title, text in _lines(config, found, cores, guessed=guessed):
+    for title, text in [*_lines(config, found, cores, guessed=guessed), *damaged]:
         print(textwrap.fill(text, 80, initial_indent=f"  {title:<9} ", subsequent_indent=" " * 12))
+
+
+def _damaged(config: Mapping[str, Any], found: "Available") -> list[tuple[str, str]]:
+    """Says which images cannot be read where they are skipped. Raises UserError where the run would stop at them."""
+    from pipeline.common.text import counted
+    from pipeline.data.prepare import refuse_damaged
+    from pipeline.data.survey import unreadable
+
+    if not found.splits:
+        return []
+    damaged, looked = unreadable(found.splits)
+    if config["dataset"]["damaged_images"] == "stop":
+        refuse_damaged(damaged, "which are like these")
+    names = ", ".join(f"{name} ({reason})" for name, reason in damaged[:_NAMED])
+    more = " and others" if len(damaged) > _NAMED else ""
+    said = f"{len(damaged)} of {counted(looked, 'image')} that were looked at cannot be read, and will be left out: "
+    return [("note", f"{said}{names}{more}")] if damaged else []
 
 
 def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed: bool) -> list[tuple[str, str]]:

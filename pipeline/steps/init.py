@@ -136,7 +136,7 @@ def _tell_cost(output: Path, cores: int, measured: "Measured | None") -> None:
     from pipeline.workflow.schema import ROOT
 
     config = read_config([ROOT / "config.yaml", output])  # what was written, and not what was meant
-    check.check(config, cores, guessed=measured is None)
+    check.check(config, cores, guessed=measured is None, look=False)  # it has looked
     print()
     if measured is not None:
         spec = replace(measured.spec, base_width=config["network"]["base_width"])

@@ -131,6 +131,37 @@ def test_images_that_are_held_out_are_needed_too(tmp_path, capsys):
     assert check(*of_folder(folder, 3, 3, held_out=3), "search.finalists=0") == 0
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_cannot_be_read_is_found_before_any_work(tmp_path, capsys, apart):
+    """Files that are no images by their names, however many images there are; of the others some."""
+    home = images(tmp_path / "animals" / "train" if apart else tmp_path / "animals", cat=8, dog=8)
+    if apart:
+        images(tmp_path / "animals" / "test", cat=2, dog=2)
+    words = of_folder(tmp_path / "animals", 2, 3)
+    assert check(*words) == 0
+    capsys.readouterr()
+    cut = (tmp_path / "animals" / "test" if apart else home) / "dog" / "1.png"
+    cut.write_bytes(cut.read_bytes()[:40])
+    assert check(*words) == 1
+    assert f"{cut} cannot be read as an image (" in capsys.readouterr().err
+    (home / "cat" / "notes.txt").write_text("what I saw")
+    assert check(*words) == 1
+    assert "2 files cannot be read as images: " in (said := capsys.readouterr().err)
+    assert str(cut) in said and "notes.txt" in said and "dataset.damaged_images to 'skip'" in said
+    assert check(*words, "dataset.damaged_images=skip") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    looked = 21 if apart else 17
+    assert f"note 2 of {looked} images that were looked at cannot be read, and will be left out: " in said
+
+
+def test_of_many_files_those_that_do_not_look_like_images_are_read(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.data.survey._LOOK_AT", 2)
+    home = images(tmp_path / "animals", cat=8, dog=8)
+    (home / "cat" / "notes.txt").write_text("what I saw")
+    assert check(*of_folder(home, 2, 3)) == 1
+    assert "notes.txt cannot be read as an image (" in capsys.readouterr().err
+
+
 def test_a_subset_larger_than_the_data(capsys):
     assert check("--config", "split={subset_per_class: 5000}") == 1
     message = capsys.readouterr().err

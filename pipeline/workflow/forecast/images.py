@@ -43,9 +43,9 @@ def look_at_images(
     given = Given(arguments.train_images, arguments.test_images, arguments.classes)
     found = count_images(config, given, to_read=True)
     check_enough(config, found)
-    if found.images is not None:
-        count = len(found.images.labels)
-        sample = _read(found.images, range(0, count, max(1, count // _SAMPLE)))
+    if found.splits:
+        count = len(found.splits[0].labels)
+        sample = _read(found.splits[0], range(0, count, max(1, count // _SAMPLE)))
     else:
         shape = (size, size) if storage == "pixels" else _PHOTOGRAPH
         noise = Image.effect_noise(shape, 40).convert("L" if channels == 1 else "RGB")
@@ -113,14 +113,14 @@ class Available:
         test: how many to test on.
         classes: their names; empty if they are not known.
         aside: how many of each class are set aside for the test; empty if there is a test set.
-        images: to read some of; None if they are not here or need not be read.
+        splits: to read some of, train images first; empty if they are not here or need not be read.
     """
 
     train: tuple[int, ...]
     test: int
     classes: tuple[str, ...] = ()
     aside: tuple[int, ...] = ()
-    images: "Split | None" = None
+    splits: tuple["Split", ...] = ()
 
 
 def count_images(config: Mapping[str, Any], given: Given | None = None, *, to_read: bool = False) -> Available:
@@ -164,10 +164,10 @@ def count_images(config: Mapping[str, Any], given: Given | None = None, *, to_re
         )
     dataset = open_dataset(section["name"], None if path is None else locate(section["name"], path))
     counts = tuple(np.bincount(dataset.train.labels, minlength=len(dataset.classes)).tolist())
-    images = dataset.train if to_read else None
-    if dataset.test is not None:
-        return Available(counts, len(dataset.test.labels), dataset.classes, images=images)
-    return replace(_set_aside(counts, dataset.classes, fraction), images=images)
+    if dataset.test is None:
+        return replace(_set_aside(counts, dataset.classes, fraction), splits=(dataset.train,) if to_read else ())
+    splits = (dataset.train, dataset.test) if to_read else ()
+    return Available(counts, len(dataset.test.labels), dataset.classes, splits=splits)
 
 
 def _set_aside(counts: tuple[int, ...], classes: tuple[str, ...], fraction: float) -> Available:
