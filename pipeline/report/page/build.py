@@ -367,7 +367,7 @@ def _inference(findings: Findings) -> list[Part]:
         "ms for one image",
         "speedup (measured)",
     ]
-    headers += ["speedup (theoretical)", "answers as evaluated"]
+    headers += ["speedup (theoretical, as trained)", "answers as evaluated"]
     lines = [
         Line(
             [
