@@ -123,7 +123,16 @@ def agreement_sentences(rows: Sequence[MeasuredInference]) -> list[str]:
 
 def inference_grid(lines: Sequence[Mapping[str, Any]]) -> Grid:
     """Returns the table's cells as text."""
-    headers = ["model", "engine", "bytes", "ms", "least", "most", "speedup (measured)", "speedup (theoretical, as trained)"]
+    headers = [
+        "model",
+        "engine",
+        "bytes",
+        "ms",
+        "least",
+        "most",
+        "speedup (measured)",
+        "speedup (theoretical, as trained)",
+    ]
     headers.append("answers as evaluated")
     cells = [
         [

@@ -63,10 +63,11 @@ MISTAKES = [
     ({"searches.A.lambda": -4}, "searches.A.lambda is -4: it must be at least 0"),
     ({"search.ratios": []}, "search.ratios"),
     (
-        {"models.x": {"genome": [1, 1, 1, 1, 1, 1.5]}},
-        "models.x: gene 6 of genome 1,1,1,1,1,1.5 is 1.5: allowed ratios",
+        {"models.x": {"genome": [1, 1, 1, 1, 1, 0.2]}},
+        "models.x: gene 6 of genome 1,1,1,1,1,0.2 is 0.2, which is not between 0.25 and 4, the least and",
     ),
-    ({"models.x": {"genome": 5}}, "models.x: gene 1 of genome 5,5,5,5,5,5 is 5"),
+    ({"models.x": {"genome": 5}}, "models.x: gene 1 of genome 5,5,5,5,5,5 is 5, which is not between 0.25 and 4"),
+    ({"models.x": {"genome": [171 / 512, 1, 1, 1, 1, 1]}}, "search.cost_width 1 with a ratio of 0.333984375 makes 171"),
     ({"models.x": {"genome": [1, 2]}}, "models.x: genome 1,2 has 2 genes: VGG-small takes 6"),
     ({"models.x": {}}, "models.x needs either a genome or a search"),
     ({"models.x": {"genome": 1, "search": "A"}}, "models.x needs either a genome or a search"),
@@ -249,6 +250,12 @@ def test_a_rows_recipe_may_be_written_as_text_and_switch_a_teacher_off():
     assert teacher_of(config, "x") is None and teacher_of(config, "uniform-1x") == "full-precision"
     assert teacher_of(config, "full-precision") is None
     assert teacher_of(config, "found-A") == teacher_of(config, "uniform-iso-A") == "full-precision"
+
+
+def test_a_row_may_have_widths_that_no_search_proposes():
+    """Such as of a control: to add them to search.ratios would make it another search."""
+    config = check_config(changed({"models.thin": {"genome": [1, 0.6, 0.9141, 1, 1, 3.5]}}))
+    assert genome_of(config, "thin") == (1, 0.6, 0.9141, 1, 1, 3.5)
 
 
 def test_a_tilde_is_the_home_folder(tmp_path, monkeypatch):

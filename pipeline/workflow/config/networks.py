@@ -1,6 +1,6 @@
 """Checks of the network: that it and its binariser are known, and that every width has channels."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pipeline.common.errors import UserError
@@ -46,16 +46,15 @@ def check_widths(config: Mapping[str, Any]) -> None:
     spec = spec_of(config)
     smallest = uniform_genome(spec.network, min(config["search"]["ratios"]))
     _ = spec.with_genome(smallest).layers
-    _check_digits(spec, config)
+    check_digits(spec, config, config["search"]["ratios"])
 
 
-def _check_digits(spec: NetworkSpec, config: Mapping[str, Any]) -> None:
+def check_digits(spec: NetworkSpec, config: Mapping[str, Any], ratios: Iterable[float]) -> None:
     """Refuses widths and ratios of which six digits, which commands are given, make other numbers of channels."""
-    search = config["search"]
-    ratios = [uniform_genome(spec.network, ratio) for ratio in search["ratios"]]
-    widths = {"network.base_width": spec.base_width, "search.cost_width": search["cost_width"]}
+    genomes = [uniform_genome(spec.network, ratio) for ratio in ratios]
+    widths = {"network.base_width": spec.base_width, "search.cost_width": config["search"]["cost_width"]}
     for key, width in widths.items():
-        for genome in ratios:
+        for genome in genomes:
             meant = spec.at_width(width).with_genome(genome).widths
             made = spec.at_width(_six_digits(width)).with_genome(tuple(map(_six_digits, genome))).widths
             differ = [pair for pair in zip(meant, made, strict=True) if pair[0] != pair[1]]

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.common.errors import UserError
-from pipeline.networks.genome import check_ratios
-from pipeline.workflow.config.networks import spec_of
+from pipeline.networks.genome import Genome, format_genome
+from pipeline.workflow.config.networks import check_digits, spec_of
 from pipeline.workflow.models import ASKED, genome_of, is_baseline, runs_of
 from pipeline.workflow.recipes import recipe_of, teacher_of
 
@@ -30,14 +30,23 @@ def check_rows(config: Mapping[str, Any]) -> None:
                 )
         genome = genome_of(config, model)
         try:
-            check_ratios(genome, config["search"]["ratios"])
-        except UserError as error:
-            remedy = f"add it to search.ratios, or leave the row out (models: {{{model}: null}})"
-            raise UserError(f"models.{model}: {error}; {remedy}") from None
-        try:
             _ = spec.with_genome(genome).layers
         except UserError as error:
             raise UserError(f"models.{model}: {error}") from None
+        _check_ratios(config, model, genome)
+        check_digits(spec, config, genome)
+
+
+def _check_ratios(config: Mapping[str, Any], model: str, genome: Genome) -> None:
+    """Refuses what is beyond the ratios of searches: a slip of the pen, or nothing that layers' times are known for."""
+    narrowest, widest = min(config["search"]["ratios"]), max(config["search"]["ratios"])
+    for gene, ratio in enumerate(genome, start=1):
+        if not narrowest <= ratio <= widest:
+            raise UserError(
+                f"models.{model}: gene {gene} of genome {format_genome(genome)} is {ratio:g}, which is not between "
+                f"{narrowest:g} and {widest:g}, the least and the greatest of search.ratios",
+                f"add it to search.ratios, or leave the row out (models: {{{model}: null}})",
+            )
 
 
 def _check_found(config: Mapping[str, Any], model: str) -> None:
