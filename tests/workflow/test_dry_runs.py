@@ -119,8 +119,8 @@ def test_mistakes_are_found_by_the_dry_run(tmp_path, change, sentence):
     done = run(command("-n", config=overlay(tmp_path, change)), tmp_path)
     output = done.stdout + done.stderr
     assert done.returncode == 1
-    assert f"configuration: {sentence}" in output
-    assert "Traceback" not in output
+    assert f"Error:\nconfiguration: {sentence}" in output
+    assert "Traceback" not in output and "  File " not in output
     assert not (tmp_path / "results").exists()
 
 

@@ -36,13 +36,13 @@ class Machine:
         Raises:
             WorkflowError: this run is given fewer; Snakemake would silently lower the request.
         """
-        from snakemake.exceptions import WorkflowError
+        from pipeline.workflow.rules.refusal import Error
 
         wanted = processes * self._gpu_is_used
         given = self._workflow.global_resources.get("gpu")
         given = getattr(given, "value", given)
         if self._workflow.is_main_process and given is not None and processes > 1 and wanted > given:
-            raise WorkflowError(
+            raise Error(
                 f"execution.processes is {processes}, but this run is given gpu={given}: add --resources gpu={wanted}"
             )
         return wanted

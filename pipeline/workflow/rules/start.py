@@ -140,10 +140,10 @@ def note_run(workflow: Any, config: Mapping[str, Any], layout: Layout) -> None:
 
 @contextmanager
 def _said(start: str = "") -> Iterator[None]:
-    """Makes a WorkflowError of a UserError: Snakemake says that in one sentence, and ends any other with a trace."""
-    from snakemake.exceptions import WorkflowError
+    """Makes of a UserError what Snakemake says in one sentence."""
+    from pipeline.workflow.rules.refusal import Error
 
     try:
         yield
     except UserError as error:
-        raise WorkflowError(f"{start}{error}") from None
+        raise Error(f"{start}{error}") from None
