@@ -78,7 +78,9 @@ def _as_typed(values: Sequence[T], typed: Sequence[str], read: Callable[[str], T
     places: dict[T, list[int]] = {}
     for place, word in enumerate(typed):
         flag, _, value = word.partition("=")
-        places.setdefault(read(value if flag.startswith("--") else word), []).append(place)
+        if word.startswith("-C"):  # the value may stand in the same word, with or without a sign
+            value = word[2:].removeprefix("=")
+        places.setdefault(read(value if flag.startswith("-") else word), []).append(place)
     order = [places[value].pop(0) if places.get(value) else len(typed) for value in values]
     return [value for _, value in sorted(zip(order, values, strict=True), key=lambda one: one[0])]
 

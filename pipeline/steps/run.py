@@ -11,11 +11,14 @@ import argparse
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
+from pipeline.common.log import log
 from pipeline.common.terminal import draw_markdown
 from pipeline.steps.options import add_overlays, read_configuration, take_words
 from pipeline.training.execution import gpu_is_used, say_what_is_missing
@@ -25,12 +28,20 @@ from pipeline.workflow.lock import settle_earlier_run, unlock
 from pipeline.workflow.slurm import queue as slurm
 from pipeline.workflow.words import for_snakemake, read_settings_of, sort_words
 
-#: Flags of Snakemake that ask for output: it is shown as it is, instead of one line of progress. Most run no job.
-_LOOKING = {"-n", "--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--summary", "--detailed-summary"}
-_LOOKING |= {"--lint", "--unlock", "--report", "--help", "-h", "--list-rules"}
+#: Flags of Snakemake that ask for output, or for something else than a run: it is shown as it is, instead of one line
+#: of progress and the table. Most run no job.
+_LOOKING = {"-n", "--dry-run", "--dryrun", "--dag", "--rulegraph", "--filegraph", "--d3dag", "--lint", "--unlock"}
+_LOOKING |= {"-S", "--summary", "-D", "--detailed-summary", "--report", "-h", "--help", "-v", "--version"}
+_LOOKING |= {"-l", "--list-rules", "--list", "--lt", "--list-target-rules", "--lu", "--list-untracked"}
+_LOOKING |= {"--lc", "--list-changes", "--li", "--list-input-changes", "--lp", "--list-params-changes"}
+_LOOKING |= {"--list-conda-envs", "--print-compilation", "--generate-unit-tests", "--containerize", "--export-cwl"}
+_LOOKING |= {"--archive", "--cm", "--cleanup-metadata", "--cleanup-shadow", "--container-cleanup-images"}
+_LOOKING |= {"--conda-create-envs-only", "--conda-cleanup-envs", "--delete-all-output", "--delete-temp-output"}
 _WORDY = _LOOKING | {"-p", "--printshellcmds", "--verbose", "--logger"}
+#: Flags that say how much of the machine is used, or name a file that may.
+_SIZES = {"--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile"}
 #: Flags after which the tables in this folder may be those of something else.
-_PARTIAL = {"--until", "-U", "--omit-from", "-O"}
+_PARTIAL = {"--until", "-U", "--omit-from", "-O", "--batch"}
 #: Columns of the table that a narrow terminal leaves out, the least wanted first; results.md has all.
 _SPARE = ("Mbit", "top-5 %", "seeds", "speedup (theoretical)", "memory")
 
@@ -51,23 +62,24 @@ def run(arguments: argparse.Namespace) -> int:
     words = sort_words(arguments.others)
     take_words(arguments, words.configs, words.settings)
     arguments.configfile = [path.absolute() for path in arguments.configfile]
-    extra, started_in = list(words.others), Path.cwd()
-    sends_to_slurm = slurm.asked_for(extra)
-    _enter(_value_of(extra, "--directory", "-d"))
+    extra, given, started_in = list(words.others), words.flags, Path.cwd()
+    sends_to_slurm = slurm.asked_for(given)
+    _enter(_value_of(given, "--directory", "-d"))
     config = read_configuration(arguments)
     check_writable(Path.cwd())
-    looking = not _LOOKING.isdisjoint(extra)
+    names = {word.partition("=")[0] for word in given if word.startswith("-")}
+    looking = not _LOOKING.isdisjoint(names)
     if sends_to_slurm:
         slurm.check_here(looking)
     elif not looking:
         say_what_is_missing(config["execution"]["device"], config["execution"]["kernels"])
-    if "--unlock" in extra:
+    if "--unlock" in names:
         unlock(config["experiment"])
         return 0
     settle_earlier_run(config["experiment"], looking)
-    if not any(word.startswith(("--cores", "-c", "--profile", "--workflow-profile", "--jobs", "-j")) for word in extra):
+    if _SIZES.isdisjoint(names):
         extra = ["--cores", "all", *extra]
-    wordy = not _WORDY.isdisjoint(extra)
+    wordy = not _WORDY.isdisjoint(names)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell sets it so for what it runs in the background. Snakemake would inherit it, and could not be ended.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -76,12 +88,28 @@ def run(arguments: argparse.Namespace) -> int:
     work = _snakemake(arguments, extra)
     code = call(work, started_in) if wordy else follow(work, config["experiment"], started_in, cold)
     layout = Layout.of(config["experiment"])
-    partial = bool(words.targets) or not _PARTIAL.isdisjoint(extra)
+    partial = bool(words.targets) or not _PARTIAL.isdisjoint(names)
     if code != 0 or wordy or partial or not layout.tables.results.exists():
         return code
+    if not _is_of(layout, config):
+        log(
+            f"note: {layout.tables.results} is not shown, since it is not of the settings that were given here: a "
+            "profile may have given Snakemake others, or a flag that runs nothing"
+        )
+        return 0
     print(f"\n{draw_markdown(layout.tables.results.read_text(encoding='utf-8'), spare=_SPARE)}\n")
     print(f"Figures: {layout.figures}\nReport: {layout.report}")
     return 0
+
+
+def _is_of(layout: Layout, config: Mapping[str, Any]) -> bool:
+    """Returns whether the experiment that lies here was last run by a configuration, which a run to its end saves.
+
+    A profile, which this command does not read, can hold settings, another configuration and flags.
+    """
+    from pipeline.workflow.saved_config import as_saved, read_saved_values
+
+    return read_saved_values(layout) == as_saved(config)
 
 
 def _snakemake(arguments: argparse.Namespace, extra: list[str]) -> list[str]:
@@ -97,7 +125,7 @@ def _snakemake(arguments: argparse.Namespace, extra: list[str]) -> list[str]:
     return command + for_snakemake(read_settings_of(arguments.config))
 
 
-def _value_of(words: list[str], *flags: str) -> str | None:
+def _value_of(words: Sequence[str], *flags: str) -> str | None:
     """Returns what a flag of Snakemake was given, the last time; None if it was not."""
     found = None
     for word, following in pairwise([*words, ""]):

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,17 @@ class Words:
     Attributes:
         configs: files to lay over config.yaml.
         settings: to lay over these.
-        others: Snakemake's own.
+        others: Snakemake's own, as they were typed.
         targets: those of them that name what is to be made; none for all of it.
+        flags: the others with every flag by itself and by its whole name, to be looked at: ``-np`` as ``-n -p``,
+            ``-dwork`` as ``-d=work``, ``--direc work`` as ``--directory work``.
     """
 
     configs: tuple[Path, ...]
     settings: tuple[str, ...]
     others: tuple[str, ...]
     targets: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 def sort_words(words: Iterable[str]) -> Words:
@@ -58,18 +62,19 @@ def sort_words(words: Iterable[str]) -> Words:
         words: of a command line, without the flags that are ours.
 
     Raises:
-        UserError: Snakemake has no such flag.
+        UserError: Snakemake has no such flag, or several by such a beginning.
     """
-    configs, settings, others, targets = [], [], [], []
-    for word, free in _with_freedom(words):
+    configs, settings, others, targets, flags = [], [], [], [], []
+    for word, parts, free in _with_freedom(words):
         if free and word.endswith((".yaml", ".yml")):
             configs.append(Path(word))
         elif free and is_setting(word):
             settings.append(word)
         else:
             others.append(word)
+            flags += parts
             targets += [word] * free
-    return Words(tuple(configs), tuple(settings), tuple(others), tuple(targets))
+    return Words(tuple(configs), tuple(settings), tuple(others), tuple(targets), tuple(flags))
 
 
 def check_given_once(words: Iterable[str]) -> None:
@@ -87,38 +92,66 @@ def check_given_once(words: Iterable[str]) -> None:
             )
 
 
-def _with_freedom(words: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    """Yields each word, and whether it stands by itself, so that it is no flag and no flag's value."""
+def _with_freedom(words: Iterable[str]) -> Iterator[tuple[str, list[str], bool]]:
+    """Yields each word, its parts (see ``Words.flags``), and whether it stands by itself, so that it is no flag and no
+    flag's value.
+    """
     taking: int | str | None = 0
     for word in words:
         if re.match(r"--?[A-Za-z]", word):
-            flag, _, value = word.partition("=")
-            taking = 0 if value else _takes(flag)
-            yield word, False
+            parts = _in_full(word)
+            flag, sign, _ = parts[-1].partition("=")
+            taking = 0 if sign else _takes(flag)
+            yield word, parts, False
         elif taking in ("+", "*"):
-            yield word, False
+            yield word, [word], False
         else:
-            yield word, taking == 0
+            yield word, [word], taking == 0
             taking = 0
+
+
+def _in_full(word: str) -> list[str]:
+    """Returns the flags of a word by their whole names, a value in the same word behind ``=``.
+
+    >>> _in_full("-np"), _in_full("-dwork"), _in_full("--cores=2")
+    (['-n', '-p'], ['-d=work'], ['--cores=2'])
+    """
+    name, sign, value = word.partition("=")
+    if name.startswith("--"):
+        return [f"{_whole_name(name)}{sign}{value}"]
+    flag, rest = word[:2], word[2:]
+    takes = _takes(flag)
+    if not rest or rest.startswith("="):
+        return [word]
+    return [flag, *_in_full(f"-{rest}")] if takes == 0 else [f"{flag}={rest}"]
 
 
 def _takes(flag: str) -> int | str | None:
     """Returns how many words follow a flag of Snakemake: none (0), one (None or '?'), or all up to the next flag."""
-    if flag in _USUAL:
-        return _USUAL[flag]
-    from snakemake.cli import get_argument_parser
+    return _USUAL[flag] if flag in _USUAL else _of_snakemake()[_whole_name(flag)].nargs
 
-    known = get_argument_parser()._option_string_actions
-    short = flag[:2] if re.match(r"-[A-Za-z]", flag) else flag  # -j4
-    found = [name for name in known if name.startswith(flag)] if flag.startswith("--") else [short]
-    if flag in known:
-        found = [flag]
-    if not found or found[0] not in known:
-        near = difflib.get_close_matches(flag, [*known, "--set"], 1)
+
+def _whole_name(flag: str) -> str:
+    """Returns the name of a flag of Snakemake that is given by itself or by its beginning."""
+    if flag in _USUAL or flag in _of_snakemake():
+        return flag
+    found = [name for name in _of_snakemake() if flag.startswith("--") and name.startswith(flag)]
+    if not found:
+        near = difflib.get_close_matches(flag, [*_of_snakemake(), "--set"], 1)
         remedy = f"did you mean {near[0]}?" if near else "snakemake --help lists Snakemake's"
         raise UserError(f"neither this command nor Snakemake has a flag {flag}", remedy)
-    nargs: int | str | None = known[found[0]].nargs
-    return 0 if short != flag and found == [short] else nargs
+    if len(found) > 1:
+        raise UserError(f"{flag} can be {' or '.join(found)} of Snakemake's flags", "write one of them")
+    return found[0]
+
+
+@cache
+def _of_snakemake() -> Mapping[str, Any]:
+    """Returns Snakemake's flags, which take a while to import."""
+    from snakemake.cli import get_argument_parser
+
+    flags: Mapping[str, Any] = get_argument_parser()._option_string_actions
+    return flags
 
 
 def read_settings_of(words: Iterable[str]) -> dict[str, Any]:

@@ -9,7 +9,10 @@ from snakemake.utils import update_config
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.steps import COMMANDS, STEPS, run
+from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
+from pipeline.workflow.saved_config import save_config
+from pipeline.workflow.schema import ROOT
 from pipeline.workflow.words import _USUAL, for_snakemake, read_settings_of, sort_words
 
 
@@ -51,13 +54,77 @@ def test_what_is_to_be_made(line, targets):
 @pytest.mark.parametrize("line", ["", "--until tables", "results/x/data/train.h5", "tables"])
 def test_the_table_is_printed_where_all_of_it_was_asked_for(line, tmp_path, monkeypatch, capsys):
     """Any other may be of settings before."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(run, "follow", lambda *_: 0)
-    table = Layout.of("digits").tables.results
-    table.parent.mkdir(parents=True)
-    table.write_text("# Results\n\nthe old ones\n")
+    _old_table(tmp_path, monkeypatch)
     assert main(["run", *line.split()]) == 0
     assert ("the old ones" in capsys.readouterr().out) == (not line)
+
+
+@pytest.mark.parametrize("line", ["-np", "--dry-r", "-kn", "-S", "--list-changes params", "--batch a=1/2", "-Utables"])
+def test_the_table_of_before_is_no_answer_to_a_run_of_nothing(line, tmp_path, monkeypatch, capsys):
+    """However the flag is written."""
+    _old_table(tmp_path, monkeypatch)
+    assert main(["run", *line.split()]) == 0
+    assert "the old ones" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", ["-dwork", "-kd work", "--direc work", "--directory=work", "-d work"])
+def test_the_table_is_that_of_the_folder_that_was_worked_in(line, tmp_path, monkeypatch, capsys):
+    _old_table(tmp_path, monkeypatch)
+    table = tmp_path / "work" / Layout.of("digits").tables.results
+    table.parent.mkdir(parents=True)
+    table.write_text("# Results\n\nthe right ones\n")
+    monkeypatch.setattr(run, "follow", lambda *_: save_config(read_config([ROOT / "config.yaml"]), _DIGITS) or 0)
+    assert main(["run", *line.split()]) == 0
+    said = capsys.readouterr().out
+    assert "the right ones" in said and "the old ones" not in said
+
+
+def test_the_table_is_of_the_settings_that_were_given(tmp_path, monkeypatch, capsys):
+    """A profile can give Snakemake others, or have it run nothing."""
+    _old_table(tmp_path, monkeypatch)
+    assert main(["run", "seed=5"]) == 0
+    said = capsys.readouterr()
+    assert "the old ones" not in said.out and "is not of the settings that were given here" in said.err
+
+
+_DIGITS = Layout.of("digits")
+
+
+def _old_table(folder, monkeypatch):
+    """Leaves the default experiment's table and configuration, and has all runs end well at once."""
+    monkeypatch.chdir(folder)
+    for name in ("follow", "call"):
+        monkeypatch.setattr(run, name, lambda *_: 0)
+    _DIGITS.tables.results.parent.mkdir(parents=True)
+    _DIGITS.tables.results.write_text("# Results\n\nthe old ones\n")
+    save_config(read_config([ROOT / "config.yaml"]), _DIGITS)
+
+
+def test_flags_are_known_by_all_their_names():
+    known = get_argument_parser()._option_string_actions
+    for flags in (run._LOOKING, run._WORDY, run._PARTIAL, run._SIZES, {"--directory", "-d"}, {"--executor", "-e"}):
+        assert flags == {name for flag in flags for name in known[flag].option_strings}
+
+
+@pytest.mark.parametrize(
+    ("line", "flags"),
+    [
+        ("-np", "-n -p"),
+        ("-knj4", "-k -n -j=4"),
+        ("-dwork tables", "-d=work tables"),
+        ("--direc work", "--directory work"),
+        ("--until=tables -Fq", "--until=tables -F -q"),
+        ("-eslurm", "-e=slurm"),
+    ],
+)
+def test_flags_as_they_are_looked_at(line, flags):
+    words = sort_words(line.split())
+    assert words.flags == tuple(flags.split()) and words.others == tuple(line.split())
+
+
+def test_a_beginning_that_several_flags_have():
+    with pytest.raises(UserError, match="--dry can be --dry-run or --dryrun"):
+        sort_words(["--dry"])
 
 
 def test_the_usual_flags_take_what_snakemake_says():
@@ -127,6 +194,8 @@ def test_no_overlay_takes_the_place_of_an_earlier_one(line, tmp_path, capsys):
         "{0} search.generations=2 --cores 1 {1} --cores=1 search.generations=3",
         "{0} --configfile {1} -C search.generations=2 search.generations=3",
         "search.generations=2 {0} --configfile {1} --set search.generations=3",
+        "-Csearch.generations=2 {0} {1} search.generations=3",
+        "-C=search.generations=2 {0} {1} -Csearch.generations=3",
     ],
 )
 def test_a_later_word_lies_over_an_earlier_one(line, tmp_path, capsys, monkeypatch):
