@@ -16,6 +16,7 @@ from pipeline.common.text import counted
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.report.statistics import Interval95
 from pipeline.search.costs import DEFAULT, CostName, relative_column
+from pipeline.search.tables import mean_top1
 
 #: Fewer genomes than these have no rank correlation worth a number.
 FEWEST = 5
@@ -119,7 +120,7 @@ def proxy_worth(points: Sequence[ProxyPoint]) -> ProxyWorth | None:
     """Returns what scores are worth; None for fewer than ``FEWEST`` genomes, and where nothing is ranked."""
     if len(points) < FEWEST or _without_order(points):
         return None
-    score, accuracy = _order([point.scores[0] for point in points]), _order([fmean(point.trained) for point in points])
+    score, accuracy = _order([point.scores[0] for point in points]), _order([mean_top1(point.trained) for point in points])
     cost = _order([point.cost for point in points])
     repeated = [_agreement([point.scores for point in points]), _agreement([point.trained for point in points])]
     return ProxyWorth(
@@ -136,7 +137,7 @@ def _without_order(points: Sequence[ProxyPoint]) -> str:
     """Returns what is the same for all genomes, such as scores no better than chance, and ranks none; else nothing."""
     for what, values in (
         ("score", [point.scores[0] for point in points]),
-        ("accuracy when trained in full", [fmean(point.trained) for point in points]),
+        ("accuracy when trained in full", [mean_top1(point.trained) for point in points]),
     ):
         if len(set(values)) == 1:
             return f"{what}, {values[0]:.2f} %"

@@ -215,6 +215,6 @@ def sample_of(measured: Sequence[Measurement]) -> Sample:
 
 def pareto_front(rows: Sequence[Row], cost: Callable[[Row], float] = lambda row: row.cost.flops) -> list[Row]:
     """Returns the binary rows than which no other binary row is both cheaper and more accurate in the mean, cheapest
-    first.
+    first. Means are of accuracies with four digits, of which three are certain.
     """
-    return front([row for row in rows if row.spec.binary], cost, lambda row: row.top1.mean)
+    return front([row for row in rows if row.spec.binary], cost, lambda row: round(row.top1.mean, 3))

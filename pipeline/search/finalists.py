@@ -5,7 +5,6 @@ and what wins there is what the search has found, at the fitness that it has the
 """
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean
 
 from pipeline.common.errors import UserError
 from pipeline.networks.genome import Genome
@@ -13,7 +12,7 @@ from pipeline.search.choice import SCORE, ChosenBy, believed
 from pipeline.search.costs import DEFAULT, CostName
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective
-from pipeline.search.tables import Best, RunBest, Scored
+from pipeline.search.tables import Best, RunBest, Scored, mean_top1
 
 #: The scored candidates of each run of a search, by the run's name.
 Runs = Mapping[str, Sequence[Scored]]
@@ -109,4 +108,4 @@ def select_found(
 
 def _mean(scores: Sequence[float | None]) -> float | None:
     known = [score for score in scores if score is not None]
-    return fmean(known) if len(known) == len(scores) else None
+    return mean_top1(known) if len(known) == len(scores) else None

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, NamedTuple, get_args
 
 from pipeline.common.errors import UserError, made_again
@@ -213,6 +214,17 @@ def read_scored(path: Path) -> list[Scored]:
         batch = int(_number(row, "micro_batch", where)) if row.get("micro_batch") else None
         scored.append(Scored(individual, generation, slot, batch))
     return scored
+
+
+def mean_top1(accuracies: Sequence[float]) -> float:
+    """Returns the mean of accuracies that were written with four digits; of several, the three that are certain of it.
+
+    Networks that answer as many images rightly have one mean, however these are spread over their trainings.
+
+    >>> mean_top1([33.3333, 33.3333]) == mean_top1([27.7778, 38.8889]), mean_top1([90.3333, 89.3333, 90.3333])
+    (True, 90.0)
+    """
+    return accuracies[0] if len(accuracies) == 1 else round(fmean(accuracies), 3)
 
 
 def read_new_scores(path: Path) -> dict[Genome, float | None]:

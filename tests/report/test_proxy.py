@@ -230,3 +230,11 @@ def test_cells_of_the_table_are_rounded():
         "0.5", 0.123457, 71.2346, "71.2346 60.0000", 90.0, "90.0000 90.0001"
     ]  # fmt: skip
     assert list(proxy_table([point], "memory")[0]) == [column.replace("flops", "memory") for column in PROXY]
+
+
+def test_genomes_with_as_many_right_answers_in_full_are_equals():
+    """Of 18 images 5 and 7, or 6 and 6 in each training."""
+    trained = [(27.7778, 38.8889), (33.3333, 33.3333)] * 3
+    points = [ProxyPoint((float(i),), float(i), (float(i),), one) for i, one in enumerate(trained)]
+    assert proxy_worth(points) is None
+    assert "have the same accuracy when trained in full, 33.33 %" in proxy_sentences(points)[0]
