@@ -120,7 +120,8 @@ def proxy_worth(points: Sequence[ProxyPoint]) -> ProxyWorth | None:
     """Returns what scores are worth; None for fewer than ``FEWEST`` genomes, and where nothing is ranked."""
     if len(points) < FEWEST or _without_order(points):
         return None
-    score, accuracy = _order([point.scores[0] for point in points]), _order([mean_top1(point.trained) for point in points])
+    score = _order([point.scores[0] for point in points])
+    accuracy = _order([mean_top1(point.trained) for point in points])
     cost = _order([point.cost for point in points])
     repeated = [_agreement([point.scores for point in points]), _agreement([point.trained for point in points])]
     return ProxyWorth(

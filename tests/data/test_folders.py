@@ -64,6 +64,21 @@ def test_unlabelled_test_images_are_told(tmp_path, capsys):
     )
 
 
+@pytest.mark.parametrize("split", [(), under("test")])
+def test_images_beside_class_folders_are_told(tmp_path, capsys, split):
+    """Whether they lie beside all classes, or beside those of the test."""
+    home = tmp_path / "test" if split else tmp_path
+    put(tmp_path, *(under("train") if split else CLASSES), *split)
+    (home / "notes.txt").write_text("what these are")
+    find_layout(tmp_path)
+    open_dataset("image_folder", tmp_path)
+    assert "left out" not in capsys.readouterr().err
+    put(home, "1.png", "2.PNG")
+    open_dataset("image_folder", tmp_path)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"warning: 2 images beside the class folders of {home} are left out, such as 1.png" in said
+
+
 def test_a_class_may_be_called_train_or_test(tmp_path):
     assert find_layout(put(tmp_path / "a", "train/0.png", "bicycle/0.png")).classes == ("bicycle", "train")
     assert find_layout(put(tmp_path / "b", "control/0.png", "test/0.png")).classes == ("control", "test")

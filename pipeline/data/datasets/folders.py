@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.common.errors import UserError
+from pipeline.common.text import counted
 from pipeline.data.datasets.litter import is_litter
 
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".zst", ".7z", ".rar")
@@ -75,14 +76,15 @@ def find_layout(path: Path) -> Layout:
     home = _train_folder(top)
     inside = top if home == path else look_into(home)
     classes = _classes(inside)
-    names = (*_notes_on_names(classes), *_notes_on_litter(inside))
+    names = (*_notes_on_names(classes), *_notes_on_litter(inside), *_notes_on_pictures(inside))
     if home == path:
         return Layout(path, path, None, classes, notes=names)
     test, notes = _test_folder(top, home)
     if test is None:
         return Layout(path, home, None, classes, notes=(*names, *notes))
-    test_classes = _matching(look_into(test), inside)
-    notes = (f"the test images are those in {test}", *notes)
+    inside_test = look_into(test)
+    test_classes = _matching(inside_test, inside)
+    notes = (f"the test images are those in {test}", *notes, *_notes_on_pictures(inside_test))
     return Layout(path, home, test, classes, test_classes, (*names, *notes))
 
 
@@ -313,6 +315,17 @@ def _notes_on_litter(home: _Folder) -> tuple[str, ...]:
         f"warning: {folder} is left out, since systems and programs leave such names; if it is a class, rename it"
         for folder in folders
         if os.access(folder, os.R_OK | os.X_OK) and look_into(folder, links=False).pictures
+    )
+
+
+def _notes_on_pictures(home: _Folder) -> tuple[str, ...]:
+    """Warns of images beside the class folders: nobody knows of which class they are."""
+    if not (pictures := home.pictures):
+        return ()
+    are = "is" if len(pictures) == 1 else "are"
+    return (
+        f"warning: {counted(len(pictures), 'image')} beside the class folders of {home.path} {are} left out, such as "
+        f"{pictures[0]}; every image belongs into a class folder",
     )
 
 
