@@ -15,7 +15,7 @@ import hashlib
 import json
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -65,23 +65,26 @@ class LatencyTable:
         values = {key: value for key, value in asdict(self).items() if key != "made_with"}
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
-    def check(self, spec: NetworkSpec, ratios: Sequence[float] = ()) -> None:
+    def check(self, spec: NetworkSpec, ratios: Sequence[float] = (), *, counted: bool = True) -> None:
         """Checks that the table is of a network, and has every layer at whatever widths some ratios give it.
 
         Args:
             spec: the network at the width at which its cost is counted, with any genome.
             ratios: values that a gene can take.
+            counted: whether its number of classes is known; else any will do.
 
         Raises:
             UserError: it is of another network, width or kind of images, or lacks a layer at some widths.
         """
+        if not counted:
+            spec = replace(spec, classes=self.classes)
         for key in ("network", "base_width", "channels", "size", "classes"):
             theirs, ours = getattr(self, key), getattr(spec, key)
             if theirs != ours:
                 width = " (search.cost_width, at which costs are counted)" if key == "base_width" else ""
                 raise UserError(
                     f"the latency table is for {key.replace('_', ' ')} {theirs}, and this search has {ours}{width}",
-                    f"measure one for it: {measuring_command(spec, ratios)}",
+                    f"measure one for it: {measuring_command(spec, ratios, counted=counted)}",
                 )
         genes = range(len(spec.genome))
         # Two genes differ in some bit of their numbers: so they take every pair of ratios.
@@ -92,7 +95,7 @@ class LatencyTable:
                     raise UserError(
                         f"the latency table has no time of layer '{layer.name}' with {layer.in_channels} and "
                         f"{layer.out_channels} channels, which search.ratios can give it",
-                        f"measure one that has: {measuring_command(spec, ratios)}",
+                        f"measure one that has: {measuring_command(spec, ratios, counted=counted)}",
                     )
 
     def _unmeasured(self, spec: NetworkSpec) -> Layer | None:
@@ -172,10 +175,16 @@ def _around(widths: Sequence[int], width: int) -> list[tuple[int, float]]:
     return [(low, 1 - share), (high, share)]
 
 
-def measuring_command(spec: NetworkSpec, ratios: Sequence[float] = ()) -> str:
-    """Returns the command that measures a table for a network at the width at which its cost is counted."""
+def measuring_command(spec: NetworkSpec, ratios: Sequence[float] = (), *, counted: bool = True) -> str:
+    """Returns the command that measures a table for a network at the width at which its cost is counted.
+
+    Args:
+        spec: the network, with any genome.
+        ratios: values that a gene can take.
+        counted: whether its number of classes is known; else whoever reads it has to fill it in.
+    """
     words = f"--network {spec.network} --base-width {spec.base_width:g} --channels {spec.channels}"
-    words += f" --image-size {spec.size} --classes {spec.classes}"
+    words += f" --image-size {spec.size} --classes {spec.classes if counted else 'CLASSES'}"
     words += "".join([" --ratios", *(f" {ratio:g}" for ratio in ratios)]) if ratios else ""
     return f"python -m pipeline measure-latency {words} --output latency.json"
 

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +50,12 @@ def check_counting(config: Mapping[str, Any], spec: NetworkSpec, classes: int | 
     counted = spec.at_width(config["search"]["cost_width"])
     table, ratios = read_table(config), config["search"]["ratios"]
     if table is not None:
-        table.check(counted if classes is not None else replace(counted, classes=table.classes), ratios)
+        table.check(counted, ratios, counted=classes is not None)
     elif looks_at_latency(config):
         key = "cost is 'latency'" if _settings(config).cost == "latency" else "max_latency limits time"
         raise UserError(
-            f"search.{key}, but search.latency_table names no file", f"measure it: {measuring_command(counted, ratios)}"
+            f"search.{key}, but search.latency_table names no file",
+            f"measure it: {measuring_command(counted, ratios, counted=classes is not None)}",
         )
 
 

@@ -674,6 +674,10 @@ def test_a_search_by_latency_needs_a_table_of_its_network(tmp_path):
         with pytest.raises(UserError) as raised:
             check_config(config)
         assert sentence in str(raised.value)
+    folder = {"dataset.name": "image_folder", "dataset.path": str(tmp_path)}
+    for config in (changed({"search.cost": "latency"} | folder), latency(table, **folder)):
+        with pytest.raises(UserError, match="--channels 3 --image-size 8 --classes CLASSES --ratios"):
+            check_config(config)  # whose classes are counted later
     table.write_text(table.read_text().replace("0.128", "0.127"))
     with pytest.raises(UserError, match="has changed since it was measured: its digest differs"):
         check_config(latency(table))
