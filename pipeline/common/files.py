@@ -55,6 +55,20 @@ def check_writable(folder: Path, use: str = "results go there") -> None:
         raise UserError(f"cannot write into {folder.resolve()}", f"{reason}; {use}") from None
 
 
+def check_apart(output: Path, inputs: Iterable[Path]) -> None:
+    """Checks that a file that a person has asked for is none of those that it is made from.
+
+    Raises:
+        UserError: it is one of them, perhaps by another name.
+    """
+    with suppress(OSError):  # there is no such file yet
+        facts = output.stat()
+        for path in inputs:
+            with suppress(OSError):
+                if os.path.samestat(facts, path.stat()):
+                    raise UserError(f"{output} would be overwritten, though it is read", "name another file to write")
+
+
 @contextmanager
 def replacing(path: Path, *, sealed: bool = False) -> Iterator[Path]:
     """Gives a temporary path to write to; on leaving it without an error, that file becomes ``path``.

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes the file, and prints its size."""
     from pipeline.common.errors import UserError
-    from pipeline.common.files import replacing
+    from pipeline.common.files import check_apart, replacing
     from pipeline.common.log import log
     from pipeline.export.c_sources import GENERATED, c_sources
     from pipeline.export.formats import FORMATS, read_exported
@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
     elif arguments.output.is_dir():
         raise UserError(f"{arguments.output} is a folder", "name a file in it")
     file = find_network(arguments.network)
+    check_apart(arguments.output, [file])
     network = read_exported(file, storage, arguments.train_images or train_images_of(file))
     if storage != Storage.FLOAT32:
         _print_cost(network, file, arguments)

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Prints a line for each image, or writes the table. Returns 1 where images could not be read."""
     from pipeline.common.errors import UserError
-    from pipeline.common.files import TEXT, replacing
+    from pipeline.common.files import TEXT, check_apart, replacing
     from pipeline.common.log import log, progress
     from pipeline.export.classifier import load_classifier
     from pipeline.workflow.rows import find_network, train_images_of
@@ -47,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("--top and --threads are counts", "give at least 1")
     files = find_images(arguments.images)
     network = find_network(arguments.network)
+    if arguments.csv is not None and str(arguments.csv) != "-":
+        check_apart(arguments.csv, [network, *files])
     images = arguments.train_images or train_images_of(network)
     classify = load_classifier(network, arguments.engine, images=images, threads=arguments.threads)
     answers: list[Answer] = []

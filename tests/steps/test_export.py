@@ -175,6 +175,9 @@ def test_mistakes_get_one_sentence(row: Path, tmp_path: Path, capsys: pytest.Cap
         row, "--format", "int8-onnx", "--real-weights", "int8", "--output", tmp_path / "p.onnx"
     )
     assert "is a folder" in refused(row, "--output", tmp_path)
+    (tmp_path / "link.bnn").symlink_to(weights(row))
+    for output in (weights(row), tmp_path / "link.bnn"):
+        assert "would be overwritten, though it is read" in refused(row, "--output", output)
     assert "cannot write /proc/none/found.bnn" in refused(row, "--output", "/proc/none/found.bnn")
     assert "there is no network" in refused(tmp_path / "none", "--output", tmp_path / "p.bnn")
     data = bytearray(packed.read_bytes())

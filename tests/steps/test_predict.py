@@ -208,6 +208,17 @@ def test_images_that_cannot_be_read(digits_row: Path, tmp_path: Path, capsys: py
     assert "there is no image in" in sentence(capsys)
 
 
+def test_no_table_takes_the_place_of_an_image_or_the_network(digits_row: Path, tmp_path: Path, capsys) -> None:
+    image, network = tmp_path / "three.png", tmp_path / "found.bnn"
+    shutil.copy(next((digits_row.parent / "test" / "3").iterdir()), image)
+    assert main(["export", str(digits_row / "uniform-1x"), "--output", str(network)]) == 0
+    before = image.read_bytes(), network.read_bytes()
+    for output in (image, network):
+        assert main(["predict", str(network), str(image), "--csv", str(output)]) == 1
+        assert f"{output} would be overwritten, though it is read" in capsys.readouterr().err
+    assert (image.read_bytes(), network.read_bytes()) == before
+
+
 def test_no_image_of_a_folder_is_left_out(digits_row: Path, tmp_path: Path, capsys, monkeypatch) -> None:
     """Neither one behind a link, as class folders often are, nor one that is not there any more."""
     row, images = str(digits_row / "uniform-1x"), digits_row.parent / "test"
