@@ -544,6 +544,17 @@ def test_a_stage_with_files_of_the_settings_before_is_not_finished(folder, capsy
     assert "outdated      2 files are of other settings or images than the" in status(capsys, str(folder))
 
 
+def test_without_a_search_the_images_are_not_divided(folder):
+    """A finished experiment without one was said to be at its data."""
+    layout = Layout(folder)
+    for file in (layout.subset, layout.validation):
+        file.unlink()
+    assert summary(folder).stage == "data"
+    config = read_saved_config(layout).config
+    save_config({**config, "searches": {}, "models": {"uniform-1x": {"genome": 1.0}}}, layout)
+    assert summary(folder).stage == "retraining"
+
+
 def test_what_is_to_be_made_again_is_neither_done_nor_the_best_nor_an_accuracy(folder, capsys):
     """Such as after new images: the trainings, scores and accuracies of the ones before are still there."""
     layout = Layout(folder)

@@ -5,6 +5,8 @@ there yet, what cannot be read is named in ``Reading.problems`` and counts as mi
 that two looks see numbers that go up; they go down only where the workflow deletes what it makes again.
 """
 
+from pathlib import Path
+
 from pipeline.workflow.layout import FIGURE_FORMS, FIGURES, Layout
 from pipeline.workflow.lock import last_run
 from pipeline.workflow.status.archive_folder import ArchiveFolder
@@ -30,7 +32,7 @@ def read_experiment(layout: Layout) -> Reading:
     return Reading(
         name=layout.experiment,
         planned=experiment.config is not None,
-        data=all(map(size, (layout.train, layout.test, layout.subset, layout.validation))),
+        data=all(map(size, _data(experiment))),
         images_done=preparing.done if preparing else None,
         images_total=preparing.total if preparing else None,
         supernet=supernet,
@@ -47,6 +49,13 @@ def read_experiment(layout: Layout) -> Reading:
         problems=experiment.files.problems,
         outdated=_outdated(experiment),
     )
+
+
+def _data(experiment: Experiment) -> tuple[Path, ...]:
+    """Returns the files of prepared images. Divided they are for searches alone."""
+    layout, config = experiment.layout, experiment.config
+    divided = (layout.subset, layout.validation) if config is None or config.searches else ()
+    return (layout.train, layout.test, *divided)
 
 
 def _outdated(experiment: Experiment) -> dict[str, tuple[str, ...]]:
