@@ -51,8 +51,8 @@ def draw(
         header: names of columns.
         rows: cells, as many in each row as there are names.
         left: columns of text, aligned to the left as the first one is; others hold numbers.
-        spare: columns that are left out where they do not fit, the first named first. If that is not enough, cells
-            are broken into lines.
+        spare: columns that are left out where they do not fit, the first named first, each with those behind it whose
+            name says nothing by itself, since others have it too. If that is not enough, cells are broken into lines.
         columns: of the screen; :func:`width` if left out.
         rule_above_last: draw a line above the last row, such as one of sums.
     """
@@ -63,10 +63,13 @@ def draw(
     columns = columns or width()
     cells = [[printable(cell) for cell in row] for row in rows]
     shown = list(range(len(header)))
+    about: list[str] = []  # what each column is about: itself, or the last one before it whose name is its own
+    for name in header:
+        about.append(about[-1] if about and header.count(name) > 1 else name)
     for name in spare:
         if _natural(header, cells, shown) <= columns:
             break
-        shown = [number for number in shown if header[number] != name]
+        shown = [number for number in shown if about[number] != name]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="")
     # What a line is called is broken last: its width is set, and the others share what is left. A least width would not
     # do: a table that rich narrows to one is wider than the screen, and what stands beyond it is cut off.

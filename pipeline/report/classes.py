@@ -1,6 +1,7 @@
 """Accuracy class by class: on which classes a row's networks are right, and for what they take the others."""
 
 from collections.abc import Iterable, Sequence
+from math import isclose
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -96,10 +97,12 @@ def class_table(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def class_sentence(row: Row) -> str:
-    """Says on which class a row is worst and on which best, in a sentence."""
+    """Says on which class a row is worst and on which best, in a sentence; that it is alike on all, if it is."""
     known = [(line, line.top1) for line in class_accuracies(row) if line.top1 is not None]
     worst, accuracy = min(known, key=lambda one: one[1].mean)
     best, most = max(known, key=lambda one: one[1].mean)
+    if isclose(accuracy.mean, most.mean):
+        return f"{row.model}: {accuracy.mean:.2f} % on every class"
     taken = f", taken for '{worst.taken_for}' in {worst.share:.1f} % of cases" if worst.taken_for else ""
     return f"{row.model}: worst on '{worst.name}' ({accuracy} %{taken}), best on '{best.name}' ({most} %)"
 

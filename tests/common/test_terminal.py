@@ -21,6 +21,13 @@ def test_what_fits_is_shown_whole():
     assert "\x1b" not in lines[3] and r"b\x1b[2J" in lines[3]
 
 
+def test_what_stands_beside_a_spare_column_goes_with_it():
+    """Two columns of one name would be taken for figures of what is left before them."""
+    header, row = ["row", "FLOPs", "published", "Mbit", "published", "top-1", "published"], ["a", *"123456"]
+    first, _, line = draw(header, [row], spare=("Mbit",), columns=45).splitlines()
+    assert first.split() == ["row", "FLOPs", "published", "top-1", "published"] and line.split() == ["a", *"1256"]
+
+
 def test_spare_columns_make_room():
     for columns, shown in (80, 5), (70, 4), (40, 3):
         lines = draw(HEADER, ROWS, left={"genome"}, spare=("key", "memory"), columns=columns).splitlines()

@@ -50,6 +50,8 @@ def test_the_table_and_the_sentence():
     assert class_sentence(ROW) == (
         "r: worst on 'ant' (62.50 ± 17.68 %, taken for 'bee' in 37.5 % of cases), best on 'bee' (100.00 ± 0.00 %)"
     )
+    half = Answered(("a", "b"), np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0]), np.ones(4), ())
+    assert class_sentence(replace(ROW, answered=(half, half))) == "r: 50.00 % on every class"
     assert missing_classes([ROW]) == "" and missing_classes([ROW, OLD]).startswith("Not known by class: old, ")
 
 
