@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.common.errors import UserError
 from pipeline.data.datasets import open_dataset
-from pipeline.data.datasets.folders import find_layout
+from pipeline.data.datasets.folders import _notes_on_other_part, find_layout
 from pipeline.data.datasets.sources import DamagedImageError
 
 
@@ -77,6 +77,21 @@ def test_images_beside_class_folders_are_told(tmp_path, capsys, split):
     open_dataset("image_folder", tmp_path)
     said = " ".join(capsys.readouterr().err.split())
     assert f"warning: 2 images beside the class folders of {home} are left out, such as 1.png" in said
+
+
+def test_a_part_that_is_named_alone_is_told(tmp_path, capsys, monkeypatch):
+    """Else a part of the train images would be the test, or the other way round, and nobody would notice."""
+    put(tmp_path, *under("data/train"), *under("data/test"), *under("alone/train"), "alone/test/0.png")
+    (tmp_path / "data" / "test" / "more").mkdir()
+    for named, other in (("train", "test"), ("test", "train")):
+        monkeypatch.chdir(tmp_path / "data" / named if named == "train" else tmp_path)
+        find = Path() if named == "train" else Path("data/test")
+        (note,) = find_layout(find).notes
+        assert note.startswith(f"warning: {tmp_path / 'data' / other} is not used; name {tmp_path / 'data'} to learn")
+    assert find_layout(tmp_path / "alone" / "train").notes == ()
+    with monkeypatch.context() as forbidden:
+        forbidden.setattr("os.scandir", lambda _: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+        assert _notes_on_other_part(tmp_path / "data" / "train") == ()
 
 
 def test_a_class_may_be_called_train_or_test(tmp_path):

@@ -78,7 +78,7 @@ def find_layout(path: Path) -> Layout:
     classes = _classes(inside)
     names = (*_notes_on_names(classes), *_notes_on_litter(inside), *_notes_on_pictures(inside))
     if home == path:
-        return Layout(path, path, None, classes, notes=names)
+        return Layout(path, path, None, classes, notes=(*names, *_notes_on_other_part(path)))
     test, notes = _test_folder(top, home)
     if test is None:
         return Layout(path, home, None, classes, notes=(*names, *notes))
@@ -326,6 +326,25 @@ def _notes_on_pictures(home: _Folder) -> tuple[str, ...]:
     return (
         f"warning: {counted(len(pictures), 'image')} beside the class folders of {home.path} {are} left out, such as "
         f"{pictures[0]}; every image belongs into a class folder",
+    )
+
+
+def _notes_on_other_part(path: Path) -> tuple[str, ...]:
+    """Warns where one part of a data set is named, of train and test images, and the other one lies beside it."""
+    named = path.absolute()
+    mine = _role(named.name)
+    if mine is None:
+        return ()
+    try:
+        beside = look_into(named.parent, links=False)
+        roles = {name: role for name in beside.folders if (role := _role(name)) and role[0] != mine[0]}
+        others = sorted(name for name in roles if look_into(named.parent / name, links=False).folders)
+    except UserError:  # nobody has asked for these folders
+        return ()
+    return tuple(
+        f"warning: {named.parent / name} is not used; name {named.parent} to learn from its train images and be tested "
+        "on the others"
+        for name in others[:1]
     )
 
 
