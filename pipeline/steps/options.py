@@ -91,13 +91,17 @@ def read_configuration(arguments: argparse.Namespace) -> dict[str, Any]:
     Raises:
         UserError: see :func:`pipeline.workflow.config.read_config`; or a setting is none.
     """
+    from pipeline.common.log import log
     from pipeline.workflow.config import read_config
     from pipeline.workflow.schema import ROOT
     from pipeline.workflow.words import is_setting, read_settings_of
 
     settings = [word for word in arguments.words if is_setting(word)]
     take_words(arguments, [Path(word) for word in arguments.words if word not in settings], settings)
-    return read_config([ROOT / "config.yaml", *arguments.configfile], read_settings_of(arguments.config))
+    default, here = ROOT / "config.yaml", Path("config.yaml")
+    if not arguments.configfile and here.is_file() and not here.samefile(default):
+        log(f"note: {here.absolute()} is not read, since it is not named; this is the default experiment's")
+    return read_config([default, *arguments.configfile], read_settings_of(arguments.config))
 
 
 def add_settings(parser: argparse.ArgumentParser, cls: type) -> None:

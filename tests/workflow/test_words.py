@@ -212,6 +212,19 @@ def test_a_later_word_lies_over_an_earlier_one(line, tmp_path, capsys, monkeypat
     assert calls[0][-4:] == [*overlays, "--config", 'search={"generations": "3"}']
 
 
+def test_a_configuration_that_lies_here_and_is_not_named_is_told(tmp_path, monkeypatch, capsys):
+    """Snakemake reads one of that name beside its Snakefile, and so this could be taken for read."""
+    monkeypatch.chdir(ROOT)
+    assert main(["check"]) == 0 and "is not read" not in capsys.readouterr().err
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text("search: {population: 4}\n")
+    for line, named in (("", False), ("seed=3", False), ("config.yaml", True), ("--configfile config.yaml", True)):
+        assert main(["check", *line.split()]) == 0
+        said = capsys.readouterr()
+        assert ("of 4 candidates" in " ".join(said.out.split())) is named
+        assert (f"note: {tmp_path / 'config.yaml'} is not read, since it is not named" in said.err) is not named
+
+
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
