@@ -62,7 +62,7 @@ def sort_words(words: Iterable[str]) -> Words:
         words: of a command line, without the flags that are ours.
 
     Raises:
-        UserError: Snakemake has no such flag, or several by such a beginning.
+        UserError: Snakemake has no such flag, or several by such a beginning, or -C is hidden in a word.
     """
     configs, settings, others, targets, flags = [], [], [], [], []
     for word, parts, free in _with_freedom(words):
@@ -70,6 +70,10 @@ def sort_words(words: Iterable[str]) -> Words:
             configs.append(Path(word))
         elif free and is_setting(word):
             settings.append(word)
+        elif any(part.startswith("-C") for part in parts):
+            raise UserError(
+                f"-C stands behind another flag in {word}", "write it by itself: its settings are ours to read"
+            )
         else:
             others.append(word)
             flags += parts

@@ -127,6 +127,11 @@ def test_a_beginning_that_several_flags_have():
         sort_words(["--dry"])
 
 
+def test_settings_behind_another_flag_are_not_passed_over():
+    with pytest.raises(UserError, match="-C stands behind another flag in -kC: write it by itself"):
+        sort_words(["-kC", "seed=3"])
+
+
 def test_the_usual_flags_take_what_snakemake_says():
     known = get_argument_parser()._option_string_actions
     assert {flag: known[flag].nargs for flag in _USUAL} == dict(_USUAL)
