@@ -55,7 +55,9 @@ def _judged(rows: Sequence[Row]) -> list[Row]:
 def _rivals(row: Row, rows: Sequence[Row]) -> list[Row]:
     """Returns the equal-cost controls first, or the nearest uniform row for want of one, then the baselines."""
     controls = _controls(row, rows)
-    if not any(control.control_of and control.control_of.control == "uniform" for control in controls):
+    # A uniform network is its own control: better than a narrower one is what any wider one is.
+    itself = len(set(row.spec.genome)) == 1
+    if not itself and not any(one.control_of and one.control_of.control == "uniform" for one in controls):
         controls = [*_dearest_within(row, rows), *controls]
     return [*controls, *(other for other in _baselines(row, rows) if other.spec != row.spec)]
 

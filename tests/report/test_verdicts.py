@@ -80,7 +80,11 @@ def test_what_beats_a_cheaper_network_is_not_worth_it_for_that():
     assert worth_it([TWO, better]) == [
         "found: not known. There is no uniform network of equal or lower cost to compare with."
     ]
-    assert worth_it([row("found", 2, 90.0, 91.0, search=EVOLUTION)]) == ["found: no. It is itself a uniform network."]
+    for rows in ([], [ONE]):
+        found = row("found", 2, 92.0, 92.1, search=EVOLUTION)
+        assert worth_it([*rows, found]) == ["found: no. It is itself a uniform network."]
+        assert sentences_on("found", *rows, found)[0].startswith("It is itself a uniform network")
+        assert comparisons([*rows, found]) == []
 
 
 def test_a_control_that_is_much_cheaper_is_not_of_equal_cost():
@@ -267,8 +271,10 @@ RANDOM = searched("random-A", VGG_B, 91.0, 91.2, algorithm="random")
         ([ONE, HALF, FIRST, TWO, FOUND], ["uniform-1x", "first-iso"]),
         ([TWO, FOUND], []),
         # Nothing is compared with itself, whatever it is called.
-        ([HALF, ONE, row("iso", 1, 90.0, control_of=ControlOf("found", "uniform")), searched("found", 1, 90.0)],
+        ([HALF, row("iso", BETWEEN, 90.0, control_of=ControlOf("found", "uniform")), searched("found", BETWEEN, 90.0)],
          ["uniform-0.5x"]),
+        # Nor is a uniform network with a narrower one.
+        ([HALF, row("iso", 1, 90.0, control_of=ControlOf("found", "uniform")), searched("found", 1, 90.0)], []),
         ([searched("found", VGG_B, 92.0), RANDOM], []),
         # A baseline has no baselines, nor has a search that looks for something else.
         ([RANDOM, searched("random-B", VGG_A, 90.0, algorithm="random")], []),
