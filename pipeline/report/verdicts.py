@@ -21,6 +21,15 @@ WORTH_KNOWING = 1.0
 #: The least share of a row's cost with which a control is of equal cost. Widths are whole channels, of which a narrow
 #: network has few: the next wider control may cost twice as much, and a better row than a cheaper one says nothing.
 _EQUAL = 0.9
+#: What a control's cost is called beside that of its row. Measured times need not grow with every channel, so that even
+#: the narrowest uniform network can take longer.
+_CHEAPER, _ALIKE, _DEARER = "at most equal cost", "equal cost", "higher cost"
+#: Why it is not equal.
+_WHY = {
+    _CHEAPER: " Channels are too few here for one of equal cost.",
+    _ALIKE: "",
+    _DEARER: " No uniform network here is as cheap.",
+}
 
 
 class Comparison(NamedTuple):
@@ -157,21 +166,24 @@ def _worth(row: Row, made: Sequence[Comparison]) -> str:
         return f"{row.model}: no. It is itself a uniform network."
     if beside is None:
         return f"{row.model}: not known. There is no uniform network of equal or lower cost to compare with."
-    equal = _control(beside) == "uniform" and _share(beside) >= _EQUAL
-    cost = "equal cost" if equal else f"at most equal cost ({_share(beside):.2f} times its {row.counting.title})"
+    how = _how_equal(beside) if _control(beside) == "uniform" else _CHEAPER
+    cost = how if how == _ALIKE else f"{how} ({_share(beside):.2f} times its {row.counting.title})"
     return (
-        f"{row.model}: {_answer(beside.difference, equal=equal)}. Beside {beside.other.model}, the uniform network of "
+        f"{row.model}: {_answer(beside.difference, how)}. Beside {beside.other.model}, the uniform network of "
         f"{cost}: {beside.difference}."
     )
 
 
-def _answer(difference: Difference, *, equal: bool) -> str:
-    """Returns yes or no if the difference is seen; a better one than a cheaper network's says nothing."""
+def _answer(difference: Difference, how: str) -> str:
+    """Returns yes or no if the difference is seen; a better one than a cheaper network's says nothing, nor does a worse
+    one than a dearer network's.
+    """
     if difference.scope == "images":
         return "not known from one training"
     if not difference.seen:
         return "not seen to be"
-    return "no" if difference.high < 0 else "yes" if equal else "not known at equal cost"
+    said, nothing_of = ("no", _DEARER) if difference.high < 0 else ("yes", _CHEAPER)
+    return "not known at equal cost" if how == nothing_of else said
 
 
 def _goal(row: Row) -> str:
@@ -215,7 +227,7 @@ def _against_uniform(row: Row, made: Sequence[Comparison]) -> str:
         return (
             f"Against {mine.other.model}, the uniform network of {_how_equal(mine)} ({_relative(mine)}): "
             f"{mine.difference}.{_power(mine)}"
-            f"{'' if _share(mine) >= _EQUAL else ' Channels are too few here for one of equal cost.'}"
+            f"{_WHY[_how_equal(mine)]}"
         )
     if len(set(row.spec.genome)) == 1:
         return "It is itself a uniform network: the search found nothing that widening all layers alike does not give."
@@ -289,7 +301,7 @@ def _share(one: Comparison) -> float:
 
 
 def _how_equal(one: Comparison) -> str:
-    return "equal cost" if _share(one) >= _EQUAL else "at most equal cost"
+    return _CHEAPER if _share(one) < _EQUAL else _ALIKE if _share(one) <= 1 / _EQUAL else _DEARER
 
 
 def _relative(one: Comparison) -> str:

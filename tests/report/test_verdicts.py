@@ -87,6 +87,24 @@ def test_what_beats_a_cheaper_network_is_not_worth_it_for_that():
         assert comparisons([*rows, found]) == []
 
 
+def test_a_control_that_is_much_dearer_is_not_of_equal_cost():
+    """By measured times even the narrowest uniform network can take longer."""
+    dear = replace(TWO, model="uniform-iso", control_of=ControlOf("found", "uniform"))
+    for top1, answer in (
+        ((87.9, 88.0, 88.1), "not known at equal cost"),
+        ((93.9, 94.0, 94.1), "yes"),
+        ((91.0, 92.0, 93.0), "not seen to be"),
+    ):
+        found = row("found", BETWEEN, *top1, search=EVOLUTION)
+        (said,) = worth_it([dear, found])
+        assert said.startswith(
+            f"found: {answer}. Beside uniform-iso, the uniform network of higher cost (1.72 times its"
+        )
+        first = sentences_on("found", dear, found)[0]
+        assert first.startswith("Against uniform-iso, the uniform network of higher cost (1.72 times its FLOPs")
+        assert first.endswith("No uniform network here is as cheap.")
+
+
 def test_a_control_that_is_much_cheaper_is_not_of_equal_cost():
     """Of a narrow network with few channels the next wider control can cost twice as much."""
     cheap = replace(ONE, model="uniform-iso", control_of=ControlOf("found", "uniform"))

@@ -149,7 +149,7 @@ def test_every_candidate_is_on_its_fronts(tmp_path):
 
 
 def test_controls_of_equal_cost_come_first_in_the_verdict(tmp_path):
-    iso = (0.8, *(0.9,) * 5)
+    iso = (0.7, *(0.9,) * 5)
     rows = {**ROWS, "uniform-iso-A": (iso, True, (88.0, 88.2))}
     arguments = write_experiment(tmp_path, rows=rows)["tables"]
     controls = ["--controls", "uniform-iso-A=uniform:found-A"]
