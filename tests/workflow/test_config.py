@@ -112,7 +112,10 @@ MISTAKES = [
     ({"search.early_stop_epochs": 0, "supernet.enabled": False}, "candidates inherit no weights by which"),
     ({"search.max_flops": 10}, "search.max_flops is 10, but the smallest genome 0.25,0.25,0.25,0.25,0.25,0.25 needs"),
     ({"search.max_memory": 1}, "search.max_memory is 1, but the smallest genome"),
-    ({"search.ratios": [1], "models": {"x": {"genome": 1}}}, "search.population is 10, but there are only 1 genomes"),
+    (
+        {"search.ratios": [1], "models": {"x": {"genome": 1}}},
+        "search.population is 10, but search.ratios allow 1 genome",
+    ),
     ({"candidate.augmentation": "resized-crop-flip"}, "candidate.augmentation is 'resized-crop-flip', which images"),
     (
         {"dataset.storage": "jpeg"},
@@ -235,6 +238,10 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
         ({"search.generations": 1, "search.population": 96},
          [f"searches.{name} has one generation (search.generations), so it looks at no score: all its candidates are "
           "drawn at random" for name in "AB"]),
+        ({"search.generations": 20, "search.population": 4, "search.ratios": [0.5, 1]},
+         ["search.generations of search.population are 80 candidates, but search.ratios allow 64 genomes: a search ends "
+          "when all are tried"]),
+        ({"search.generations": 16, "search.population": 4, "search.ratios": [0.5, 1]}, []),
         ({"search.generations": 1, "search.population": 96, "searches": {"random": {"algorithm": "random"}},
           "models": {"a": {"genome": 1}}, "controls": []}, []),
     ],

@@ -52,7 +52,12 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
         )
     notes += [*_left_as_for_digits(config), *_published_of_others(config)]
     if config["searches"]:
-        notes += [*_asked_for_nothing(config), *_alike(config), *_looking_at_nothing(config)]
+        notes += [
+            *_asked_for_nothing(config),
+            *_alike(config),
+            *_looking_at_nothing(config),
+            *_more_than_there_are(config),
+        ]
     counted, trained_at = search["cost_width"], config["network"]["base_width"]
     if config["searches"] and counted != trained_at:
         limits = (key for key in ("max_flops", "max_memory", "max_latency") if search[key] is not None)
@@ -96,6 +101,17 @@ def _asked_for_nothing(config: Mapping[str, Any]) -> Iterator[str]:
                     f"{where}.max_cost is {limit:g} times uniform-1x's cost, which limits nothing: the dearest network "
                     f"has {dearest:.3g} times"
                 )
+
+
+def _more_than_there_are(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields that searches will end before their last generation, since they have tried every genome."""
+    search, spec = config["search"], spec_of(config)
+    most, space = search["generations"] * search["population"], len(search["ratios"]) ** len(spec.genome)
+    if most > space:
+        yield (
+            f"search.generations of search.population are {most:,} candidates, but search.ratios allow {space:,} "
+            "genomes: a search ends when all are tried"
+        )
 
 
 def _looking_at_nothing(config: Mapping[str, Any]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline.common.errors import UserError
 from pipeline.common.settings import from_mapping, key_of
+from pipeline.common.text import counted
 from pipeline.data.datasets import expect_images
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import uniform_genome
@@ -77,4 +78,7 @@ def check_searches(config: Mapping[str, Any]) -> None:
             )
     space = len(search["ratios"]) ** len(spec.genome)
     if search["population"] > space:
-        raise UserError(f"search.population is {search['population']}, but there are only {space} genomes", "lower it")
+        raise UserError(
+            f"search.population is {search['population']}, but search.ratios allow {counted(space, 'genome')}",
+            "lower it",
+        )
