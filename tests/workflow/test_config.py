@@ -239,8 +239,8 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
          [f"searches.{name} has one generation (search.generations), so it looks at no score: all its candidates are "
           "drawn at random" for name in "AB"]),
         ({"search.generations": 20, "search.population": 4, "search.ratios": [0.5, 1]},
-         ["search.generations of search.population are 80 candidates, but search.ratios allow 64 genomes: a search ends "
-          "when all are tried"]),
+         ["search.generations of search.population are 80 candidates, but search.ratios allow 64 genomes: a search "
+          "ends when it has tried all"]),
         ({"search.generations": 16, "search.population": 4, "search.ratios": [0.5, 1]}, []),
         ({"search.generations": 1, "search.population": 96, "searches": {"random": {"algorithm": "random"}},
           "models": {"a": {"genome": 1}}, "controls": []}, []),

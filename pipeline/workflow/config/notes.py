@@ -110,7 +110,7 @@ def _more_than_there_are(config: Mapping[str, Any]) -> Iterator[str]:
     if most > space:
         yield (
             f"search.generations of search.population are {most:,} candidates, but search.ratios allow {space:,} "
-            "genomes: a search ends when all are tried"
+            "genomes: a search ends when it has tried all"
         )
 
 
