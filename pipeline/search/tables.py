@@ -11,12 +11,12 @@ from pipeline.common.files import read_csv, read_record, write_csv, write_record
 from pipeline.networks.cost import network_cost
 from pipeline.networks.genome import Genome, check_ratios, format_genome, parse_genome
 from pipeline.networks.spec import NetworkSpec
-from pipeline.search.algorithms.base import Origin
 from pipeline.search.archive import Evaluation, Status, Timing
 from pipeline.search.choice import SCORE, ChosenBy
 from pipeline.search.costs import COSTS, DEFAULT, FLOPS, CostName, Counting, cost_of_column, relative_column
 from pipeline.search.early_stopping import OUT_OF_REACH, Early
 from pipeline.search.individual import Individual
+from pipeline.search.origins import is_plain_word
 
 #: Stands for the column of the relative cost, which is called by what is counted: see :func:`columns_for`.
 _RELATIVE = relative_column(DEFAULT)
@@ -30,8 +30,6 @@ _ADDED = ("micro_batch", "arithmetic")
 #: Further columns of the tables of searches that stop candidates early: in populations the top-1 with which one goes on
 #: after its first epochs, empty for any; in evaluations and scores the one that it had. Both in percent.
 NEEDED_TOP1, PARTIAL_TOP1 = "needed_top1", "partial_top1"
-#: How a candidate came about: by a search, as one of its best, or drawn to judge the proxy.
-ORIGINS = (*get_args(Origin), "finalist", "sample")
 TIMINGS = ("slot", "genome", "seconds", "reused", "shard", "machine", "arithmetic")
 
 
@@ -142,7 +140,7 @@ def read_population(path: Path, genes: int | None, ratios: Sequence[float]) -> l
             raise UserError(f"{where}: genome {row['genome']} stands there twice", remedy)
         if row["slot"] != str(slot):
             raise UserError(f"{where}: slot {row['slot']!r} should be {slot}", remedy)
-        if row["origin"] not in ORIGINS:
+        if not is_plain_word(row["origin"]):
             raise UserError(f"{where}: origin is '{row['origin']}'", remedy)
         for column in ("flops", "memory_bytes"):
             _number(row, column, where)

@@ -21,7 +21,9 @@ To add one, put such a file into this folder, offer it from a package as an entr
 [(0.5, 1.0), (1.0, 1.0), (1.0, 0.5)]
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from pipeline.common.errors import UserError
@@ -31,6 +33,7 @@ from pipeline.networks.genome import format_genome
 from pipeline.search.algorithms.base import Child
 from pipeline.search.individual import Individual
 from pipeline.search.objectives import Objective, configured
+from pipeline.search.origins import PLAIN_WORD, is_plain_word
 from pipeline.search.space import SearchSpace
 
 ALGORITHMS = Registry(
@@ -38,7 +41,7 @@ ALGORITHMS = Registry(
     package=__name__,
     group="binary_nas.algorithms",
     needs=("TITLE", "LOOKS_AT_SCORES", "BASELINE", "Settings", "propose"),
-    founding={"evolution": "ecce8624f77a73af", "random": "402a9d6294ac77c3"},
+    founding={"evolution": "3aede5187a43df99", "random": "82f46c9d510f7d06"},
     also=(
         "pipeline.search.space",
         "pipeline.search.individual",
@@ -72,16 +75,43 @@ def propose(
         objective: what makes a candidate a good one.
 
     Raises:
-        UserError: there is no such algorithm, or it proposed a genome that is not in the space or was seen before.
+        UserError: there is no such algorithm; or it proposed what is no child, a genome that is not in the space or was
+            seen before, or one that came about by no plain word.
     """
-    children: list[Child] = ALGORITHMS[algorithm].propose(space, settings, history, seed, generation, objective)
+    proposed = ALGORITHMS[algorithm].propose(space, settings, history, seed, generation, objective)
+    if not isinstance(proposed, (list, tuple)):
+        raise UserError(f"search algorithm '{algorithm}' proposed {_shown(proposed)}", "return a list of Child")
+    children: list[Child] = list(proposed)
     seen = {individual.genome for individuals in history for individual in individuals}
     for child in children:
+        if not _is_child(child):
+            raise UserError(
+                f"search algorithm '{algorithm}' proposed {_shown(child)}, which is no Child",
+                "return each as Child(genome, origin), the genome a tuple of numbers",
+            )
+        if not is_plain_word(child.origin):
+            raise UserError(
+                f"search algorithm '{algorithm}' proposed {format_genome(child.genome)} with the origin "
+                f"{_shown(child.origin)}",
+                f"how a child came about is {PLAIN_WORD}",
+            )
         if child.genome not in space or child.genome in seen:
             known = "was proposed before" if child.genome in seen else "is not in the search's space"
             raise UserError(f"search algorithm '{algorithm}' proposed {format_genome(child.genome)}, which {known}")
         seen.add(child.genome)
     return children
+
+
+def _is_child(value: Any) -> bool:
+    """Returns whether a proposal is a child with a genome of numbers, be it of the space or not."""
+    if not isinstance(value, Child) or not isinstance(value.genome, tuple):
+        return False
+    return all(isinstance(ratio, Real) for ratio in value.genome)
+
+
+def _shown(value: Any) -> str:
+    """Returns what a value looks like, in short."""
+    return textwrap.shorten(repr(value), 60, placeholder=" …")
 
 
 def stops_early(algorithm: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.common.randomness import random_for
 from pipeline.common.settings import setting
@@ -47,14 +47,12 @@ def number_of_parents() -> Any:
 #: Draws of one child before the space is searched systematically for an unseen genome.
 TRIES = 100
 
-Origin = Literal["random", "crossover", "mutation", "unseen", "neighbour", "model", "enumerated"]
-
 
 class Child(NamedTuple):
-    """A proposed genome and how it came about."""
+    """A proposed genome and how it came about, in one plain word (:mod:`pipeline.search.origins`)."""
 
     genome: Genome
-    origin: Origin
+    origin: str
 
 
 def draw_unseen(

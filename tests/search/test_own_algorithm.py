@@ -1,0 +1,92 @@
+"""Algorithms from elsewhere: what they may propose, what is refused, and in which sentence."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.common.errors import UserError
+from pipeline.common.files import write_csv
+from pipeline.common.registry import look_again
+from pipeline.networks.genome import RATIOS
+from pipeline.networks.spec import NetworkSpec, uniform_genome
+from pipeline.search.algorithms import ALGORITHMS, propose
+from pipeline.search.space import SearchSpace
+from pipeline.search.tables import POPULATION, population_row, read_population
+from tests.support.exported import sentence
+
+MODULE = """
+from pipeline.search.algorithms.base import Child, SearchSettings as Settings, draw_unseen
+
+NAME, TITLE, LOOKS_AT_SCORES, BASELINE = "hill", "hill climbing", True, False
+
+
+def propose(space, settings, history, seed, generation, objective):
+    def draw(random):
+        return Child(space.draw(random), ORIGIN)
+
+    return draw_unseen(space, settings.population, history, seed, generation, draw)
+"""
+SPACE = SearchSpace(2, (0.5, 1.0, 2.0))
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Writes a module ``climbing`` that a new process would find."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def write(text: str) -> None:
+        (tmp_path / "climbing.py").write_text(text)
+        sys.modules.pop("climbing", None)
+        look_again()
+
+    yield write
+    sys.modules.pop("climbing", None)
+    look_again()
+
+
+def children(population: int = 3):
+    settings = ALGORITHMS["climbing:hill"].Settings(population=population)
+    return propose("climbing:hill", SPACE, settings, [], seed=0, generation=0)
+
+
+@pytest.mark.parametrize("word", ["hill", "step-2", "x" * 30])
+def test_how_a_child_came_about_is_any_plain_word_from_proposal_to_population(written, word, tmp_path):
+    written(MODULE.replace("ORIGIN", repr(word)))
+    assert [child.origin for child in children()] == [word] * 3
+    spec = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=1 / 16, channels=1, size=8, classes=10)
+    write_csv(tmp_path / "population.csv", POPULATION, [population_row(0, spec, word)])
+    assert [row["origin"] for row in read_population(tmp_path / "population.csv", 6, RATIOS)] == [word]
+
+
+@pytest.mark.parametrize("origin", ["", "two words", "a,b", "-x", "x" * 31, "näher", None])
+def test_another_origin_is_refused_at_the_proposal_on_a_table_too(written, origin, capsys, tmp_path):
+    written(MODULE.replace("ORIGIN", repr(origin)))
+    with pytest.raises(UserError, match="'climbing:hill' proposed .* with the origin .*one plain word"):
+        children()
+    words = ["--algorithm", "climbing:hill", "--seeds", "2", "--generations", "1"]
+    assert main(["search", "--table", "digits-4096", *words]) == 1
+    assert "search algorithm 'climbing:hill' proposed 0" in sentence(capsys)
+    spec = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=1 / 16, channels=1, size=8, classes=10)
+    write_csv(tmp_path / "population.csv", POPULATION, [population_row(0, spec, origin)])
+    with pytest.raises(UserError, match="row 1 of .*: origin is"):
+        read_population(tmp_path / "population.csv", 6, RATIOS)
+
+
+@pytest.mark.parametrize(
+    ("proposed", "says"),
+    [
+        ("None", "proposed None: return a list of Child"),
+        ("[(0.5, 1.0)]", r"proposed \(0.5, 1.0\), which is no Child: return each as Child\(genome, origin\)"),
+        ("[Child([0.5, 1.0], 'hill')]", "which is no Child"),
+        ("[Child(('a', 1.0), 'hill')]", "which is no Child"),
+        ("[Child((0.5, 3.0), 'hill')]", "proposed 0.5,3, which is not in the search's space"),
+        ("[Child((0.5, 1.0), 'hill')] * 2", "proposed 0.5,1, which was proposed before"),
+    ],
+)
+def test_what_is_no_list_of_new_children_is_refused(written, proposed, says):
+    head = MODULE.partition("    def draw")[0]
+    written(f"{head}    return {proposed}\n")
+    with pytest.raises(UserError, match=f"search algorithm 'climbing:hill' .*{says}"):
+        children()
