@@ -6,8 +6,10 @@ The command line's flags and the configuration's keys, with their descriptions a
 import shlex
 import types
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, field, fields
+from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pipeline.common.errors import UserError
 
 
 def setting(help: str, *, key: str = "", flag: str = "", limits: Mapping[str, Any] | None = None, **more: Any) -> Any:
@@ -21,6 +23,46 @@ def setting(help: str, *, key: str = "", flag: str = "", limits: Mapping[str, An
         more: keywords of :func:`dataclasses.field`.
     """
     return field(metadata={"help": help, "key": key, "flag": flag, "limits": dict(limits or {})}, **more)
+
+
+def check_declared(cls: Any, owner: str) -> None:
+    """Checks a settings class that somebody has written: that its fields are made by :func:`setting`, and their types.
+
+    Args:
+        cls: in place of the class.
+        owner: whose it is, such as a module.
+
+    Raises:
+        UserError: it is no dataclass, a field is not made by :func:`setting`, or a value of its type cannot be
+            configured.
+    """
+    if not (isinstance(cls, type) and is_dataclass(cls)):
+        raise UserError(f"Settings of {owner} is no dataclass", "write @dataclass(frozen=True) above it")
+    try:
+        hints = get_type_hints(cls)
+    except Exception as error:  # a type that is imported for type checkers alone, or misspelt
+        raise UserError(f"the types of Settings of {owner} cannot be read ({error})", "mend them") from None
+    for f in fields(cls):
+        where = f"field '{f.name}' of Settings of {owner}"
+        if not {"help", "limits"} <= set(f.metadata):
+            raise UserError(
+                f"{where} is not made by setting(...), which says what it means",
+                f"write {f.name}: {_named(hints[f.name])} = setting('what it means', default=…), "
+                "from pipeline.common.settings",
+            )
+        if f.default_factory is not MISSING:
+            raise UserError(f"{where} has a default_factory", "give it a default, or none")
+        try:
+            _schema(hints[f.name], f.metadata["limits"])
+        except (KeyError, TypeError, IndexError):
+            raise UserError(
+                f"{where} has the type {_named(hints[f.name])}, which no setting can have",
+                "take int, float, bool or str, one of these | None, a Literal or a tuple[…, ...]",
+            ) from None
+
+
+def _named(hint: Any) -> str:
+    return hint.__name__ if isinstance(hint, type) else str(hint)
 
 
 def key_of(f: "Field[Any]") -> str:

@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from functools import partial
+from types import MappingProxyType
 
 import pytest
 
@@ -30,13 +32,13 @@ def shelf(tmp_path, monkeypatch):
     (package / "second.py").write_text('NAME = "two"\n\n\ndef work(x):\n    return 2 * x\n')
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def opened(**founding):
+    def opened(needs=("work",), calls=MappingProxyType({}), **founding):
         """The registry as a new process would see it."""
         for name in [name for name in sys.modules if name.partition(".")[0] in ("shelf", "mine")]:
             del sys.modules[name]
         importlib.invalidate_caches()
         look_again()
-        return Registry("thing", "shelf", "shelf.things", ("work",), founding)
+        return Registry("thing", "shelf", "shelf.things", needs, founding, calls=calls)
 
     yield package, opened
     opened()
@@ -65,14 +67,131 @@ def test_entries_from_elsewhere(shelf, tmp_path):
     [
         ("three", "unknown thing 'three': choose one of one, two"),
         ("nowhere:thing", "thing 'nowhere:thing': there is no module nowhere"),
-        ("json:dumps", "'json:dumps' is no thing: it has no 'work'"),
-        ("json:nothing", "'json:nothing' is no thing"),
+        ("json:dumps", "'json:dumps' is no thing: 'dumps' of module json has no 'work': see shelf for what"),
+        ("json:nothing", "'json:nothing' is no thing: module json has no NAME, and nothing else that is called"),
     ],
 )
 def test_what_is_none_is_told(shelf, name, sentence):
     with pytest.raises(UserError) as caught:
         _ = shelf[1]()[name]
     assert str(caught.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "sentence"),
+    [
+        ("work = len\n", "mine:own", "module mine has no NAME, and nothing else .* 'own': write NAME = 'own' into it"),
+        ("NAME = 'self'\n", "mine:own", "module mine has the NAME 'self', and nothing .* 'own': name it as mine:self"),
+        (
+            "NAME = 'own'\nx = 1\nwork = len\n",
+            "mine:x",
+            "module mine that has all .*: name it as mine:own",
+        ),
+        ("x = 1\nwork = len\n", "mine:x", "module mine that has all .*, not its 'x': give the module a NAME"),
+        ("NAME = 'own'\n", "mine:own", "module mine has no 'work'"),
+    ],
+)
+def test_it_is_said_what_is_missing_in_what(shelf, tmp_path, text, name, sentence):
+    _, opened = shelf
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UserError, match=f"'{name}' is no thing: .*{sentence}.*see shelf for what one consists of"):
+        _ = opened()[name]
+
+
+def test_a_module_is_found_by_its_name_though_something_in_it_is_called_so_too(shelf, tmp_path):
+    (tmp_path / "mine.py").write_text("NAME = 'own'\n\n\ndef own():\n    pass\n\n\ndef work(x):\n    return own\n")
+    entry = shelf[1]()["mine:own"]
+    assert entry.work(1) is entry.own
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("NAME = 'own'\nx = (\n", r"SyntaxError: .*mine\.py, line 2"),
+        ("NAME = 'own'\nx = 1 / 0\n", r"ZeroDivisionError in line 2 of .*mine\.py: division by zero"),
+        ("NAME = 'own'\nimport nowhere_at_all\n", "ModuleNotFoundError in line 2 .*No module named 'nowhere_at_all'"),
+        ("NAME = 'own'\nfrom json import nothing\n", "ImportError in line 2 .*cannot import name 'nothing'"),
+    ],
+)
+def test_a_module_that_is_there_and_cannot_be_imported(shelf, tmp_path, text, reason):
+    _, opened = shelf
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(UserError, match=f"thing 'mine:own': module mine cannot be imported .{reason}"):
+        _ = opened()["mine:own"]
+    if "SyntaxError" in reason:
+        with pytest.raises(UserError, match=reason):
+            opened().digest("mine:own")
+
+
+HEAD = (
+    "from dataclasses import dataclass, field\nfrom pipeline.common.settings import setting\nNAME, work = 'own', len\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("heat: float = 0.3", "field 'heat' of Settings of module mine is not made by setting"),
+        ("heat: float", "field 'heat' of .*: write heat: float = setting"),
+        ("heat: float = field(default=0.3)", "field 'heat' of .* is not made by setting"),
+        ("heat: dict = setting('How hot.', default=None)", "field 'heat' of .* has the type dict, which no setting"),
+        ("heat: 'Heat' = setting('How hot.')", "types of Settings of module mine cannot be read .*'Heat'"),
+        ("heat: tuple = setting('How hot.', default=())", "field 'heat' of .* has the type tuple"),
+        ("heat: tuple[int, ...] = setting('How hot.', default_factory=tuple)", "field 'heat' .* has a default_factory"),
+        (
+            "heat = setting('How hot.')",
+            r"cannot be imported .TypeError in line \d+ of \S+/mine.py: 'heat' is a field but has no type annotation",
+        ),
+    ],
+)
+def test_settings_are_made_by_setting(shelf, tmp_path, line, sentence):
+    opened = partial(shelf[1], needs=("Settings", "work"))
+    (tmp_path / "mine.py").write_text(f"{HEAD}@dataclass\nclass Settings:\n    {line}\n")
+    with pytest.raises(UserError, match=sentence):
+        _ = opened()["mine:own"]
+
+
+def test_settings_that_are_made_so_are_taken_and_are_a_dataclass(shelf, tmp_path):
+    opened = partial(shelf[1], needs=("Settings", "work"))
+    (tmp_path / "mine.py").write_text(f"{HEAD}class Settings:\n    heat: float = 0.3\n")
+    with pytest.raises(UserError, match="Settings of module mine is no dataclass"):
+        _ = opened()["mine:own"]
+    right = "heat: float | None = setting('How hot.', default=0.3)"
+    (tmp_path / "mine.py").write_text(f"{HEAD}@dataclass\nclass Settings:\n    {right}\n")
+    assert opened()["mine:own"].Settings().heat == 0.3
+
+
+@pytest.mark.parametrize(
+    ("function", "taken"),
+    [
+        ("def work(first, x, *, y): pass", r"\(first, x, \*, y\)"),
+        ("def work(x: int, y: int, z: str) -> int: pass", r"\(x, y, z\)"),
+        ("def work(x): pass", r"\(x\)"),
+        ("def work(): pass", r"\(\)"),
+        ("work = 3", ", which is no function,"),
+    ],
+)
+def test_functions_take_the_arguments_that_they_are_called_with(shelf, tmp_path, function, taken):
+    opened = partial(shelf[1], calls={"work": "x, *, y", "other": "x"})
+    (tmp_path / "mine.py").write_text(f"NAME = 'own'\n{function}\n")
+    with pytest.raises(UserError, match=rf"work{taken} of module mine cannot be called as work\(x, \*, y\): see shelf"):
+        _ = opened()["mine:own"]
+
+
+def test_a_function_that_an_entry_need_not_have_is_looked_at_where_it_is(shelf, tmp_path):
+    opened = partial(shelf[1], calls={"work": "x, *, y", "other": "x"})
+    (tmp_path / "mine.py").write_text("NAME = 'own'\n\n\ndef work(x, z=1, **more): pass\n")
+    assert opened()["mine:own"].NAME == "own"
+    (tmp_path / "mine.py").write_text("NAME = 'own'\n\n\ndef work(x, y): pass\n\n\ndef other(): pass\n")
+    with pytest.raises(UserError, match=r"other\(\) of module mine cannot be called as other\(x\)"):
+        _ = opened()["mine:own"]
+
+
+@pytest.mark.parametrize("kind", REGISTRIES)
+def test_a_package_says_what_its_functions_are_called_with(kind):
+    registry = REGISTRIES[kind]
+    said = " ".join(importlib.import_module(registry.package).__doc__.split())
+    assert registry.calls and all(f"``{name}({words})``" in said for name, words in registry.calls.items())
 
 
 def test_an_entry_has_changed_when_its_code_has(shelf):

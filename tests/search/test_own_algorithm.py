@@ -90,3 +90,49 @@ def test_what_is_no_list_of_new_children_is_refused(written, proposed, says):
     written(f"{head}    return {proposed}\n")
     with pytest.raises(UserError, match=f"search algorithm 'climbing:hill' .*{says}"):
         children()
+
+
+FIELDS = """
+
+from dataclasses import dataclass
+from pipeline.common.settings import setting
+
+
+@dataclass(frozen=True)
+class Settings(Settings):
+    heat: float = {}
+"""
+RIGHT = MODULE.replace("ORIGIN", "'hill'")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            RIGHT + FIELDS.format("0.3"),
+            ".algorithm: field 'heat' of Settings of module climbing is not made by setting(",
+        ),
+        (RIGHT + FIELDS.format("setting('Heat.', kw_only=True)"), " lacks a setting of its algorithm ("),
+        (
+            RIGHT.replace("propose(space,", "propose(algorithm, space,"),
+            ".algorithm: 'climbing:hill' is no search algorithm: propose(algorithm, space, settings, history, seed, "
+            "generation, objective) of module climbing cannot be called as propose(space, settings, history, seed, "
+            "generation, objective)",
+        ),
+        (
+            RIGHT.replace("NAME", "WORD"),
+            ".algorithm: 'climbing:hill' is no search algorithm: module climbing has no NAME",
+        ),
+        (RIGHT + "(", ".algorithm: search algorithm 'climbing:hill': module climbing cannot be imported (SyntaxError"),
+    ],
+    ids=["field", "lacking", "arguments", "name", "syntax"],
+)
+def test_check_says_what_is_wrong_with_an_algorithm_before_a_run_would(written, text, says, capsys):
+    written(text)
+    assert main(["check", "searches.A.algorithm=climbing:hill"]) == 1
+    assert f"searches.A{says}" in sentence(capsys)
+
+
+def test_check_takes_one_that_is_right(written):
+    written(RIGHT + FIELDS.format("setting('Heat.', default=0.3)"))
+    assert main(["check", "searches.A.algorithm=climbing:hill", "searches.A.heat=1"]) == 0

@@ -2,18 +2,22 @@
 
 An algorithm is a module with
 
-- ``NAME``, and ``TITLE`` for tables and figures;
+- ``NAME``, which a configuration calls it by, and ``TITLE`` for tables and figures;
 - ``LOOKS_AT_SCORES``: whether a proposal depends on what earlier candidates scored. If it does, a generation waits
   for the one before; if it does not, all of them can be proposed at once;
 - ``BASELINE``: whether other searches are compared with it;
 - if it looks at scores but the objective plays no part, ``BY_OBJECTIVE = False``: no candidate of it is stopped early;
 - ``Settings``: a dataclass, :class:`~pipeline.search.algorithms.base.SearchSettings` or one made from it, whose fields
-  are keys of the configuration's section ``search``, or of one search;
-- ``propose``, with the arguments of :func:`propose` here: a pure function. Nothing is carried from one call to the
-  next, so a search continues from its files as if it had never stopped, and can be extended by generations later.
+  are made by :func:`pipeline.common.settings.setting` and are keys of the configuration's section ``search``, or of one
+  search;
+- ``propose(space, settings, history, seed, generation, objective)``: a pure function that returns a list of
+  :class:`~pipeline.search.algorithms.base.Child`; the arguments are those that :func:`propose` here explains. Nothing
+  is carried from one call to the next, so a search continues from its files as if it had never stopped, and can be
+  extended by generations later. :mod:`pipeline.search.algorithms.base` has what most of them are made of.
 
 To add one, put such a file into this folder, offer it from a package as an entry point of the group
-``binary_nas.algorithms``, or name it as ``module:name`` in ``searches.NAME.algorithm``.
+``binary_nas.algorithms``, or name it as ``MODULE:NAME`` in ``searches.NAME.algorithm``. ``docs/extend.md`` has a whole
+one.
 
 >>> space, random = SearchSpace(genes=2, ratios=(0.5, 1.0)), ALGORITHMS["random"]
 >>> proposed = propose("random", space, random.Settings(population=3), [], seed=0, generation=0)
@@ -41,6 +45,7 @@ ALGORITHMS = Registry(
     package=__name__,
     group="binary_nas.algorithms",
     needs=("TITLE", "LOOKS_AT_SCORES", "BASELINE", "Settings", "propose"),
+    calls={"propose": "space, settings, history, seed, generation, objective"},
     founding={"evolution": "3aede5187a43df99", "random": "82f46c9d510f7d06"},
     also=(
         "pipeline.search.space",

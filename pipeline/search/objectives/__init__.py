@@ -2,14 +2,14 @@
 
 An objective is a module with
 
-- ``NAME``;
+- ``NAME``, which a configuration calls it by;
 - ``Settings``: a dataclass of :func:`pipeline.common.settings.setting` fields, keys of the searches that have it;
 - ``value(individual, settings)``: what an individual is worth, the more the better;
 - ``title(settings)``: what to call it in tables and figures;
 - if some individuals cannot be its answer however good they are, ``admits(individual, settings)``: whether one can.
 
 To add one, put such a file into this folder, offer it from a package as an entry point of the group
-``binary_nas.objectives``, or name it as ``module:name`` in ``searches.NAME.objective``.
+``binary_nas.objectives``, or name it as ``MODULE:NAME`` in ``searches.NAME.objective``.
 
 >>> objective = configured({"lambda": 4})
 >>> objective.value(Individual((1.0,), 90.0, 0.5)), objective.title
@@ -32,6 +32,7 @@ OBJECTIVES = Registry(
     package=__name__,
     group="binary_nas.objectives",
     needs=("Settings", "value", "title"),
+    calls={"value": "individual, settings", "title": "settings", "admits": "individual, settings"},
     founding={"fitness": "6999f97f2029db17"},
     also=("pipeline.search.individual",),
 )

@@ -10,7 +10,7 @@ from pipeline.common.text import counted
 from pipeline.data.datasets import expect_images
 from pipeline.networks.genome import format_genome
 from pipeline.networks.spec import uniform_genome
-from pipeline.search.algorithms import own_keys
+from pipeline.search.algorithms import configured_settings, own_keys
 from pipeline.search.choice import MODEL, SCORES_PER_GENE
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured
@@ -36,6 +36,10 @@ def check_own_settings(config: Mapping[str, Any]) -> None:
             configured(section)
         except TypeError as error:
             raise UserError(f"searches.{name} lacks a setting of its objective ({error})", "add it") from None
+        try:
+            configured_settings(config["search"], section)
+        except TypeError as error:
+            raise UserError(f"searches.{name} lacks a setting of its algorithm ({error})", "add it") from None
 
 
 def check_searches(config: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ A binariser is a module with
   whose source has changed since they were written for it: those run in torch's operators.
 
 To add one, put such a file into this folder, offer it from a package as an entry point of the group
-``binary_nas.binarisers``, or name it as ``module:name`` in ``network.binariser``.
+``binary_nas.binarisers``, or name it as ``MODULE:NAME`` in ``network.binariser``.
 """
 
 from pipeline.common.registry import Registry
@@ -19,6 +19,7 @@ BINARISERS = Registry(
     package=__name__,
     group="binary_nas.binarisers",
     needs=("binarise_weight", "binarise_activation"),
+    calls={"binarise_weight": "weight, dtype", "binarise_activation": "x, dtype"},
     founding={"dorefa": "17267a0f3d95d4ae"},
 )
 
