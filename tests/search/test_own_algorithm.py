@@ -1,5 +1,6 @@
 """Algorithms from elsewhere: what they may propose, what is refused, and in which sentence."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from pipeline.common.registry import look_again
 from pipeline.networks.genome import RATIOS
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.search.algorithms import ALGORITHMS, propose
+from pipeline.search.individual import Individual
 from pipeline.search.space import SearchSpace
 from pipeline.search.tables import POPULATION, population_row, read_population
 from tests.support.exported import sentence
+from tests.support.workflow import ROOT
 
 MODULE = """
 from pipeline.search.algorithms.base import Child, SearchSettings as Settings, draw_unseen
@@ -136,3 +139,27 @@ def test_check_says_what_is_wrong_with_an_algorithm_before_a_run_would(written, 
 def test_check_takes_one_that_is_right(written):
     written(RIGHT + FIELDS.format("setting('Heat.', default=0.3)"))
     assert main(["check", "searches.A.algorithm=climbing:hill", "searches.A.heat=1"]) == 0
+
+
+def test_the_page_has_a_whole_algorithm_and_the_commands_that_try_it(tmp_path, monkeypatch, capsys):
+    """Its settings are the page's second block, in place of those that it takes over."""
+    page = (ROOT / "docs" / "extend.md").read_text()
+    whole, settings = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (command,) = re.findall(r"^    python -m pipeline (search .* hill:climbing .*) --seeds 50$", page, re.MULTILINE)
+    try:
+        (tmp_path / "hill.py").write_text(whole)
+        assert main([*command.split(), "--seeds", "2"]) == 0
+        assert "hill climbing, λ = 4, 2 seeds" in capsys.readouterr().out
+        own = "from dataclasses import dataclass\nfrom pipeline.common.settings import setting\n\n\n"
+        (tmp_path / "hill.py").write_text(whole.replace(" as Settings", "") + own + settings)
+        sys.modules.pop("hill")
+        assert main([*command.split(), "--seeds", "2", "--heat", "2"]) == 0
+        history = [[Individual(genome, 80.0, 1.0) for genome in [(0.5, 1.0), (1.0, 1.0)]]]
+        made = propose("hill:climbing", SPACE, ALGORITHMS["hill:climbing"].Settings(population=3), history, 0, 1)
+        assert [child.origin for child in made] == ["step"] * 3
+        nearest = [min(sum(a != b for a, b in zip(c.genome, o.genome, strict=True)) for o in history[0]) for c in made]
+        assert nearest == [1, 1, 1]
+    finally:
+        sys.modules.pop("hill", None)
+        look_again()
