@@ -1,7 +1,7 @@
 """Registries of parts chosen by name, such as a search algorithm: one file for each, which nothing else has to name.
 
 A registry knows the modules of its package that have a ``NAME``, what installed packages offer under its entry-point
-group, and whatever is named as ``module:name``. It also knows what an entry is made of: a digest of its source, which
+group, and whatever is named as ``MODULE:NAME``. It also knows what an entry is made of: a digest of its source, which
 results that depend on the entry carry, so that a changed entry is never taken for what it was. Comments, docstrings,
 help texts and formatting do not move the digest.
 

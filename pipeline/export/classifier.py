@@ -8,6 +8,7 @@ An image is a file of any kind, or an array of bytes (height, width, channels). 
 treated as the test images were (:mod:`pipeline.data.preprocessing`).
 """
 
+import glob
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -126,11 +127,14 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
     return probabilities
 
 
-def load_classifier(file: Path, engine: Engine = "auto", *, images: Path | None = None, threads: int = 1) -> Classifier:
+def load_classifier(
+    file: Path | str, engine: Engine = "auto", *, images: Path | str | None = None, threads: int = 1
+) -> Classifier:
     """Reads a network from a file of weights or a packed file.
 
     Args:
-        file: ``weights.h5`` or a packed network.
+        file: ``weights.h5`` or a packed network; of a row of an experiment, what
+            ``pipeline.workflow.rows.find_network`` gives.
         engine: what computes. 'auto' is the compiled runtime; where the network was evaluated in another precision than
             the runtime's float32, or has a binariser that this does not know, torch in the precision of then.
         images: see :func:`pipeline.export.trained.read_trained`.
@@ -139,7 +143,15 @@ def load_classifier(file: Path, engine: Engine = "auto", *, images: Path | None 
     Raises:
         UserError: the file cannot be used, or not by this engine.
     """
-    if not is_hdf5(file):
+    file, images = Path(file), None if images is None else Path(images)
+    try:
+        of_weights = is_hdf5(file)
+    except UserError:
+        if near := _weights_of(file):
+            remedy = f"name one, such as {near[0]}; pipeline.workflow.rows.find_network gives that of a row"
+            raise UserError(f"{file} is no file that can be read", remedy) from None
+        raise
+    if not of_weights:
         return _of_packed(file, file.read_bytes(), engine, threads)
     from pipeline.export.packing import can_pack, pack
 
@@ -148,6 +160,13 @@ def load_classifier(file: Path, engine: Engine = "auto", *, images: Path | None 
     if engine == "torch" or (engine == "auto" and not by_runtime):
         return _of_torch(trained, threads)
     return _of_packed(file, pack(trained.network, trained.about), engine, threads)
+
+
+def _weights_of(row: Path) -> list[Path]:
+    """Returns files of weights that somebody may mean by a row's name or by a folder, those of the first seed first."""
+    below = [found for pattern in ("weights.h5", "*/weights.h5") for found in row.glob(pattern)]
+    beside = row.parent.glob(f"*/{glob.escape(row.name)}/*/weights.h5") if row.name else ()
+    return sorted({*below, *beside}, key=lambda path: (len(path.parts), len(str(path)), str(path)))
 
 
 def _of_packed(file: Path, data: bytes, engine: Engine, threads: int) -> Classifier:

@@ -54,12 +54,13 @@ def inherit(network: Network, supernet: Path) -> None:
     Ancestor(supernet).give(network)
 
 
-def load_network(weights: Path) -> Network:
+def load_network(weights: Path | str) -> Network:
     """Returns the trained network that a file of weights holds.
 
     Raises:
         UserError: the file is missing, damaged, or not written by a training of this project.
     """
+    weights = Path(weights)
     try:
         spec = NetworkSpec.from_record(read_attributes(weights)["network"])
     except (KeyError, TypeError, ValueError):

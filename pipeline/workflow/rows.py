@@ -7,7 +7,7 @@ from pipeline.common.log import log
 from pipeline.workflow.layout import Layout, TrainingFiles, layout_around, trained_seeds
 
 
-def find_network(path: Path) -> Path:
+def find_network(path: Path | str) -> Path:
     """Returns the file of a network: ``path`` itself, or the weights of a row's first seed.
 
     The first seed, since none can be called the best: a row is trained on all images that are not the test's, and
@@ -23,6 +23,7 @@ def find_network(path: Path) -> Path:
     Raises:
         UserError: there is neither, or the row's file comes from another training.
     """
+    path = Path(path)
     if path.is_file():
         _note_age(path)
         return path

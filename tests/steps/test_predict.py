@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -19,9 +20,10 @@ from pipeline.data.loading import load_images
 from pipeline.export.classifier import Answer, load_classifier
 from pipeline.export.packing import pack
 from pipeline.export.trained import read_trained
+from pipeline.networks.weights import load_network
 from pipeline.steps.predict import _print
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.rows import train_images_of
+from pipeline.workflow.rows import find_network, train_images_of
 from tests.support.exported import export_digits, sentence, train_digits, train_folder
 from tests.support.steps import outdated
 from tests.support.workflow import ROOT
@@ -123,6 +125,37 @@ def test_a_packed_file_an_array_and_several_paths(digits_row: Path, tmp_path: Pa
             classify.probabilities(alone)
     for several in (np.stack([pixels, pixels.T]), np.stack([rgb, rgb.transpose(1, 0, 2)])):
         assert np.array_equal(classify.probabilities(several), classify.probabilities([pixels, pixels.T]))
+
+
+def test_files_are_named_by_strings_as_well(digits_row: Path, tmp_path: Path, capsys, monkeypatch) -> None:
+    weights = digits_row / "retrain" / "uniform-1x" / "seed_0" / "weights.h5"
+    trained = read_trained(weights)
+    (tmp_path / "found.bnn").write_bytes(pack(trained.network, trained.about))
+    image = str(next((digits_row.parent / "test" / "3").iterdir()))
+    expected = load_classifier(weights).probabilities([image])
+    for file in (str(weights), str(tmp_path / "found.bnn")):
+        assert np.array_equal(load_classifier(file).probabilities([image]), expected)
+    assert np.array_equal(
+        load_classifier(str(weights), images=str(digits_row / "data" / "train.h5")).probabilities([image]), expected
+    )
+    assert load_network(str(weights)).spec == trained.network.spec
+    monkeypatch.chdir(digits_row.parent.parent)
+    assert find_network("results/digits/uniform-1x").resolve() == weights.resolve()
+
+
+def test_the_classifier_says_which_file_is_meant_by_a_row(digits_row: Path) -> None:
+    """It lies in a room below that of the rows."""
+    trained = digits_row / "retrain" / "uniform-1x"
+    for row in (digits_row / "uniform-1x", str(digits_row / "uniform-1x"), trained, trained / "seed_0"):
+        with pytest.raises(UserError) as caught:
+            load_classifier(row)
+        said = (
+            f"{row} is no file that can be read: name one, such as {trained}/seed_0/weights.h5; pipeline.workflow.rows."
+        )
+        assert str(caught.value).startswith(said)
+    for other in (digits_row, digits_row / "found-A", Path("/"), digits_row / "*"):
+        with pytest.raises(UserError, match=f"{re.escape(str(other))} cannot be read: "):
+            load_classifier(other)
 
 
 def test_a_packed_network_of_weights_before_is_said_to_be_one(digits_row: Path, tmp_path: Path, capsys) -> None:
