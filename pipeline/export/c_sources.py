@@ -5,11 +5,13 @@
     cc -O3 -c main.c image.c network.c && c++ -O3 *.o runtime/*.cpp -o classify -pthread
     ./classify photo.ppm
 
-or with CMake. The runtime's interface is ``runtime/bnn.h``; the network is an array in ``network.c``.
+or with CMake. Programs of one's own include ``runtime/bnn.h``, the runtime's interface, ``image.h``, which brings
+images to size, and ``network.h``: the network is an array in ``network.c``.
 """
 
 import textwrap
 
+from pipeline.common.text import counted
 from pipeline.export.packed import PackedNetwork
 from pipeline.kernels.build import CLASSIFY, INFERENCE
 
@@ -39,15 +41,22 @@ def _array(network: PackedNetwork) -> str:
 
 
 def _readme(network: PackedNetwork) -> str:
-    size, channels = network.size, network.channels
+    size, channels = network.size, counted(network.channels, "channel")
+    classes = counted(len(network.classes), "class", "classes")
     return textwrap.dedent(
         f"""\
-        A binary neural network: images of {size}x{size} pixels and {channels} channels, {len(network.classes)} classes.
+        A binary neural network: images of {size}x{size} pixels and {channels}, {classes}.
 
             cc -O3 -c main.c image.c network.c && c++ -O3 *.o runtime/*.cpp -o classify -pthread
             ./classify photo.ppm
 
         or: cmake -B build && cmake --build build && build/classify photo.ppm
+
+        A shared object of network, runtime and image.c, for programs in any language (with CMake, of the runtime
+        alone: cmake -B build -DBUILD_SHARED_LIBS=ON; its libbnn.a can become part of a shared object too):
+
+            cc -O3 -fPIC -c image.c network.c
+            c++ -O3 -fPIC -shared image.o network.o runtime/*.cpp -o libfound.so -pthread
 
         A photograph becomes a PPM by: djpeg photo.jpg > photo.ppm
         djpeg does not turn it upright as its EXIF data say, which networks are trained on: have that done before
@@ -55,8 +64,10 @@ def _readme(network: PackedNetwork) -> str:
         in a file or on standard input; each gets a line.
 
         main.c     a program that says what is on images of the formats PPM and PGM
-        image.c    how an image becomes what the network sees
-        network.c  the network, as it lies in a packed file
-        runtime/   what computes it; bnn.h is its interface, for programs of your own
+        image.c    how an image of any size becomes what the network sees; image.h is the interface
+        network.c  the network, as it lies in a packed file; network.h declares it, and how images are brought to size
+        runtime/   what computes it; bnn.h is its interface: load, run, free
+
+        A program of your own needs all three headers: images go through image_bring before bnn_run_pixels.
         """
     )

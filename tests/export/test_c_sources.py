@@ -14,8 +14,10 @@ from PIL import Image
 from pipeline.__main__ import main
 from pipeline.data.datasets.decoding import decode
 from pipeline.data.preprocessing import centred, fitted
+from pipeline.export.classifier import load_classifier
 from pipeline.kernels.build import CLASSIFY
 from tests.support.exported import export_digits, sentence, train_digits
+from tests.support.workflow import ROOT
 
 #: C and C++.
 _HERE, _ARM = ("cc", "c++"), ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++")
@@ -112,6 +114,91 @@ def test_it_answers_so_on_an_arm_processor(digits: Path, tmp_path: Path) -> None
     folder = tmp_path / "arm"
     shutil.copytree(digits.parent / "c", folder, ignore=shutil.ignore_patterns("classify", "*.o"))
     check_digits(digits, ["qemu-aarch64", str(build(folder, _ARM, "-static"))], tmp_path)
+
+
+def compiled(*words: object, folder: Path) -> None:
+    done = subprocess.run([*map(str, words)], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+#: A program of somebody's own: an image of any size, in C or in C++.
+_OWN = """
+#include "image.h"
+#include "network.h"
+#include "runtime/bnn.h"
+#ifdef __cplusplus
+extern "C"
+#endif
+int answer(int width, int height, uint8_t *bytes, uint8_t *pixels, float *logits) {
+    %s
+    const int classes = bnn_classes(network);
+    bnn_free(network);
+    return classes;
+}
+"""
+
+
+@pytest.mark.parametrize("language", ["c", "cpp"])
+def test_a_program_of_ones_own_brings_images_to_size_and_is_linked_into_a_shared_object(
+    digits: Path, tmp_path: Path, language: str
+) -> None:
+    """With the page's lines, the archive that CMake builds, and the commands of README.txt; in C and in C++."""
+    for tool in ("cmake", *_HERE):
+        if not shutil.which(tool):
+            pytest.skip(f"there is no {tool}")
+    folder = tmp_path / "c"
+    shutil.copytree(digits.parent / "c", folder, ignore=shutil.ignore_patterns("*.o", "classify"))
+    (lines,) = re.findall(r"```c\n(.*?)```", (ROOT / "docs" / "found.md").read_text(), re.DOTALL)
+    (folder / f"own.{language}").write_text(_OWN % lines.replace("\n", "\n    "))
+    less = ["-DCMAKE_BUILD_TYPE=None", "-DCMAKE_C_FLAGS=-O1", "-DCMAKE_CXX_FLAGS=-O1"]
+    compiled("cmake", "-B", "build", *less, folder=folder)
+    compiled("cmake", "--build", "build", "--target", "bnn", folder=folder)
+    compiled("cc", "-fPIC", "-c", "image.c", "network.c", folder=folder)
+    own = ["c++" if language == "cpp" else "cc", "-Wall", "-Werror", "-fPIC", "-c", f"own.{language}"]
+    compiled(*own, folder=folder)
+    objects = ["own.o", "image.o", "network.o", "build/libbnn.a"]
+    compiled("c++", "-shared", *objects, "-o", "libown.so", "-pthread", "-Wl,--no-undefined", folder=folder)
+    photo = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    pixels, logits = np.zeros((8, 8, 1), np.uint8), np.zeros(10, np.float32)
+    arrays = [array.ctypes.data_as(ctypes.c_void_p) for array in (photo, pixels, logits)]
+    assert ctypes.CDLL(str(folder / "libown.so")).answer(40, 30, *arrays) == 10
+    expected = load_classifier(digits / "retrain" / "uniform-1x" / "seed_0" / "weights.h5").probabilities([photo])
+    powers = np.exp(logits - logits.max())
+    assert powers / powers.sum() == pytest.approx(expected[0], abs=1e-5)
+
+
+def test_a_shared_object_by_the_commands_of_the_page_and_of_the_readme(digits: Path, tmp_path: Path) -> None:
+    if not all(map(shutil.which, _HERE)):
+        pytest.skip("there is no compiler")
+    folder = tmp_path / "c"
+    shutil.copytree(digits.parent / "c", folder, ignore=shutil.ignore_patterns("*.o", "classify"))
+    readme, page = (folder / "README.txt").read_text(), (ROOT / "docs" / "found.md").read_text()
+    commands = re.findall(r"^ +(c.* -O3 -fPIC .*)$", readme, re.MULTILINE)
+    assert len(commands) == 2 and all(f"    {command}\n" in page for command in commands)
+    assert "images of 8x8 pixels and 1 channel, 10 classes." in readme and "image.h is the interface" in readme
+    for command in commands:
+        compiled("sh", "-c", command.replace("-O3", "-O1"), folder=folder)
+    library = ctypes.CDLL(str(folder / "libfound.so"))
+    size = ctypes.c_size_t.in_dll(library, "network_size")
+    data, network = (ctypes.c_char * size.value).in_dll(library, "network_data"), ctypes.c_void_p()
+    assert library.bnn_load_memory(data, size, None, ctypes.byref(network)) == 0
+    assert library.bnn_size(network) == 8 and hasattr(library, "image_bring")
+    library.bnn_free(network)
+
+
+def test_cmake_makes_the_runtime_a_shared_object(digits: Path, tmp_path: Path) -> None:
+    if not shutil.which("cmake"):
+        pytest.skip("there is no cmake")
+    folder = tmp_path / "c"
+    shutil.copytree(digits.parent / "c", folder, ignore=shutil.ignore_patterns("*.o", "classify"))
+    for page in ((folder / "README.txt").read_text(), (ROOT / "docs" / "found.md").read_text()):
+        assert "cmake -B build -DBUILD_SHARED_LIBS=ON" in page
+    less = ["-DCMAKE_BUILD_TYPE=None", "-DCMAKE_C_FLAGS=-O1", "-DCMAKE_CXX_FLAGS=-O1"]
+    compiled("cmake", "-B", "build", "-DBUILD_SHARED_LIBS=ON", *less, folder=folder)
+    compiled("cmake", "--build", "build", folder=folder)
+    assert ctypes.CDLL(str(folder / "build" / "libbnn.so")).bnn_classes(None) == 0
+    right = b"P6 8 8 255 " + bytes(192)
+    assert subprocess.run([folder / "build" / "classify", "-"], input=right, capture_output=True).returncode == 0
 
 
 def test_a_wrong_image_is_told_in_a_sentence(program: Path, tmp_path: Path) -> None:

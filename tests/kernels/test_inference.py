@@ -1,7 +1,9 @@
 """The compiled runtime: every instruction set that runs here gives what the plain one and the reference give."""
 
+import ctypes
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,6 +173,39 @@ def test_kernels_are_chosen_by_name(small: bytes, monkeypatch: pytest.MonkeyPatc
     assert Runtime(small, kernels="portable").kernels == "portable", "an argument goes before the environment"
     monkeypatch.delenv("BNN_KERNELS")
     assert Runtime(small).kernels == next(name for name in KERNELS if available(name))
+
+
+def test_an_error_says_what_and_in_which_file_or_argument(small: bytes, tmp_path: Path) -> None:
+    library, network = load(), ctypes.c_void_p()
+    damaged, cut = small[:700] + b"\7\7\7\7" + small[704:], f"{len(small) - 1} bytes where {len(small)} were written"
+    folder = tmp_path / ("x" * 250) / ("y" * 250) / ("z" * 250)
+    folder.mkdir(parents=True)
+    wrong = {
+        "text.bnn": (b"hello" * 100, "this is no packed network: {}"),
+        "empty.bnn": (b"", "this is no packed network: {}: it is empty"),
+        "cut.bnn": (small[:-1], f"this packed network is cut: {{}}: {cut}"),
+        "damaged.bnn": (damaged, "this packed network is damaged, its checksum differs: {}: its content"),
+        "none.bnn": (None, "the file cannot be read: {}"),
+    }
+    for name, (content, says) in wrong.items():
+        if content is not None:
+            (folder / name).write_bytes(content)
+        assert library.bnn_load(str(folder / name).encode(), None, ctypes.byref(network)) and not network
+        assert library.bnn_error().decode() == says.format(folder / name)
+    (folder / "right.bnn").write_bytes(small)
+    assert library.bnn_load(str(folder / "right.bnn").encode(), None, ctypes.byref(network)) == 0
+    numbers = np.zeros(64, np.float32).ctypes.data
+    for call, lacks in {
+        lambda: library.bnn_run(None, numbers, 1, numbers): "network",
+        lambda: library.bnn_run(network, None, 1, numbers): "images",
+        lambda: library.bnn_run(network, numbers, 1, None): "logits",
+        lambda: library.bnn_run_pixels(network, None, 1, numbers): "pixels",
+        lambda: library.bnn_profile(network, numbers, 0, numbers): "rounds",
+        lambda: library.bnn_bits(network, numbers, 0, None): "bits",
+        lambda: library.bnn_load_memory(None, 1, None, ctypes.byref(ctypes.c_void_p())): "data",
+    }.items():
+        assert call() and library.bnn_error().decode() == f"an argument is a null pointer or out of range: {lacks}"
+    library.bnn_free(network)
 
 
 def test_the_peak_is_measured_where_it_runs() -> None:

@@ -5,6 +5,10 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 typedef struct image {
     int width, height, channels; /* 1 or 3 */
     uint8_t *pixels;             /* rows of pixels of channels */
@@ -25,4 +29,7 @@ int image_follows(FILE *file);
 /* Writes size * size pixels of 1 (grey) or 3 channels. Returns 0, or what is wrong. */
 const char *image_bring(const image *source, int size, int channels, image_way way, uint8_t *pixels);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -7,7 +7,8 @@
      bnn_run_pixels(network, pixels, 1, logits);         // bytes, rows of pixels of channels
      bnn_free(network);
 
-   Images are square. A network may be used by several threads, which then take turns. No function aborts or throws. */
+   Images are square: image.h, beside exported sources, brings others to a network's size. A network may be used by
+   several threads, which then take turns. No function aborts or throws. */
 #ifndef BNN_H
 #define BNN_H
 
@@ -44,7 +45,7 @@ typedef enum bnn_status {
 /* What a status means, in English. */
 BNN_API const char *bnn_message(bnn_status status);
 
-/* The last error of this thread: the same with what and where. */
+/* The last error of this thread: the same with what is wrong, and where: which file, or which argument. */
 BNN_API const char *bnn_error(void);
 
 typedef struct bnn_options {

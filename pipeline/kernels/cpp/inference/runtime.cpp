@@ -36,23 +36,25 @@ double processor_seconds() {
 
 constexpr int most_threads = 256;
 
-thread_local char last_error[512];
+thread_local char last_error[4096 + 512]; // the longest path, and what is wrong there
 
-bnn_status failed(bnn_status status, const std::string &text = "") {
-    std::snprintf(last_error, sizeof last_error, "%s%s%s", bnn_message(status), text.empty() ? "" : ": ", text.c_str());
+// Notes what is wrong: of what (an argument, say), and where (a file). Allocates nothing.
+bnn_status failed(bnn_status status, const char *what = "", const char *where = "") {
+    std::snprintf(last_error, sizeof last_error, "%s%s%s%s%s", bnn_message(status), *where ? ": " : "", where,
+                  *what ? ": " : "", what);
     return status;
 }
 
 // Calls something that may throw.
-template <typename Call> bnn_status guarded(Call call) {
+template <typename Call> bnn_status guarded(Call call, const char *where = "") {
     try {
         return call();
     } catch (const Error &error) {
-        return failed(error.status, error.text);
+        return failed(error.status, error.text.c_str(), where);
     } catch (const std::bad_alloc &) {
-        return failed(BNN_NO_MEMORY);
+        return failed(BNN_NO_MEMORY, "", where);
     } catch (const std::exception &error) {
-        return failed(BNN_NO_MEMORY, error.what()); // a thread or a length that cannot be had
+        return failed(BNN_NO_MEMORY, error.what(), where); // a thread or a length that cannot be had
     }
 }
 
@@ -167,43 +169,54 @@ const char *bnn_message(bnn_status status) {
 
 const char *bnn_error(void) { return bnn::last_error; }
 
-bnn_status bnn_load_memory(const void *data, size_t size, const bnn_options *options, bnn_network **network) {
-    if (!network) return failed(BNN_ARGUMENT, "network");
-    *network = nullptr;
-    if (!data) return failed(BNN_ARGUMENT, "data");
+// `where`: the file that the data are from.
+static bnn_status load(const void *data, size_t size, const bnn_options *options, bnn_network **network,
+                       const char *where) {
     const int threads = options && options->threads ? options->threads : 1;
     if (threads < 1 || threads > bnn::most_threads) return failed(BNN_ARGUMENT, "threads");
     const char *name = options && options->kernels ? options->kernels : std::getenv("BNN_KERNELS");
     if (name && !*name) name = nullptr;
     const bnn::Kernels *kernels = bnn::find_kernels(name);
     if (!kernels) return failed(BNN_NO_KERNELS, name ? name : "");
-    return guarded([&] {
-        *network = new bnn_network(static_cast<const std::uint8_t *>(data), size, *kernels, threads);
-        return BNN_OK;
-    });
+    return guarded(
+        [&] {
+            *network = new bnn_network(static_cast<const std::uint8_t *>(data), size, *kernels, threads);
+            return BNN_OK;
+        },
+        where);
+}
+
+bnn_status bnn_load_memory(const void *data, size_t size, const bnn_options *options, bnn_network **network) {
+    if (!network) return failed(BNN_ARGUMENT, "network");
+    *network = nullptr;
+    if (!data) return failed(BNN_ARGUMENT, "data");
+    return load(data, size, options, network, "");
 }
 
 bnn_status bnn_load(const char *path, const bnn_options *options, bnn_network **network) {
     if (!network) return failed(BNN_ARGUMENT, "network");
     *network = nullptr;
     if (!path) return failed(BNN_ARGUMENT, "path");
-    return guarded([&] {
-        std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(path, "rb"), std::fclose);
-        if (!file) return failed(BNN_CANNOT_READ, path);
-        std::vector<std::uint8_t> data;
-        std::uint8_t part[1 << 16];
-        while (const std::size_t read = std::fread(part, 1, sizeof part, file.get()))
-            data.insert(data.end(), part, part + read);
-        if (std::ferror(file.get())) return failed(BNN_CANNOT_READ, path);
-        if (data.empty()) return failed(BNN_NOT_PACKED, std::string(path) + " is empty");
-        return bnn_load_memory(data.data(), data.size(), options, network);
-    });
+    return guarded(
+        [&] {
+            std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(path, "rb"), std::fclose);
+            if (!file) return failed(BNN_CANNOT_READ, "", path);
+            std::vector<std::uint8_t> data;
+            std::uint8_t part[1 << 16];
+            while (const std::size_t read = std::fread(part, 1, sizeof part, file.get()))
+                data.insert(data.end(), part, part + read);
+            if (std::ferror(file.get())) return failed(BNN_CANNOT_READ, "", path);
+            if (data.empty()) return failed(BNN_NOT_PACKED, "it is empty", path);
+            return load(data.data(), data.size(), options, network, path);
+        },
+        path);
 }
 
 void bnn_free(bnn_network *network) { delete network; }
 
 bnn_status bnn_run(bnn_network *network, const float *images, size_t count, float *logits) {
-    if (!network || (count && (!images || !logits))) return failed(BNN_ARGUMENT);
+    if (!network) return failed(BNN_ARGUMENT, "network");
+    if (count && !(images && logits)) return failed(BNN_ARGUMENT, images ? "logits" : "images");
     const std::size_t each =
         static_cast<std::size_t>(network->model.channels) * network->model.size * network->model.size;
     return guarded([&] {
@@ -213,7 +226,8 @@ bnn_status bnn_run(bnn_network *network, const float *images, size_t count, floa
 }
 
 bnn_status bnn_run_pixels(bnn_network *network, const uint8_t *pixels, size_t count, float *logits) {
-    if (!network || (count && (!pixels || !logits))) return failed(BNN_ARGUMENT);
+    if (!network) return failed(BNN_ARGUMENT, "network");
+    if (count && !(pixels && logits)) return failed(BNN_ARGUMENT, pixels ? "logits" : "pixels");
     const std::size_t each =
         static_cast<std::size_t>(network->model.channels) * network->model.size * network->model.size;
     return guarded([&] {
@@ -260,7 +274,8 @@ double bnn_step_macs(const bnn_network *network, int step) {
 }
 
 bnn_status bnn_profile(bnn_network *network, const uint8_t *pixels, int rounds, double *seconds) {
-    if (!network || !pixels || !seconds || rounds < 1) return failed(BNN_ARGUMENT);
+    if (!network || !pixels || !seconds || rounds < 1)
+        return failed(BNN_ARGUMENT, !network ? "network" : !pixels ? "pixels" : !seconds ? "seconds" : "rounds");
     return guarded([&] {
         const std::lock_guard<std::mutex> lock(network->mutex);
         const int steps = bnn_steps(network);
@@ -280,7 +295,7 @@ bnn_status bnn_profile(bnn_network *network, const uint8_t *pixels, int rounds, 
 }
 
 bnn_status bnn_bits(bnn_network *network, const float *image, int node, uint8_t *bits) {
-    if (!network || !image || !bits) return failed(BNN_ARGUMENT);
+    if (!network || !image || !bits) return failed(BNN_ARGUMENT, !network ? "network" : !image ? "image" : "bits");
     const bnn::Plan &plan = network->plan;
     if (node < 0 || node >= static_cast<int>(plan.bits_buffer.size()) || plan.bits_buffer[node] == bnn::none)
         return failed(BNN_ARGUMENT, "node");
