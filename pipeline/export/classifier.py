@@ -163,10 +163,15 @@ def load_classifier(
 
 
 def _weights_of(row: Path) -> list[Path]:
-    """Returns files of weights that somebody may mean by a row's name or by a folder, those of the first seed first."""
-    below = [found for pattern in ("weights.h5", "*/weights.h5") for found in row.glob(pattern)]
-    beside = row.parent.glob(f"*/{glob.escape(row.name)}/*/weights.h5") if row.name else ()
-    return sorted({*below, *beside}, key=lambda path: (len(path.parts), len(str(path)), str(path)))
+    """Returns files of weights that somebody may mean by a row's name or by a folder, those of the first seed first.
+
+    Where results lie is the workflow's to know. This looks around for HDF5 files of one name, such as a row has one of
+    for each seed; an experiment's folder has several kinds, and none is named.
+    """
+    below = [found for pattern in ("*.h5", "*/*.h5") for found in row.glob(pattern)]
+    beside = row.parent.glob(f"*/{glob.escape(row.name)}/*/*.h5") if row.name else ()
+    found = sorted({*below, *beside}, key=lambda path: (len(path.parts), len(str(path)), str(path)))
+    return found if len({path.name for path in found}) == 1 else []
 
 
 def _of_packed(file: Path, data: bytes, engine: Engine, threads: int) -> Classifier:

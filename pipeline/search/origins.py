@@ -1,7 +1,8 @@
 """How a candidate came about: one plain word, which stands in populations and scores.
 
 The words of this project's algorithms are random, crossover, mutation, unseen, neighbour, model and enumerated. Beside
-them stand ``finalist`` and ``sample`` for what no search has proposed. Another algorithm has words of its own.
+them stand ``finalist`` and ``sample`` for what no search has proposed. Another algorithm has words of its own. One of
+them has a meaning for reports: where all candidates are ``random``, no score had a part in what was tried.
 """
 
 import re

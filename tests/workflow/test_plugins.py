@@ -84,6 +84,8 @@ def test_an_experiment_of_nothing_but_plug_ins(made):
     assert best["fitness"] == pytest.approx(best["top1"] / max(best["relative_flops"], 0.5), abs=1e-5)
     facts = json.loads(next(made.results.glob("archive/*/*.json")).read_text())["facts"]
     assert facts["network"]["binariser"] == "own_parts.bits:signs" and facts["binariser"]
+    history = (made.results / "search/mine/history.csv").read_text()
+    assert ",drawn," in history, "an algorithm has words of its own for how a child came about"
     assert made.planned() == set()
 
 

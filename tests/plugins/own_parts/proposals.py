@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.common.settings import setting
-from pipeline.search.algorithms.base import Child, SearchSettings, draw_random, draw_unseen
+from pipeline.search.algorithms.base import Child, SearchSettings, draw_unseen
 
 NAME = "opposites"
 TITLE = "opposites"
@@ -24,7 +24,7 @@ def propose(space, settings, history, seed, generation, objective):
 
     def draw(random):
         if not everyone or random.random() >= settings.turns:
-            return draw_random(space, random)
-        return Child(space.fit(objective.rank(everyone, 1)[0].genome[::-1], random), "mutation")
+            return Child(space.draw(random), "drawn")
+        return Child(space.fit(objective.rank(everyone, 1)[0].genome[::-1], random), "turn")
 
     return draw_unseen(space, settings.population, history, seed, generation, draw)
