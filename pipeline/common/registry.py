@@ -204,7 +204,13 @@ class Registry(Mapping[str, Any]):
         module, _, attribute = name.partition(":")
         if module and attribute:
             return self._finders.get(module, module), attribute
-        raise UserError(f"unknown {self.kind} '{name}'", f"choose one of {', '.join(self)}")
+        raise UserError(f"unknown {self.kind} '{name}'", self.choices)
+
+    @property
+    def choices(self) -> str:
+        """What to do about a name that is none."""
+        found = [*self, *(f"{word}:NAME" for word in self._finders)]
+        return f"choose one of {', '.join(found)}, or one of your own by MODULE:NAME"
 
     @property
     def own(self) -> Mapping[str, str]:

@@ -49,7 +49,7 @@ def _settings(search: str, key: str, registry: Registry, name: Any) -> type | No
     if not isinstance(name, str):
         return None  # which the schema objects to
     if name not in registry:
-        raise UserError(f"searches.{search}.{key} is '{name}'", f"choose one of {', '.join(registry)}")
+        raise UserError(f"searches.{search}.{key} is '{name}'", registry.choices)
     try:
         settings: type = registry[name].Settings
     except UserError as error:

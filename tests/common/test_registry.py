@@ -65,7 +65,7 @@ def test_entries_from_elsewhere(shelf, tmp_path):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("three", "unknown thing 'three': choose one of one, two"),
+        ("three", "unknown thing 'three': choose one of one, two, or one of your own by MODULE:NAME"),
         ("nowhere:thing", "thing 'nowhere:thing': there is no module nowhere"),
         ("json:dumps", "'json:dumps' is no thing: 'dumps' of module json has no 'work': see shelf for what"),
         ("json:nothing", "'json:nothing' is no thing: module json has no NAME, and nothing else that is called"),

@@ -13,9 +13,7 @@ def check_images(config: Mapping[str, Any]) -> None:
     """Checks that the data set is known, and that its folder is there if it has one."""
     dataset = config["dataset"]
     if dataset["name"] not in DATASETS:
-        raise UserError(
-            f"dataset.name is '{dataset['name']}'", f"choose one of {', '.join(DATASETS)}, torchvision:NAME"
-        )
+        raise UserError(f"dataset.name is '{dataset['name']}'", DATASETS.choices)
     if dataset.get("path") is not None:
         # Digits are the default: an overlay that names a folder, and no data set, would be an experiment on digits.
         if dataset["name"] in WITHOUT_FILES:

@@ -32,7 +32,7 @@ def check_network(config: Mapping[str, Any]) -> None:
     find_architecture(config["network"]["name"])
     binariser = config["network"]["binariser"]
     if binariser not in BINARISERS:
-        raise UserError(f"network.binariser is '{binariser}'", f"choose one of {', '.join(BINARISERS)}")
+        raise UserError(f"network.binariser is '{binariser}'", BINARISERS.choices)
     changed = BINARISERS.changed(binariser)  # it is there; importing it would need torch
     if changed and config["inference"]["measure"]:
         raise UserError(
