@@ -208,7 +208,7 @@ class Registry(Mapping[str, Any]):
 
     @property
     def choices(self) -> str:
-        """What to do about a name that is none."""
+        """Advice about a name that is none."""
         found = [*self, *(f"{word}:NAME" for word in self._finders)]
         return f"choose one of {', '.join(found)}, or one of your own by MODULE:NAME"
 
