@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 import textwrap
 import time
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 EVERY = 5.0
 #: Stands for a space at which no line is broken.
 _SPACE = "_"
-#: Problems that are printed; --json has all.
+#: Problems, and steps that have failed, that are printed; --json has all.
 _PROBLEMS = 4
+#: The column of the overview that says how good the best is.
+_BEST = "best top-1 %"
 #: Longest time left for which an end is given.
 _FAR = 10 * 365 * 86400.0
 
@@ -140,9 +143,9 @@ def full(summary: "Summary", folder: Path, now: datetime) -> str:
     stages, *others = _head(summary, now)
     lines += [_wrapped(f"{stages[0]:<14}{stages[1]}", 14).replace(_SPACE, " ")]
     lines += [_wrapped(f"{name:<14}{value}", 14) for name, value in others]
-    if summary.searches:
+    if any(search.generation or search.done or search.in_generation for search in summary.searches):
         lines += ["", *_searches(summary)]
-    if summary.rows:
+    if any(training.started for row in summary.rows for training in row.trainings) or _scored(summary):
         lines += ["", *_rows(summary, now)]
     if summary.problems:
         lines += ["", *(_wrapped(f"cannot be read: {problem}", 16) for problem in summary.problems[:_PROBLEMS])]
@@ -153,11 +156,10 @@ def full(summary: "Summary", folder: Path, now: datetime) -> str:
 
 def several(summaries: Sequence["Summary"], now: datetime) -> str:
     """Returns one line for each experiment."""
-    header = ("experiment", "stage", "generations", "candidates", "rows", "best top-1 %", "left", "run")
+    header = ("experiment", "stage", "generations", "candidates", "rows", _BEST, "left", "run")
     rows = []
     for summary in summaries:
         searches = summary.searches
-        scores = [search.best.top1 for search in searches if search.best]
         rows.append(
             (
                 summary.name,
@@ -165,13 +167,27 @@ def several(summaries: Sequence["Summary"], now: datetime) -> str:
                 " ".join(_of(s.generations if s.finished else s.generation, s.generations) for s in searches),
                 _of(sum(s.done for s in searches), _sum([s.total for s in searches])) if searches else "",
                 _of(sum(row.trained == row.seeds == row.scored for row in summary.rows), len(summary.rows)),
-                f"{max(scores):.2f}" if scores else "",
+                _most_accurate(summary),
                 _left(_seconds_left(summary, summary.stage), now, summary),
-                _alive(summary),
+                _alive(summary, f"FAILED in {summary.failed[0].step}: status {summary.name} says why")
+                if summary.failed
+                else _alive(summary),
             )
         )
-    text = {"stage", "left", "run"}
+    text = {"stage", _BEST, "left", "run"}
     return draw(header, rows, left=text, spare=("rows", "candidates", "left", "generations"), columns=width() - 1)
+
+
+def _most_accurate(summary: "Summary") -> str:
+    """Returns the best accuracy and whose it is: a binary row's on the test images, or before there is one a
+    candidate's score, which is another thing: it was trained briefly, and is judged by images held out.
+    """
+    rows = [(row.top1_mean, row.model) for row in summary.rows if row.binary and row.top1_mean is not None]
+    if rows:
+        top1, model = max(rows)
+        return f"{top1:.2f} {model}"
+    scores = [search.best.top1 for search in summary.searches if search.best]
+    return f"{max(scores):.2f} a candidate's score" if scores else ""
 
 
 def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
@@ -183,10 +199,14 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
     marks = {stage: "x" if stage in summary.finished_stages else _SPACE for stage in stages}
     if summary.stage in marks:
         marks[summary.stage] = ">"
+    marks |= dict.fromkeys((stage for stage in summary.begun_stages if stage in marks), ">")
     lines: list[Sequence[str]] = [
         ("stage", "  ".join(f"[{mark}]{_SPACE}{stage}" for stage, mark in marks.items())),
         ("run", _alive(summary)),
+        *(("failed", f"{failure.step}: {failure.sentence} ({failure.log})") for failure in summary.failed[:_PROBLEMS]),
     ]
+    if len(summary.failed) > _PROBLEMS:
+        lines.append(("", f"and {len(summary.failed) - _PROBLEMS} more (--json names them)"))
     if summary.outdated:
         lines.append(("outdated", about_outdated(summary.outdated)))
     if not summary.planned:
@@ -244,7 +264,13 @@ def _end(summary: "Summary", now: datetime) -> str:
         return "moments: all trainings are done"
     if len(known) == len(left):
         return _left(sum(known.values()), now, summary) or "not in years"
-    parts = [f"{stage} {_left(seconds, now, summary) or 'not in years'}" for stage, seconds in known.items()]
+    parts, before = [], 0.0
+    for stage in waiting:
+        if stage in known:
+            before += known[stage]
+            parts.append(f"{stage} {_left(known[stage], now, summary, end=before) or 'not in years'}")
+        else:
+            before = math.inf  # when what comes after it begins is not known either
     parts.append(f"{', '.join(stage for stage in waiting if stage not in known)} not known yet")
     return "; ".join(parts)
 
@@ -275,6 +301,10 @@ def _searches(summary: "Summary") -> list[str]:
         "",
         draw(named, best, left={"genome"}, spare=("memory", "FLOPs", "generation"), columns=width() - 1),
     ]
+
+
+def _scored(summary: "Summary") -> bool:
+    return any(row.scored for row in summary.rows)
 
 
 def _generation(search: "SearchSummary") -> str:
@@ -343,7 +373,7 @@ def _training(training: "TrainingSummary") -> str:
     return f"epoch {_of(training.epoch, training.epochs)}, step {_of(training.step, training.steps)}"
 
 
-def _alive(summary: "Summary") -> str:
+def _alive(summary: "Summary", failed: str = "FAILED") -> str:
     age = "no file yet" if summary.last_sign is None else f"newest file {_duration(summary.last_sign)} old"
     if summary.stage == "finished" and not summary.alive:
         return f"finished, {age}"
@@ -352,6 +382,8 @@ def _alive(summary: "Summary") -> str:
         return f"running ({where}), {age}"
     if summary.alive is None:
         return f"cannot be asked from here ({where or 'no record of it'}), {age}"
+    if summary.failed:
+        return f"{failed}, {age}; when that is mended, the command that started it goes on from here"
     return f"not running, {age}; the command that started it goes on from here"
 
 
@@ -365,14 +397,22 @@ def _seconds_left(summary: "Summary", stage: str) -> float | None:
     return {"search": summary.searches_seconds_left, "retraining": summary.rows_seconds_left}.get(stage)
 
 
-def _left(seconds: float | None, now: datetime, summary: "Summary") -> str:
-    """Returns a time left, with the time of day when it is over unless the run is dead; '' where it is not known."""
+def _left(seconds: float | None, now: datetime, summary: "Summary", end: float | None = None) -> str:
+    """Returns a time left, with the time of day when it is over unless the run is dead; '' where it is not known.
+
+    Args:
+        seconds: that are left.
+        now: the time of day.
+        summary: of the experiment.
+        end: seconds from now when it is over, if other things have to be done before it.
+    """
     about = _about(seconds)
-    if seconds is None or not about or seconds < 1 or summary.alive is False:
+    end = seconds if end is None else end
+    if end is None or not about or end < 1 or end > _FAR or summary.alive is False:
         return about
-    end = now + timedelta(seconds=seconds)
-    day = "" if end.date() == now.date() else f"{end:%Y-%m-%d} "
-    time_of_day = f"{end:%H:%M:%S}" if seconds < 3600 else f"{end:%H:%M}"
+    over = now + timedelta(seconds=end)
+    day = "" if over.date() == now.date() else f"{over:%Y-%m-%d} "
+    time_of_day = f"{over:%H:%M:%S}" if end < 3600 else f"{over:%H:%M}"
     return f"{about} (until {day}{time_of_day})"
 
 

@@ -434,6 +434,11 @@ class Layout:
 
     # --- what steps say of themselves ---
 
+    @property
+    def logs(self) -> Path:
+        """The folder of what steps said."""
+        return self.folder / "logs"
+
     def log(self, *name: str) -> Path:
         """Returns where a step's log lies."""
         return self._named("logs", name, ".log")

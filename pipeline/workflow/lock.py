@@ -35,11 +35,18 @@ LOCKS = Path(".snakemake/locks")
 
 @dataclass(frozen=True)
 class Run:
-    """The newest workflow of an experiment. ``alive`` is None if it cannot be asked: it runs on another machine."""
+    """The newest workflow of an experiment.
+
+    Attributes:
+        host, pid: its machine and process.
+        alive: None if it cannot be asked: it runs on another machine.
+        began: in seconds of the clock that files have; None if it has not noted that.
+    """
 
     host: str
     pid: int
     alive: bool | None
+    began: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class _Record:
         birth: tells the process from a later one of the same number; None if that cannot be known.
         slurm: how its jobs in SLURM's queue are called.
         ended: it has let the experiment go.
+        began: when, in seconds of the clock that files have.
     """
 
     host: str
@@ -58,6 +66,7 @@ class _Record:
     birth: str | None = None
     slurm: str | None = None
     ended: bool = False
+    began: float | None = None
 
     @property
     def alive(self) -> bool | None:
@@ -124,7 +133,9 @@ def hold(workflow: Any, experiment: str) -> None:
     record = _Record(os.uname().nodename, pid, birth(pid), slurm.run_name(workflow))
     path, shared = RECORDS / f"{experiment}.json", Layout.of(experiment).running
     write_json(path, asdict(record))
-    write_json(shared, asdict(record))  # makes the folder
+    write_json(shared, asdict(record))  # makes the folder, and tells what time it is there
+    record = replace(record, began=shared.stat().st_mtime)
+    write_json(path, asdict(record))
     write_json(shared, {**asdict(record), "folder": shared.parent.stat().st_ino, "from": str(Path.cwd())})
     for note in (path, shared):
         atexit.register(_let_go, note.absolute(), record)
@@ -229,8 +240,9 @@ def _is_snakemake(pid: int) -> bool:
 def _read(path: Path) -> _Record | None:
     try:
         record = json.loads(path.read_bytes())
-        born, name = record.get("birth"), record.get("slurm")
-        return _Record(str(record["host"]), int(record["pid"]), born, name, bool(record.get("ended")))
+        born, name, began = record.get("birth"), record.get("slurm"), record.get("began")
+        ended, began = bool(record.get("ended")), None if began is None else float(began)
+        return _Record(str(record["host"]), int(record["pid"]), born, name, ended, began)
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 
@@ -255,4 +267,4 @@ def _delete(locks: list[Path]) -> None:
 def last_run(layout: Layout) -> Run | None:
     """Returns the newest workflow of an experiment; None if there is no record."""
     record = _newest(layout.workplace, layout.experiment)
-    return None if record is None else Run(record.host, record.pid, record.alive)
+    return None if record is None else Run(record.host, record.pid, record.alive, record.began)

@@ -227,6 +227,8 @@ def test_the_end_of_a_process_lets_go(at):
         assert done.returncode == expected, done.stderr
         record = json.loads((RECORDS / "mine.json").read_text())
         assert record["ended"] == (expected == 0) and record["host"] == HERE
+        assert 0 < record["began"] <= (RECORDS / "mine.json").stat().st_mtime
+        assert last_run(Layout.of("mine")).began == record["began"]
         assert last_run(Layout.of("mine")).alive is False
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import datetime
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from pipeline.common.hdf5 import read_attributes
 from pipeline.common.processes import birth
 from pipeline.search.facts import agree, expected_facts
 from pipeline.search.objectives import configured
+from pipeline.steps.status import _end, _most_accurate
 from pipeline.workflow.config import check_config, read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS, Run
@@ -38,6 +40,7 @@ from pipeline.workflow.status.reading import (
     Finished,
     Generation,
     Reading,
+    RepeatedState,
     RowState,
     SearchState,
     TrainingState,
@@ -295,6 +298,84 @@ def test_a_run_on_this_machine(folder, capsys, monkeypatch):
     text = status(capsys)
     assert re.search(r"^run +not running, .* goes on from here$", text, re.MULTILINE)
     assert re.search(r"^work left +(moments|about [^(]*)$", text, re.MULTILINE) and "until" not in text
+
+
+SENTENCE = "error: /data/cat/notes.txt cannot be read as an image: remove it"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (f"2026-01-01 10:00:00  listing: 3 of 3 classes\n{SENTENCE}\n", SENTENCE.removeprefix("error: ")),
+        ("Traceback (most recent call last):\n  File x\nKeyError: 'weights'\n", "KeyError: 'weights'"),
+        ("stopped by SIGTERM; the same command goes on from here\n", None),
+        (f"{SENTENCE}\n2026-01-01 10:00:00  preparing images: 3 of 3 images, took 1 s\n", None),
+        ("", None),
+    ],
+)
+def test_what_ended_the_last_run_is_said(folder, capsys, monkeypatch, text, said):
+    """Only what it was that ended it, and not while one runs, nor once a later one has begun."""
+    monkeypatch.setenv("COLUMNS", "200")
+    host, log = socket.gethostname(), folder / "logs" / "retrain" / "uniform-1x_1.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(text)
+    began = log.stat().st_mtime - 60
+    record(folder, host=host, pid=1, ended=True, began=began)
+    found = summary(folder).failed
+    assert [(failure.step, failure.sentence) for failure in found] == ([("retrain/uniform-1x_1", said)] if said else [])
+    shown, stated = status(capsys), "the command that started it goes on from here"
+    if said:
+        assert f"failed        retrain/uniform-1x_1: {said} (results/exp/logs/" in shown.replace(
+            str(folder), "results/exp"
+        )
+        assert re.search(rf"^run +FAILED, .*; when that is mended, {stated}$", shown, re.MULTILINE)
+        shutil.copytree(folder, folder.with_name("other"))
+        assert "FAILED in retrain/uniform-1x_1: status exp says why" in status(capsys)
+    else:
+        assert "FAILED" not in shown and "failed   " not in shown and "not running, " in shown and stated in shown
+    for later in ({"ended": True, "began": log.stat().st_mtime + 1}, {"ended": True}, RUNNING | {"began": began}):
+        record(folder, **{"host": host, "pid": 1, **later})
+        assert summary(folder).failed == ()
+
+
+RUNNING = {"pid": os.getpid(), "birth": birth(os.getpid())}
+
+
+def test_nothing_is_shown_of_what_has_not_begun(folder, capsys):
+    for part in ("search", "retrain", "archive", "evaluation"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    shown = status(capsys)
+    assert "best so far" not in shown and "full-precision" not in shown and "[x] supernet  [>] search" in shown
+
+
+def test_every_stage_in_work_is_marked(folder, capsys):
+    """Rows without a search are trained beside it."""
+    assert summary(folder).begun_stages == ("search", "retraining")
+    shown = status(capsys)
+    assert "[>] search" in shown and "[>] retraining" in shown and "[ ] evaluation" in shown
+
+
+def test_a_stage_ends_after_those_before_it(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    now = datetime(2026, 1, 1, 12, 0, 0)
+    state = RepeatedState("found-A", 1, 4, complete=False, seconds_left=9.0)
+    found = replace(summary(folder), alive=True, searches_seconds_left=60.0, finalists=(state,), rows_seconds_left=None)
+    assert _end(found, now) == (
+        "search about 1 min 0 s (until 12:01:00); finalists about 9 s (until 12:01:09); retraining not known yet"
+    )
+    assert "finalists about 9 s;" in _end(replace(found, searches_seconds_left=None), now)
+
+
+def test_the_overview_says_whose_accuracy_it_shows(folder):
+    config = configuration(folder.parent)
+    config["models"] = {"full-precision": {"genome": [1.0], "binary": False}, **config["models"]}
+    save_config(config, Layout(folder))
+    found = summary(folder)
+    score = max(search.best.top1 for search in found.searches if search.best)
+    assert _most_accurate(found) == f"{score:.2f} a candidate's score"
+    rows = [replace(row, top1_mean=top1) for row, top1 in zip(found.rows, (99.0, 50.0, 91.79, None), strict=False)]
+    assert [row.binary for row in rows][:2] == [False, True]
+    assert _most_accurate(replace(found, rows=tuple(rows))) == f"91.79 {rows[2].model}"
 
 
 @pytest.mark.parametrize("columns", [80, 60])

@@ -11,6 +11,7 @@ from pipeline.workflow.layout import FIGURE_FORMS, FIGURES, Layout
 from pipeline.workflow.lock import last_run
 from pipeline.workflow.status.archive_folder import ArchiveFolder
 from pipeline.workflow.status.experiment import Experiment
+from pipeline.workflow.status.failures import failures
 from pipeline.workflow.status.files import newest, size
 from pipeline.workflow.status.logs import log_progress
 from pipeline.workflow.status.reading import Reading
@@ -28,7 +29,7 @@ def read_experiment(layout: Layout) -> Reading:
     finalists, sample = repeated.finalists(), repeated.sample()
     archive = ArchiveFolder(layout.archive, experiment.expected, experiment.files.complain)
     searched = searches.searches(proposals, archive)
-    preparing = log_progress(layout.log("prepare_dataset"))
+    preparing, run = log_progress(layout.log("prepare_dataset")), last_run(layout)
     return Reading(
         name=layout.experiment,
         planned=experiment.config is not None,
@@ -44,10 +45,11 @@ def read_experiment(layout: Layout) -> Reading:
         damaged=archive.damaged,
         recent=archive.recent(),
         tables=all(map(size, (layout.tables.results, layout.figure(FIGURES[0], FIGURE_FORMS[0])))),
-        run=last_run(layout),
+        run=run,
         newest=newest(layout.folder),
         problems=experiment.files.problems,
         outdated=_outdated(experiment),
+        failed=failures(layout.logs, run),
     )
 
 

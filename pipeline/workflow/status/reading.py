@@ -98,12 +98,13 @@ class SearchState:
 
 @dataclass(frozen=True)
 class RowState:
-    """A row of the table: its trainings, and of those on the test set their top-1 in percent."""
+    """A row of the table: its trainings, of those on the test set their top-1 in percent, whether it is binary."""
 
     model: str
     trainings: tuple[TrainingState, ...]
     top1: tuple[float | None, ...] = ()
     scored: int = 0
+    binary: bool = True
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,14 @@ class RepeatedState:
     briefly: bool = True
 
 
+class Failure(NamedTuple):
+    """A step that has failed: what its log is called, its last sentence, and where that stands."""
+
+    step: str
+    sentence: str
+    log: str
+
+
 @dataclass(frozen=True)
 class Reading:
     """All that was read of an experiment.
@@ -145,6 +154,7 @@ class Reading:
         newest: time of the newest file.
         problems: what could not be read, in sentences.
         outdated: files of other settings or images, of each stage that has yet to make some again.
+        failed: steps with which the last run has ended.
     """
 
     name: str
@@ -165,3 +175,4 @@ class Reading:
     newest: float | None = None
     problems: tuple[str, ...] = ()
     outdated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    failed: tuple[Failure, ...] = ()

@@ -9,7 +9,7 @@ from typing import Literal
 
 from pipeline.workflow.lock import Run
 from pipeline.workflow.status.pace import PAUSE, Pace, pace
-from pipeline.workflow.status.reading import Reading, RepeatedState
+from pipeline.workflow.status.reading import Failure, Reading, RepeatedState
 from pipeline.workflow.status.searches import SearchSummary, summarise_searches
 from pipeline.workflow.status.trainings import (
     RowSummary,
@@ -40,13 +40,16 @@ SILENCE = 15 * 60.0
 class Summary:
     """How far an experiment is. Ages and times left in seconds; ``alive`` None: it cannot be told from here.
 
-    ``rows_seconds_left`` is what the missing trainings of rows need, at the pace of the finished ones. ``outdated`` are
-    files of other settings or images than the experiment's.
+    ``stage`` is the first one that is not finished; ``begun_stages`` are all of which something is done and not all, as
+    several are in work at a time. ``rows_seconds_left`` is what the missing trainings of rows need, at the pace of the
+    finished ones. ``outdated`` are files of other settings or images than the experiment's, ``failed`` the steps with
+    which the last run has ended.
     """
 
     name: str
     stage: Stage
     finished_stages: tuple[Stage, ...]
+    begun_stages: tuple[Stage, ...]
     planned: bool
     alive: bool | None
     run: Run | None
@@ -66,6 +69,7 @@ class Summary:
     rows_seconds_left: float | None
     problems: tuple[str, ...] = field(default=())
     outdated: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
 
 
 def summarise(reading: Reading, now: float) -> Summary:
@@ -78,6 +82,7 @@ def summarise(reading: Reading, now: float) -> Summary:
         name=reading.name,
         stage="finished" if done else next(stage for stage in STAGES if stage not in finished),
         finished_stages=finished,
+        begun_stages=tuple(stage for stage in begun_stages(reading) if stage not in finished),
         planned=reading.planned,
         alive=seems_alive(reading, age),
         run=reading.run,
@@ -97,6 +102,7 @@ def summarise(reading: Reading, now: float) -> Summary:
         rows_seconds_left=rows_seconds_left(reading.rows),
         problems=reading.problems,
         outdated=tuple(file for files in reading.outdated.values() for file in files),
+        failed=reading.failed,
     )
 
 
@@ -132,6 +138,21 @@ def finished_stages(reading: Reading) -> tuple[Stage, ...]:
         "tables": scored and reading.tables,
     }
     return tuple(stage for stage in STAGES if complete[stage] and stage not in reading.outdated)
+
+
+def begun_stages(reading: Reading) -> tuple[Stage, ...]:
+    """Returns the stages of which something is done or in work."""
+    begun: dict[Stage, bool] = {
+        "data": bool(reading.data or reading.images_done),
+        "supernet": reading.supernet is not None and (reading.supernet.started or reading.supernet.done),
+        "search": any(search.proposed for search in reading.searches),
+        "finalists": any(state.done for state in reading.finalists),
+        "proxy": any(state.done for state in reading.sample),
+        "retraining": any(training.started or training.done for row in reading.rows for training in row.trainings),
+        "evaluation": any(row.scored for row in reading.rows),
+        "tables": reading.tables,
+    }
+    return tuple(stage for stage in STAGES if begun[stage])
 
 
 def seems_alive(reading: Reading, age: float | None) -> bool | None:

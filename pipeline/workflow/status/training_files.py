@@ -63,7 +63,9 @@ class Trainings:
             training = self._training(layout.training(model, seed), log, settings, None)
             trainings.append(replace(training, seed=seed))
         top1 = [self._top1(layout.measurement(model, seed)) for seed in seeds]
-        return RowState(model, tuple(trainings), tuple(top1), sum(score is not None for score in top1))
+        row = self._config.config["models"].get(model) if self._config else None
+        binary = not isinstance(row, Mapping) or row.get("binary") is not False
+        return RowState(model, tuple(trainings), tuple(top1), sum(score is not None for score in top1), binary)
 
     def _top1(self, path: Path) -> float | None:
         record = None if path in self._experiment.outdated else self._files.record(path)

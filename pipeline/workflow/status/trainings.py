@@ -34,6 +34,7 @@ class RowSummary:
     top1_mean: float | None
     top1_std: float | None
     trainings: tuple[TrainingSummary, ...]
+    binary: bool = True
 
 
 def summarise_training(training: TrainingState) -> TrainingSummary:
@@ -62,6 +63,7 @@ def summarise_row(row: RowState) -> RowSummary:
         fmean(scores) if scores else None,
         stdev(scores) if len(scores) > 1 else None,
         tuple(map(summarise_training, row.trainings)),
+        row.binary,
     )
 
 
