@@ -3,7 +3,7 @@
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -21,6 +21,7 @@ QUIET_LATER = 300.0
 _PARTS = 4
 #: How a bar looks on a terminal, and how many columns of it are left to the bar itself.
 _BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt}, {remaining} left{postfix}"
+_LEFT = ", {remaining} left"
 _BAR_COLUMNS = 20
 
 
@@ -41,22 +42,27 @@ class Progress:
         total: how many parts there are.
         unit: the name of a part, in the plural.
         done: parts that an earlier, interrupted run had done.
+        left: returns seconds until all is done, or None as long as that is not known; by default parts are taken to be
+            of one length.
     """
 
-    def __init__(self, task: str, total: int, unit: str, done: int = 0) -> None:
-        self._task, self._total, self._unit = task, total, unit
+    def __init__(
+        self, task: str, total: int, unit: str, done: int = 0, left: Callable[[], float | None] | None = None
+    ) -> None:
+        self._task, self._total, self._unit, self._left = task, total, unit, left
         self._done = self._at_start = done
         self._start = time.monotonic()
         self._next_line = self._start + FIRST_LINE
         self._next_words = self._start + QUIET
         self._bar = None
         if _on_terminal():
-            self._bar = tqdm(desc=task, total=total, initial=done, dynamic_ncols=True, bar_format=_BAR)
+            self._bar = tqdm(desc=task, total=total, initial=done, dynamic_ncols=True, bar_format=self._format())
 
     def advance(self, parts: int = 1, note: str = "") -> None:
         """Marks more parts as done; ``note`` (such as the current accuracy) is shown behind them."""
         self._done += parts
         if self._bar is not None:
+            self._bar.bar_format = self._format()
             self._bar.set_postfix_str(self._fitting(note), refresh=False)
             self._bar.update(parts)
         elif time.monotonic() >= self._next_line:
@@ -70,14 +76,22 @@ class Progress:
             full: for a log, if that has had no line for long.
             brief: for behind the bar.
         """
-        if not full:
-            return
         if self._bar is not None:
-            self._bar.set_postfix_str(self._fitting(brief[0]))
-        elif time.monotonic() >= self._next_words:
+            self._bar.bar_format = self._format()
+            if brief:
+                self._bar.set_postfix_str(self._fitting(brief[0]), refresh=False)
+            self._bar.refresh()
+        elif full and time.monotonic() >= self._next_words:
             self._next_words = time.monotonic() + QUIET_LATER
             more = [f"and {len(full) - _PARTS} more"] if len(full) > _PARTS else []
             log("; ".join([f"{self._task}: {self._done} of {self._total} {self._unit}", *full[:_PARTS], *more]))
+
+    def _format(self) -> str:
+        """Returns how the bar looks now, with what is known of the time left."""
+        if self._left is None:
+            return _BAR
+        seconds = self._left()
+        return _BAR.replace(_LEFT, "" if seconds is None else f", {tqdm.format_interval(seconds)} left")
 
     def _fitting(self, note: str) -> str:
         """Returns as much of a note as leaves a bar that can be read."""
@@ -88,11 +102,17 @@ class Progress:
     def _say(self, note: str) -> None:
         self._next_words = time.monotonic() + QUIET_LATER
         elapsed = time.monotonic() - self._start
-        remaining = elapsed / max(1, self._done - self._at_start) * (self._total - self._done)
-        end = datetime.now() + timedelta(seconds=remaining)
-        text = f"{self._task}: {self._done} of {self._total} {self._unit}"
-        text += f", {duration(elapsed)} so far, about {duration(remaining)} left (until {end:%H:%M:%S})"
+        text = f"{self._task}: {self._done} of {self._total} {self._unit}, {duration(elapsed)} so far"
+        remaining = self._seconds_left(elapsed)
+        if remaining is not None:
+            end = datetime.now() + timedelta(seconds=remaining)
+            text += f", about {duration(remaining)} left (until {end:%H:%M:%S})"
         log(text + (f", {note}" if note else ""))
+
+    def _seconds_left(self, elapsed: float) -> float | None:
+        if self._left is not None:
+            return self._left()
+        return elapsed / max(1, self._done - self._at_start) * (self._total - self._done)
 
     def close(self, how: str = "") -> None:
         """Ends the bar, or writes how long it took; ``how`` is said where it did not end well."""

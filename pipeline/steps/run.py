@@ -9,6 +9,7 @@ all that Snakemake says); its full output is kept under .snakemake/log/.
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,10 @@ from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
 from pipeline.common.log import log
 from pipeline.common.terminal import draw_markdown
+from pipeline.kernels import cpu
 from pipeline.steps.options import add_overlays, read_configuration, take_words
 from pipeline.training.execution import gpu_is_used, say_what_is_missing
+from pipeline.workflow.forecast.remaining import Plan, plan_of
 from pipeline.workflow.launch import call, follow
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import settle_earlier_run, unlock
@@ -86,7 +89,12 @@ def run(arguments: argparse.Namespace) -> int:
     cold = arguments.cold or sends_to_slurm or gpu_is_used(config["execution"]["device"])  # untried beside CUDA
     # Where it was called, as relative paths of profiles mean; it goes to --directory by itself.
     work = _snakemake(arguments, extra)
-    code = call(work, started_in) if wordy else follow(work, config["experiment"], started_in, cold)
+    cores = None if sends_to_slurm else _cores(extra)
+
+    def find_plan() -> Plan | None:
+        return None if cores is None else plan_of(config, cores)
+
+    code = call(work, started_in) if wordy else follow(work, config["experiment"], started_in, cold, find_plan)
     layout = Layout.of(config["experiment"])
     partial = bool(words.targets) or not _PARTIAL.isdisjoint(names)
     if code != 0 or wordy or partial or not layout.tables.results.exists():
@@ -133,6 +141,14 @@ def _value_of(words: Sequence[str], *flags: str) -> str | None:
         if name in flags:
             found = value if sign else following
     return found
+
+
+def _cores(words: list[str]) -> int:
+    """Returns how many cores Snakemake was given on this machine."""
+    given = _value_of(words, "--cores", "-c", "--jobs", "-j") or ""
+    attached = [word[2:] for word in words if re.fullmatch(r"-[cj]\d+", word)]
+    number = attached[-1] if attached else given
+    return int(number) if number.isdigit() and int(number) else cpu.usable()
 
 
 def _enter(folder: str | None) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from pipeline.common.errors import UserError
 from pipeline.common.files import replacing
 from pipeline.common.log import Progress, log, say
+from pipeline.workflow.forecast.remaining import Plan, Remaining
 from pipeline.workflow.running import RunningSteps
 from pipeline.workflow.slurm.partition import DECISION
 
@@ -45,10 +46,13 @@ class Overview:
         title: for the progress line, such as the experiment's name.
         measured: Snakemake sees the processes in which steps are done. It measures the memory and the processor's time
             of those that it has started; where they only stand in for others, that is struck out.
+        find_plan: returns what the run's jobs are foretold to take, as soon as that can be known; by default it never
+            can.
     """
 
-    def __init__(self, title: str, measured: bool = True) -> None:
+    def __init__(self, title: str, measured: bool = True, find_plan: Callable[[], Plan | None] = lambda: None) -> None:
         self._title, self._measured = title, measured
+        self._remaining, self._lock = Remaining(find_plan), threading.RLock()
         self._benchmarks: dict[Any, str | None] = {}  # by job
         self._progress: Progress | None = None
         self._done = 0
@@ -65,7 +69,7 @@ class Overview:
         wait for ever for somebody to read on.
         """
         for line in events:
-            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with suppress(OSError, ValueError, KeyError, TypeError, AttributeError), self._lock:
                 self._take(json.loads(line))
 
     def listen(self, lines: Iterable[str]) -> None:
@@ -82,21 +86,28 @@ class Overview:
             with suppress(OSError, ValueError):
                 words = self._running.said()
                 if self._progress is not None:
-                    self._progress.tell([said.full for said in words], [said.brief for said in words])
+                    with self._lock:
+                        self._progress.tell([said.full for said in words], [said.brief for said in words])
 
     def _take(self, event: Mapping[str, Any]) -> None:
         match event["event"]:
             case "run_info":
                 if self._progress is None:
-                    self._progress = Progress(self._title, int(event["stats"]["total"]), "steps")
+                    self._remaining.begin(event["stats"])
+                    total = int(event["stats"]["total"])
+                    self._progress = Progress(self._title, total, "steps", left=self._remaining.seconds)
             case "job_info":
-                wildcards = ", ".join(f"{name}={value}" for name, value in (event["wildcards"] or {}).items())
-                self._what = f"{event['rule_name']} {wildcards}".rstrip()
+                wildcards = event["wildcards"] or {}
+                named = ", ".join(f"{name}={value}" for name, value in wildcards.items())
+                self._what = f"{event['rule_name']} {named}".rstrip()
+                of = wildcards.get("search") or wildcards.get("model") or ""
+                self._remaining.start(event["jobid"], event["rule_name"], of)
                 self._logs[event["jobid"]] = event["log"] or []
                 self._running.begin(event["jobid"], self._what, event["log"] or [])
                 self._benchmarks[event["jobid"]] = event.get("benchmark")
             case "job_finished":
                 self._running.end(event["job_id"])
+                self._remaining.end(event["job_id"])
                 for path in self._logs.pop(event["job_id"], []):
                     self._show_warnings(Path(path))
                 benchmark = self._benchmarks.pop(event["job_id"], None)

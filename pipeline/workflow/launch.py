@@ -15,6 +15,7 @@ from pipeline.common.errors import WORKFLOW_PID, UserError
 from pipeline.common.files import check_writable
 from pipeline.common.log import log
 from pipeline.workflow.console import Overview
+from pipeline.workflow.forecast.remaining import Plan
 from pipeline.workflow.forkserver import fork_server
 from pipeline.workflow.interrupt import HEARD, interrupt, pass_on
 
@@ -34,7 +35,9 @@ def call(command: list[str], folder: Path) -> int:
         return _wait_for(process, heard)
 
 
-def follow(command: list[str], title: str, folder: Path, cold: bool) -> int:
+def follow(
+    command: list[str], title: str, folder: Path, cold: bool, find_plan: Callable[[], Plan | None] = lambda: None
+) -> int:
     """Runs the workflow, started in a folder, and shows its progress in one line, and what explains a failure.
 
     Args:
@@ -42,12 +45,13 @@ def follow(command: list[str], title: str, folder: Path, cold: bool) -> int:
         title: of the experiment.
         folder: where Snakemake is started.
         cold: every step imports all that it needs by itself; else a fork server does it once for all.
+        find_plan: returns what the run's jobs are foretold to take, or None as long as that cannot be known.
 
     Returns:
         the exit code.
     """
     with nullcontext(dict[str, str]()) if cold else fork_server() as variables:
-        return _follow(command, Overview(title, measured=not variables), folder, variables)
+        return _follow(command, Overview(title, not variables, find_plan), folder, variables)
 
 
 def _follow(command: list[str], overview: Overview, folder: Path, variables: Mapping[str, str]) -> int:

@@ -11,6 +11,8 @@ import pytest
 from pipeline.common import log
 from pipeline.workflow import launch
 from pipeline.workflow.console import Overview
+from pipeline.workflow.forecast.remaining import Plan
+from pipeline.workflow.forecast.schedule import Job
 from pipeline.workflow.plugins import snakemake_logger_plugin_binary_nas as plugin
 from tests.support.events import START
 from tests.support.workflow import ROOT, resume, run
@@ -20,8 +22,8 @@ from tests.support.workflow import ROOT, resume, run
 def said(monkeypatch, capsys):
     monkeypatch.setattr(log, "FIRST_LINE", 0.0)
 
-    def read(events: list[dict], code: int, text: str = "") -> str:
-        overview = Overview("mine")
+    def read(events: list[dict], code: int, text: str = "", plan: Plan | None = None) -> str:
+        overview = Overview("mine", find_plan=lambda: plan)
         overview.listen(text.splitlines(keepends=True))
         overview.follow([json.dumps(event) + "\n" for event in events])
         overview.close(code)
@@ -43,8 +45,11 @@ def failure(message: str | None = None, *logs: object) -> dict:
 def test_progress_is_one_line(said):
     first, last = said(START, 0).splitlines()
     assert "mine: 2 of 5 steps" in first and first.endswith("retrain model=uniform-1x, seed=0")
-    assert "left (until" in first
+    assert "left" not in first, "nothing is known of how long the others take"
     assert "mine: 2 of 5 steps, took" in last
+    plan = Plan([Job("retrain", 60.0, rule="retrain", of=f"row {number}") for number in range(4)], cores=1)
+    first, _ = said(START, 0, plan=plan).splitlines()
+    assert "mine: 2 of 5 steps, 0 s so far, about 0 s left (until" in first, "this machine is much faster"
 
 
 def test_a_failed_steps_log_is_shown_and_nothing_else(said, tmp_path):
@@ -169,6 +174,14 @@ def test_a_bar_can_be_read_on_a_narrow_terminal(columns):
     last = max((line for line in shown.replace("\n", "\r").split("\r") if "853/1706" in line), key=len)
     bar = last.split("|")[1]
     assert len(last) <= columns and len(bar) >= 18 and 0.4 < bar.count("█") / len(bar) < 0.6
+
+
+def test_the_bar_says_what_is_left_once_that_is_known():
+    left = ["known = []", "bar = Progress('mine', 9, 'steps', left=lambda: known[0] if known else None)"]
+    shown = on_terminal(110, *left, "bar.advance(3, 'retrain')", "bar._bar.refresh()", "bar.close()")
+    assert "3/9, retrain" in shown and "left" not in shown
+    shown = on_terminal(110, *left, "known += [83.4]", "bar.tell([], [])", "bar.close()")
+    assert "0/9, 01:23 left" in shown
 
 
 def test_how_far_a_long_step_is_stands_behind_the_bar():

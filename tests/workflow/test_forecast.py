@@ -1,5 +1,6 @@
 """Planning: the fit to timed steps, the schedule of jobs, and whole experiments against a machine that is known."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pipeline.common.handover import is_possible
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.steps.plan import _probe
 from pipeline.workflow.config import read_config
-from pipeline.workflow.forecast.jobs import _REAL_WEIGHTS, Images, forecast
+from pipeline.workflow.forecast.jobs import _REAL_WEIGHTS, Images, forecast, jobs_of
 from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, StepTime, Timed, fit, workload
 from tests.support.workflow import ROOT, TINY, planned
@@ -77,7 +78,9 @@ def test_the_job_of_higher_priority_goes_first():
 def test_every_job_of_the_workflow_is_planned(tmp_path):
     """As many as Snakemake lists, so that no start of a process is left out."""
     tiny = read_config([ROOT / "config.yaml", TINY])
-    assert forecast(tiny, DIGITS, IMAGES, HERE, cores=2).jobs == sum(planned(tmp_path).values()) + 1
+    counts = planned(tmp_path)
+    assert forecast(tiny, DIGITS, IMAGES, HERE, cores=2).jobs == sum(counts.values()) + 1
+    assert Counter(job.rule for job in jobs_of(tiny, DIGITS, IMAGES, HERE, cores=2)) == counts
     shards = default(tmp_path, search="{shards: 3}", supernet="{enabled: false}")
     overlay = tmp_path / "overlay.yaml"
     assert forecast(shards, DIGITS, IMAGES, HERE, cores=2).jobs == sum(planned(tmp_path, config=overlay).values()) + 1

@@ -124,7 +124,7 @@ def forecast(
         calibration: what was timed here.
         cores: of the whole run.
     """
-    jobs = _Jobs(config, spec, images, calibration, cores).all()
+    jobs = jobs_of(config, spec, images, calibration, cores)
     spans = schedule(jobs, cores, calibration.gpus)
     names = list(dict.fromkeys(job.stage for job in jobs))
     stages = []
@@ -136,6 +136,15 @@ def forecast(
     process, side_by_side = _memory(config, spec, images, calibration, cores)
     seconds = calibration.snakemake_start + max(span.end for span in spans)
     return Forecast(stages, seconds, process, side_by_side, _disk(config, spec, images))
+
+
+def jobs_of(
+    config: Mapping[str, Any], spec: NetworkSpec, images: Images, calibration: Calibration, cores: int
+) -> list[Job]:
+    """Returns the jobs of a whole experiment from nothing, each behind those that it needs. Arguments as for
+    :func:`forecast`.
+    """
+    return _Jobs(config, spec, images, calibration, cores).all()
 
 
 class _Jobs:
@@ -162,20 +171,24 @@ class _Jobs:
         here, images = self._here, self._images
         threads = min(4, self._cores)
         prepared = self._add(
-            "prepare", here.figures_start + (images.train + images.test) * here.read / threads, threads, priority=100
+            "prepare",
+            here.figures_start + (images.train + images.test) * here.read / threads,
+            threads,
+            priority=100,
+            rule="prepare_dataset",
         )
         first = []
         if self._config["searches"]:
-            first.append(self._add("prepare", self._light, needs=(prepared,), priority=100))
+            first.append(self._add("prepare", self._light, needs=(prepared,), priority=100, rule="sample_subset"))
         if trains_supernet(self._config):
             genome = uniform_genome(self._spec.network, max(self._config["search"]["ratios"]))
             start = self._start(self._processes * self._threads)
             seconds = start + self.training("supernet", self._spec.with_genome(genome), images.subset)
-            first.append(self._add_shared("supernet", seconds, tuple(first), 100))
+            first.append(self._add_shared("supernet", seconds, tuple(first), 100, rule="pretrain_supernet"))
         best = {name: self._search(name, prepared, tuple(first)) for name in self._config["searches"]}
         held_out: tuple[int, ...] = ()
         if samples(self._config) or (self._config["search"]["finalists"] and searched(self._config)):
-            held_out = (self._add("prepare", self._light, needs=(prepared,), priority=100),)
+            held_out = (self._add("prepare", self._light, needs=(prepared,), priority=100, rule="hold_out"),)
         found = {model: self._find(model, tuple(first), held_out, best) for model in searched(self._config)}
         rows = self._config["models"]
         teachers = {teacher_of(self._config, model) for model in rows}
@@ -184,13 +197,13 @@ class _Jobs:
         done = (*evaluations, *best.values(), *self._judge_proxy(prepared, tuple(first), held_out))
         # Drawing takes about as long as its imports.
         drawn: tuple[int, ...] = (
-            self._add("tables", self._light, needs=done),
-            self._add("tables", 2 * here.figures_start, needs=done),
+            self._add("tables", self._light, needs=done, rule="tables"),
+            self._add("tables", 2 * here.figures_start, needs=done, rule="figures"),
         )
         if self._config["inference"]["measure"]:
             threads = self._config["inference"]["threads"]
-            drawn = (*drawn, self._add("tables", self._start(threads), needs=drawn))
-        self._add("tables", 2 * here.figures_start, needs=drawn)  # the page
+            drawn = (*drawn, self._add("tables", self._start(threads), needs=drawn, rule="measure_inference"))
+        self._add("tables", 2 * here.figures_start, needs=drawn, rule="write_report")
         return self._jobs
 
     def _add(
@@ -201,15 +214,22 @@ class _Jobs:
         needs: tuple[int, ...] = (),
         priority: int = 0,
         gpus: int = 0,
+        *,
+        rule: str,
+        of: str = "",
     ) -> int:
-        self._jobs.append(Job(stage, seconds + _PER_JOB, threads, needs, priority, gpus if self._here.gpus else 0))
+        gpus = gpus if self._here.gpus else 0
+        self._jobs.append(Job(stage, seconds + _PER_JOB, threads, needs, priority, gpus, rule, of))
         return len(self._jobs) - 1
 
-    def _add_shared(self, stage: str, seconds: float, needs: tuple[int, ...], priority: int = 0) -> int:
+    def _add_shared(
+        self, stage: str, seconds: float, needs: tuple[int, ...], priority: int = 0, *, rule: str, of: str = ""
+    ) -> int:
         """Returns a training whose steps several processes may take together, each on its own GPU or its own
         threads.
         """
-        return self._add(stage, seconds, self._processes * self._threads, needs, priority, self._processes)
+        threads = self._processes * self._threads
+        return self._add(stage, seconds, threads, needs, priority, self._processes, rule=rule, of=of)
 
     def training(self, section: str, spec: NetworkSpec, images: int, recipe: Mapping[str, Any] | None = None) -> float:
         """Returns seconds of a whole training by the recipe of a section, or by a row's own."""
@@ -276,16 +296,20 @@ class _Jobs:
         for generation in range(search["generations"]):
             genomes = [child.genome for child in propose("random", space, settings, history, seed, generation)]
             history.append([Individual(genome, None, 0.0) for genome in genomes])
-            proposed = self._add(stage, self._light, needs=before, priority=90)
+            proposed = self._add(stage, self._light, needs=before, priority=90, rule="propose_generation", of=name)
             costs = [predicted_cost(self._spec.with_genome(genome)) for genome in genomes]
             evaluated, seconds = [], self._searched(section["algorithm"], generation)
             for shard in balance(costs, shards):
                 members = [genomes[slot] for slot in shard]
-                evaluated.append(self._add_candidates(stage, members, (proposed, *first), 80 if waits else 70, seconds))
-            scored.append(self._add(stage, self._light, needs=tuple(evaluated), priority=90))
+                needs = (proposed, *first)
+                rule = "evaluate_generation" if waits else "evaluate_free_generation"
+                priority = 80 if waits else 70
+                evaluated.append(self._add_candidates(stage, members, needs, priority, seconds, rule=rule, of=name))
+            needs = tuple(evaluated)
+            scored.append(self._add(stage, self._light, needs=needs, priority=90, rule="score_generation", of=name))
             before = (scored[-1],) if waits else (proposed,)
         self._genomes[name] = [individual.genome for individuals in history for individual in individuals]
-        return self._add(stage, self._light, needs=tuple(scored), priority=90)
+        return self._add(stage, self._light, needs=tuple(scored), priority=90, rule="select_best", of=name)
 
     def _add_candidates(
         self,
@@ -294,6 +318,9 @@ class _Jobs:
         needs: tuple[int, ...],
         priority: int = 80,
         seconds: Callable[[Genome], float] | None = None,
+        *,
+        rule: str,
+        of: str = "",
     ) -> int:
         """Adds a job that evaluates candidates, the longest first, by its workers."""
         seconds = seconds or self.candidate
@@ -303,7 +330,7 @@ class _Jobs:
         # The processes of several workers import torch themselves.
         threads = self._workers * self._threads
         starts = self._start(threads) if len(loads) == 1 else self._light + self._here.heavy_start
-        return self._add(stage, starts + max(loads), threads, needs, priority, gpus=1)
+        return self._add(stage, starts + max(loads), threads, needs, priority, gpus=1, rule=rule, of=of)
 
     def _judge_proxy(self, prepared: int, first: tuple[int, ...], held_out: tuple[int, ...]) -> tuple[int, ...]:
         """Adds the jobs that score a sample of genomes as candidates and train it in full."""
@@ -312,10 +339,13 @@ class _Jobs:
             return ()
         space = configured_space(self._config, self._spec)
         genomes = spread_over_cost(space, count, lambda genome: sum(genome), Random(0))
-        sampled = self._add(stage, self._light, needs=(prepared,))
-        scored = [self._add_candidates(stage, genomes, (sampled, *first), 60) for _ in range(proxy["scores"])]
+        sampled = self._add(stage, self._light, needs=(prepared,), rule="sample_genomes")
+        scored = [
+            self._add_candidates(stage, genomes, (sampled, *first), 60, rule="score_sample")
+            for _ in range(proxy["scores"])
+        ]
         trained = [
-            self._add_candidates(stage, genomes, (sampled, *held_out), 60, self._trained_in_full)
+            self._add_candidates(stage, genomes, (sampled, *held_out), 60, self._trained_in_full, rule="train_sample")
             for _ in range(proxy["trainings"])
         ]
         return (*scored, *trained)
@@ -338,12 +368,14 @@ class _Jobs:
             genomes = self._proposed(row["search"])
             # Genomes as costly as those of the search; each run's best is mostly among the best of all.
             finalists = genomes[:: max(1, len(genomes) // search["finalists"])][: search["finalists"]]
-            chosen = self._add(stage, self._light, needs=needs, priority=90)
+            chosen = self._add(stage, self._light, needs=needs, priority=90, rule="choose_finalists", of=model)
             needs = tuple(
-                self._add_candidates(stage, finalists, (chosen, *first, *held_out), 90)
+                self._add_candidates(
+                    stage, finalists, (chosen, *first, *held_out), 90, rule="evaluate_finalists", of=model
+                )
                 for _ in range(search["rescorings"])
             )
-        return self._add(stage, self._light, needs=needs, priority=90)
+        return self._add(stage, self._light, needs=needs, priority=90, rule="select_found", of=model)
 
     def _proposed(self, search: str) -> list[Genome]:
         """Returns the genomes that all runs of a search are taken to propose."""
@@ -357,7 +389,7 @@ class _Jobs:
         genomes = [genome_of(self._config, model)] if search is None else self._proposed(search)
         needs = (prepared,) if search is None else (prepared, found[row.get("of", model)])
         if "control" in row:
-            needs = (prepared, self._add("retrain", self._light, needs=needs))
+            needs = (prepared, self._add("retrain", self._light, needs=needs, rule="choose_control", of=model))
         specs = [self._spec_of(genome, row.get("binary", True)) for genome in genomes]
         recipe = recipe_of(self._config, model)
         teacher = teacher_of(self._config, model)
@@ -369,10 +401,12 @@ class _Jobs:
         start = self._start(self._processes * threads)
         taught_by = [(training,) for training in self._trained[teacher]] if teacher else [()] * seeds
         trained = tuple(
-            self._add_shared("retrain", start + _mean(trainings), (*needs, *taught)) for taught in taught_by
+            self._add_shared("retrain", start + _mean(trainings), (*needs, *taught), rule="retrain", of=model)
+            for taught in taught_by
         )
         self._trained[model] = trained
-        return self._add("evaluate", self._start(threads) + seeds * _mean(scorings), threads, trained, gpus=1)
+        seconds = self._start(threads) + seeds * _mean(scorings)
+        return self._add("evaluate", seconds, threads, trained, gpus=1, rule="evaluate", of=model)
 
     def _answering(self, teacher: str | None, images: int) -> float:
         """Returns seconds that a row's teacher, if it has one, takes to answer images."""

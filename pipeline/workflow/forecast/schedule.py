@@ -9,7 +9,7 @@ class Job(NamedTuple):
     """One process of the workflow.
 
     ``needs`` are the positions of the jobs that must be done before it; of two that can start, the one of higher
-    ``priority`` does.
+    ``priority`` does. ``rule`` is the workflow's, ``of`` the search or the row that it is for.
     """
 
     stage: str
@@ -18,6 +18,8 @@ class Job(NamedTuple):
     needs: tuple[int, ...] = ()
     priority: int = 0
     gpus: int = 0
+    rule: str = ""
+    of: str = ""
 
 
 class Span(NamedTuple):
