@@ -30,6 +30,8 @@ from pipeline.steps.options import TYPED, claim_outputs
 #: A step that sets this default takes flags that it does not know, to pass them on.
 OTHERS = "others"
 _PROGRAM = "python -m pipeline"
+#: Words of commands that sort them themselves, so that argparse does not know of them.
+OTHER_WORDS = {"run": ("[FILE.yaml|KEY=VALUE ...]", "[Snakemake's flags and targets ...]")}
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -39,6 +41,8 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """
 
     def _format_usage(self, usage: Any, actions: Iterable[argparse.Action], groups: Any, prefix: str | None) -> str:
+        if usage is not None:  # set before, as argparse hides words while it looks for flags among them
+            return f"usage: {usage}\n\n"
         wanted = [action for action in actions if action.required or not action.option_strings]
         flags = [
             f"{action.option_strings[0]} {self._format_args(action, self._get_default_metavar_for_optional(action))}"
@@ -46,6 +50,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
             if action.option_strings
         ]
         words = [self._format_args(action, action.dest) for action in wanted if not action.option_strings]
+        words += OTHER_WORDS.get(self._prog.rpartition(" ")[2], ())
         return (
             textwrap.fill(
                 " ".join([f"usage: {self._prog}", *flags, "[flags]", *words]),
@@ -135,6 +140,7 @@ def _run(words: list[str]) -> int:
         f"{_PROGRAM} {name}", description=module.__doc__, formatter_class=_Help, allow_abbrev=False
     )  # an abbreviation could be another program's flag: --config is not --configfile
     module.add_arguments(parser)
+    parser.usage = parser.format_usage().removeprefix("usage: ").rstrip()
     arguments, others = parser.parse_known_intermixed_args(words[1:])
     if others and not hasattr(arguments, OTHERS):
         parser.refuse(others)

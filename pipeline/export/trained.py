@@ -98,7 +98,8 @@ def _from_images(weights: Path, digest: str | None, images: Path | None) -> tupl
     if images is None:
         raise UserError(
             missing,
-            "name the prepared images that it was trained on (--train-images), or delete it to have it trained again",
+            "name the prepared images that it was trained on (predict and export take --train-images), or delete it to "
+            "have it trained again",
         )
     info = read_info(images)
     if digest != info.digest:

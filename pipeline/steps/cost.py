@@ -7,6 +7,7 @@ from pipeline.steps.options import count, genome, width_fraction
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
+    parser.add_argument("words", nargs="?", type=genome, metavar="GENOME", help="the same as --genome")
     parser.add_argument("--network", default="vgg_small", help="vgg_small or resnet18")
     parser.add_argument(
         "--genome", type=genome, help="ratios with commas between, or one for a uniform network; by default 1"
@@ -21,13 +22,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Prints the account and the totals."""
+    from pipeline.common.errors import UserError
     from pipeline.common.terminal import draw
     from pipeline.networks.architectures import find_architecture
     from pipeline.networks.cost import BINARY_MAC, layer_cost, network_cost, speedup
     from pipeline.networks.spec import NetworkSpec, uniform_genome
 
+    if arguments.words is not None and arguments.genome is not None:
+        raise UserError("the genome is given twice", "leave out --genome, or the word")
     module = find_architecture(arguments.network)
-    chosen = arguments.genome or (1.0,)
+    chosen = arguments.words or arguments.genome or (1.0,)
     spec = NetworkSpec(
         arguments.network,
         chosen if len(chosen) > 1 else uniform_genome(arguments.network, chosen[0]),

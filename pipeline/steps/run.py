@@ -51,6 +51,11 @@ _SPARE = ("Mbit", "top-5 %", "seeds", "speedup (theoretical)", "memory")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
+    words = parser.add_argument_group("words")
+    words.description = (
+        "FILE.yaml: overlays of config.yaml, in order. KEY=VALUE: settings over them, such as seed=3 or "
+        "search.population=4. Everything else goes to Snakemake: its flags (--cores 2, -n), and files to be made."
+    )
     add_overlays(parser)
     parser.add_argument(
         "--cold",

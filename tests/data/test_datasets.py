@@ -350,7 +350,10 @@ def spoil_nested(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
-        (spoil_missing, "there is no folder {}/nowhere: name the folder of the images in dataset.path (--path)"),
+        (
+            spoil_missing,
+            "there is no folder {}/nowhere: name the folder of the images (in a configuration, as dataset.path)",
+        ),
         (spoil_archive, "{}/images.zip is an archive: unpack it and name the folder"),
         (spoil_file, "{}/train/cat/0.png is a file: name a folder of class folders"),
         (spoil_no_classes, "{}/train/cat has no class folders: put the images of each class into a folder of its own"),

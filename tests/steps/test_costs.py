@@ -145,3 +145,14 @@ def test_check_says_what_is_weighed(tmp_path: Path, capsys) -> None:
     assert "cost" not in capsys.readouterr().out
     assert main(["check", "search.cost=latency"]) == 1
     assert "search.latency_table names no file" in capsys.readouterr().err
+
+
+def test_a_genome_is_taken_as_a_word(capsys):
+    assert main(["cost", "--genome", "2,2,1,3,1,2", "--base-width", "0.25"]) == 0
+    flagged = capsys.readouterr().out
+    assert main(["cost", "--base-width", "0.25", "2,2,1,3,1,2"]) == 0
+    assert capsys.readouterr().out == flagged
+    for words in (["2,x"], ["2", "--genome", "2"]):
+        assert main(["cost", *words]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")

@@ -26,6 +26,7 @@ from pipeline.steps import STEPS
 from pipeline.training.loop import Training
 from tests.support.steps import CPU, call, evaluate, retrain, supernet
 from tests.support.tables import forget_seals
+from tests.support.workflow import ROOT
 
 
 @pytest.fixture
@@ -251,6 +252,35 @@ def test_every_step_has_help(step, capsys):
         main([step, "--help"])
     assert stopped.value.code == 0
     assert f"usage: python -m pipeline {step}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        ("predict", "[flags] network images [images ...]"),
+        ("init", "[flags] folder"),
+        ("export", "--output OUTPUT [flags] network"),
+        ("plan", "[flags] [FILE|KEY=VALUE ...]"),
+        ("cost", "[flags] [GENOME]"),
+        ("run", "[flags] [FILE.yaml|KEY=VALUE ...] [Snakemake's flags and targets ...]"),
+        ("resume", "[flags] [FILE.yaml|KEY=VALUE ...] [Snakemake's flags and targets ...]"),
+    ],
+)
+def test_the_first_line_of_help_names_words_without_a_flag(step, words, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main([step, "--help"])
+    usage, rest = capsys.readouterr().out.split("\n\n", 1)
+    assert " ".join(usage.split()) == f"usage: python -m pipeline {'run' if step == 'resume' else step} {words}"
+    assert step not in ("run", "resume") or "KEY=VALUE: settings over them" in " ".join(rest.split())
+
+
+def test_a_hint_names_no_flag_that_the_command_has_not(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in (["init", "nothing"], ["check", str(ROOT / "configs" / "imagenet.yaml"), "dataset.path=nothing"]):
+        assert main(words) == 1
+        said = capsys.readouterr().err
+        assert "name the folder of the images" in said and "--" not in said
 
 
 def test_unknown_steps_and_no_step(capsys):

@@ -140,7 +140,7 @@ def _check_folder(path: Path) -> None:
         if path.is_symlink():
             raise UserError(f"{path} is a link to {path.readlink()}, which is not there", "mend the link") from None
         raise UserError(
-            f"there is no folder {path}", "name the folder of the images in dataset.path (--path)"
+            f"there is no folder {path}", "name the folder of the images (in a configuration, as dataset.path)"
         ) from None
     except (OSError, ValueError) as error:
         raise UserError(
