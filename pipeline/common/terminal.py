@@ -4,7 +4,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from io import StringIO
 from itertools import groupby
 
@@ -13,6 +13,9 @@ from pipeline.common.text import printable
 #: Columns of a screen that is not a terminal.
 USUAL = 100
 _GAP = 2
+#: What is broken behind a comma, and nowhere else; and the columns that others must have where one is.
+_GENOME = re.compile(r"[\d.]+(,[\d.]+)+")
+_LEAST = 4
 
 
 def width() -> int:
@@ -62,23 +65,23 @@ def draw(
 
     columns = columns or width()
     cells = [[printable(cell) for cell in row] for row in rows]
-    shown = list(range(len(header)))
-    about: list[str] = []  # what each column is about: itself, or the last one before it whose name is its own
-    for name in header:
-        about.append(about[-1] if about and header.count(name) > 1 else name)
-    for name in spare:
-        if _natural(header, cells, shown) <= columns:
-            break
-        shown = [number for number in shown if about[number] != name]
+    shown = _fitting(header, cells, spare, columns)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, padding=(0, _GAP - 1, 0, 0), header_style="")
     # What a line is called is broken last: its width is set, and the others share what is left. A least width would not
     # do: a table that rich narrows to one is wider than the screen, and what stands beyond it is cut off.
     longest = [max(len(line[number]) for line in (header, *cells)) for number in shown]
     beside = sum(longest[1:]) + _GAP * (len(shown) - 1)
     first = min(longest[0], max(columns // 3, columns - beside))
+    rest = columns - first - _GAP * (len(shown) - 1)
+    genomes = {} if beside + first <= columns else _broken_genomes(cells, dict(zip(shown, longest, strict=True)), rest)
+    for number, broken in genomes.items():
+        for row, cell in zip(cells, broken, strict=True):
+            row[number] = cell
     for number in shown:
         is_text = number == 0 or header[number] in left
         set_width = first if number == 0 else None
+        if number in genomes:
+            set_width = max(len(line) for cell in genomes[number] for line in cell.split("\n"))
         table.add_column(header[number], justify="left" if is_text else "right", overflow="fold", width=set_width)
     for place, row in enumerate(cells, start=1):
         ends = rule_above_last and place == len(cells) - 1
@@ -87,6 +90,53 @@ def draw(
     console = Console(file=screen, width=columns, color_system=None, markup=False, highlight=False, emoji=False)
     console.print(table)
     return "\n".join(line.rstrip() for line in screen.getvalue().splitlines())
+
+
+def shown_of(table: str, spare: Sequence[str], columns: int | None = None) -> list[str]:
+    """Returns the names of those columns of a Markdown table that :func:`draw_markdown` has room for."""
+    header, _, *rows = (_cells(line) for line in table.splitlines())
+    return [header[number] for number in _fitting(header, rows, spare, columns or width())]
+
+
+def _fitting(header: Sequence[str], cells: Sequence[Sequence[str]], spare: Sequence[str], columns: int) -> list[int]:
+    shown = list(range(len(header)))
+    about: list[str] = []  # what each column is about: itself, or the last one before it whose name is its own
+    for name in header:
+        about.append(about[-1] if about and header.count(name) > 1 else name)
+    for name in spare:
+        if _natural(header, cells, shown) <= columns:
+            break
+        shown = [number for number in shown if about[number] != name]
+    return shown
+
+
+def _broken_genomes(cells: Sequence[Sequence[str]], longest: Mapping[int, int], room: int) -> dict[int, list[str]]:
+    """Returns columns that hold genomes, their cells broken behind commas, never inside of a number.
+
+    Args:
+        cells: of the table.
+        longest: of the columns that are shown, the first of which keeps its width, how wide each would be.
+        room: for all columns but the first.
+    """
+    found: dict[int, list[str]] = {}
+    others = list(longest)[1:]
+    for number in others:
+        if not any(_GENOME.fullmatch(row[number]) for row in cells):
+            continue
+        least = max(len(piece) + 1 for row in cells for piece in re.split("[, ]", row[number]))
+        wanted = max(least, room - sum(longest[other] for other in others if other != number))
+        if room - wanted >= _LEAST * (len(others) - 1):
+            found[number] = [_at_commas(row[number], wanted) for row in cells]
+    return found
+
+
+def _at_commas(text: str, columns: int) -> str:
+    lines = [""]
+    for piece in re.findall(r"[^, ]+[, ]?", text):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > columns:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _natural(header: Sequence[str], rows: Sequence[Sequence[str]], shown: Sequence[int]) -> int:

@@ -24,13 +24,28 @@ from pipeline.search.individual import Individual
 
 _Text = Callable[[float], str]
 
-_RESULT_NOTE = (
-    "FLOPs: millions of operations for one image, a binary multiply-accumulate counted as 1/64, batch norms and "
-    "pooling as in the paper's table for this network. The speedup is theoretical: FLOPs of the full-precision 1x "
-    "network over those of the row, not a measured time. Memory: weights of convolutions and classifier, in 10^6 bits "
-    "and in bytes. "
-    "Accuracy: on the test set, mean ± sample standard deviation over seeds (a single seed has no ±)."
+#: What the table's columns mean, each with the columns that it is about.
+RESULT_NOTES = (
+    (
+        ("FLOPs (M)", "as trained: FLOPs (M)"),
+        "FLOPs: millions of operations for one image, a binary multiply-accumulate counted as 1/64, batch norms and "
+        "pooling as in the paper's table for this network.",
+    ),
+    (
+        ("speedup (theoretical)",),
+        "The speedup is theoretical: FLOPs of the full-precision 1x network over those of the row, not a measured "
+        "time.",
+    ),
+    (
+        ("Mbit", "memory", "memory, trained"),
+        "Memory: weights of convolutions and classifier, in 10^6 bits and in bytes.",
+    ),
+    (
+        ("top-1 %", "top-5 %"),
+        "Accuracy: on the test set, mean ± sample standard deviation over seeds (a single seed has no ±).",
+    ),
 )
+_RESULT_NOTE = " ".join(note for _, note in RESULT_NOTES)
 _VERDICT_NOTE = (
     "Differences are in points of test accuracy, each with its interval over other seeds and other test images. The "
     "probability that any of these sentences tells two equal networks apart is held at 5 % (Holm), and each interval "

@@ -20,7 +20,7 @@ from typing import Any
 from pipeline.common.errors import UserError
 from pipeline.common.files import check_writable
 from pipeline.common.log import log
-from pipeline.common.terminal import draw_markdown
+from pipeline.common.terminal import draw_markdown, shown_of
 from pipeline.kernels import cpu
 from pipeline.steps.options import add_overlays, read_configuration, take_words
 from pipeline.training.execution import gpu_is_used, say_what_is_missing
@@ -46,7 +46,7 @@ _SIZES = {"--cores", "-c", "--jobs", "-j", "--profile", "--workflow-profile"}
 #: Flags after which the tables in this folder may be those of something else.
 _PARTIAL = {"--until", "-U", "--omit-from", "-O", "--batch"}
 #: Columns of the table that a narrow terminal leaves out, the least wanted first; results.md has all.
-_SPARE = ("Mbit", "top-5 %", "seeds", "speedup (theoretical)", "memory")
+_SPARE = ("Mbit", "top-5 %", "seeds", "memory, trained", "as trained: FLOPs (M)", "speedup (theoretical)", "memory")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -110,8 +110,7 @@ def run(arguments: argparse.Namespace) -> int:
             "profile may have given Snakemake others, or a flag that runs nothing"
         )
         return 0
-    print(f"\n{draw_markdown(layout.tables.results.read_text(encoding='utf-8'), spare=_SPARE)}\n")
-    print(f"Figures: {layout.figures}\nReport: {layout.report}")
+    _show(layout)
     return 0
 
 
@@ -123,6 +122,16 @@ def _is_of(layout: Layout, config: Mapping[str, Any]) -> bool:
     from pipeline.workflow.saved_config import as_saved, read_saved_values
 
     return read_saved_values(layout) == as_saved(config)
+
+
+def _show(layout: Layout) -> None:
+    """Prints the table and what follows from it, and says where all the rest is."""
+    from pipeline.report.brief import brief
+
+    text, others = brief(layout.tables.results.read_text(encoding="utf-8"), lambda table: shown_of(table, _SPARE))
+    also = f" (also: {', '.join(others)})" if others else ""
+    print(f"\n{draw_markdown(text, spare=_SPARE)}\n")
+    print(f"Report: {layout.report}\nTables: {layout.tables.results}{also}\nFigures: {layout.figures}")
 
 
 def _snakemake(arguments: argparse.Namespace, extra: list[str]) -> list[str]:

@@ -42,6 +42,17 @@ def test_names_of_lines_are_broken_last():
     assert max(map(len, lines)) <= 40 and any(line.startswith("uniform-iso-A ") for line in lines)
 
 
+@pytest.mark.parametrize("columns", range(48, 100, 3))
+def test_genomes_are_broken_behind_commas_alone(columns):
+    genome = "1.625,1.625,1.688,1.688,1.719,12.5"
+    rows = [("full-precision", "37.84", "98.50 ± 0.31", "all 1"), ("uniform-iso-A", "1.803", "90.89 ± 1.54", genome)]
+    header = ("model", "FLOPs (M)", "top-1 %", "genome")
+    lines = draw(header, rows, columns=columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    pieces = [line.split()[-1] for line in lines[2:] if "," in line or line.strip() == "12.5"]
+    assert "".join(pieces) == genome and all(piece.endswith(",") for piece in pieces[:-1])
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 100, 120])
 def test_no_letter_is_lost_however_long_names_of_lines_are(columns):
     header = ("the paper's claim", "networks", "the paper", "here")
