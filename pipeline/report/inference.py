@@ -23,6 +23,8 @@ INFERENCE_COLUMNS = (
 )
 
 _KINDS = ("measured", "theoretical")
+#: Share by which a speedup may differ from the ratio of the milliseconds beside it, as rounding and chance make it.
+_AGREE = 0.1
 
 _NOTE = (
     "One image at a time, on {threads} thread{s}, {machine}: medians of {rounds} rounds in which all took turns. A row "
@@ -100,11 +102,35 @@ def inference_markdown(
     note = _NOTE.format(
         threads=threads, s="" if threads == 1 else "s", machine=machine, rounds=rounds, fastest=_fastest(rows).engine
     )
-    parts = ["# Inference", markdown(inference_grid(inference_table(rows, threads, machine))), wrap(note)]
+    lines = inference_table(rows, threads, machine)
+    parts = ["# Inference", markdown(inference_grid(lines)), wrap(note), *map(wrap, busy_sentences(lines))]
     parts += [wrap(sentence) for sentence in agreement_sentences(rows)]
     if missing:
         parts.append(wrap(f"The rows were not timed: {missing}."))
     return "\n\n".join(parts) + "\n"
+
+
+def _disagreeing(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> float | None:
+    """Returns the ratio of the milliseconds that stand in the table, if the speedup, which is the median over rounds, is
+    clearly another one; None if they agree.
+    """
+    fastest = [other["milliseconds"] for other in lines if other["speedup_measured"] == 1.0]
+    if not fastest or not line["milliseconds"] or not line["speedup_measured"]:
+        return None
+    ratio = float(min(fastest) / line["milliseconds"])
+    return ratio if abs(line["speedup_measured"] / ratio - 1) > _AGREE else None
+
+
+def busy_sentences(lines: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns that the machine was busy, if times and speedups disagree; nothing if they do not."""
+    unsteady = [str(line["model"]) for line in lines if _disagreeing(line, lines) is not None]
+    if not unsteady:
+        return []
+    return [
+        f"The machine was BUSY: of {', '.join(dict.fromkeys(unsteady))}, the ratio of the medians and the median of the "
+        "ratios disagree, and the measured speedup is somewhere between the two that stand there. Measure again when "
+        "nothing else runs."
+    ]
 
 
 def agreement_sentences(rows: Sequence[MeasuredInference]) -> list[str]:
@@ -140,12 +166,21 @@ def inference_grid(lines: Sequence[Mapping[str, Any]]) -> Grid:
             str(line["engine"]),
             "" if line["bytes"] is None else f"{line['bytes']:,}",
             *(_milliseconds(line[key]) for key in ("milliseconds", "least_milliseconds", "most_milliseconds")),
-            *("" if line[f"speedup_{kind}"] is None else times_shown(line[f"speedup_{kind}"]) for kind in _KINDS),
+            *("" if line[f"speedup_{kind}"] is None else _speedup(line, kind, lines) for kind in _KINDS),
             "" if line["images"] is None else f"{line['answers_as_evaluated']} of {line['images']}",
         ]
         for line in lines
     ]
     return Grid(headers, cells, words=2).keep(lambda _, column: any(column))
+
+
+def _speedup(line: Mapping[str, Any], kind: str, lines: Sequence[Mapping[str, Any]]) -> str:
+    shown = times_shown(line[f"speedup_{kind}"])
+    ratio = _disagreeing(line, lines) if kind == "measured" else None
+    if ratio is None:
+        return shown
+    less, more = sorted((ratio, line["speedup_measured"]))
+    return f"{times_shown(less).rstrip('×')} to {times_shown(more)}"
 
 
 def times_shown(ratio: float) -> str:

@@ -117,7 +117,9 @@ def trained_rows(layout: Layout) -> list[str]:
 
 
 def rows_asked_for(layout: Layout) -> list[str]:
-    """Returns the same without those that the experiment's configuration, where it is known, does not name any more."""
+    """Returns the same in the table's order and without those that the experiment's configuration does not name any
+    more, where that is known.
+    """
     from pipeline.workflow.saved_config import read_saved_config
 
     rows = trained_rows(layout)
@@ -125,10 +127,12 @@ def rows_asked_for(layout: Layout) -> list[str]:
         saved = read_saved_config(layout)
     except UserError:
         return rows
-    others = [] if saved is None else [row for row in rows if row not in saved.models]
+    if saved is None:
+        return rows
+    others = [row for row in rows if row not in saved.models]
     if others:
         log(f"note: left out, since the experiment has no such rows any more: {', '.join(others)}")
-    return [row for row in rows if row not in others]
+    return [row for row in saved.models if row in rows]
 
 
 def train_images_of(network: Path) -> Path | None:

@@ -40,8 +40,23 @@ def test_cells_as_text() -> None:
     # Beside what was measured stands what is counted of the same network, and not of the published width.
     assert "speedup (theoretical, as trained)" in grid.headers
     lines = grid.lines
-    assert lines[2] == ["found", "runtime, avx2", "2,048", "0.5000", "0.3000", "0.5000", "8.0×", "46.1×", "719 of 719"]
+    found = ["found", "runtime, avx2", "2,048", "0.5000", "0.3000", "0.5000", "6.0 to 8.0×", "46.1×", "719 of 719"]
+    assert lines[2] == found
     assert lines[3] == ["other", "", "1,024", "", "", "", "", "3.0×", ""]
+    steady = [*ROWS[:2], replace(ROWS[2], milliseconds=[0.5, 0.25, 0.4]), ROWS[3]]
+    assert inference_grid(inference_table(steady, 1, "a machine")).lines[2][6] == "8.0×"
+
+
+def test_a_speedup_that_the_milliseconds_contradict_is_not_given_without_a_word() -> None:
+    """As under another program's load, in whose rounds now one and now the other is slow."""
+    full = MeasuredInference("full precision 1x", "torch", [0.0234, 0.0120, 0.0250])
+    row = MeasuredInference("found-A", "runtime, avx2", [0.0138, 0.0071, 0.0087], 2048, 46.1)
+    lines = inference_table([full, row], 1, "a machine")
+    assert [line["milliseconds"] for line in lines] == [0.0234, 0.0087] and lines[1]["speedup_measured"] == 1.696
+    assert inference_grid(lines).lines[1][6] == "1.7 to 2.7×"
+    text = " ".join(inference_markdown([full, row], 1, "a machine", 3).split())
+    assert "The machine was BUSY: of found-A, the ratio of" in text and "Measure again" in text
+    assert "BUSY" not in inference_markdown([full, replace(row, milliseconds=[0.01, 0.005, 0.01])], 1, "a machine", 3)
 
 
 def test_answers_that_differ_are_told() -> None:

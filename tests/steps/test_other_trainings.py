@@ -15,6 +15,7 @@ from pipeline.data.prepared import read_info
 from pipeline.workflow.asked import asked_of_row, asked_of_supernet
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
+from pipeline.workflow.rows import rows_asked_for
 from pipeline.workflow.saved_config import save_config
 from tests.support.exported import sentence
 from tests.support.steps import CPU, call, evaluate, outdated, supernet
@@ -236,6 +237,16 @@ def test_bench_leaves_out_rows_that_the_experiment_has_no_more(home: Path, capsy
     Layout(home).config.unlink()
     assert main(["bench", str(home)]) == 0
     assert "of-old" in capsys.readouterr().out
+
+
+def test_rows_stand_in_the_tables_order(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "results" / "digits")
+    save_config(read_config([ROOT / "config.yaml"]), layout)
+    for row in ("found-A", "full-precision", "uniform-1x"):
+        weights = layout.training(row, 0).weights
+        weights.parent.mkdir(parents=True)
+        weights.write_bytes(b"weights")
+    assert rows_asked_for(layout) == ["full-precision", "uniform-1x", "found-A"]
 
 
 # --- the supernet ---
