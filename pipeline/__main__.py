@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from pipeline import __version__
 from pipeline.common.errors import StoppedError, UserError
 from pipeline.common.processes import collect_rarely, end_with_workflow, leave
-from pipeline.common.terminal import complain, width
+from pipeline.common.terminal import complain, fit
 from pipeline.common.untouched import are_untouched
 from pipeline.steps import COMMANDS, STEPS
 from pipeline.steps.completion import complete_command_line
@@ -52,13 +52,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
         words = [self._format_args(action, action.dest) for action in wanted if not action.option_strings]
         words += OTHER_WORDS.get(self._prog.rpartition(" ")[2], ())
         return (
-            textwrap.fill(
-                " ".join([f"usage: {self._prog}", *flags, "[flags]", *words]),
-                self._width,
-                subsequent_indent=" " * 7,
-                break_on_hyphens=False,
-            )
-            + "\n\n"
+            fit(" ".join([f"usage: {self._prog}", *flags, "[flags]", *words]), indent=7, columns=self._width) + "\n\n"
         )
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
@@ -67,7 +61,7 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         paragraphs = textwrap.dedent(text).strip().split("\n\n")
-        filled = (p if p.startswith(" ") else textwrap.fill(" ".join(p.split()), width) for p in paragraphs)
+        filled = (p if p.startswith(" ") else fit(" ".join(p.split()), columns=width) for p in paragraphs)
         return textwrap.indent("\n\n".join(filled), indent)
 
 
@@ -172,9 +166,9 @@ def _help() -> int:
         for name in names:
             doc = (import_module(f"pipeline.steps.{STEPS[name]}").__doc__ or "").splitlines()[0]
             indent = max(map(len, STEPS)) + 4
-            print(textwrap.fill(doc, width(), initial_indent=f"  {name}".ljust(indent), subsequent_indent=" " * indent))
+            print(fit(doc, first=f"  {name}".ljust(indent), indent=indent))
         print()
-    print(textwrap.fill("A configuration is config.yaml, FILEs laid over it, and KEY=VALUEs over these.", width()))
+    print(fit("A configuration is config.yaml, FILEs laid over it, and KEY=VALUEs over these."))
     return 0
 
 

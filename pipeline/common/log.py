@@ -44,19 +44,33 @@ class Progress:
         done: parts that an earlier, interrupted run had done.
         left: returns seconds until all is done, or None as long as that is not known; by default parts are taken to be
             of one length.
+        patient: say nothing unless it takes ``FIRST_LINE`` seconds, as of what is mostly done at once.
     """
 
     def __init__(
-        self, task: str, total: int, unit: str, done: int = 0, left: Callable[[], float | None] | None = None
+        self,
+        task: str,
+        total: int,
+        unit: str,
+        done: int = 0,
+        left: Callable[[], float | None] | None = None,
+        patient: bool = False,
     ) -> None:
         self._task, self._total, self._unit, self._left = task, total, unit, left
         self._done = self._at_start = done
         self._start = time.monotonic()
         self._next_line = self._start + FIRST_LINE
         self._next_words = self._start + QUIET
-        self._bar = None
+        self._bar, self._patient = None, patient
         if _on_terminal():
-            self._bar = tqdm(desc=task, total=total, initial=done, dynamic_ncols=True, bar_format=self._format())
+            self._bar = tqdm(
+                desc=task,
+                total=total,
+                initial=done,
+                dynamic_ncols=True,
+                bar_format=self._format(),
+                delay=FIRST_LINE if patient else 0.0,
+            )
 
     def advance(self, parts: int = 1, note: str = "") -> None:
         """Marks more parts as done; ``note`` (such as the current accuracy) is shown behind them."""
@@ -120,6 +134,8 @@ class Progress:
             self._bar.close()
         else:
             elapsed = time.monotonic() - self._start
+            if self._patient and elapsed < FIRST_LINE and not how:
+                return
             ending = f"{how} after" if how else "took"
             log(f"{self._task}: {self._done} of {self._total} {self._unit}, {ending} {duration(elapsed)}")
 

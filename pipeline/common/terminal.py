@@ -23,11 +23,19 @@ def width() -> int:
     return max(40, shutil.get_terminal_size((USUAL, 24)).columns)
 
 
-def fit(text: str, *, indent: int = 0, columns: int | None = None) -> str:
-    """Returns a line as several, no word of which is cut; those after the first begin with ``indent`` spaces."""
+def fit(text: str, *, first: str = "", indent: int = 0, columns: int | None = None) -> str:
+    """Returns a line as several, no word of which is cut, be it a path or a flag: it could not be copied.
+
+    Args:
+        text: the line.
+        first: what stands in front of it.
+        indent: spaces with which lines after the first begin.
+        columns: of the screen; :func:`width` if left out.
+    """
     return textwrap.fill(
         text,
         columns or width(),
+        initial_indent=first,
         subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
@@ -194,5 +202,6 @@ def _filled(item: str, columns: int) -> str:
         columns,
         initial_indent=plain[:indent],
         subsequent_indent=" " * indent,
+        break_long_words=False,
         break_on_hyphens=False,
     )

@@ -111,8 +111,8 @@ def inference_markdown(
 
 
 def _disagreeing(line: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> float | None:
-    """Returns the ratio of the milliseconds that stand in the table, if the speedup, which is the median over rounds, is
-    clearly another one; None if they agree.
+    """Returns the ratio of the milliseconds that stand in the table, if the speedup, the median over rounds, is clearly
+    another one; None if they agree.
     """
     fastest = [other["milliseconds"] for other in lines if other["speedup_measured"] == 1.0]
     if not fastest or not line["milliseconds"] or not line["speedup_measured"]:
@@ -127,9 +127,9 @@ def busy_sentences(lines: Sequence[Mapping[str, Any]]) -> list[str]:
     if not unsteady:
         return []
     return [
-        f"The machine was BUSY: of {', '.join(dict.fromkeys(unsteady))}, the ratio of the medians and the median of the "
-        "ratios disagree, and the measured speedup is somewhere between the two that stand there. Measure again when "
-        "nothing else runs."
+        f"The machine was BUSY: of {', '.join(dict.fromkeys(unsteady))}, the ratio of the medians and the median of "
+        "the ratios disagree, and the measured speedup is somewhere between the two that stand there. Measure again "
+        "when nothing else runs."
     ]
 
 

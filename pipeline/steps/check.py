@@ -4,10 +4,10 @@ Times are a guess for an ordinary machine; the step 'plan' times this one.
 """
 
 import argparse
-import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pipeline.common.terminal import fit
 from pipeline.kernels import cpu
 from pipeline.steps.options import add_configuration, read_configuration
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 #: Images that a note names.
 _NAMED = 3
+
+
+#: Days after which an experiment is none for the processor of one machine.
+_LONG_DAYS = 14
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +66,7 @@ def check(config: Mapping[str, Any], cores: int, *, guessed: bool = True, look: 
     damaged = _damaged(config, found)
     print(f"experiment '{config['experiment']}'")
     for title, text in [*_lines(config, found, cores, guessed=guessed), *damaged]:
-        print(textwrap.fill(text, 80, initial_indent=f"  {title:<9} ", subsequent_indent=" " * 12))
+        print(fit(text, first=f"  {title:<9} ", indent=12, columns=80))
 
 
 def _damaged(config: Mapping[str, Any], found: "Available") -> list[tuple[str, str]]:
@@ -118,6 +122,8 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
     days = round(expected.seconds / 86400)
     time = counted(days, "day") if days > 2 else duration(expected.seconds)
     guess = f", about {time} on {counted(cores, 'core')} of an ordinary machine; plan times this one"
+    if days > _LONG_DAYS:
+        guess += ". It is made for a GPU (plan --gpu h200 plans for one), or for several machines"
     if gpu_is_used(config["execution"]["device"]):
         guess = ", how long they take on a GPU, plan finds out"
     apart = " (set aside)" if found.aside else ""

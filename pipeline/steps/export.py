@@ -23,7 +23,10 @@ _FORMATS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument(
-        "network", type=Path, help="a row (results/EXPERIMENT/ROW), a file of weights (HDF5) or a packed network"
+        "network",
+        type=Path,
+        help="a row (results/EXPERIMENT/ROW; of its seeds the first, since no image is left to choose the best by), a "
+        "file of weights (HDF5) or a packed network",
     )
     formats = "; ".join(f"{name}: {what}" for name, what in _FORMATS.items())
     parser.add_argument("--format", choices=tuple(_FORMATS), default="packed", help=formats)

@@ -4,11 +4,11 @@ It says what is there, what is too little, and what the experiment will take on 
 """
 
 import argparse
-import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.common.terminal import fit
 from pipeline.steps.options import count
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _say(title: str, text: str) -> None:
-    print(textwrap.fill(text, 80, initial_indent=f"{title:<8}", subsequent_indent=" " * 8))
+    print(fit(text, first=f"{title:<8}", indent=8, columns=80))
 
 
 def _measure(survey: "Survey", name: str, cores: int) -> "Measured":

@@ -8,10 +8,10 @@ With --gpu, trainings are those of a GPU that is not here, as it was measured; a
 """
 
 import argparse
-import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pipeline.common.terminal import fit
 from pipeline.common.text import counted
 from pipeline.kernels import cpu
 from pipeline.steps.options import add_configuration, count, read_configuration
@@ -182,7 +182,7 @@ def _print(
 
 
 def _say(text: str) -> None:
-    print(textwrap.fill(text, 80))
+    print(fit(text, columns=80))
 
 
 #: Seconds after which a person would rather do something about it.
@@ -202,13 +202,13 @@ def advice(found: "Forecast", cores: int, device: str) -> str:
     share = longest.core_seconds / sum(stage.core_seconds for stage in found.stages)
     less = next((keys for start, keys in _SHORTER.items() if longest.name.startswith(start)), "network.base_width")
     more = "a machine with a GPU, or several machines" if device == "cpu" else "more GPUs"
-    return textwrap.fill(
+    return fit(
         f"{found.seconds / 86400:.0f} days are long for {counted(cores, 'core')}: "
         f"'{longest.name}' is {share:.0%} of the work. Lower {less}; "
         "a network of half the network.base_width takes a quarter of the time or less; "
         f"or take {more} (docs/cluster.md; --gpu h200 plans for one). The run can be interrupted and goes on where "
         "it was.",
-        width=80,
+        columns=80,
     )
 
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument(
-        "network", type=Path, help="a row (results/EXPERIMENT/ROW), a file of weights (HDF5) or a packed network"
+        "network",
+        type=Path,
+        help="a row (results/EXPERIMENT/ROW; of its seeds the first, since no image is left to choose the best by), a "
+        "file of weights (HDF5) or a packed network",
     )
     parser.add_argument("images", type=Path, nargs="+", help="image files, and folders with image files in them")
     parser.add_argument(

@@ -4,7 +4,6 @@ import argparse
 import json
 import math
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.common.errors import UserError
-from pipeline.common.terminal import draw, width
+from pipeline.common.terminal import draw, fit, width
 from pipeline.common.text import counted, printable
 
 if TYPE_CHECKING:
@@ -315,8 +314,20 @@ def _generation(search: "SearchSummary") -> str:
 
 def _title(search: "SearchSummary") -> str:
     objective = "" if search.objective is None else search.objective.title.replace("= ", "")
-    kind = ", ".join(filter(None, (search.algorithm, objective)))
+    kind = ", ".join(filter(None, (_algorithm(search.algorithm), objective)))
     return f"{search.name} ({kind})" if kind else search.name
+
+
+def _algorithm(name: str | None) -> str:
+    """Returns what a search algorithm is called; its name if it is not to be had here."""
+    from pipeline.search.algorithms import ALGORITHMS
+
+    if name is None:
+        return ""
+    try:
+        return str(ALGORITHMS[name].TITLE)
+    except Exception:
+        return name
 
 
 def _best(name: str, best: "BestSoFar | None") -> tuple[str, ...]:
@@ -445,4 +456,4 @@ def _millions(operations: float | None) -> str:
 
 def _wrapped(text: str, indent: int = 0) -> str:
     """Returns a paragraph in the width of the terminal, its other lines indented."""
-    return textwrap.fill(printable(text), width() - 1, subsequent_indent=" " * indent, break_on_hyphens=False)
+    return fit(printable(text), indent=indent, columns=width() - 1)

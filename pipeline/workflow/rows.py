@@ -40,7 +40,7 @@ def find_network(path: Path | str) -> Path:
             first = min(networks)
             if len(networks) > 1:
                 number = len(networks)
-                log(f"{path}: taking seed {first}, the first of {number} (no image is left to choose the best by)")
+                log(f"{path}: taking seed {first}, the first of {number}")
             check_trained(row, first, networks[first])
             return networks[first]
     home = Layout(path if Layout(path).retrainings.is_dir() else path.parent)

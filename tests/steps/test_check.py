@@ -31,6 +31,14 @@ def of_folder(path: Path, validation: int, subset: int | None, fraction: float =
     return ["--config", dataset, split, *judged, "proxy.sample=0"]
 
 
+def test_what_takes_years_is_said_to_be_made_for_a_gpu(capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.training.execution._has_gpu_driver", lambda: False)
+    for config, long in (("cifar10", True), ("cifar10-mini", False)):
+        assert check("--cores", 2, "--configfile", ROOT / "configs" / f"{config}.yaml") == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert ("It is made for a GPU (plan --gpu h200 plans for one)" in said) == long
+
+
 def test_what_the_default_experiment_will_do(capsys):
     assert check("--cores", 2) == 0
     text = " ".join(capsys.readouterr().out.split())
@@ -186,7 +194,7 @@ def test_folders_that_will_not_do(tmp_path, monkeypatch, capsys, step):
     assert check(*of_folder(images(tmp_path, a=3) / "a", 1, 1), step=step) == 1
     assert "a has no class folders: put the images of each class into a folder" in capsys.readouterr().err
     assert check("--config", "dataset={name: image_folder, image_size: 8}", step=step) == 1
-    assert "there is no folder resources/image_folder: name the folder of the images in" in capsys.readouterr().err
+    assert "there is no folder resources/image_folder: name the folder of the images (in a" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("step", ["check", "plan"])

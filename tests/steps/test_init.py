@@ -58,6 +58,17 @@ def init(*words: object) -> int:
     return main(["init", *map(str, words), "--untimed", "--cores", "2"])
 
 
+def test_paths_are_never_broken_and_no_listing_is_told_of_that_took_no_time(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    name = "-".join(["a-very-long-name"] * 8)
+    images(tmp_path / name, cat=12, eel=12)
+    (tmp_path / name / "cat" / "0.png").write_bytes(b"no image")
+    assert init(tmp_path / name) == 0
+    said = capsys.readouterr()
+    assert name in said.out and "listing" not in said.err
+    assert not re.search(r"-\n", said.out)
+
+
 def test_what_it_writes_works(folder, tmp_path, capsys):
     assert init("1: {my} cats") == 0
     said = " ".join(capsys.readouterr().out.split())

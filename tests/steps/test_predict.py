@@ -183,7 +183,8 @@ def test_which_seed_is_taken_is_said(digits_row: Path, capsys: pytest.CaptureFix
     image = next((digits_row.parent / "test" / "3").iterdir())
     for row in (digits_row / "uniform-1x", digits_row / "retrain" / "uniform-1x"):
         assert main(["predict", str(row), str(image)]) == 0
-        assert "taking seed 0, the first of 2" in capsys.readouterr().err
+        said = capsys.readouterr().err
+        assert "taking seed 0, the first of 2\n" in said and "choose the best by" not in said, "--help says why"
     assert main(["predict", str(digits_row / "retrain" / "uniform-1x" / "seed_1"), str(image)]) == 0
     assert "taking" not in capsys.readouterr().err
 

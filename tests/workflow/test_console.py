@@ -184,6 +184,21 @@ def test_the_bar_says_what_is_left_once_that_is_known():
     assert "0/9, 01:23 left" in shown
 
 
+def test_what_is_mostly_done_at_once_says_nothing_unless_it_takes_long(monkeypatch, capsys):
+    def work(**how: bool) -> str:
+        bar = log.Progress("listing", 3, "classes", **how)
+        bar.advance(3)
+        bar.close()
+        return capsys.readouterr().err
+
+    assert work().endswith("listing: 3 of 3 classes, took 0 s\n")
+    assert work(patient=True) == ""
+    program = ["bar = Progress('listing', 3, 'classes', patient=True)", "bar.advance(3)", "bar.close()"]
+    assert "listing" not in on_terminal(80, *program, "print('end')")
+    monkeypatch.setattr(log, "FIRST_LINE", 0.0)
+    assert "3 of 3 classes, took" in work(patient=True)
+
+
 def test_how_far_a_long_step_is_stands_behind_the_bar():
     told = "bar.tell(['retrain: 7 of 90 steps, and so on'], ['retrain: 7 %, 14 min left'])"
     shown = on_terminal(110, "bar = Progress('cifar10-mini', 1706, 'steps')", told, "bar.close()")

@@ -27,7 +27,7 @@ from pipeline.common.hdf5 import read_attributes
 from pipeline.common.processes import birth
 from pipeline.search.facts import agree, expected_facts
 from pipeline.search.objectives import configured
-from pipeline.steps.status import _end, _most_accurate
+from pipeline.steps.status import _end, _most_accurate, _title
 from pipeline.workflow.config import check_config, read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS, Run
@@ -339,6 +339,21 @@ def test_what_ended_the_last_run_is_said(folder, capsys, monkeypatch, text, said
 
 
 RUNNING = {"pid": os.getpid(), "birth": birth(os.getpid())}
+
+
+def test_an_own_algorithm_is_called_by_its_title(folder, capsys, monkeypatch):
+    (folder.parent / "annealing.py").write_text(
+        "from pipeline.search.algorithms.evolution import *\n"
+        "from pipeline.search.algorithms import evolution\n"
+        "class annealing:\n    NAME = 'annealing'\n    TITLE = 'simulated annealing'\n"
+        "    LOOKS_AT_SCORES = True\n    BASELINE = False\n    Settings = evolution.Settings\n"
+        "    propose = staticmethod(evolution.propose)\n"
+    )
+    monkeypatch.syspath_prepend(str(folder.parent))
+    (search,) = (one for one in summary(folder).searches if one.name == "A")
+    for name, title in (("annealing:annealing", "simulated annealing"), ("gone:gone", "gone:gone"), (None, "")):
+        shown = _title(replace(search, algorithm=name, objective=None))
+        assert shown == (f"A ({title})" if title else "A")
 
 
 def test_nothing_is_shown_of_what_has_not_begun(folder, capsys):

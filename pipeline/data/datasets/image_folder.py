@@ -131,7 +131,7 @@ def _list_split(root: Path, folder: Path, classes: tuple[str, ...], quiet: bool)
     seen: list[Facts] = []
     nested: list[tuple[str, str]] = []
     empty: list[str] = []
-    bar = None if quiet else Progress(f"listing {folder}", len(classes), "classes")
+    bar = None if quiet else Progress(f"listing {folder}", len(classes), "classes", patient=True)
     for label, name in enumerate(classes):
         found = look_into(folder / name, links=False)
         below = (folder / name).relative_to(root)
