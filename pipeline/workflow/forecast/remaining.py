@@ -31,6 +31,9 @@ _RUNNING = 1_000_000
 _AT_LEAST = 0.1
 #: Share of the trainings, in seconds as foretold, that tells how fast they are here.
 _KNOWN = 0.02
+#: Times as long as foretold that a job which starts a process and reads files is taken to be by those of other rules,
+#: since these tell of what was foretold of them as much as of the machine.
+_MOST = 2.0
 #: Seconds between two layouts of what is left, and how many times as long as one takes.
 _EVERY, _TIMES = 0.5, 50.0
 
@@ -145,7 +148,7 @@ class Remaining:
         jobs = []
         for place in left:
             job = plan.jobs[place]
-            usual = _ratio(trained if job.rule in _TRAINING else other)
+            usual = _ratio(trained) if job.rule in _TRAINING else min(_MOST, max(1 / _MOST, _ratio(other)))
             seconds = job.seconds * _ratio(self._took.get(job.rule, ()), usual, job.seconds)
             needs = tuple(number[need] for need in self._needs(plan, place, number))
             if place in running:
