@@ -383,7 +383,7 @@ def test_beside_a_gpu_and_on_request_steps_start_cold(tmp_path, monkeypatch, fla
     asked: list[bool] = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(run_step, "gpu_is_used", lambda device: gpu)
-    monkeypatch.setattr(run_step, "follow", lambda command, title, folder, cold: asked.append(cold) or 1)
+    monkeypatch.setattr(run_step, "follow", lambda command, title, folder, cold, plan: asked.append(cold) or 1)
     assert main(["run", "--configfile", str(TINY), *flags]) == 1
     assert asked == [cold]
 
