@@ -208,7 +208,8 @@ def prepare(
     found = [parts.look() for parts in sets]
     if not how.skip_damaged:
         refuse_damaged([name for each in found for name in each.damaged])
-    _check_classes(sets, dataset.classes)
+    for parts, name in zip(sets, ("train", "test"), strict=True):
+        check_classes(np.bincount(parts.labels(), minlength=len(dataset.classes)).tolist(), name, dataset.classes)
     contents = [parts.contents() for parts in sets]
     census = Census(
         found[0].images,
@@ -379,15 +380,14 @@ def _store(picture: Picture, how: Preparation) -> tuple[bytes, Image.Image]:
     return encoded(picture), centred(picture.image, how.size)
 
 
-def _check_classes(sets: Sequence[_Parts], classes: Sequence[str]) -> None:
-    for parts, split in zip(sets, ("train", "test"), strict=True):
-        counts = np.bincount(parts.labels(), minlength=len(classes))
-        empty = [name for name, count in zip(classes, counts.tolist(), strict=True) if not count]
-        if len(empty) == 1:
-            raise UserError(f"class '{empty[0]}' has no {split} image that can be read", "add images")
-        if empty:
-            named = ", ".join(f"'{name}'" for name in empty[:_NAMED]) + ", …" * (len(empty) > _NAMED)
-            raise UserError(f"{len(empty)} classes have no {split} image that can be read, {named}", "add images")
+def check_classes(counts: Sequence[int], split: str, classes: Sequence[str]) -> None:
+    """Raises UserError if a class has no image in a split, by how many of each can be read."""
+    empty = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if len(empty) == 1:
+        raise UserError(f"class '{empty[0]}' has no {split} image that can be read", "add images")
+    if empty:
+        named = ", ".join(f"'{name}'" for name in empty[:_NAMED]) + ", …" * (len(empty) > _NAMED)
+        raise UserError(f"{len(empty)} classes have no {split} image that can be read, {named}", "add images")
 
 
 def _moments(histogram: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

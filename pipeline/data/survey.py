@@ -1,5 +1,6 @@
 """The content of a folder of images: classes, how many images of each, their sizes, and which cannot be read."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,25 +90,39 @@ def survey_folder(path: Path) -> Survey:
     )
 
 
-def unreadable(splits: Sequence[Split]) -> tuple[list[tuple[str, str]], int]:
-    """Looks for images that cannot be read, among files that do not look like images and some that are spread over all.
+@dataclass(frozen=True)
+class Unreadable:
+    """Images that cannot be read.
 
-    Returns:
-        Their names with the reasons, and how many were looked at.
+    Attributes:
+        looked: how many images were decoded.
+        damaged: names of those that cannot be read, and why.
+        lost: of each split, how many these are of each class.
+    """
+
+    looked: int
+    damaged: list[tuple[str, str]]
+    lost: tuple[Counter[int], ...]
+
+
+def unreadable(splits: Sequence[Split]) -> Unreadable:
+    """Looks for images that cannot be read, among files that do not look like images and some that are spread over
+    all.
     """
     strangers = [(split, index) for split in splits for index in split.strangers()][:_LOOK_AT]
     known = {(id(split), index) for split, index in strangers}
     chosen = [*strangers, *(one for one in _spread(splits) if (id(one[0]), one[1]) not in known)]
-    damaged = []
+    damaged, lost = [], {id(split): Counter[int]() for split in splits}
     bar = Progress("looking at images", len(chosen), "images")
     for split, index in chosen:
         try:
             split.read(index)
         except DamagedImageError as error:
             damaged.append((split.name(index), str(error)))
+            lost[id(split)][int(split.labels[index])] += 1
         bar.advance()
     bar.close()
-    return damaged, len(chosen)
+    return Unreadable(len(chosen), damaged, tuple(lost[id(split)] for split in splits))
 
 
 def _spread(splits: Sequence[Split]) -> list[tuple[Split, int]]:

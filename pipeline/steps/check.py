@@ -74,12 +74,15 @@ def _damaged(config: Mapping[str, Any], found: "Available") -> list[tuple[str, s
     from pipeline.common.text import counted
     from pipeline.data.prepare import refuse_damaged
     from pipeline.data.survey import unreadable
+    from pipeline.workflow.forecast.images import check_enough, readable
 
     if not found.splits:
         return []
-    damaged, looked = unreadable(found.splits)
+    seen = unreadable(found.splits)
+    damaged, looked = seen.damaged, seen.looked
     if config["dataset"]["damaged_images"] == "stop":
         refuse_damaged(damaged, "which are like these")
+    check_enough(config, readable(found, seen.lost))
     names = ", ".join(f"{name} ({reason})" for name, reason in damaged[:_NAMED])
     more = " and others" if len(damaged) > _NAMED else ""
     said = f"{len(damaged)} of {counted(looked, 'image')} that were looked at cannot be read, and will be left out: "

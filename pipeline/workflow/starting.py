@@ -75,11 +75,14 @@ def _smallest(survey: Survey) -> int:
 
 def learned_from(survey: Survey) -> int:
     """Returns how many train images the smallest class has, without damaged ones and those set aside for the test."""
-    aside = 0.0 if survey.test is not None else _TEST_FRACTION
     return min(
-        count - (max(1, round(aside * count)) if aside else 0) - lost
-        for count, lost in zip(survey.train, survey.lost, strict=True)
+        count - aside - lost for count, aside, lost in zip(survey.train, _aside(survey), survey.lost, strict=True)
     )
+
+
+def _aside(survey: Survey) -> list[int]:
+    """Returns how many images of each class are set aside for the test."""
+    return [0 if survey.test is not None else max(1, round(_TEST_FRACTION * count)) for count in survey.train]
 
 
 def divide(images: int) -> Shares:
@@ -124,7 +127,7 @@ def worries(survey: Survey) -> list[str]:
             f"The classes are uneven ({min(survey.train)} to {max(survey.train)} images): accuracy counts images, not "
             "classes; the report has it by class too."
         )
-    tests = survey.test if survey.test is not None else round(_TEST_FRACTION * sum(survey.train))
+    tests = survey.test if survey.test is not None else sum(_aside(survey))
     if tests < 1000:
         point = 100 * math.sqrt(0.1 * 0.9 / max(tests, 1))
         said.append(
@@ -217,13 +220,14 @@ _COMMENTS = {
     "split.subset_per_class": "The search learns from these,",
     "split.validation_per_class": "and scores its candidates on these.",
     "split.held_out_per_class": "None is needed to judge finalists on, since there are none.",
-    "network": "A fraction of the published width. Twice as wide takes up to four times as long.",
+    "network": "A fraction of the published width; search.cost_width and search.max_flops are of it. Twice as wide takes "
+    "up to four times as long.",
     "supernet": "Candidates inherit weights from it. {mirrored}",
     "candidate": "The short training of every candidate.",
     "search": "More generations of more candidates find more.",
     "search.finalists": "What was found is chosen by a model of all scores: on tables, better than by the best score.",
     "search.cost_width": "Costs are those of the networks as they are trained here: keep it at network.base_width.",
-    "search.max_flops": "No genome above the cost of uniform-2x is proposed.",
+    "search.max_flops": "The cost of uniform-2x at this cost_width: no genome above it is proposed.",
     "searches": "predictor needs the fewest candidates of all on tables. A larger lambda leads to cheaper networks.",
     "searches.random": "What the other is measured against.",
     "models": "Rows of the table beside those of config.yaml; null drops one.",

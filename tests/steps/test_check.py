@@ -162,6 +162,31 @@ def test_what_cannot_be_read_is_found_before_any_work(tmp_path, capsys, apart):
     assert f"note 2 of {looked} images that were looked at cannot be read, and will be left out: " in said
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_what_is_left_without_skipped_images_has_to_be_enough(tmp_path, capsys, apart):
+    """The run would read all images, and end then."""
+    home = images(tmp_path / "animals" / "train" if apart else tmp_path / "animals", cat=8, dog=8)
+    if apart:
+        images(tmp_path / "animals" / "test", cat=2, dog=2)
+    words = [*of_folder(tmp_path / "animals", 2, 3), "dataset.damaged_images=skip"]
+    for number in range(3):
+        (home / "cat" / f"{number}.png").write_bytes(b"")
+    assert check(*words) == 0
+    (home / "cat" / "3.png").write_bytes(b"")
+    assert check(*words) == 1
+    assert "class 'cat' has only 4 train images" in capsys.readouterr().err
+    for path in (home / "cat").iterdir():
+        path.write_bytes(b"")
+    assert check(*words) == 1
+    assert "class 'cat' has no train image that can be read" in capsys.readouterr().err
+    if apart:
+        images(home, cat=8)
+        for path in (tmp_path / "animals" / "test" / "dog").iterdir():
+            path.write_bytes(b"")
+        assert check(*words) == 1
+        assert "class 'dog' has no test image that can be read" in capsys.readouterr().err
+
+
 def test_of_many_files_those_that_do_not_look_like_images_are_read(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("pipeline.data.survey._LOOK_AT", 2)
     home = images(tmp_path / "animals", cat=8, dog=8)

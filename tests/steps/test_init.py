@@ -76,6 +76,7 @@ def test_what_it_writes_works(folder, tmp_path, capsys):
     assert "2 classes of 12 images, no test images apart; 32×30 pixels, in colour" in said
     assert "1 image cannot be read and will be skipped" in said and "cut.png" in said
     assert "candidates are scored on 2 of each class, so scores are rough" in said
+    assert "There will be 4 test images: " in said and "and 4 test images (set aside)" in said  # 2.4 of each class
     assert "experiment '1-my-cats'" in said and "of an ordinary machine" in said
     config = read_config([ROOT / "config.yaml", written])
     assert config["dataset"]["path"] == str(folder) and config["dataset"]["image_size"] == 32

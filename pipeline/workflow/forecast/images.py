@@ -1,7 +1,7 @@
 """The images that an experiment will train on: how many there are, and how long one takes to read and decode."""
 
 import argparse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -184,6 +184,30 @@ def _set_aside(counts: tuple[int, ...], classes: tuple[str, ...], fraction: floa
             )
     train = tuple(count - taken for count, taken in zip(counts, aside, strict=True))
     return Available(train, sum(aside), classes, aside)
+
+
+def readable(found: Available, lost: Sequence[Mapping[int, int]]) -> Available:
+    """Returns at most how many images are left without those that cannot be read. Of images that are set aside for the
+    test, it is not known yet which.
+
+    Args:
+        found: with its splits.
+        lost: of each split, how many of each class cannot be read.
+
+    Raises:
+        UserError: a class has none left.
+    """
+    import numpy as np
+
+    from pipeline.data.prepare import check_classes
+
+    left = []
+    for split, damaged in zip(found.splits, lost, strict=True):
+        counts = np.bincount(split.labels, minlength=len(found.classes))
+        left.append([count - damaged.get(label, 0) for label, count in enumerate(counts.tolist())])
+    for each, name in zip(left, ("train", "test"), strict=False):
+        check_classes(each, name, found.classes)
+    return replace(found, train=tuple(map(min, found.train, left[0])))
 
 
 def check_enough(config: Mapping[str, Any], found: Available) -> None:
