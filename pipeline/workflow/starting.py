@@ -220,8 +220,8 @@ _COMMENTS = {
     "split.subset_per_class": "The search learns from these,",
     "split.validation_per_class": "and scores its candidates on these.",
     "split.held_out_per_class": "None is needed to judge finalists on, since there are none.",
-    "network": "A fraction of the published width; search.cost_width and search.max_flops are of it. Twice as wide takes up "
-    "to four times as long.",
+    "network": "A fraction of the published width; search.cost_width and search.max_flops are of it. Twice as wide "
+    "takes up to four times as long.",
     "supernet": "Candidates inherit weights from it. {mirrored}",
     "candidate": "The short training of every candidate.",
     "search": "More generations of more candidates find more.",
