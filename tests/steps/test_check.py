@@ -195,6 +195,20 @@ def test_of_many_files_those_that_do_not_look_like_images_are_read(tmp_path, cap
     assert "notes.txt cannot be read as an image (" in capsys.readouterr().err
 
 
+def test_without_a_search_no_images_are_divided(tmp_path, capsys):
+    """Rows of given genomes learn from all images, so that a few are enough for what run does."""
+    home, few = images(tmp_path / "animals", cat=3, dog=3), tmp_path / "few.yaml"
+    few.write_text(
+        "searches: {A: null, B: null, random: null}\n"
+        "models: {found-A: null, random-A: null, found-B: null, random-B: null}\n"
+        "proxy: {sample: 0}\n"
+    )
+    assert check(*of_folder(home, 2, 3)) == 1
+    assert "the configuration needs 5 of each class" in capsys.readouterr().err
+    assert check(few, *of_folder(home, 2, 3)) == 0
+    assert "4 train images and 2 test images (set aside)" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_subset_larger_than_the_data(capsys):
     assert check("--config", "split={subset_per_class: 5000}") == 1
     message = capsys.readouterr().err

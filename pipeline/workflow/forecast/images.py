@@ -218,6 +218,8 @@ def check_enough(config: Mapping[str, Any], found: Available) -> None:
     """
     from pipeline.common.errors import UserError
 
+    if not config["searches"]:
+        return  # rows take all that there are, of which a class has one at least
     split = config["split"]
     validation, subset = split["validation_per_class"], split["subset_per_class"]
     held_out = split["held_out_per_class"] if _holds_out(config) else 0
