@@ -132,7 +132,7 @@ def _worth_nothing(search: Search) -> list[str]:
     best = search.best
     if best is None or search.objective.name != DEFAULT:
         return []
-    if max((run.selected for run in best.runs), default=best.fitness) > 0:
+    if max([best.fitness, *(run.selected for run in best.runs)]) > 0:  # the first by scores anew, or by a model
         return []
     return [
         f"No candidate's fitness is above 0 with {search.objective.title}: cost outweighs accuracy everywhere, so that "

@@ -372,6 +372,7 @@ def test_a_search_whose_penalty_leaves_nothing_of_any_candidate_says_so():
 
     assert len(said(none)) == 1 and not said(usual)
     assert len(said(with_best(none, runs=(), fitness=0.0))) == 1 and not said(with_best(none, runs=(), fitness=0.1))
+    assert not said(with_best(none, fitness=0.1))  # a finalist that was above 0 when scored anew, and was taken for it
     assert not said(replace(none, objective=configured({"objective": "cheapest", "min_top1": 0})))
 
 
