@@ -3,6 +3,7 @@
 The command line's flags and the configuration's keys, with their descriptions and limits, are made from the fields.
 """
 
+import inspect
 import shlex
 import types
 from collections.abc import Mapping
@@ -25,6 +26,9 @@ def setting(help: str, *, key: str = "", flag: str = "", limits: Mapping[str, An
     return field(metadata={"help": help, "key": key, "flag": flag, "limits": dict(limits or {})}, **more)
 
 
+_DECORATE = "write @dataclass(frozen=True) above it"
+
+
 def check_declared(cls: Any, owner: str) -> None:
     """Checks a settings class that somebody has written: that its fields are made by :func:`setting`, and their types.
 
@@ -37,7 +41,11 @@ def check_declared(cls: Any, owner: str) -> None:
             configured.
     """
     if not (isinstance(cls, type) and is_dataclass(cls)):
-        raise UserError(f"Settings of {owner} is no dataclass", "write @dataclass(frozen=True) above it")
+        raise UserError(f"Settings of {owner} is no dataclass", _DECORATE)
+    for one in cls.__mro__:
+        # A class that is made from a dataclass is one, but what it adds is no field, and nothing that can be set.
+        if added := [] if "__dataclass_fields__" in vars(one) else [*inspect.get_annotations(one)]:
+            raise UserError(f"Settings of {owner} adds '{added[0]}' and is no dataclass itself", _DECORATE)
     try:
         hints = get_type_hints(cls)
     except Exception as error:  # a type that is imported for type checkers alone, or misspelt

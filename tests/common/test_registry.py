@@ -157,6 +157,15 @@ def test_settings_that_are_made_so_are_taken_and_are_a_dataclass(shelf, tmp_path
     with pytest.raises(UserError, match="Settings of module mine is no dataclass"):
         _ = opened()["mine:own"]
     right = "heat: float | None = setting('How hot.', default=0.3)"
+    more = "class Settings(Base):\n    cold: float = setting('How cold.', default=0.1)\n"
+    base = f"{HEAD}@dataclass(frozen=True)\nclass Base:\n    {right}\n"
+    (tmp_path / "mine.py").write_text(f"{base}{more}")
+    with pytest.raises(UserError, match="Settings of module mine adds 'cold' and is no dataclass itself"):
+        _ = opened()["mine:own"]
+    (tmp_path / "mine.py").write_text(f"{base}@dataclass(frozen=True)\n{more}")
+    assert opened()["mine:own"].Settings().cold == 0.1
+    (tmp_path / "mine.py").write_text(f"{base}class Settings(Base):\n    'The same.'\n")
+    assert opened()["mine:own"].Settings().heat == 0.3
     (tmp_path / "mine.py").write_text(f"{HEAD}@dataclass\nclass Settings:\n    {right}\n")
     assert opened()["mine:own"].Settings().heat == 0.3
 
