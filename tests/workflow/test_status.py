@@ -46,7 +46,7 @@ from pipeline.workflow.status.reading import (
     TrainingState,
 )
 from pipeline.workflow.status.searches import best, planned_candidates, summarise_searches
-from pipeline.workflow.status.summary import summarise
+from pipeline.workflow.status.summary import begun_stages, summarise
 from pipeline.workflow.status.trainings import rows_seconds_left
 from tests.support.examples import NIGHTLY
 from tests.support.mid_search import CHANGES, configuration, folder, made  # noqa: F401 - fixtures
@@ -368,6 +368,10 @@ def test_every_stage_in_work_is_marked(folder, capsys):
     assert summary(folder).begun_stages == ("search", "retraining")
     shown = status(capsys)
     assert "[>] search" in shown and "[>] retraining" in shown and "[ ] evaluation" in shown
+    begun = replace(read_experiment(Layout(folder)), tables=True)
+    assert "tables" in begun_stages(begun)
+    before = {"tables": ("results.md",)}  # of other settings: in these, nothing of it is done
+    assert "tables" not in begun_stages(replace(begun, outdated=before))
 
 
 def test_a_stage_ends_after_those_before_it(folder, capsys, monkeypatch):

@@ -150,7 +150,7 @@ def begun_stages(reading: Reading) -> tuple[Stage, ...]:
         "proxy": any(state.done for state in reading.sample),
         "retraining": any(training.started or training.done for row in reading.rows for training in row.trainings),
         "evaluation": any(row.scored for row in reading.rows),
-        "tables": reading.tables,
+        "tables": reading.tables and "tables" not in reading.outdated,  # those of before are made at once, at the end
     }
     return tuple(stage for stage in STAGES if begun[stage])
 
