@@ -26,9 +26,12 @@ include: "rules/tables.smk"
 include: "rules/inference.smk"
 
 
+# Snakemake deletes what a job is going to write. So a run with other settings that was interrupted, and taken back, leaves
+# a row without one of its trainings: its account of time says so, since nobody deletes that for want of space.
 rule all:
     default_target: True
     input:
+        files.of_every_training(layout.training("{model}", "{seed}").timing),
         rules.tables.output,
         rules.figures.output,
         rules.write_report.output,

@@ -38,9 +38,9 @@ def find_network(path: Path | str) -> Path:
         networks = trained_seeds(row)
         if networks:
             first = min(networks)
-            if len(networks) > 1:
-                number = len(networks)
-                log(f"{path}: taking seed {first}, the first of {number}")
+            if len(networks) > 1 or first > 0:
+                gone = " whose weights are there" if first > 0 else ""
+                log(f"{path}: taking seed {first}, the first of {len(networks)}{gone}")
             check_trained(row, first, networks[first])
             return networks[first]
     home = Layout(path if Layout(path).retrainings.is_dir() else path.parent)

@@ -185,6 +185,13 @@ def test_which_seed_is_taken_is_said(digits_row: Path, capsys: pytest.CaptureFix
         assert main(["predict", str(row), str(image)]) == 0
         said = capsys.readouterr().err
         assert "taking seed 0, the first of 2\n" in said and "choose the best by" not in said, "--help says why"
+    first = digits_row / "retrain" / "uniform-1x" / "seed_0" / "weights.h5"
+    aside = first.rename(first.with_name("aside"))  # as while it is trained again
+    try:
+        assert main(["predict", str(digits_row / "uniform-1x"), str(image)]) == 0
+    finally:
+        aside.rename(first)
+    assert "taking seed 1, the first of 1 whose weights are there\n" in capsys.readouterr().err
     assert main(["predict", str(digits_row / "retrain" / "uniform-1x" / "seed_1"), str(image)]) == 0
     assert "taking" not in capsys.readouterr().err
 

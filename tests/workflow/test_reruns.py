@@ -111,6 +111,21 @@ def test_settings_that_are_taken_back_before_anything_was_made(copied, tmp_path)
     assert layout.config.read_text() == config and not outdated_files(layout)
 
 
+def test_a_training_is_there_again_after_other_settings_were_interrupted_and_taken_back(copied):
+    """Snakemake deletes what a job is going to write, and calls files made of what is deleted up to date."""
+    training = Layout(copied / "results" / "tiny").training("uniform-1x", 0)
+    before = outcome(copied)
+    files = [training.weights, training.history, training.timing]
+    kept = [path.read_bytes() for path in files]
+    for path in files:
+        path.unlink()
+    assert set(planned(copied)) == {"retrain", "evaluate", *SHOWN}
+    complete(command("--cores", 2), copied)  # the training itself is known
+    assert [path.read_bytes() for path in files] == kept and outcome(copied) == before
+    training.weights.unlink()  # by somebody who wants the space, and has what was measured
+    assert planned(copied) == {}
+
+
 def test_a_comment_in_the_code_reruns_nothing(finished, tmp_path):
     """The whole checkout is copied, since the code that is changed must be the code that runs."""
     checkout = tmp_path / "checkout"
