@@ -26,12 +26,16 @@ include: "rules/tables.smk"
 include: "rules/inference.smk"
 
 
-# Snakemake deletes what a job is going to write. So a run with other settings that was interrupted, and taken back, leaves
-# a row without one of its trainings: its account of time says so, since nobody deletes that for want of space.
+# Snakemake deletes what a job is going to write, and asks for no file again that something up to date was made from. So
+# a run with other settings that was interrupted, and taken back, would leave rows without trainings or evaluations. What
+# is asked for here are small files beside them: weights may have been deleted for want of space.
 rule all:
     default_target: True
     input:
-        files.of_every_training(layout.training("{model}", "{seed}").timing),
+        rules.tables.input.timings,
+        rules.tables.input.measurements,
+        rules.tables.input.histories,
+        rules.tables.input.found,
         rules.tables.output,
         rules.figures.output,
         rules.write_report.output,

@@ -122,6 +122,11 @@ def test_a_training_is_there_again_after_other_settings_were_interrupted_and_tak
     assert set(planned(copied)) == {"retrain", "evaluate", *SHOWN}
     complete(command("--cores", 2), copied)  # the training itself is known
     assert [path.read_bytes() for path in files] == kept and outcome(copied) == before
+    (copied / "results/tiny/evaluation/uniform-1x/seed_1.json").unlink()
+    (copied / "results/tiny/search/B/history.csv").unlink()
+    assert set(planned(copied)) == {"evaluate", "select_best", *SHOWN}
+    complete(command("--cores", 2), copied)
+    assert outcome(copied) == before
     training.weights.unlink()  # by somebody who wants the space, and has what was measured
     assert planned(copied) == {}
 
