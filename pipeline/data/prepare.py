@@ -152,6 +152,14 @@ class _Parts:
         found = [read_tensors(part.path, shape) for part, shape in zip(self._parts, shapes, strict=True)]
         return np.concatenate([tensors["contents"] for tensors in found])
 
+    def good_contents(self) -> np.ndarray:
+        """Returns the same with zeros for damaged images: downloads that failed alike are no copies of an image."""
+        contents = self.contents()
+        for part in self._parts:
+            for index, _ in read_attributes(part.path)["damaged"]:
+                contents[index] = 0
+        return contents
+
     def histogram(self) -> np.ndarray:
         """Returns (C, 256) how often each brightness occurs."""
         shape = {"histogram": (self._channels, _LEVELS)}
@@ -210,15 +218,15 @@ def prepare(
         refuse_damaged([name for each in found for name in each.damaged])
     for parts, name in zip(sets, ("train", "test"), strict=True):
         check_classes(np.bincount(parts.labels(), minlength=len(dataset.classes)).tolist(), name, dataset.classes)
-    contents = [parts.contents() for parts in sets]
+    contents, good = [parts.contents() for parts in sets], [parts.good_contents() for parts in sets]
     census = Census(
         found[0].images,
         found[1].images,
         (len(found[0].damaged), len(found[1].damaged)),
         (len(found[0].blank), len(found[1].blank)),
-        _shared(*contents),
-        _repeated(contents[0], train[0].labels),
-        _contradicting(np.concatenate(contents), np.concatenate([train[0].labels, test[0].labels])),
+        _shared(*good),
+        _repeated(good[0], train[0].labels),
+        _contradicting(np.concatenate(good), np.concatenate([train[0].labels, test[0].labels])),
     )
     _tell(census, [name for each in found for name in each.blank])
     mean, std = _moments(sets[0].histogram())

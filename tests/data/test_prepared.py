@@ -479,6 +479,26 @@ def test_copies_and_images_in_several_classes_are_counted(folder, tmp_path, caps
     assert ("warning: 1 train image is a copy of another." in told) == (census.repeated == 1)
 
 
+@pytest.mark.parametrize("apart", [True, False])
+def test_damaged_files_that_are_equal_are_no_copies(folder, tmp_path, capsys, apart):
+    """Such as what a server sent in place of images: it is in all classes, and in both parts."""
+    if apart:
+        for name in ("cat", "dog"):
+            (folder / "train").mkdir(exist_ok=True)
+            (folder / name).rename(folder / "train" / name)
+            (folder / "test" / name).mkdir(parents=True)
+            Image.effect_noise((16, 16), 90).save(folder / "test" / name / "00.png")
+    for place in [path for path in folder.glob("**/*") if path.name in ("cat", "dog")]:
+        for number in range(5):
+            (place / f"{number}.jpg").write_text("<html>404 Not Found</html>")
+    words = ("--dataset", "image_folder", "--path", folder, "--damaged-images", "skip")
+    train, _ = prepare(tmp_path, *words)
+    census = Census.from_record(json.loads(read_info(train).census))
+    assert sum(census.damaged) == (20 if apart else 10)
+    assert (census.shared, census.repeated, census.contradicting) == (0, 0, 0)
+    assert "cop" not in (told := capsys.readouterr().err) and "several classes" not in told
+
+
 def test_digits_have_nothing_to_be_told(tmp_path, capsys):
     train, _ = prepare(tmp_path, "--dataset", "digits")
     assert Census.from_record(json.loads(read_info(train).census)).sentences() == []
