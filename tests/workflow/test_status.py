@@ -635,12 +635,15 @@ def test_what_the_rows_still_need():
 
 def test_a_stage_with_files_of_the_settings_before_is_not_finished(folder, capsys):
     layout = Layout(folder)
+    log = layout.log("prepare_dataset")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("2026-01-01 10:00:00  images: 7 of 9 images, 9 s so far, about 1 s left\n")
     before = summary(folder)
-    assert "data" in before.finished_stages and before.outdated == ()
+    assert "data" in before.finished_stages and before.outdated == () and before.images_done == 7
     outdated(layout, [layout.train, layout.generation("A", 0).scores, layout.tables.results])  # there are no tables
     after = summary(folder)
     assert set(before.finished_stages) - set(after.finished_stages) >= {"data"} and after.stage == "data"
-    assert after.outdated == (str(layout.train), str(layout.generation("A", 0).scores))
+    assert after.outdated == (str(layout.train), str(layout.generation("A", 0).scores)) and after.images_done is None
     assert "outdated      2 files are of other settings or images than the" in status(capsys, str(folder))
 
 

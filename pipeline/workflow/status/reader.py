@@ -29,7 +29,8 @@ def read_experiment(layout: Layout) -> Reading:
     finalists, sample = repeated.finalists(), repeated.sample()
     archive = ArchiveFolder(layout.archive, experiment.expected, experiment.files.complain)
     searched = searches.searches(proposals, archive)
-    preparing, run = log_progress(layout.log("prepare_dataset")), last_run(layout)
+    before = layout.train in experiment.outdated  # begun anew, it would not be there; so the log is of what made it
+    preparing, run = None if before else log_progress(layout.log("prepare_dataset")), last_run(layout)
     return Reading(
         name=layout.experiment,
         planned=experiment.config is not None,

@@ -104,7 +104,8 @@ class Repeated:
                 finished += genomes
                 speeds += self._speed(timing)
                 continue
-            progress = log_progress(log)
+            # Begun anew, there would be no scores of before; while there are, the log is of what made them.
+            progress = None if scores in self._outdated else log_progress(log)
             if progress is not None:
                 finished += min(progress.done, genomes)
                 speeds += [progress.per_second] if progress.per_second else []
