@@ -48,6 +48,15 @@ def test_of_a_finished_experiment_all_are_done(layout, capsys):
     assert "[x] finalists" in text and "[x] proxy" in text and "trainings" not in text
 
 
+def test_what_no_run_makes_again_is_not_waited_for(layout):
+    """As after other settings, interrupted and taken back: Snakemake calls what was made from it up to date."""
+    for file in (layout.supernet.weights, layout.train, layout.sample.scores(0)):
+        file.unlink()
+    assert summarise(read_experiment(layout), 0.0).stage == "finished"
+    outdated(layout, [layout.tables.results])
+    assert summarise(read_experiment(layout), 0.0).stage == "data"
+
+
 def test_what_is_in_work_is_read_from_its_log(layout, capsys):
     sample = layout.sample
     for file in (sample.trained(0), sample.trained_timing(0), layout.tables.results, layout.report):

@@ -127,12 +127,15 @@ def finished_stages(reading: Reading) -> tuple[Stage, ...]:
     scored = trained and all(row.scored == len(row.trainings) for row in reading.rows)
     searched = all(search.selected for search in reading.searches) and (bool(reading.searches) or reading.planned)
     found = searched and all(state.complete for state in reading.finalists)
+    # What a run with other settings had begun to make again, before it was interrupted and taken back, is gone, and no
+    # run makes it again that finds all up to date that was made from it.
+    settled = scored and searched and reading.tables and not reading.outdated
     complete: dict[Stage, bool] = {
-        "data": reading.data,
-        "supernet": reading.supernet.done if reading.supernet else reading.planned,
+        "data": reading.data or settled,
+        "supernet": (reading.supernet.done if reading.supernet else reading.planned) or settled,
         "search": searched,
         "finalists": found,
-        "proxy": found and all(state.complete for state in reading.sample),
+        "proxy": found and (settled or all(state.complete for state in reading.sample)),
         "retraining": trained,
         "evaluation": scored,
         "tables": scored and reading.tables,
