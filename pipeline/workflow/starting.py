@@ -70,14 +70,17 @@ def experiment_name(folder: str, taken: Sequence[str] = ()) -> str:
 
 
 def _smallest(survey: Survey) -> int:
-    return min(range(len(survey.train)), key=lambda number: survey.train[number] - survey.lost[number])
+    return min(range(len(survey.train)), key=_left(survey).__getitem__)
 
 
 def learned_from(survey: Survey) -> int:
     """Returns how many train images the smallest class has, without damaged ones and those set aside for the test."""
-    return min(
-        count - aside - lost for count, aside, lost in zip(survey.train, _aside(survey), survey.lost, strict=True)
-    )
+    return min(_left(survey))
+
+
+def _left(survey: Survey) -> list[int]:
+    """Returns how many train images of each class can be learned from."""
+    return [count - aside - lost for count, aside, lost in zip(survey.train, _aside(survey), survey.lost, strict=True)]
 
 
 def _aside(survey: Survey) -> list[int]:
@@ -111,9 +114,11 @@ def worries(survey: Survey) -> list[str]:
         raise UserError(f"no image of {survey.path} can be read; {printable(name)}: {reason}", "look at the files")
     few, least = learned_from(survey), survey.classes[_smallest(survey)]
     if few < LEAST:
+        lost = survey.lost[_smallest(survey)]
+        about = "" if survey.looked == survey.images else "about "
         raise UserError(
             f"class '{printable(least)}' of {survey.path} has {counted(max(few, 0), 'train image')} besides those for "
-            f"the test, but the search needs {LEAST}",
+            f"the test{f' and {about}{lost} that cannot be read' if lost else ''}, but the search needs {LEAST}",
             "add images, or remove the class",
         )
     said = []

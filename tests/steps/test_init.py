@@ -188,6 +188,17 @@ def test_grey_images_and_a_split_of_their_own(tmp_path):
     assert values["dataset"]["damaged_images"] == "stop"
 
 
+def test_a_class_that_damaged_images_leave_too_small_is_told_so(tmp_path, capsys):
+    folder = images(tmp_path / "f", ant=3, bee=10)  # of bees 2 are for the test, of ants 1
+    for number in range(7):
+        (folder / "bee" / f"{number}.png").write_bytes(b"")
+    assert init(folder) == 1
+    assert (
+        "class 'bee' of " in (said := capsys.readouterr().err)
+        and "has 1 train image besides those for the test and 7 that cannot be read, but the search needs 2" in said
+    )
+
+
 def _survey(side: int, train: tuple[int, ...], lost: tuple[int, ...]) -> Survey:
     names = tuple(str(number) for number in range(len(train)))
     return Survey(Path("x"), names, train, lost, None, 9, (), (side,), (side + 4,), grey=False)
