@@ -51,6 +51,8 @@ ROWS: dict[str, Genome] = {
     "VGG-Auto-A": (0.5, 2.0, 1.0, 1.0, 1.0, 0.5),
     "first-layer": (0.5, 1.0, 1.0, 1.0, 1.0, 1.0),
 }
+#: The row with real weights and activations.
+FULL_PRECISION = "full-precision"
 #: The paper's, of 200 epochs.
 EPOCHS, MILESTONES = 200, (0.3, 0.6, 0.9)
 #: Of the time there is, what is not planned for: scoring, and trainings that are slower than measured.
@@ -93,7 +95,7 @@ def main() -> None:
         type=_row,
         default=list(ROWS.items()),
         metavar="ROW",
-        help=f"{', '.join(ROWS)}, or NAME=GENOME; the first is what the others are set beside",
+        help=f"{', '.join(ROWS)}, {FULL_PRECISION}, or NAME=GENOME; the first is what the others are set beside",
     )
     parser.add_argument("--width", type=float, default=1.0, help="fraction of the published widths")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of each training, if they fit")
@@ -124,7 +126,10 @@ def main() -> None:
         size=info.size,
         classes=len(info.classes),
     )
-    specs = {row: base.with_genome(genome) for row, genome in dict(arguments.rows).items()}
+    specs = {
+        row: replace(base.with_genome(genome), binary=row != FULL_PRECISION)
+        for row, genome in dict(arguments.rows).items()
+    }
     pace = _seconds_of_an_epoch(specs.values(), images, recipe, execution)
     left = arguments.seconds - (time.monotonic() - started)
     seeds, epochs = what_fits(left, pace, most, wanted)
@@ -146,9 +151,10 @@ def main() -> None:
 
 def _row(word: str) -> tuple[str, Genome]:
     name, _, genome = word.partition("=")
-    if not genome and name not in ROWS:
-        raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(ROWS)}; write {name}=GENOME")
-    return name, parse_genome(genome) if genome else ROWS[name]
+    known = ROWS | {FULL_PRECISION: ROWS["uniform-1x"]}
+    if not genome and name not in known:
+        raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(known)}; write {name}=GENOME")
+    return name, parse_genome(genome) if genome else known[name]
 
 
 class Trained(NamedTuple):

@@ -110,15 +110,18 @@ def test_no_seed_is_begun_for_which_no_time_is_left(images, tmp_path):
 
 @pytest.mark.slow
 def test_other_rows_are_trained_at_other_widths(images, tmp_path):
-    rows = ("--rows", "first-layer", "mine=2,1,1,1,1,0.5", "--width", 0.0625)
+    rows = ("--rows", "first-layer", "mine=2,1,1,1,1,0.5", "full-precision", "--width", 0.0625)
     words = ("--device", "cpu", *rows, "--epochs", 2, "--schedule", "cosine", "--seeds", 2)
     text = called("cifar10_gpu", "--images", images, "--output", tmp_path, *words)
     assert "base width 0.0625, 120 train and 12 test images, 2 epochs, half a cosine" in text
-    assert "| first-layer | 2 | " in text and "| mine | 2 | " in text and text.count("points") == 1
+    assert "| first-layer | 2 | " in text and "| mine | 2 | " in text and text.count("points") == 2
     rates = {line.split(",")[3] for line in (tmp_path / "epochs.csv").read_text().splitlines()[1:]}
     assert rates == {"0.1", "0.05"}, "those of half a cosine"
     answers = np.load(tmp_path / "answers.npz")
-    assert {name: answers[name].shape for name in answers} == {"first-layer": (2, 2), "mine": (2, 2)}
+    names = ("first-layer", "mine", "full-precision")
+    assert {name: answers[name].shape for name in answers} == dict.fromkeys(names, (2, 2))
+        ("first-layer", "mine", "full-precision"), (2, 2)
+    )
 
 
 @pytest.mark.slow

@@ -68,27 +68,33 @@ def shrink_factor(box: Box, size: int) -> int:
     return next(factor for factor in (8, 4, 2, 1) if room >= factor or factor == 1)
 
 
-def draw_crops(count: int, side: int, generator: "torch.Generator", *, flip: bool) -> "tuple[Tensor, Tensor]":
-    """Returns the rows and columns, (count, side), that a random crop takes from each of ``count`` square images.
-
-    The crop is as large as the image, which is padded by an eighth of its side (at least a pixel) all around.
+def draw_shifts(count: int, side: int, generator: "torch.Generator", *, flip: bool) -> "Tensor":
+    """Returns how random crops of ``count`` square images lie: (3, count), int64, the rows and the columns from the
+    corner of the padding (an eighth of the side, at least a pixel, all around), and 1 where the crop is mirrored.
 
     Args:
         count: how many images.
-        side: of an image, in pixels.
+        side: of an image, in pixels, and of its crop.
         generator: on the CPU, so that equal seeds give equal crops on every device.
         flip: mirror every other image, by chance.
     """
     import torch
 
-    pad = padding(side)
-    offsets = torch.randint(0, 2 * pad + 1, (2, count, 1), generator=generator)
-    rows = offsets[0] + torch.arange(side)
-    columns = offsets[1] + torch.arange(side)
+    shifts = torch.zeros((3, count), dtype=torch.int64)
+    shifts[:2] = torch.randint(0, 2 * padding(side) + 1, (2, count), generator=generator)
     if flip:
-        mirrored = torch.rand(count, 1, generator=generator) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    return rows, columns
+        shifts[2] = torch.rand(count, generator=generator) < 0.5
+    return shifts
+
+
+def lines_of(shifts: "Tensor", side: int) -> "tuple[Tensor, Tensor]":
+    """Returns the rows and columns, (count, side) each, that crops take which lie as ``shifts`` (3, count) says."""
+    import torch
+
+    line = torch.arange(side, device=shifts.device)
+    down, right, mirrored = shifts[:, :, None]
+    columns = right + line
+    return down + line, torch.where(mirrored.bool(), columns.flip(1), columns)
 
 
 def crop(pixels: "Tensor", rows: "Tensor", columns: "Tensor") -> "Tensor":

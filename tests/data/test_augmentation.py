@@ -7,7 +7,7 @@ from random import Random
 import pytest
 import torch
 
-from pipeline.data.augmentation import Box, centre_box, crop, draw_crops, padding, random_box, shrink_factor
+from pipeline.data.augmentation import Box, centre_box, crop, draw_shifts, lines_of, padding, random_box, shrink_factor
 from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.networks.module import Network
 from pipeline.networks.spec import NetworkSpec
@@ -16,8 +16,13 @@ from pipeline.training.settings import TrainingSettings
 from tests.support.execution import CPU
 
 
+def draw_crops(count, side, seed=0, *, flip=False):
+    """Rows and columns, (count, side) each."""
+    return lines_of(draw_shifts(count, side, torch.Generator().manual_seed(seed), flip=flip), side)
+
+
 def test_half_of_the_images_are_mirrored():
-    rows, columns = draw_crops(4000, 16, torch.Generator().manual_seed(0), flip=True)
+    rows, columns = draw_crops(4000, 16, flip=True)
     steps = columns.diff(dim=1)
     mirrored = (steps == -1).all(dim=1)
     assert (mirrored | (steps == 1).all(dim=1)).all() and (rows.diff(dim=1) == 1).all()
@@ -25,14 +30,14 @@ def test_half_of_the_images_are_mirrored():
 
 
 def test_nothing_is_mirrored_unasked():
-    _, columns = draw_crops(100, 16, torch.Generator().manual_seed(0), flip=False)
+    _, columns = draw_crops(100, 16)
     assert (columns.diff(dim=1) == 1).all()
 
 
 @pytest.mark.parametrize(("side", "pad"), [(32, 4), (8, 1), (4, 1), (16, 2)])
 def test_shifts_are_spread_evenly_over_an_eighth_of_the_side_each_way(side, pad):
     assert padding(side) == pad
-    drawn = draw_crops(6000, side, torch.Generator().manual_seed(0), flip=False)
+    drawn = draw_crops(6000, side)
     for starts in (lines[:, 0].tolist() for lines in drawn):
         counts = Counter(starts)
         assert set(counts) == set(range(2 * pad + 1))
@@ -46,7 +51,7 @@ def test_equal_seeds_give_the_crops_that_they_always_gave():
     drawn = []
     for other in (1, 2):
         torch.manual_seed(other)
-        rows, columns = draw_crops(5, 8, torch.Generator().manual_seed(1), flip=True)
+        rows, columns = draw_crops(5, 8, seed=1, flip=True)
         drawn.append([rows[:, 0].tolist(), columns[:, 0].tolist(), columns[:, 7].tolist()])
     assert drawn[0] == drawn[1] == [[1, 2, 0, 2, 1], [1, 2, 2, 9, 7], [8, 9, 9, 2, 0]]
 
