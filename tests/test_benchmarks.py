@@ -120,8 +120,6 @@ def test_other_rows_are_trained_at_other_widths(images, tmp_path):
     answers = np.load(tmp_path / "answers.npz")
     names = ("first-layer", "mine", "full-precision")
     assert {name: answers[name].shape for name in answers} == dict.fromkeys(names, (2, 2))
-        ("first-layer", "mine", "full-precision"), (2, 2)
-    )
 
 
 @pytest.mark.slow
