@@ -4,44 +4,43 @@
     python -m benchmarks.cifar10_gpu --images cifar10.zip --output OUTPUT --width 0.5 --epochs 60 --schedule cosine \\
         --rows uniform-1x VGG-Auto-A mine=0.5,1,2,1,1,0.5
     python -m benchmarks.cifar10_gpu --images cifar10.zip --output OUTPUT --device cpu --quick
+    python -m benchmarks.cifar10_gpu --output OUTPUT      # its table once more
 
 Uniform-1x, the published VGG-Auto-A, and a network that is uniform but for VGG-Auto-A's first layer, at the published
 width, or other rows at another one: batch 128, learning rate 0.1, milestones at 0.3, 0.6 and 0.9 of the training, as
 the paper's 60, 120 and 180 of 200 epochs. The pace is measured first. As many seeds are trained as have the time for
 200 epochs, or those asked for. If two have not, two are trained on a schedule scaled to the epochs that fit (or one, if
 those were fewer than 50), and the table says so. The rows of a seed are trained side by side, a step of each in turn,
-on a GPU on streams of their own; cifar10.md, epochs.csv and answers.npz (which test images each training answers
-rightly) are written anew after every seed.
+on a GPU on streams of their own; cifar10.md, epochs.csv and trainings.npz (all of it, and which test images each
+training answers rightly) are written anew after every seed. A folder that has trainings keeps them, and their epochs:
+the same command, or one with more seeds or other rows, trains what is not there.
 """
 
 import argparse
-import csv
 import os
 import statistics
 import time
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, fields, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
-import numpy as np
 import torch
 
 from benchmarks.timing import execution_on, heading, synchronise, table
+from benchmarks.trainings import Trained, Trainings, described, differences
 from benchmarks.workloads import in_turns, published_recipe
 from pipeline.__main__ import main as step
 from pipeline.common.log import log, progress
 from pipeline.data.batches import ImageSource
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
-from pipeline.networks.genome import Genome, parse_genome
+from pipeline.networks.genome import Genome, format_genome, parse_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.report.statistics import Sample, compare
 from pipeline.training.execution import Execution
-from pipeline.training.loop import Epoch, Training
+from pipeline.training.loop import Training
 from pipeline.training.scoring import score
 from pipeline.training.settings import TrainingSettings
 from pipeline.training.teacher import Teacher
@@ -87,16 +86,17 @@ def what_fits(seconds: float, epoch: float, most: int = EPOCHS, seeds: int = 5) 
 def main() -> None:
     """Writes OUTPUT/cifar10.md and prints it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, required=True, help="a ZIP or a folder: train/CLASS/*, test/CLASS/*")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--images", type=Path, help="a ZIP or a folder: train/CLASS/*, test/CLASS/*")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write to, and to go on from")
     parser.add_argument(
         "--rows",
         nargs="+",
         type=_row,
         default=list(ROWS.items()),
         metavar="ROW",
-        help=f"{', '.join(ROWS)}, {FULL_PRECISION}, or NAME=GENOME; the first is what the others are set beside",
+        help=f"{', '.join(ROWS)}, {FULL_PRECISION}, or NAME=GENOME",
     )
+    parser.add_argument("--beside", metavar="ROW", help="what the others are set beside; the first if not given")
     parser.add_argument("--width", type=float, default=1.0, help="fraction of the published widths")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of each training, if they fit")
     parser.add_argument("--schedule", choices=("milestones", "cosine"), default="milestones")
@@ -106,8 +106,20 @@ def main() -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--quick", action="store_true", help="a sixteenth of the width, two epochs")
     arguments = parser.parse_args()
+    kept = Trainings(arguments.output / "trainings.npz")
+    if arguments.images is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        _train_missing(arguments, kept)
+    elif not kept.found:
+        parser.error(f"{kept.file} has no trainings; name the --images to train on")
+    if arguments.beside is not None and arguments.beside not in kept.found:
+        parser.error(f"{kept.file} has no row '{arguments.beside}', but {', '.join(kept.found)}")
+    print(_text(kept, arguments.beside))
+
+
+def _train_missing(arguments: argparse.Namespace, kept: Trainings) -> None:
+    """Trains what is wanted and not kept yet, as far as there is time for it."""
     started = time.monotonic()
-    arguments.output.mkdir(parents=True, exist_ok=True)
     execution = execution_on(arguments.device)
     recipe = published_recipe("retrain")
     if arguments.schedule == "cosine":
@@ -130,23 +142,36 @@ def main() -> None:
         row: replace(base.with_genome(genome), binary=row != FULL_PRECISION)
         for row, genome in dict(arguments.rows).items()
     }
+    lacking = kept.missing(specs, wanted)
+    if not lacking:
+        log(f"note: {kept.file} has all of these trainings")
+        return
     pace = _seconds_of_an_epoch(specs.values(), images, recipe, execution)
     left = arguments.seconds - (time.monotonic() - started)
-    seeds, epochs = what_fits(left, pace, most, wanted)
     log(f"an epoch of all {len(specs)} rows takes {pace:.2f} s; {left:.0f} s are left")
+    if kept.found:
+        epochs = kept.common["epochs"]
+        seeds = min(int((1 - _SPARE) * left / (pace * epochs)), len(lacking))
+        log(f"going on from {kept.file}: {seeds} of {len(lacking)} seeds have the time for {epochs} epochs")
+    else:
+        seeds, epochs = what_fits(left, pace, most, wanted)
     recipe = scaled(recipe, epochs) if recipe.milestones else replace(recipe, epochs=epochs)
-    found: dict[str, list[Trained]] = {row: [] for row in specs}
-    with progress("CIFAR-10", seeds, "seeds") as bar:
-        for seed in range(seeds):
-            trainings = [training_of(spec, images, recipe, seed, execution) for spec in specs.values()]
-            for row, trained in zip(specs, train_side_by_side(trainings, unseen, execution), strict=True):
-                found[row].append(trained)
-            text = _text(found, base, recipe, execution, len(images), len(unseen))
-            (arguments.output / "cifar10.md").write_text(text)
-            write_epochs(found, arguments.output / "epochs.csv")
-            write_answers(found, arguments.output / "answers.npz")
-            bar.advance(note=", ".join(f"{row}: {found[row][-1].top1:.2f} %" for row in found))
-    print(text)
+    kept.expect(
+        {"base width": width, "train": len(images), "test": len(unseen), **described(recipe)},
+        {
+            row: f"{format_genome(spec.genome)}{'' if spec.binary else ', full precision'}"
+            for row, spec in specs.items()
+        },
+    )
+    todo = list(lacking.items())[:seeds]
+    with progress("CIFAR-10", len(todo), "seeds") as bar:
+        for seed, rows in todo:
+            trainings = [training_of(specs[row], images, recipe, seed, execution) for row in rows]
+            trained = train_side_by_side(trainings, unseen, execution)
+            kept.add(seed, dict(zip(rows, trained, strict=True)), heading(execution))
+            (arguments.output / "cifar10.md").write_text(_text(kept))
+            kept.write_epochs(arguments.output / "epochs.csv")
+            bar.advance(note=", ".join(f"{row}: {kept.found[row][seed].top1:.2f} %" for row in rows))
 
 
 def _row(word: str) -> tuple[str, Genome]:
@@ -155,17 +180,6 @@ def _row(word: str) -> tuple[str, Genome]:
     if not genome and name not in known:
         raise argparse.ArgumentTypeError(f"'{name}' is none of {', '.join(known)}; write {name}=GENOME")
     return name, parse_genome(genome) if genome else known[name]
-
-
-class Trained(NamedTuple):
-    """A training: test top-1 in percent, its share of the seconds, each epoch as it was, and which test images are
-    answered rightly, bool (images,).
-    """
-
-    top1: float
-    seconds: float
-    epochs: list[Epoch]
-    right: np.ndarray
 
 
 def prepared_images(file: Path, folder: Path, kept: Path) -> tuple[Path, Path]:
@@ -232,65 +246,30 @@ def train_side_by_side(trainings: Sequence[Training], unseen: ImageSource, execu
     ]
 
 
-def differences(found: Mapping[str, Sequence[Trained]], rows: Sequence[str], base: str) -> dict[str, str]:
-    """Returns in words how far each of the rows lies above ``base``; all of them together err in 5 % (Holm)."""
+def _text(kept: Trainings, base: str | None = None) -> str:
+    found, common = kept.by_row(), kept.common
+    base = base or next(iter(found))
+    beside = differences(found, [row for row in found if row != base], base)
 
-    def sample(row: str) -> Sample:
-        return Sample(tuple(training.top1 for training in found[row]), tuple(training.right for training in found[row]))
-
-    return dict(zip(rows, map(str, compare([(sample(row), sample(base)) for row in rows])), strict=True))
-
-
-def write_epochs(found: Mapping[str, Sequence[Trained]], file: Path) -> None:
-    """Writes each epoch of each training (CSV)."""
-    with file.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["row", "seed", *(field.name for field in fields(Epoch))])
-        for row, trained in found.items():
-            for seed, training in enumerate(trained):
-                writer.writerows([row, seed, *astuple(epoch)] for epoch in training.epochs)
-
-
-def write_answers(found: Mapping[str, Sequence[Trained]], file: Path) -> None:
-    """Writes which test images each training answers rightly: an array (seeds, images / 8) of bits for each row."""
-    np.savez_compressed(
-        file,
-        **{
-            row: np.packbits([training.right for training in trained], axis=1)
-            for row, trained in found.items()
-            if trained
-        },
-    )
-
-
-def _text(
-    found: Mapping[str, Sequence[Trained]],
-    spec: NetworkSpec,
-    recipe: TrainingSettings,
-    execution: Execution,
-    train: int,
-    test: int,
-) -> str:
-    base, *others = found
-    beside = differences(found, others, base)
-
-    def cells(row: str, trained: Sequence[Trained]) -> list[str]:
-        tops = [training.top1 for training in trained]
+    def cells(row: str, measured: Sequence[Trained]) -> list[str]:
+        tops = [training.top1 for training in measured]
         spread = f" ± {statistics.stdev(tops):.2f}" if len(tops) > 1 else ""
-        seconds = statistics.mean(training.seconds for training in trained)
+        seconds = statistics.mean(training.seconds for training in measured)
         each = ", ".join(f"{top1:.2f}" for top1 in tops)
         mean = f"{statistics.mean(tops):.2f}{spread}"
         return [row, str(len(tops)), mean, each, beside.get(row, ""), f"{seconds:.0f}"]
 
-    rows = [cells(row, measured) for row, measured in found.items() if measured]
+    rows = [cells(row, measured) for row, measured in found.items()]
     columns = ["row", "seeds", "top-1 %", "of each seed", f"beside {base}", "seconds a training"]
-    whole = f"{recipe.epochs} epochs, the paper's schedule scaled to them"
-    if recipe.schedule == "cosine":
-        whole = f"{recipe.epochs} epochs, half a cosine"
-    elif recipe.epochs == EPOCHS:
+    epochs = common["epochs"]
+    whole = f"{epochs} epochs, the paper's schedule scaled to them"
+    if common.get("schedule") != "milestones":
+        whole = f"{epochs} epochs, half a cosine"
+    elif epochs == EPOCHS:
         whole = "the paper's 200 epochs"
-    about = f"base width {spec.base_width:g}, {train:,} train and {test:,} test images, {whole}"
-    return f"{heading(execution, about)}\n\n{table(columns, rows)}\n"
+    images = f"{common['train']:,} train and {common['test']:,} test images"
+    about = f"base width {common['base width']:g}, {images}, {whole}"
+    return f"{'; '.join(kept.machines)}, {about}\n\n{table(columns, rows)}\n"
 
 
 if __name__ == "__main__":

@@ -6,36 +6,34 @@
 Beside the paper's recipe on a schedule scaled to ``--epochs``, each row changes one thing of the same recipe with half
 a cosine, and the last has several at once. Teachers are the full-precision network of the same width, from the same
 seed; those of all seeds are trained first. The rows of a seed are trained side by side, a step of each in turn, on a
-GPU on streams of their own; recipes.md, recipes.csv and answers.npz (which test images each training answers rightly)
-are written anew after every seed. With ``--seconds``, no seed is begun for which no time is left. The same on other
-images is done by the workflow itself: ``configs/recipes.yaml``.
+GPU on streams of their own; recipes.md, recipes.csv and trainings.npz (all of it, and which test images each training
+answers rightly) are written anew after every seed. A folder that has trainings keeps them: the same command, or one
+with more seeds or other rows, trains what is not there, and without ``--images`` the table is printed once more. With
+``--seconds``, no seed is begun for which no time is left. The same on other images is done by the workflow itself:
+``configs/recipes.yaml``.
 """
 
 import argparse
+import json
 import statistics
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.cifar10_gpu import (
-    Trained,
-    differences,
     prepared_images,
     scaled,
     train_side_by_side,
     training_of,
-    write_answers,
-    write_epochs,
 )
 from benchmarks.timing import execution_on, heading, table
+from benchmarks.trainings import Trainings, described, differences
 from benchmarks.workloads import published_recipe
 from pipeline.common.log import log, progress
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.training.execution import Execution
 from pipeline.training.settings import TrainingSettings
 from pipeline.training.teacher import Teacher
 
@@ -43,6 +41,8 @@ from pipeline.training.teacher import Teacher
 TAUGHT = ("taught", "staged-taught", "all")
 #: The row that others are set beside.
 USUAL = "cosine"
+#: The full-precision network.
+TEACHER = "full precision"
 
 
 def recipes(epochs: int) -> dict[str, TrainingSettings]:
@@ -65,8 +65,8 @@ def recipes(epochs: int) -> dict[str, TrainingSettings]:
 def main() -> None:
     """Writes OUTPUT/recipes.md and prints it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=Path, required=True, help="a ZIP or a folder: train/CLASS/*, test/CLASS/*")
-    parser.add_argument("--output", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--images", type=Path, help="a ZIP or a folder: train/CLASS/*, test/CLASS/*")
+    parser.add_argument("--output", type=Path, required=True, help="folder to write to, and to go on from")
     parser.add_argument("--prepared", type=Path, help="folder to keep the prepared images in, for the next time")
     parser.add_argument("--rows", nargs="+", choices=recipes(3), default=list(recipes(3)))
     parser.add_argument("--width", type=float, default=1.0, help="fraction of the published widths")
@@ -75,8 +75,18 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="that all of it may take")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     arguments = parser.parse_args()
+    kept = Trainings(arguments.output / "trainings.npz")
+    if arguments.images is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        _train_missing(arguments, kept)
+    elif not kept.found:
+        parser.error(f"{kept.file} has no trainings; name the --images to train on")
+    print(_text(kept))
+
+
+def _train_missing(arguments: argparse.Namespace, kept: Trainings) -> None:
+    """Trains what is wanted and not kept yet, as far as there is time for it."""
     started = time.monotonic()
-    arguments.output.mkdir(parents=True, exist_ok=True)
     execution = execution_on(arguments.device)
     with TemporaryDirectory() as name:
         train, test = prepared_images(arguments.images, Path(name), arguments.prepared or Path(name))
@@ -91,40 +101,42 @@ def main() -> None:
         classes=len(info.classes),
     )
     wanted = {row: recipe for row, recipe in recipes(arguments.epochs).items() if row in arguments.rows}
-    found: dict[str, list[Trained]] = {row: [] for row in ("full precision", *wanted)}
     usual = recipes(arguments.epochs)[USUAL]
+    kept.expect(
+        {"base width": arguments.width, "train": len(images), "test": len(unseen), "epochs": arguments.epochs},
+        {row: json.dumps(described(recipe)) for row, recipe in {TEACHER: usual, **wanted}.items()},
+    )
+    lacking = kept.missing([TEACHER, *wanted], arguments.seeds)
+    if not lacking:
+        log(f"note: {kept.file} has all of these trainings")
+        return
     real = replace(spec, binary=False)
-    teachers = [training_of(real, images, usual, seed, execution) for seed in range(arguments.seeds)]
+    teachers = {seed: training_of(real, images, usual, seed, execution) for seed in lacking}
     log(f"{len(teachers)} teachers")
-    taught_by = train_side_by_side(teachers, unseen, execution)
-    with progress("recipes", arguments.seeds, "seeds") as bar:
-        for seed, teacher in enumerate(teachers):
+    taught_by = train_side_by_side(list(teachers.values()), unseen, execution)
+    with progress("recipes", len(lacking), "seeds") as bar:
+        for (seed, rows), teacher in zip(lacking.items(), taught_by, strict=True):
             begun = time.monotonic()
+            students = [row for row in rows if row != TEACHER]
+            taught = Teacher(teachers[seed].network, 1.0)
             trainings = [
-                training_of(
-                    spec, images, recipe, seed, execution, Teacher(teacher.network, 1.0) if row in TAUGHT else None
-                )
-                for row, recipe in wanted.items()
+                training_of(spec, images, wanted[row], seed, execution, taught if row in TAUGHT else None)
+                for row in students
             ]
-            found["full precision"].append(taught_by[seed])
-            for row, trained in zip(wanted, train_side_by_side(trainings, unseen, execution), strict=True):
-                found[row].append(trained)
-            text = _text(found, spec, arguments.epochs, execution, len(images), len(unseen))
-            (arguments.output / "recipes.md").write_text(text)
-            write_epochs(found, arguments.output / "recipes.csv")
-            write_answers(found, arguments.output / "answers.npz")
-            bar.advance(note=", ".join(f"{row}: {found[row][-1].top1:.2f} %" for row in found))
+            trained = dict(zip(students, train_side_by_side(trainings, unseen, execution), strict=True))
+            kept.add(seed, {TEACHER: teacher, **trained}, heading(execution))
+            (arguments.output / "recipes.md").write_text(_text(kept))
+            kept.write_epochs(arguments.output / "recipes.csv")
+            bar.advance(note=", ".join(f"{row}: {kept.found[row][seed].top1:.2f} %" for row in (TEACHER, *students)))
             left = arguments.seconds - (time.monotonic() - started)
-            if left < time.monotonic() - begun and seed + 1 < arguments.seeds:
+            if left < time.monotonic() - begun and seed != max(lacking):
                 log(f"note: {left:.0f} s are left, too few for another seed")
                 break
-    print(text)
 
 
-def _text(
-    found: Mapping[str, Sequence[Trained]], spec: NetworkSpec, epochs: int, execution: Execution, train: int, test: int
-) -> str:
-    others = [row for row in found if row not in ("full precision", USUAL) and USUAL in found]
+def _text(kept: Trainings) -> str:
+    found, common = kept.by_row(), kept.common
+    others = [row for row in found if row not in (TEACHER, USUAL) and USUAL in found]
     beside = differences(found, others, USUAL)
 
     def cells(row: str) -> list[str]:
@@ -134,9 +146,10 @@ def _text(
         mean = f"{statistics.mean(tops):.2f}{spread}"
         return [row, str(len(tops)), mean, beside.get(row, ""), f"{seconds:.0f}"]
 
-    about = f"base width {spec.base_width:g}, {epochs} epochs, {train:,} train and {test:,} test images"
+    images = f"{common['train']:,} train and {common['test']:,} test images"
+    about = f"base width {common['base width']:g}, {common['epochs']} epochs, {images}"
     columns = ["recipe", "seeds", "top-1 %", f"beside {USUAL}", "seconds a training"]
-    return f"{heading(execution, about)}\n\n{table(columns, [cells(row) for row in found])}\n"
+    return f"{'; '.join(kept.machines)}, {about}\n\n{table(columns, [cells(row) for row in found])}\n"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import inference, rows
+from benchmarks.trainings import Trainings
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.rows import Measurement
 from tests.support.workflow import ROOT
@@ -92,6 +93,11 @@ def test_recipes_are_compared_on_real_images(images, tmp_path):
     assert len(epochs) == 1 + 9 * 2 * 3
     curves = {tuple(line.split(",")[4:]) for line in epochs if line.split(",")[1:3] == ["0", "3"]}
     assert len(curves) == 9, "no two recipes are one"
+    assert called("recipes", "--output", tmp_path / "out").strip() == text.strip()
+    done = subprocess.run([*map(str, words), "--seconds", "0"], capture_output=True, text=True, cwd=ROOT)
+    assert "has all of these trainings" in done.stderr and done.stdout.strip() == text.strip(), (
+        "nothing is trained twice"
+    )
 
 
 def called(program: str, *words: object) -> str:
@@ -117,9 +123,40 @@ def test_other_rows_are_trained_at_other_widths(images, tmp_path):
     assert "| first-layer | 2 | " in text and "| mine | 2 | " in text and text.count("points") == 2
     rates = {line.split(",")[3] for line in (tmp_path / "epochs.csv").read_text().splitlines()[1:]}
     assert rates == {"0.1", "0.05"}, "those of half a cosine"
-    answers = np.load(tmp_path / "answers.npz")
-    names = ("first-layer", "mine", "full-precision")
-    assert {name: answers[name].shape for name in answers} == dict.fromkeys(names, (2, 2))
+
+
+@pytest.mark.slow
+def test_a_table_of_trainings_goes_on_from_what_it_has(images, tmp_path):
+    """More rows and seeds in the same folder are those of one go; its table needs no images."""
+
+    def trained(folder, *words):
+        common = ("--device", "cpu", "--width", 0.0625, "--schedule", "cosine")
+        called("cifar10_gpu", "--images", images, "--output", tmp_path / folder, *common, *words)
+        return Trainings(tmp_path / folder / "trainings.npz").found
+
+    rows = ("--rows", "uniform-1x", "first-layer")
+    trained("parts", "--epochs", 2, "--seeds", 1, "--rows", "uniform-1x")
+    before = (tmp_path / "parts" / "trainings.npz").read_bytes()
+    parts = trained("parts", "--epochs", 3, "--seeds", 2, *rows)  # of two epochs, as those that are there
+    whole = trained("whole", "--epochs", 2, "--seeds", 2, *rows)
+    assert before != (tmp_path / "parts" / "trainings.npz").read_bytes()
+    assert list(parts) == list(whole) and all(list(parts[row]) == list(whole[row]) == [0, 1] for row in whole)
+    for row in whole:
+        for seed in whole[row]:
+            assert parts[row][seed].epochs == whole[row][seed].epochs and len(whole[row][seed].epochs) == 2
+            assert (parts[row][seed].right == whole[row][seed].right).all()
+    text = called("cifar10_gpu", "--output", tmp_path / "parts")
+    assert text.strip() == (tmp_path / "parts" / "cifar10.md").read_text().strip()
+    assert "| beside first-layer |" in called("cifar10_gpu", "--output", tmp_path / "parts", "--beside", "first-layer")
+    other = [sys.executable, "-m", "benchmarks.cifar10_gpu", "--images", images, "--output", tmp_path / "parts"]
+    other += ["--device", "cpu", "--width", "0.125", "--rows", "first-layer=1,1,1,1,1,1", "--seeds", "3"]
+    done = subprocess.run(list(map(str, other)), capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert (
+        "base width: 0.0625, not 0.125" in done.stderr and "first-layer: 0.5,1,1,1,1,1, not 1,1,1,1,1,1" in done.stderr
+    )
+    nothing = subprocess.run([*map(str, other[:3]), "--output", "nowhere"], capture_output=True, text=True, cwd=ROOT)
+    assert nothing.returncode == 2 and "name the --images" in nothing.stderr
 
 
 @pytest.mark.slow
