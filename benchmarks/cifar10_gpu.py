@@ -30,7 +30,7 @@ import torch
 
 from benchmarks.timing import execution_on, heading, synchronise, table
 from benchmarks.trainings import Trained, Trainings, described, differences
-from benchmarks.workloads import in_turns, published_recipe
+from benchmarks.workloads import published_recipe
 from pipeline.__main__ import main as step
 from pipeline.common.log import log, progress
 from pipeline.data.batches import ImageSource
@@ -44,6 +44,7 @@ from pipeline.training.loop import Training
 from pipeline.training.scoring import score
 from pipeline.training.settings import TrainingSettings
 from pipeline.training.teacher import Teacher
+from pipeline.training.turns import in_turns
 
 ROWS: dict[str, Genome] = {
     "uniform-1x": uniform_genome("vgg_small", 1),

@@ -22,12 +22,13 @@ from torch import nn
 
 from benchmarks.plain import plain_steps
 from benchmarks.timing import execution_on, heading, interleave, peak_flops, ratio, synchronise, table, training_flops
-from benchmarks.workloads import engine_training, in_turns, published_recipe, random_images
+from benchmarks.workloads import engine_training, published_recipe, random_images
 from pipeline.networks.genome import Genome, format_genome, parse_genome
 from pipeline.networks.module import Network, initialise
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.training.execution import Execution
 from pipeline.training.settings import TrainingSettings
+from pipeline.training.turns import in_turns
 
 EPOCH = 50_000
 AUTO_A = (0.5, 2.0, 1.0, 1.0, 1.0, 0.5)

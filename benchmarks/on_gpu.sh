@@ -29,7 +29,8 @@ say "the machine"
 
 if "$python" -c 'import pytest, hypothesis' 2> /dev/null; then
   say "the tests that need a GPU"
-  timeout 120 "$python" -m pytest -q -p no:cacheprovider tests/training/test_cuda.py > "$output/tests.txt" 2>&1
+  timeout 120 "$python" -m pytest -q -p no:cacheprovider tests/training/test_cuda.py tests/search/test_candidates_on_gpu.py \
+    > "$output/tests.txt" 2>&1
   tail -n 3 "$output/tests.txt"
 fi
 

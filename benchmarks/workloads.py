@@ -1,7 +1,5 @@
 """What the benchmarks train: networks by the engine, on random images that lie in memory."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,7 +7,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from benchmarks.timing import synchronise
 from pipeline.common.settings import from_mapping
 from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.networks.module import Network, initialise
@@ -66,22 +63,3 @@ def engine_training(
     moments = Normalisation(*(values[: spec.channels] for values in MOMENTS))
     source = ImagesInMemory(*images, moments, execution.device)
     return Training(network, source, settings, 0, execution, replayed=replayed)
-
-
-def in_turns(trainings: Sequence[Iterator[None]], execution: Execution) -> Iterator[None]:
-    """Steps of several trainings, one of each in turn, until all are over; on a GPU each on a stream of its own."""
-    on_gpu = execution.device_type == "cuda"
-    synchronise(execution)
-    left = [(training, torch.cuda.Stream() if on_gpu else None) for training in trainings]
-    while left:
-        going = []
-        for training, stream in left:
-            with nullcontext() if stream is None else torch.cuda.stream(stream):
-                if next(training, _OVER) is not _OVER:
-                    going.append((training, stream))
-        left = going
-        if left:
-            yield
-
-
-_OVER = object()

@@ -1,7 +1,7 @@
 """Evaluating candidates: inherit, train briefly, score (section 3 of the paper)."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from pipeline.common.randomness import seed_for
 from pipeline.networks.genome import Genome, format_genome
 from pipeline.networks.spec import NetworkSpec
 from pipeline.search.archive import Evaluation, Timing
+from pipeline.training.turns import to_the_end
 
 if TYPE_CHECKING:
     from pipeline.data.batches import ImageSource
@@ -47,8 +48,12 @@ class Evaluator:
     needed_top1: Mapping[Genome, float] = field(default_factory=dict)
 
     def evaluate(self, genome: Genome, micro_batch: int | None = None) -> tuple[Evaluation, Timing]:
-        """Trains and scores one candidate. A training that diverged is an evaluation, and so is one that was stopped
-        early; any other failure is raised.
+        """Trains and scores one candidate, as ``steps`` does, in one go."""
+        return to_the_end(self.steps(genome, micro_batch))
+
+    def steps(self, genome: Genome, micro_batch: int | None = None) -> Generator[None, None, tuple[Evaluation, Timing]]:
+        """Trains and scores one candidate, yielding after each step, and returns what came of it. A training that
+        diverged is an evaluation, and so is one that was stopped early; any other failure is raised.
 
         Args:
             genome: of the candidate.
@@ -72,6 +77,7 @@ class Evaluator:
                     evaluation = replace(evaluation, partial_top1=partial)
                     if partial < self.needed_top1.get(genome, 0.0):
                         break
+                yield
             else:
                 result = self._score(network, micro_batch, recalibrated=self.recalibrate)
                 evaluation = replace(evaluation, status="ok", top1=round(result.top1, 4), loss=round(result.loss, 6))

@@ -1,6 +1,8 @@
-"""Evaluating many candidates: the archive first, then as many workers side by side as the job was given."""
+"""Evaluating many candidates: the archive first, then as many side by side as the job was given: on a CPU by a process
+each, on a GPU in turns.
+"""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from pipeline.search.candidate import Evaluator
 from pipeline.training.execution import Execution
 from pipeline.training.memory import enough_memory, give_back_memory, in_one_line, micro_batches, ran_out_of_memory
 from pipeline.training.settings import TrainingSettings
+from pipeline.training.turns import in_turns, to_the_end
 
 if TYPE_CHECKING:
     from pipeline.networks.module import Network
@@ -140,10 +143,11 @@ def _train(
     """Trains what is missing and archives it; the candidates that ran out of memory come once more at the end."""
     again: list[Genome] = []
     outcomes: Generator[tuple[Genome, Outcome | Result], None, None]
-    if min(workers, len(genomes)) == 1:
+    together = min(workers, len(genomes))
+    if together == 1 or task.execution.device_type == "cuda":
         # Searches that share candidates often run side by side: starting at different places, they meet halfway.
         first = seed_for(title) % len(genomes)
-        outcomes = _in_turn(task, genomes[first:] + genomes[:first], archive)
+        outcomes = _in_turns(task, genomes[first:] + genomes[:first], archive, together)
     else:
         outcomes = _side_by_side(task, genomes, workers)
     with closing(outcomes):
@@ -205,20 +209,30 @@ def _settle(genome: Genome, outcome: Outcome, archive: Archive) -> Result:
     return Result(*outcome, reused=False)
 
 
-def _in_turn(
-    task: Task, genomes: Sequence[Genome], archive: Archive
+def _in_turns(
+    task: Task, genomes: Sequence[Genome], archive: Archive, together: int
 ) -> Generator[tuple[Genome, Outcome | Result], None, None]:
-    """Yields results one after another; another job may have trained a candidate by the time it is its turn."""
-    evaluator = None
-    for genome in genomes:
+    """Yields results of this process, in which so many candidates take turns; another job may have trained one by the
+    time it begins.
+    """
+    done: list[tuple[Genome, Outcome | Result]] = []
+    evaluator: Evaluator | None = None
+
+    def work(genome: Genome) -> Iterator[None]:
+        nonlocal evaluator
         known = task.known(archive, genome)
         if known is not None:
-            yield genome, known
-            continue
+            done.append((genome, known))
+            return
         if evaluator is None:
             with enough_memory(f"loading {task.images}", "give the job more memory"):
                 evaluator = task.prepare()
-        yield genome, _attempt(evaluator, genome)
+        outcome = yield from _attempt(evaluator, genome)
+        done.append((genome, outcome))
+
+    for _ in in_turns(map(work, genomes), task.execution, together):
+        yield from done
+        done.clear()
 
 
 class _Worker:
@@ -229,18 +243,22 @@ class _Worker:
         self._evaluator: Evaluator | None = None
 
     def __call__(self, genome: Genome) -> Outcome:
-        return _attempt(self, genome, self._micro_batch)
+        return to_the_end(_attempt(self, genome, self._micro_batch))
 
-    def evaluate(self, genome: Genome, micro_batch: int | None) -> tuple[Evaluation, Timing]:
+    def steps(self, genome: Genome, micro_batch: int | None) -> Generator[None, None, tuple[Evaluation, Timing]]:
         if self._evaluator is None:
             self._evaluator = self._task.prepare()
-        return self._evaluator.evaluate(genome, micro_batch)
+        return self._evaluator.steps(genome, micro_batch)
 
 
-def _attempt(evaluator: Evaluator | _Worker, genome: Genome, micro_batch: int | None = None) -> Outcome:
-    """Returns the evaluation, or what went wrong; a MemoryError for any want of memory."""
+def _attempt(
+    evaluator: Evaluator | _Worker, genome: Genome, micro_batch: int | None = None
+) -> Generator[None, None, Outcome]:
+    """Evaluates a candidate, step by step. Returns the evaluation, or what went wrong; a MemoryError for any want of
+    memory.
+    """
     try:
-        return evaluator.evaluate(genome, micro_batch)
+        return (yield from evaluator.steps(genome, micro_batch))
     except Exception as error:
         if not ran_out_of_memory(error):
             named = f"{type(error).__name__}: {in_one_line(error)}"

@@ -90,15 +90,17 @@ def measure(config: dict[str, Any], arguments: argparse.Namespace, cores: int) -
         check_device(config["execution"]["device"])
     else:
         config["execution"] |= {"device": "cpu", "precision": "float32"}  # in which this machine's starts are timed
+        config["search"]["candidates_per_gpu"] = 1  # what several gain was not measured for all networks
     started = time.perf_counter()
     images, spec, read, decode = look_at_images(config, arguments)
     probe = _probe(config, spec)
     if elsewhere is not None:
         probe = replace(probe, specs=(min(probe.specs, key=lambda one: workload(one).macs),))
-    # On a GPU, as many as share one; Snakemake gives each job its own (--resources gpu=…).
-    side_by_side = config["search"]["candidates_per_gpu"] if probe.execution.device_type == "cuda" else None
+    processes, together = max(1, cores // probe.execution.threads), 1
+    if probe.execution.device_type == "cuda":  # Snakemake gives each job a GPU of its own (--resources gpu=…)
+        processes, together = 1, config["search"]["candidates_per_gpu"]
     log("timing this machine, for half a minute or less")
-    calibration = calibrate(probe, side_by_side or max(1, cores // probe.execution.threads), read, decode)
+    calibration = calibrate(probe, processes, read, decode, together)
     machine = describe_machine(probe.execution.device_type)
     if elsewhere is not None:
         gpus = arguments.gpus

@@ -121,8 +121,8 @@ class SearchSettings:
         default="auto",
     )
     candidates_per_gpu: int = setting(
-        "Candidates trained side by side on one GPU, where a GPU is used, by a process each: they take turns on it, "
-        "which gained nothing but where they load and score (docs/performance.md). Each needs its own memory there and "
+        "Candidates that take turns on one GPU, where a GPU is used, in one process and each on a stream of its own: "
+        "small networks do not fill a GPU (docs/performance.md). Each needs its own memory there, and its job asks for "
         "a core; one that finds too little is tried again alone, then in micro-batches, which is recorded with its "
         "score.",
         limits={"minimum": 1},

@@ -20,9 +20,11 @@ from pipeline.search.archive import Archive, Evaluation, Timing
 from pipeline.search.candidate import Evaluator
 from pipeline.search.evaluate import Task, evaluate_all
 from pipeline.search.tables import EVALUATIONS, evaluation_row, read_evaluations
+from pipeline.training.execution import Execution
 from pipeline.training.loop import DivergedError
 from pipeline.training.memory import FEWEST_IMAGES
 from pipeline.training.settings import TrainingSettings
+from pipeline.training.turns import in_turns
 from tests.support.execution import CPU
 from tests.support.little_memory import STATUS, limit_memory
 
@@ -45,7 +47,7 @@ def archive(tmp_path: Path) -> Archive:
 
 def test_the_archive_is_asked_first(task, archive, monkeypatch):
     first = evaluate_all(task, GENOMES, archive, 1, "A")
-    monkeypatch.setattr(Evaluator, "evaluate", lambda self, genome, size: pytest.fail("trained again"))
+    monkeypatch.setattr(Evaluator, "steps", lambda self, genome, size: pytest.fail("trained again"))
     second = evaluate_all(task, GENOMES[::-1], archive, 1, "B")
     assert [r.evaluation for r in second] == [r.evaluation for r in first[::-1]]
     assert all(r.reused for r in second) and not any(r.reused for r in first)
@@ -60,6 +62,49 @@ def test_workers_change_nothing(task, archive, tmp_path):
     assert first == second and len(first) == len(GENOMES)
 
 
+class OnGpu(Task):
+    """A task that says that it is for a GPU; what it prepares is the CPU's."""
+
+    def prepare(self):
+        return replace(super().prepare(), execution=CPU)
+
+
+@pytest.fixture
+def gpu_task(task, monkeypatch) -> Task:
+    monkeypatch.setattr("pipeline.training.turns._stream", lambda execution: None)
+    monkeypatch.setattr(Execution, "device", torch.device("cpu"))
+    values = {field.name: getattr(task, field.name) for field in fields(Task)}
+    return OnGpu(**(values | {"execution": Execution("cuda", "float32", 1)}))
+
+
+@pytest.mark.parametrize("together", [2, 3])
+def test_on_a_gpu_candidates_take_turns_in_one_process(task, gpu_task, archive, monkeypatch, tmp_path, together):
+    alone = evaluate_all(task, GENOMES, archive, 1, "A")
+    monkeypatch.setattr("pipeline.search.evaluate.in_workers", lambda *_: pytest.fail("a process was started"))
+    turns = Archive(tmp_path / "turns", {"seed": 0})
+    beside = evaluate_all(gpu_task, GENOMES, turns, together, "A")
+    assert [r.evaluation for r in beside] == [r.evaluation for r in alone]
+    assert all(turns.get(genome) is not None for genome in GENOMES)
+
+
+def test_on_a_gpu_as_many_take_turns_as_asked(gpu_task, archive, monkeypatch):
+    asked = []
+
+    def noted(works, execution, together):
+        asked.append(together)
+        return in_turns(works, execution, together)
+
+    monkeypatch.setattr("pipeline.search.evaluate.in_turns", noted)
+    evaluate_all(gpu_task, GENOMES, archive, 2, "A")
+    assert asked == [2]
+
+
+def test_on_a_gpu_one_that_fails_does_not_stop_the_others(gpu_task, archive, monkeypatch):
+    fail(monkeypatch, RuntimeError("something broke"))
+    results = evaluate_all(gpu_task, GENOMES, archive, 3, "A")
+    assert [r.evaluation.status for r in results] == ["ok", "failed", "ok"]
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_what_cannot_be_loaded_is_named(task, archive, tmp_path, workers):
     """Not taken for a worker that was killed."""
@@ -71,16 +116,16 @@ def test_what_cannot_be_loaded_is_named(task, archive, tmp_path, workers):
 
 def fail(monkeypatch, error, genome=GENOMES[1], times=99):
     """Makes the training of one genome fail for so many times."""
-    original = Evaluator.evaluate
+    original = Evaluator.steps
     calls = []
 
-    def evaluate(self, candidate, micro_batch):
+    def steps(self, candidate, micro_batch):
         if candidate == genome and len(calls) < times:
             calls.append(candidate)
             raise error
         return original(self, candidate, micro_batch)
 
-    monkeypatch.setattr(Evaluator, "evaluate", evaluate)
+    monkeypatch.setattr(Evaluator, "steps", steps)
     return calls
 
 
@@ -120,12 +165,12 @@ def test_out_of_memory_is_tried_once_more(task, archive, monkeypatch, error, tmp
 
 
 def test_what_another_job_had_memory_for_is_taken(task, archive, monkeypatch):
-    def evaluate(self, genome, micro_batch):
+    def steps(self, genome, micro_batch):
         archive.put(known, Timing(1.0, "another machine"))
         raise torch.OutOfMemoryError("no memory")
 
     known = Evaluation(GENOMES[0], "ok", 50.0, 1.0)
-    monkeypatch.setattr(Evaluator, "evaluate", evaluate)
+    monkeypatch.setattr(Evaluator, "steps", steps)
     (result,) = evaluate_all(task, GENOMES[:1], archive, 1, "A")
     assert (result.evaluation, result.reused) == (known, True)
 
@@ -190,7 +235,7 @@ def test_a_full_disk_stops_the_step_and_loses_nothing(task, archive, monkeypatch
 
 
 def test_when_all_fail_the_search_does_not_go_on_with_nothing(task, archive, monkeypatch):
-    monkeypatch.setattr(Evaluator, "evaluate", lambda self, genome, size: 1 / 0)
+    monkeypatch.setattr(Evaluator, "steps", lambda self, genome, size: 1 / 0)
     with pytest.raises(UserError, match="every candidate of A failed: .*ZeroDivisionError"):
         evaluate_all(task, GENOMES, archive, 1, "A")
 

@@ -48,9 +48,12 @@ def test_weeks_come_with_what_to_do_about_them():
     assert "1 core:" in text and "retrain.seeds" in text and "more GPUs" in text
 
 
-def test_gpus_that_are_not_here(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("together", [1, 4])
+def test_gpus_that_are_not_here(tmp_path, monkeypatch, capsys, together):
+    """Candidates that take turns on one are planned as if they gained nothing by it."""
     monkeypatch.chdir(tmp_path)
     config = ["--configfile", str(ROOT / "configs" / "cifar10.yaml"), "--set", "search.generations=2"]
+    config += ["--set", f"search.candidates_per_gpu={together}"]
     images = ["--train-images", "50000", "--test-images", "10000", "--classes", "10"]
     assert main(["plan", *config, *images, "--cores", "4", "--gpu", "H200", "--gpus", "2"]) == 0
     text = capsys.readouterr().out

@@ -5,7 +5,6 @@ import gc
 import pytest
 import torch
 
-from benchmarks.workloads import in_turns
 from pipeline.data.batches import ImagesInMemory, Normalisation
 from pipeline.networks.binary.convolution import BinaryConvolution
 from pipeline.networks.module import Network, initialise
@@ -16,6 +15,7 @@ from pipeline.training.replay import WARM_UP
 from pipeline.training.scoring import recalibrate, score
 from pipeline.training.settings import TrainingSettings
 from pipeline.training.teacher import Teacher
+from pipeline.training.turns import in_turns
 from tests.support.execution import CPU
 from tests.support.trainings import SETTINGS, SPEC, finish, same, start
 

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from pipeline.common.handover import is_possible
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.steps.plan import _probe
+from pipeline.training.settings import TrainingSettings
+from pipeline.training.turns import in_turns
 from pipeline.workflow.config import read_config
+from pipeline.workflow.forecast.calibrate import Probe, _measure
 from pipeline.workflow.forecast.jobs import _REAL_WEIGHTS, Images, forecast, jobs_of
 from pipeline.workflow.forecast.schedule import Job, schedule
 from pipeline.workflow.forecast.step_time import Calibration, StepTime, Timed, fit, workload
+from tests.support.execution import CPU
 from tests.support.workflow import ROOT, TINY, planned
 
 DIGITS = NetworkSpec("vgg_small", uniform_genome("vgg_small", 1), base_width=0.0625, channels=1, size=8)
@@ -252,6 +256,36 @@ def test_trainings_share_gpus_but_not_more_than_there_are(tmp_path):
         work = sum(stage.core_seconds for stage in found.stages)
     assert hours[1] == pytest.approx(work, rel=0.05)
     assert hours[100] < 0.5 * hours[1]
+
+
+def test_candidates_that_take_turns_on_a_gpu_are_one_process(tmp_path):
+    """Each has its maps and weights; they share the images."""
+    budget = {"models": "{uniform-2x: null}"}
+    on_gpu = replace(HERE, gpus=1)
+    candidates = {
+        count: forecast(
+            default(tmp_path, search=f"{{candidates_per_gpu: {count}}}", **budget), DIGITS, IMAGES, on_gpu, cores=8
+        )
+        for count in (1, 4)
+    }
+    assert [found.side_by_side for found in candidates.values()] == [1, 1]
+    assert candidates[4].process_bytes > candidates[1].process_bytes
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_as_many_trainings_are_timed_in_turns_as_will_take_them(monkeypatch, together):
+    taken, scored = [], []
+
+    def noted(works, execution):
+        taken.append(len(works))
+        return in_turns(works, execution)
+
+    monkeypatch.setattr("pipeline.training.turns.in_turns", noted)
+    monkeypatch.setattr("pipeline.training.scoring.score", lambda network, images, execution: scored.append(network))
+    probe = Probe((DIGITS,), TrainingSettings(epochs=1, batch_size=8, learning_rate=0.1), CPU)
+    report = _measure(probe, together, 0.0)
+    assert taken == [together] and len({*map(id, scored)}) == together
+    assert len(report.training) == 1
 
 
 def test_processes_take_their_share_of_a_step(tmp_path):

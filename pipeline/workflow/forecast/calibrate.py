@@ -1,7 +1,7 @@
 """Timing this machine for some seconds: what a training step, a start of a process and reading an image take here.
 
 Everything is timed in as many processes side by side as the experiment will have, since they share caches, memory and,
-on many machines, the cores themselves.
+on many machines, the cores themselves; on a GPU with as many trainings taking turns in one process as will.
 """
 
 import os
@@ -63,7 +63,7 @@ class _Report(NamedTuple):
     gpus: int
 
 
-def calibrate(probe: Probe, processes: int, read: float, decode: float) -> Calibration:
+def calibrate(probe: Probe, processes: int, read: float, decode: float, together: int = 1) -> Calibration:
     """Times this machine.
 
     Args:
@@ -71,13 +71,15 @@ def calibrate(probe: Probe, processes: int, read: float, decode: float) -> Calib
         processes: that the experiment will run side by side.
         read: seconds to prepare an image (see :func:`time_reading`).
         decode: seconds to decode one for a batch (see :func:`time_decoding`).
+        together: trainings that take turns in each process. Seconds are those of one of them, the others' turns among
+            them.
     """
     processes = min(processes, _MOST_PROCESSES)
     programs = (_LIGHT, _FIGURES, _SNAKEMAKE, _STAND_IN)
     light, figures, snakemake, warm = (_start(program, processes) for program in programs)
     asked = [time.time()] * processes
     remedy = "this machine has too little for such an experiment, or it is in use"
-    reports = [report for _, report in in_workers(partial(_measure, probe), asked, processes, remedy)]
+    reports = [report for _, report in in_workers(partial(_measure, probe, together), asked, processes, remedy)]
     return Calibration(
         step=fit([timed for report in reports for timed in report.training]),
         scoring=fit([timed for report in reports for timed in report.scoring]),
@@ -109,7 +111,7 @@ def _start(program: str, processes: int) -> float:
         return _mean(list(pool.map(run, range(processes))))
 
 
-def _measure(probe: Probe, asked: float) -> _Report:
+def _measure(probe: Probe, together: int, asked: float) -> _Report:
     """Runs in a process of its own, started at the time ``asked``."""
     import torch
 
@@ -118,6 +120,7 @@ def _measure(probe: Probe, asked: float) -> _Report:
     from pipeline.training.loop import Training
     from pipeline.training.replay import WARM_UP
     from pipeline.training.scoring import score
+    from pipeline.training.turns import in_turns
 
     probe.execution.apply()
     device = probe.execution.device
@@ -145,9 +148,12 @@ def _measure(probe: Probe, asked: float) -> _Report:
             batch = min(batch, max(2, int(_PATIENCE / guess)))
         settings = replace(probe.settings, epochs=10**6, batch_size=batch, schedule="constant", milestones=())
         started = time.perf_counter()
-        network = Network(spec)
-        initialise(network, torch.Generator().manual_seed(0))
-        steps = Training(network, images(spec, 4 * batch), settings, 0, probe.execution).steps()
+        networks = [Network(spec) for _ in range(together)]
+        for network in networks:
+            initialise(network, torch.Generator().manual_seed(0))
+        some = images(spec, 4 * batch)
+        trainings = [Training(network, some, settings, 0, probe.execution).steps() for network in networks]
+        steps = in_turns(trainings, probe.execution)
         for _ in range(WARM_UP + 1 if device.type == "cuda" else 1):  # on a GPU, until a step has been recorded
             next(steps)
         wait()
@@ -164,7 +170,8 @@ def _measure(probe: Probe, asked: float) -> _Report:
         some = images(spec, count)
         score(network, images(spec, 2), probe.execution)
         started = time.perf_counter()
-        score(network, some, probe.execution)
+        for network in networks:
+            score(network, some, probe.execution)
         wait()
         scoring.append(Timed(work, count, time.perf_counter() - started))
         process_bytes = process_bytes or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

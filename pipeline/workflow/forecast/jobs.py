@@ -444,10 +444,13 @@ def _memory(
         layers = spec.with_genome(genome).layers
         batch = min(recipe["batch_size"], count)
         maps = batch * sum(layer.elements for layer in layers) * _PER_ELEMENT
-        needed.append(maps + sum(layer.weights for layer in layers) * _PER_PARAMETER + count * images.memory_bytes)
+        one = maps + sum(layer.weights for layer in layers) * _PER_PARAMETER
+        # On a GPU, candidates take turns in one process.
+        together = workers(config, cores, calibration.gpus) if section == "candidate" and calibration.gpus else 1
+        needed.append(together * one + count * images.memory_bytes)
     side_by_side = max(1, cores // config["execution"]["threads"])
     if calibration.gpus:
-        side_by_side = min(side_by_side, calibration.gpus * workers(config, cores, calibration.gpus))
+        side_by_side = min(side_by_side, calibration.gpus)
     return calibration.process_bytes + max(needed, default=0.0), side_by_side
 
 
