@@ -23,10 +23,16 @@ from pipeline.common.log import Progress, log, say
 from pipeline.workflow.forecast.remaining import Plan, Remaining
 from pipeline.workflow.running import RunningSteps
 from pipeline.workflow.slurm.partition import DECISION
+from pipeline.workflow.status.failures import last_words
 
 _WARNING = re.compile(r"\S+ \S+ +(warning: .+)")  # in our steps' logs, behind day and time
 #: How a message of Snakemake's plugin for SLURM begins. The step's own log knows nothing of it.
 _SLURM = "SLURM"
+#: What is added to the log of a step that failed and ends with no error.
+_WORDLESS = (
+    "it ended without a word: perhaps it was killed, as a process is for want of memory; free some, or let fewer steps "
+    "run side by side (--cores), and run the same command again"
+)
 #: Columns of a benchmark that a clock measures, and what stands for what is not known.
 _CLOCK = ("s", "h:m:s")
 _UNKNOWN = "NA"
@@ -143,10 +149,17 @@ class Overview:
         if self._interrupted:
             return
         self._failed = True
-        written = {path: lines for path in logs if (lines := _lines(Path(path)))}
         first = (message or "").strip().splitlines()[:1]
-        if first and first[0].startswith(_SLURM):
-            log(f"failed: {first[0]}")
+        by_slurm = first[0] if first and first[0].startswith(_SLURM) else ""
+        words = f"error: {by_slurm or _WORDLESS}"
+        for file in filter(Path.is_file, map(Path, logs)):
+            if not last_words(file):
+                _add(file, words)
+        written = {
+            path: lines for path in logs if (lines := _lines(Path(path))) and not (by_slurm and lines == [words])
+        }
+        if by_slurm:
+            log(f"failed: {by_slurm}")
         elif not written:
             log(f"failed: {rule}, without a word in {', '.join(logs) or 'a log'}")
         for path, lines in written.items():
@@ -175,6 +188,12 @@ def _strike_out(path: Path) -> None:
     with replacing(path) as partial:
         partial.write_text("".join("\t".join(line) + "\n" for line in (header, *known)), encoding="utf-8")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _add(path: Path, line: str) -> None:
+    """Adds a line to a log, if it can be written."""
+    with suppress(OSError), path.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
 
 
 def _lines(path: Path) -> list[str]:

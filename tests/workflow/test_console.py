@@ -14,6 +14,7 @@ from pipeline.workflow.console import Overview
 from pipeline.workflow.forecast.remaining import Plan
 from pipeline.workflow.forecast.schedule import Job
 from pipeline.workflow.plugins import snakemake_logger_plugin_binary_nas as plugin
+from pipeline.workflow.status.failures import last_words
 from tests.support.events import START
 from tests.support.workflow import ROOT, resume, run
 
@@ -58,7 +59,7 @@ def test_a_failed_steps_log_is_shown_and_nothing_else(said, tmp_path):
     lines = said([*START, failure(None, path)], 1, "Exiting because a job execution failed.\n")
     assert f"failed: {path}:" in lines
     assert "    error: it diverged: lower its learning rate" in lines
-    assert "Exiting" not in lines
+    assert "Exiting" not in lines and "killed" not in lines
     path.write_text("\n".join(f"line {number}" for number in range(9999)))
     lines = said([*START, failure(None, path)], 1)
     assert "line 9998" in lines and len(lines.splitlines()) < 50
@@ -83,6 +84,27 @@ def test_why_slurm_refused_a_job_is_shown_and_nothing_else(said, tmp_path, text)
 def test_a_step_that_left_no_word_is_named(said, tmp_path):
     (line,) = said([failure(None, tmp_path / "none.log")], 1).splitlines()
     assert line.endswith(f"failed: retrain, without a word in {tmp_path / 'none.log'}")
+
+
+@pytest.mark.parametrize("text", ["", "2026-11-23 14:28:31  retraining: binary VGG-small\n"])
+def test_a_step_that_was_killed_is_said_to_be_there_and_in_its_log(said, tmp_path, text):
+    """Where ``status`` finds it."""
+    path = tmp_path / "uniform-1x_0.log"
+    path.write_text(text)
+    lines = said([*START, failure(None, path)], 1)
+    assert f"failed: {path}:" in lines and "    error: it ended without a word: perhaps it was killed" in lines
+    assert last_words(path).startswith("it ended without a word: perhaps it was killed")
+    assert path.read_text().startswith(text)
+    again = path.read_text()
+    said([*START, failure(None, path)], 1)
+    assert path.read_text() == again, "a step that said why is believed"
+
+
+def test_what_slurm_says_of_a_job_is_found_in_its_log(said, tmp_path):
+    path = tmp_path / "uniform-1x_0.log"
+    path.write_text("2026-11-23 14:28:31  retraining: binary VGG-small\n")
+    said([*START, failure("SLURM-job '12' failed, SLURM status is: 'OUT_OF_MEMORY'.", path)], 1)
+    assert last_words(path) == "SLURM-job '12' failed, SLURM status is: 'OUT_OF_MEMORY'."
 
 
 def test_what_failed_before_any_step_is_shown(said):

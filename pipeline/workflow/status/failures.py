@@ -28,12 +28,12 @@ def failures(logs: Path, run: Run | None) -> tuple[Failure, ...]:
     found = []
     for log in sorted(logs.rglob("*.log")):
         written = modified(log)
-        if written is not None and written >= run.began and (sentence := _last_words(log)):
+        if written is not None and written >= run.began and (sentence := last_words(log)):
             found.append((written, Failure(log.relative_to(logs).with_suffix("").as_posix(), sentence, str(log))))
     return tuple(failure for _, failure in sorted(found, key=lambda pair: pair[0]))
 
 
-def _last_words(log: Path) -> str:
+def last_words(log: Path) -> str:
     """Returns the sentence with which a step has failed; '' if it has not, or the log cannot be read."""
     lines = list(_end_of(log))
     if not lines:
