@@ -207,6 +207,28 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
         ({"search.early_stop_keep": 0.3},
          ["search.early_stop_keep has no effect, since search.early_stop_epochs is null"]),
         ({"search.early_stop_keep": 0.3, "search.early_stop_epochs": 3}, []),
+        ({"search.mutation_rate": 0.3}, []),
+        ({"search.mutation_rate": 0.3, "searches.A.algorithm": "local_search"},
+         ["search.mutation_rate has no effect, since no search here looks at it (local search, random search)"]),
+        ({"search.tournament": 3},
+         ["search.tournament has no effect, since no search here looks at it (evolution, local search, random "
+          "search)"]),
+        ({"search.tournament": 3, "searches.A.algorithm": "regularised_evolution"}, []),
+        ({"search.tournament": 3, "searches": {}, "models": {"a": {"genome": 1}}}, []),
+        ({"search.early_stop_epochs": 3, "searches": {"F": {"algorithm": "nsga2"}}, "models": {"a": {"genome": 1}},
+          "controls": []},
+         ["search.early_stop_epochs has no effect, since no search here stops a candidate early (NSGA-II)"]),
+        ({"search.early_stop_epochs": 3, "searches": {"all": {"algorithm": "exhaustive"}},
+          "models": {"a": {"genome": 1}}, "controls": []}, []),  # scores after so many epochs are what is wanted
+        ({"search.finalists": 0, "search.rescorings": 5},
+         ["search.rescorings has no effect, since search.finalists is 0"]),
+        ({"search.rescorings": 5}, []),
+        ({"proxy.sample": 0, "proxy.trainings": 3}, ["proxy.trainings has no effect, since proxy.sample is 0"]),
+        ({"seed": 3},
+         ["seed is 3, but searches.A, B, random keep the default's own (seed: 0): their first genomes, and all of a "
+          "random search, are those of an experiment with another seed; give each its seed, or null for the "
+          "experiment's"]),
+        ({"seed": 3, "searches.A.seed": 3, "searches.B.seed": None, "searches.random.seed": 4}, []),
         ({"search.max_memory": 1e6},
          ["search.max_memory limits the network at base width 1 (search.cost_width), while it is trained at 0.0625"]),
         ({"search.max_memory": 1e6, "search.cost_width": 0.0625}, []),

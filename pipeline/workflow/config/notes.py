@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.spec import uniform_genome
 from pipeline.report.published import find_table
-from pipeline.search.algorithms import ALGORITHMS
+from pipeline.search.algorithms import ALGORITHMS, own_keys, stops_early
 from pipeline.workflow.config.default import default_config
 from pipeline.workflow.config.networks import spec_of
 from pipeline.workflow.config.trainings import TRAININGS
@@ -44,6 +44,8 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
         idle["retrain.teacher_weight"] = "no row has a teacher"
     if search["early_stop_epochs"] is None and search["early_stop_keep"] != default["search"]["early_stop_keep"]:
         idle["search.early_stop_keep"] = "search.early_stop_epochs is null"
+    if config["searches"]:
+        idle |= _looked_at_by_none(config)
     notes = [f"{key} has no effect, since {why}" for key, why in idle.items()]
     if config["retrain"]["teacher"] is not None and samples(config):
         notes.append(
@@ -53,6 +55,7 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
     notes += [*_left_as_for_digits(config), *_published_of_others(config)]
     if config["searches"]:
         notes += [
+            *_seeds_left_as_they_are(config),
             *_asked_for_nothing(config),
             *_alike(config),
             *_looking_at_nothing(config),
@@ -73,6 +76,49 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
             "is what will be used"
         )
     return notes
+
+
+def _looked_at_by_none(config: Mapping[str, Any]) -> dict[str, str]:
+    """Returns settings of all searches, of finalists and of the proxy that are changed, and that nothing here looks at:
+    by their names, why.
+    """
+    search, proxy, default = config["search"], config["proxy"], default_config()
+    algorithms = dict.fromkeys(run["algorithm"] for run in config["searches"].values())
+    some = {key for name in ALGORITHMS for key in own_keys(name)}
+    used = {key for name in algorithms for key in own_keys(name)}
+    titles = ", ".join(str(ALGORITHMS[name].TITLE) for name in algorithms)
+    idle = {
+        f"search.{key}": f"no search here looks at it ({titles})"
+        for key in search
+        if key in some - used and search[key] != default["search"].get(key)
+    }
+    looking = [name for name in algorithms if ALGORITHMS[name].LOOKS_AT_SCORES]
+    if search["early_stop_epochs"] is not None and looking and not any(map(stops_early, looking)):
+        idle["search.early_stop_epochs"] = f"no search here stops a candidate early ({titles})"
+    if not search["finalists"] and search["rescorings"] != default["search"]["rescorings"]:
+        idle["search.rescorings"] = "search.finalists is 0"
+    if not samples(config):
+        changed = [key for key in ("scores", "trainings") if proxy[key] != default["proxy"][key]]
+        idle |= {f"proxy.{key}": "proxy.sample is 0" for key in changed}
+    return idle
+
+
+def _seeds_left_as_they_are(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields that searches propose from the default experiment's seeds, which stand in it, though the experiment's own
+    was changed.
+    """
+    seed, default = config["seed"], default_config()
+    if seed == default["seed"]:
+        return
+    runs = [(name, run) for name, run in config["searches"].items() if run.get("run_of", name) == name]
+    usual = {name: (search or {}).get("seed") for name, search in default["searches"].items()}
+    left = [name for name, run in runs if "seed" in run and run["seed"] == usual.get(name)]
+    if left:
+        yield (
+            f"seed is {seed}, but searches.{', '.join(left)} keep the default's own (seed: {usual[left[0]]}): their "
+            "first genomes, and all of a random search, are those of an experiment with another seed; give each its "
+            "seed, or null for the experiment's"
+        )
 
 
 def _published_of_others(config: Mapping[str, Any]) -> Iterator[str]:
