@@ -119,9 +119,7 @@ def read_findings(layout: "Layout") -> "Findings":
     timed = measured.exists() and measured not in {*outdated, *outlived_files(layout)}
     if measured.exists() and not timed:
         notes.append("How fast packed networks are was measured of other networks than these, and is left out.")
-    missing = [model for model in saved.models if model not in {row.model for row in rows}]
-    if missing:
-        notes.insert(0, f"The run is not finished: there is no accuracy yet of {', '.join(missing)}.")
+    notes.insert(0, _about_missing(saved.models, saved.seeds, rows))
     found = next((row.model for row in rows if row.search), rows[0].model if rows else None)
     folder = layout.retrainings
     times, arithmetic, of_rows = _read_times(rows, arguments)
@@ -147,6 +145,17 @@ def read_findings(layout: "Layout") -> "Findings":
         arithmetic=arithmetic,
         rows_arithmetic=of_rows,
     )
+
+
+def _about_missing(models: "Sequence[str]", seeds: int, rows: "Sequence[Row]") -> str:
+    """Says which rows have no accuracy yet, and which have those of some of their trainings only; nothing if none."""
+    there = {row.model: row.top1.seeds for row in rows}
+    parts = []
+    if missing := [model for model in models if model not in there]:
+        parts.append(f"there is no accuracy yet of {', '.join(missing)}")
+    if some := [f"{model} ({count} of {seeds})" for model, count in there.items() if count < seeds]:
+        parts.append(f"some trainings are not scored yet, of {', '.join(some)}, and what is said here is of the others")
+    return f"The run is not finished: {'; '.join(parts)}." if parts else ""
 
 
 def _about_latencies(rows: "Sequence[Row]") -> str:

@@ -355,6 +355,20 @@ def test_a_run_in_progress_shows_what_is_there(experiment):
     assert 'id="search"' in experiment.report.read_text() and 'id="table"' not in experiment.report.read_text()
 
 
+def test_a_row_of_which_some_seeds_are_scored_says_so(experiment):
+    """More seeds were asked for, and the run is under way or was interrupted: the mean is of the first ones."""
+    assert main(["report", "measured"]) == 0
+    assert "not finished" not in experiment.report.read_text()
+    experiment.measurement("found-A", 1).unlink()
+    assert main(["report", "measured"]) == 0
+    said = "The run is not finished: some trainings are not scored yet, of found-A (1 of 2), and what is said here is"
+    assert said in experiment.report.read_text()
+    shutil.rmtree(experiment.measurements / "random-A")
+    assert main(["report", "measured"]) == 0
+    said = "there is no accuracy yet of random-A; some trainings are not scored yet, of found-A (1 of 2), and"
+    assert said in experiment.report.read_text()
+
+
 def test_measured_times_and_sizes_are_shown_as_soon_as_they_are_there(experiment):
     assert main(["report"]) == 0
     assert "ms for one image" not in experiment.report.read_text()
