@@ -11,9 +11,14 @@ from pathlib import Path
 
 from benchmarks.timing import table
 from pipeline.networks.genome import format_genome
+from pipeline.report.collect import unlike
 from pipeline.report.inputs import read_measurement
 from pipeline.report.rows import Interval, Measurement, sample_of
 from pipeline.report.statistics import compare
+from pipeline.workflow.asked import asked_of_row
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.made_with import outdated_files
+from pipeline.workflow.saved_config import read_saved_config
 
 
 def main() -> None:
@@ -41,11 +46,24 @@ def main() -> None:
 
 
 def measurements(experiment: Path, row: str) -> list[Measurement]:
-    """Reads the scores of all trainings of a row, in the order of their seeds."""
-    files = sorted((experiment / "evaluation" / row).glob("seed_*.json"), key=lambda file: int(file.stem.split("_")[1]))
+    """Reads the scores of all trainings of a row that its experiment asks for, in the order of their seeds.
+
+    Where fewer are asked for by now, or others, those of before still lie there; they may be of other settings.
+    """
+    files = {int(file.stem.split("_")[1]): file for file in (experiment / "evaluation" / row).glob("seed_*.json")}
+    layout = Layout(experiment)
+    saved = read_saved_config(layout)
+    asked = saved.config if saved and row in saved.models else None
+    if saved and asked is not None:
+        outdated = {file.resolve() for file in outdated_files(layout)}
+        files = {seed: one for seed, one in files.items() if seed < saved.seeds and one.resolve() not in outdated}
     if not files:
         raise SystemExit(f"error: {experiment} has no scores of a row '{row}'")
-    return [read_measurement(row, seed, file) for seed, file in enumerate(files)]
+    found = [read_measurement(row, seed, files[seed]) for seed in sorted(files)]
+    for one in found if asked is not None else ():
+        if others := unlike(one, asked_of_row(asked, row)):
+            raise SystemExit(f"error: seed {one.seed} of row '{row}' was trained otherwise than now ({others[0]})")
+    return found
 
 
 if __name__ == "__main__":

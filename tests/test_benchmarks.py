@@ -1,6 +1,7 @@
 """Every benchmark runs; what it says of so short a run means nothing."""
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -12,8 +13,13 @@ from PIL import Image
 
 from benchmarks import inference, rows
 from benchmarks.trainings import Trainings
+from pipeline.common.files import write_json
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.rows import Measurement
+from pipeline.workflow.config import read_config
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.saved_config import save_config
+from tests.support.measured import write_experiment
 from tests.support.workflow import ROOT
 
 
@@ -189,6 +195,24 @@ def test_any_rows_of_an_experiment_are_set_beside_one(tmp_path, monkeypatch, cap
     monkeypatch.setattr("sys.argv", ["rows", str(tmp_path), "uniform-1x", "none"])
     with pytest.raises(SystemExit, match="no scores of a row 'none'"):
         rows.main()
+
+
+def test_rows_have_the_trainings_that_their_experiment_asks_for(tmp_path, monkeypatch):
+    """What lies there of seeds before, which may be of other settings, is none of them."""
+    monkeypatch.chdir(tmp_path)
+    layout = Layout.of("mine")
+    write_experiment(layout.folder)
+    config = {**read_config([ROOT / "config.yaml"]), "experiment": "mine"}
+    config["models"] = {"uniform-1x": {"genome": 1}}
+    save_config({**config, "retrain": {**config["retrain"], "seeds": 2}}, layout)
+    assert [one.seed for one in rows.measurements(layout.folder, "uniform-1x")] == [0, 1]
+    save_config({**config, "retrain": {**config["retrain"], "seeds": 1}}, layout)
+    assert [one.seed for one in rows.measurements(layout.folder, "uniform-1x")] == [0]
+    assert len(rows.measurements(layout.folder, "uniform_2x")) == 2, "a row that is not asked for any more"
+    file = layout.measurement("uniform-1x", 0)
+    write_json(file, {**json.loads(file.read_text()), "training": {"settings": {"epochs": 3}}})
+    with pytest.raises(SystemExit, match="seed 0 of row 'uniform-1x' was trained otherwise than now \\(epochs 3 in"):
+        rows.measurements(layout.folder, "uniform-1x")
 
 
 @pytest.mark.parametrize("burst", [1, 3])
