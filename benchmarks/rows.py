@@ -53,15 +53,16 @@ def measurements(experiment: Path, row: str) -> list[Measurement]:
     files = {int(file.stem.split("_")[1]): file for file in (experiment / "evaluation" / row).glob("seed_*.json")}
     layout = Layout(experiment)
     saved = read_saved_config(layout)
-    asked = saved.config if saved and row in saved.models else None
-    if saved and asked is not None:
+    known = saved if saved and row in saved.models else None
+    if known:
         outdated = {file.resolve() for file in outdated_files(layout)}
-        files = {seed: one for seed, one in files.items() if seed < saved.seeds and one.resolve() not in outdated}
+        files = {seed: one for seed, one in files.items() if seed < known.seeds and one.resolve() not in outdated}
     if not files:
         raise SystemExit(f"error: {experiment} has no scores of a row '{row}'")
     found = [read_measurement(row, seed, files[seed]) for seed in sorted(files)]
-    for one in found if asked is not None else ():
-        if others := unlike(one, asked_of_row(asked, row)):
+    asked = asked_of_row(known.config, row) if known else {}
+    for one in found:
+        if others := unlike(one, asked):
             raise SystemExit(f"error: seed {one.seed} of row '{row}' was trained otherwise than now ({others[0]})")
     return found
 

@@ -101,7 +101,8 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
 def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> Verdict:
     search = row.search
     assert search is not None
-    sentences = [*_undirected(search), *_worth_nothing(search), *_below_asked(search), _against_uniform(row, made)]
+    sentences = [*_undirected(search), *_failed(search), *_worth_nothing(search), *_below_asked(search)]
+    sentences.append(_against_uniform(row, made))
     sentences += [_against_first_layer(one) for one in made if _control(one) == "first-layer"]
     for other in baselines:
         sentences += _against_baseline(row, other, next((one for one in made if one.other is other), None))
@@ -124,6 +125,17 @@ def _undirected(search: Search) -> list[str]:
     return [
         "All its candidates were drawn at random: they were too few for it to look at a score, so this is nothing else "
         "than a random search."
+    ]
+
+
+def _failed(search: Search) -> list[str]:
+    """Says how many of a search's candidates have no score since something failed on the machine."""
+    best = search.best
+    if best is None or not best.failed:
+        return []
+    return [
+        f"Of the {best.evaluations} candidates of {search.title} {best.failed} failed for want of memory or another "
+        "reason of the machine, and have no score: what they are worth it does not know. Its history.csv says why."
     ]
 
 
@@ -256,6 +268,7 @@ def _against_baseline(row: Row, other: Row, one: Comparison | None) -> list[str]
         sentences = [
             f"Against {other.model}, found by {title} for the same {_goal(row)} ({_relative(one)}): {one.difference}."
         ]
+    sentences += _failed(other.search)
     mine, theirs = row.search.best, other.search.best
     if not (mine and theirs):
         return sentences

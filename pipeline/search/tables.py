@@ -70,6 +70,7 @@ class Best:
         cost: what the relative cost is of.
         chosen_by: by what it, or the finalists, were chosen from the candidates.
         undirected: whether all candidates were drawn at random; not in its record, but seen in the search's tables.
+        failed: candidates without a score since something failed that is of the machine, such as its memory; likewise.
     """
 
     search: str
@@ -88,6 +89,7 @@ class Best:
     cost: CostName = DEFAULT
     chosen_by: ChosenBy = SCORE
     undirected: bool = False
+    failed: int = 0
 
 
 def needed(columns: Sequence[str]) -> tuple[str, ...]:
@@ -344,7 +346,7 @@ def write_best(path: Path, best: Best) -> None:
     """Writes what a search found."""
     runs = [{**asdict(run), "genome": format_genome(run.genome)} for run in best.runs]
     record = {**asdict(best), "genome": format_genome(best.genome), "runs": runs}
-    del record["cost"], record["undirected"]
+    del record["cost"], record["undirected"], record["failed"]
     if best.chosen_by == SCORE:
         del record["chosen_by"]
     write_record(path, {relative_column(best.cost) if key == "relative_cost" else key: record[key] for key in record})

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: The origin of a candidate in which no score had a part.
 _AT_RANDOM = "random"
+#: The status of one that was not trained, for a reason of the machine.
+_FAILED = "failed"
 
 
 def add_measurements(parser: argparse.ArgumentParser, *, complete: bool = True) -> None:
@@ -193,7 +195,7 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
 
 
 def _with_origins(best: "Best", scores: Sequence[OfSearch]) -> "Best":
-    """Returns what a search found, with whether any of its candidates came from others' scores.
+    """Returns what a search found, with whether any of its candidates came from others' scores, and how many failed.
 
     Args:
         best: as its record says it.
@@ -203,7 +205,8 @@ def _with_origins(best: "Best", scores: Sequence[OfSearch]) -> "Best":
 
     runs = {best.search, *(one.run for one in best.runs)}
     rows = [row for file in scores if file.search in runs for row in read_csv(file.path, ("generation",))]
-    return replace(best, undirected={row.get("origin") for row in rows} == {_AT_RANDOM})
+    failed = len({row.get("genome") for row in rows if row.get("status") == _FAILED})
+    return replace(best, undirected={row.get("origin") for row in rows} == {_AT_RANDOM}, failed=failed)
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":

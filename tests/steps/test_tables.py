@@ -115,6 +115,23 @@ def test_a_search_that_looked_at_no_score_is_told(tmp_path):
     assert text.count(words) == 1 and f"1,1,1,0.5) - {words}" in text
 
 
+def test_candidates_that_failed_are_counted(tmp_path):
+    """The widest of a search, say, on a machine of too little memory: it goes on without them."""
+    words = "failed for want of memory or another reason of the machine"
+    assert words not in make_tables(tmp_path, tmp_path / "tables")["results.md"]
+    arguments = write_experiment(tmp_path)["tables"]
+    for search, number in (("A", 2), ("random-A", 1)):
+        history = Layout(tmp_path).search(search).history
+        lines = list(csv.DictReader(history.open()))
+        failed = {"status": "failed", "top1": "", "fitness": 0, "reason": "MemoryError"}
+        lines[-number:] = [{**line, **failed, "genome": f"4,4,4,4,4,{i + 1}"} for i, line in enumerate(lines[-number:])]
+        write_csv(history, tuple(lines[0]), lines)
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = " ".join((tmp_path / "tables/results.md").read_text().split())
+    assert f"Of the 4 candidates of evolution 2 {words}" in text
+    assert f"Of the 4 candidates of random search 1 {words}" in text
+
+
 def test_table_columns_are_aligned(tmp_path):
     text = make_tables(tmp_path, tmp_path / "tables")["results.md"]
     table = text.split("\n\n")[1].splitlines()
