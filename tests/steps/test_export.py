@@ -138,6 +138,19 @@ def test_what_shorter_real_weights_cost_is_printed(row: Path, tmp_path: Path, ca
     assert "was not measured" in capsys.readouterr().err
 
 
+def test_what_was_evaluated_in_another_precision_is_told(prepared, tmp_path, capsys) -> None:
+    """As on most GPUs: what is exported computes in float32, and some answers differ from the table's."""
+    for precision, said in (("float32", 0), ("bfloat16", 1)):
+        home = tmp_path / precision / "digits"
+        train_digits(prepared, home, 1, "--precision", precision)
+        capsys.readouterr()
+        packed = export(home / "uniform-1x", "packed", tmp_path / f"{precision}.bnn")
+        note = "was trained and evaluated in bfloat16, and what is exported computes in float32: some of its answers"
+        assert capsys.readouterr().err.count(note) == said
+        assert main(["export", str(packed), "--format", "c", "--output", str(tmp_path / precision / "c")]) == 0
+        assert capsys.readouterr().err.count(note) == said, "of a packed file, too"
+
+
 def test_only_test_images_that_were_prepared_with_those_it_learnt_from_tell_its_accuracy(row, tmp_path, capsys) -> None:
     """Of another division into train and test, it may have learnt from some of them."""
     words = ["export", str(weights(row)), "--real-weights", "int8", "--output", str(tmp_path / "short.bnn")]
