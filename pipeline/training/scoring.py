@@ -20,7 +20,8 @@ class Score:
         top1, top5: accuracy in percent; ``top5`` None below six classes.
         loss: mean cross-entropy.
         images: how many there are.
-        answers: the class that each image is taken for, int64 (images,), in their order.
+        answers: the class that each image is taken for, int64 (images,), in their order; of equally likely ones the
+            first.
         right: whether it is the image's own, bool (images,).
         labels: the images' own classes, int64 (images,).
         confidences: the softmax's value for the answer, float32 (images,).
@@ -66,13 +67,15 @@ def _score(network: nn.Module, images: ImageSource, execution: Execution, batch_
             logits = network(x)
         logits = logits.float()
         classes = logits.shape[1]
-        ranked = logits.topk(min(5, classes)).indices
-        hits = ranked == y[:, None]
-        confidences = logits.softmax(1).gather(1, ranked[:, :1])[:, 0]
-        for parts, part in zip(given, (ranked[:, 0], hits[:, 0], y, confidences), strict=True):
+        # Of equals the first, as wherever else a network answers. Which one topk gives first is its own affair.
+        answers = logits.argmax(1)
+        right = answers == y
+        among = (logits.topk(min(5, classes)).indices == y[:, None]).any(1) | right
+        confidences = logits.softmax(1).gather(1, answers[:, None])[:, 0]
+        for parts, part in zip(given, (answers, right, y, confidences), strict=True):
             parts.append(part)
         loss = F.cross_entropy(logits, y, reduction="sum")
-        correct += torch.stack([hits[:, 0].sum(), hits.any(1).sum(), loss]).double()
+        correct += torch.stack([right.sum(), among.sum(), loss]).double()
     top1, top5, loss = (correct / len(images)).tolist()
     arrays = (torch.cat(parts).cpu().numpy() for parts in given)
     return Score(100 * top1, 100 * top5 if classes > 5 else None, loss, len(images), *arrays)
