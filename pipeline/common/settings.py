@@ -4,9 +4,11 @@ The command line's flags and the configuration's keys, with their descriptions a
 """
 
 import inspect
+import math
+import operator
 import shlex
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, field, fields, is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -24,6 +26,25 @@ def setting(help: str, *, key: str = "", flag: str = "", limits: Mapping[str, An
         more: keywords of :func:`dataclasses.field`.
     """
     return field(metadata={"help": help, "key": key, "flag": flag, "limits": dict(limits or {})}, **more)
+
+
+#: Limits of a number: what it must be to keep to each, and how that is said.
+LIMITS: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
+    "minimum": (operator.ge, "at least"),
+    "maximum": (operator.le, "at most"),
+    "exclusiveMinimum": (operator.gt, "more than"),
+    "exclusiveMaximum": (operator.lt, "less than"),
+}
+
+
+def beyond(value: float, limits: Mapping[str, Any]) -> str:
+    """Returns which limit a number does not keep to, in words; nothing if it keeps to all.
+
+    >>> beyond(2, {"minimum": 3}), beyond(3, {"minimum": 3})
+    ('at least 3', '')
+    """
+    broken = (name for name in LIMITS if name in limits and not LIMITS[name][0](value, limits[name]))
+    return next((f"{LIMITS[name][1]} {limits[name]:g}" for name in broken), "")
 
 
 _DECORATE = "write @dataclass(frozen=True) above it"
@@ -67,6 +88,28 @@ def check_declared(cls: Any, owner: str) -> None:
                 f"{where} has the type {_named(hints[f.name])}, which no setting can have",
                 "take int, float, bool or str, one of these | None, a Literal or a tuple[…, ...]",
             ) from None
+        if f.default is not MISSING and not _is_value(f.default, hints[f.name], f.metadata["limits"]):
+            limits = "".join(f", {name} {limit}" for name, limit in f.metadata["limits"].items())
+            raise UserError(
+                f"the default of {where} is {f.default!r}, which a configuration could not give it",
+                f"take one of its type and limits ({_named(hints[f.name])}{limits})",
+            )
+
+
+def _is_value(value: Any, hint: Any, limits: Mapping[str, Any]) -> bool:
+    """Returns whether a value is of a type that a setting can have, and within its limits."""
+    if get_origin(hint) in (Union, types.UnionType):
+        return any(_is_value(value, part, limits) for part in get_args(hint))
+    if hint is type(None):
+        return value is None
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, tuple) and all(_is_value(part, get_args(hint)[0], limits) for part in value)
+    if hint in (int, float):
+        number = isinstance(value, (int, hint)) and not isinstance(value, bool) and math.isfinite(value)
+        return number and not beyond(value, limits)
+    return isinstance(value, hint)
 
 
 def _named(hint: Any) -> str:
@@ -108,7 +151,8 @@ def flags(cls: type, values: Mapping[str, Any]) -> str:
     words: list[str] = []
     for f in fields(cls):
         value = values.get(key_of(f))
-        if value is None or value == []:
+        # An empty list is what a step takes of itself, unless there is another default.
+        if value is None or (value == [] and f.default in (MISSING, ())):
             continue
         listed = value if isinstance(value, list | tuple) else [value]
         words += [flag_of(f), *map(str, listed)]

@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import operator
 import types
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, Union, get_ar
 from pipeline.common.errors import UserError
 from pipeline.common.files import claim
 from pipeline.common.registry import Registry
-from pipeline.common.settings import flag_of, key_of
+from pipeline.common.settings import beyond, flag_of, key_of
 from pipeline.common.terminal import fit, width
 from pipeline.networks.genome import Genome, parse_genome
 from pipeline.networks.spec import PUBLISHED_WIDTH, NetworkSpec
@@ -195,21 +194,19 @@ def _how(f: Field[Any], hint: Any) -> dict[str, Any]:
         hint = next(part for part in get_args(hint) if part is not type(None))
     if get_origin(hint) is Literal:
         return {**how, "choices": get_args(hint)}
-    if hint is bool:
-        return {"action": "store_true"}
+    if hint is bool:  # alone, the flag says yes
+        return {**how, "type": _truth, "nargs": "?", "const": True}
     limits = f.metadata["limits"]
     if get_origin(hint) is tuple:
         return {**how, "type": _within(get_args(hint)[0], limits), "nargs": "*"}
     return {**how, "type": _within(hint, limits)}
 
 
-#: Limits of a setting: what a number must be to keep to each, and how that is said.
-_LIMITS: Mapping[str, tuple[Callable[[Any, Any], bool], str]] = {
-    "minimum": (operator.ge, "at least"),
-    "maximum": (operator.le, "at most"),
-    "exclusiveMinimum": (operator.gt, "more than"),
-    "exclusiveMaximum": (operator.lt, "less than"),
-}
+def _truth(text: str) -> bool:
+    """Reads a truth value as a configuration has it."""
+    if text.lower() not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"{text} is neither true nor false")
+    return text.lower() == "true"
 
 
 def _within(kind: type, limits: Mapping[str, Any]) -> Callable[[str], Any]:
@@ -221,9 +218,8 @@ def _within(kind: type, limits: Mapping[str, Any]) -> Callable[[str], Any]:
         value = kind(text)
         if not math.isfinite(value):
             raise argparse.ArgumentTypeError(f"{text} is no number")
-        for name, limit in limits.items():
-            if name in _LIMITS and not _LIMITS[name][0](value, limit):
-                raise argparse.ArgumentTypeError(f"{text} is not {_LIMITS[name][1]} {limit:g}")
+        if limit := beyond(value, limits):
+            raise argparse.ArgumentTypeError(f"{text} is not {limit}")
         return value
 
     read.__name__ = kind.__name__  # which argparse names for what cannot be read at all

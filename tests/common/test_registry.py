@@ -138,6 +138,14 @@ HEAD = (
         ("heat: 'Heat' = setting('How hot.')", "types of Settings of module mine cannot be read .*'Heat'"),
         ("heat: tuple = setting('How hot.', default=())", "field 'heat' of .* has the type tuple"),
         ("heat: tuple[int, ...] = setting('How hot.', default_factory=tuple)", "field 'heat' .* has a default_factory"),
+        ("heat: int = setting('How hot.', default=2.5)", "default of field 'heat' .* is 2.5, which a configuration"),
+        ("heat: str = setting('How hot.', default=7)", "default of field 'heat' .* is 7, .*: take one .*str"),
+        ("heat: bool = setting('How hot.', default=1)", "default of field 'heat' .* is 1,"),
+        ("heat: int = setting('How hot.', default=True)", "default of field 'heat' .* is True,"),
+        ("heat: float = setting('How hot.', default=None)", "default of field 'heat' .* is None,"),
+        ("heat: float = setting('How hot.', default=float('nan'))", "default of field 'heat' .* is nan,"),
+        ("heat: int = setting('How hot.', limits={'minimum': 3}, default=2)", "default .* is 2, .*int, minimum 3"),
+        ("heat: tuple[int, ...] = setting('How hot.', default=(1, 'a'))", r"default .* is \(1, 'a'\),"),
         (
             "heat = setting('How hot.')",
             r"cannot be imported .TypeError in line \d+ of \S+/mine.py: 'heat' is a field but has no type annotation",
@@ -149,6 +157,21 @@ def test_settings_are_made_by_setting(shelf, tmp_path, line, sentence):
     (tmp_path / "mine.py").write_text(f"{HEAD}@dataclass\nclass Settings:\n    {line}\n")
     with pytest.raises(UserError, match=sentence):
         _ = opened()["mine:own"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "float = setting('How hot.', default=1)",
+        "bool = setting('How hot.', default=True)",
+        "float | None = setting('How hot.', limits={'exclusiveMinimum': 0}, default=None)",
+        "tuple[float, ...] = setting('How hot.', limits={'minimum': 0}, default=(0, 0.5))",
+        "int = setting('How hot.', limits={'minimum': 3}, default=3)",
+    ],
+)
+def test_defaults_that_a_configuration_could_give(shelf, tmp_path, field):
+    (tmp_path / "mine.py").write_text(f"{HEAD}@dataclass\nclass Settings:\n    heat: {field}\n")
+    assert hasattr(shelf[1](needs=("Settings", "work"))["mine:own"].Settings(), "heat")
 
 
 def test_settings_that_are_made_so_are_taken_and_are_a_dataclass(shelf, tmp_path):

@@ -1,6 +1,8 @@
 """Algorithms from elsewhere: what they may propose, what is refused, and in which sentence."""
 
+import argparse
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -12,10 +14,16 @@ from pipeline.common.files import write_csv
 from pipeline.common.registry import look_again
 from pipeline.networks.genome import RATIOS
 from pipeline.networks.spec import NetworkSpec, uniform_genome
-from pipeline.search.algorithms import ALGORITHMS, propose
+from pipeline.search.algorithms import ALGORITHMS, configured_settings, propose
 from pipeline.search.individual import Individual
+from pipeline.search.objectives import OBJECTIVES
 from pipeline.search.space import SearchSpace
 from pipeline.search.tables import POPULATION, population_row, read_population
+from pipeline.steps import propose_generation
+from pipeline.steps.options import read_chosen
+from pipeline.workflow.config import read_config
+from pipeline.workflow.rules.flags import Flags
+from pipeline.workflow.words import read_settings_of
 from tests.support.exported import sentence
 from tests.support.workflow import ROOT
 
@@ -139,6 +147,32 @@ def test_check_says_what_is_wrong_with_an_algorithm_before_a_run_would(written, 
 def test_check_takes_one_that_is_right(written):
     written(RIGHT + FIELDS.format("setting('Heat.', default=0.3)"))
     assert main(["check", "searches.A.algorithm=climbing:hill", "searches.A.heat=1"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ([], (True, False, (0.5, 1.0))),
+        (["searches.A.greedy=false", "searches.A.slow=true"], (False, True, (0.5, 1.0))),
+        (["search.greedy=true", "search.slow=false", "search.rates=[]"], (True, False, ())),
+    ],
+)
+def test_a_step_takes_what_the_configuration_means(written, given, meant):
+    """Yes and no, and lists: by the flags that a rule calls it with."""
+    fields = "greedy: bool = setting('G.', default=True)\n    slow: bool = setting('S.', default=False)\n    "
+    fields += "rates: tuple[float, ...] = setting('R.', default=(0.5, 1.0))"
+    written(RIGHT + FIELDS.replace("heat: float = {}", fields))
+    words = ["searches.A.algorithm=climbing:hill", *given]
+    config = read_config([ROOT / "config.yaml"], read_settings_of(words))
+    parser = argparse.ArgumentParser()
+    propose_generation.add_arguments(parser)
+    _, others = parser.parse_known_args(
+        ["--images", "i", "--generation", "0", "--output", "o", *shlex.split(Flags(config).proposal("A"))]
+    )
+    chosen = ALGORITHMS["climbing:hill"].Settings, OBJECTIVES["fitness"].Settings
+    settings, _ = read_chosen(others, *chosen)
+    assert (settings.greedy, settings.slow, settings.rates) == meant
+    assert settings == configured_settings(config["search"], config["searches"]["A"])
 
 
 def test_the_page_has_a_whole_algorithm_and_the_commands_that_try_it(tmp_path, monkeypatch, capsys):
