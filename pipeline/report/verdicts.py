@@ -135,7 +135,7 @@ def _failed(search: Search) -> list[str]:
         return []
     return [
         f"Of the {best.evaluations} candidates of {search.title} {best.failed} failed for want of memory or another "
-        "reason of the machine, and have no score: what they are worth it does not know. Its history.csv says why."
+        "reason of the machine, and have no score: what they are worth it does not know. Its table of scores says why."
     ]
 
 
