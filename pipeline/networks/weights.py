@@ -55,7 +55,8 @@ def inherit(network: Network, supernet: Path) -> None:
 
 
 def load_network(weights: Path | str) -> Network:
-    """Returns the trained network that a file of weights holds.
+    """Returns the trained network that a file of weights holds, in evaluation mode: in training mode, as a new module
+    is, its answers would depend on which images it is asked about together.
 
     Raises:
         UserError: the file is missing, damaged, or not written by a training of this project.
@@ -66,7 +67,7 @@ def load_network(weights: Path | str) -> Network:
     except (KeyError, TypeError, ValueError):
         raise UserError(f"{weights} does not say which network it holds", made_again("it is trained again")) from None
     verify_tensors(weights)
-    network = Network(spec)
+    network = Network(spec).eval()
     inherit(network, weights)
     return network
 

@@ -138,7 +138,12 @@ def test_files_are_named_by_strings_as_well(digits_row: Path, tmp_path: Path, ca
     assert np.array_equal(
         load_classifier(str(weights), images=str(digits_row / "data" / "train.h5")).probabilities([image]), expected
     )
-    assert load_network(str(weights)).spec == trained.network.spec
+    network = load_network(str(weights))
+    assert network.spec == trained.network.spec
+    # As it answers: its batch norms do not look at which images there are besides.
+    shape = (6, network.spec.channels, network.spec.size, network.spec.size)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(network(x)[:2], network(x[:2]), atol=1e-5) and not network.training
     monkeypatch.chdir(digits_row.parent.parent)
     assert find_network("results/digits/uniform-1x").resolve() == weights.resolve()
 
