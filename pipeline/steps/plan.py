@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_configuration(parser)
     parser.add_argument("--cores", type=int, help="of the run; by default all of this machine")
     parser.add_argument("--gpu", metavar="NAME", help="plan for one that was measured elsewhere, such as h200")
-    parser.add_argument("--gpus", type=int, default=1, help="how many of them")
+    parser.add_argument("--gpus", type=int, help="how many of them; by default one")
     parser.add_argument("--train-images", type=count, help="of the data set, where it is not here yet")
     parser.add_argument("--test-images", type=count, help="of the data set, where it is not here yet")
     parser.add_argument("--classes", type=count, help="of the data set, where it is not here yet")
@@ -45,8 +45,12 @@ def run(arguments: argparse.Namespace) -> None:
     cores = cpu.usable() if arguments.cores is None else arguments.cores
     if cores < 1:
         raise UserError(f"--cores is {cores}", "it must be at least 1")
-    if arguments.gpus < 1:
+    if arguments.gpus is not None and arguments.gpus < 1:
         raise UserError(f"--gpus is {arguments.gpus}", "it must be at least 1")
+    if arguments.gpus is not None and arguments.gpu is None:
+        raise UserError(f"--gpus is {arguments.gpus}, but of no GPU", "say which with --gpu, such as --gpu h200")
+    if (arguments.test_images or arguments.classes) and arguments.train_images is None:
+        raise UserError("--test-images and --classes are of a data set that is not here", "give --train-images too")
     show(config, measure(config, arguments, cores), cores)
 
 
@@ -103,7 +107,7 @@ def measure(config: dict[str, Any], arguments: argparse.Namespace, cores: int) -
     calibration = calibrate(probe, processes, read, decode, together)
     machine = describe_machine(probe.execution.device_type)
     if elsewhere is not None:
-        gpus = arguments.gpus
+        gpus = arguments.gpus or 1
         calibration = replace(calibration, step=elsewhere.step, scoring=elsewhere.scoring, gpus=gpus)
         probe = replace(probe, execution=replace(probe.execution, device_type="cuda", precision="bfloat16"))
         machine = f"{machine} with {gpus} × {elsewhere.name}, measured elsewhere"

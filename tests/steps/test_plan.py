@@ -71,6 +71,9 @@ def test_gpus_that_are_not_here(tmp_path, monkeypatch, capsys, together):
     [
         (["--gpu", "abacus"], "no GPU 'abacus' was measured: name one of these: H200"),
         (["--gpu", "h200", "--gpus", "0"], "--gpus is 0: it must be at least 1"),
+        (["--gpus", "4"], "--gpus is 4, but of no GPU: say which with --gpu, such as --gpu h200"),
+        (["--test-images", "9"], "--test-images and --classes are of a data set that is not here: give --train-images"),
+        (["--classes", "9"], "--test-images and --classes are of a data set that is not here: give --train-images"),
     ],
 )
 def test_gpus_that_make_no_sense(words, message, capsys):
