@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     current = _current(listing, layout)
     rows = _selected(listing, current, arguments)
     if arguments.csv:
-        _export(rows, arguments.csv)
+        _export(rows, arguments.csv, len(listing.rows))
     else:
         _show(rows, listing, current, arguments)
     return 0
@@ -205,7 +205,7 @@ def _first(rows: "pandas.DataFrame", column: str, limit: int) -> "pandas.DataFra
     return ordered.head(limit) if limit > 0 else ordered
 
 
-def _export(rows: "pandas.DataFrame", file: str) -> None:
+def _export(rows: "pandas.DataFrame", file: str, all_rows: int) -> None:
     from pipeline.common.files import csv_cell, replacing
 
     rows = rows.map(csv_cell)  # a machine may be called anything
@@ -214,7 +214,7 @@ def _export(rows: "pandas.DataFrame", file: str) -> None:
         return
     with replacing(Path(file)) as temporary:
         rows.to_csv(temporary, index=False, lineterminator="\n")
-    print(f"{counted(len(rows), 'candidate')} in {file}")
+    print(f"{len(rows):,} of {counted(all_rows, 'candidate')} in {file}")
 
 
 def _show(

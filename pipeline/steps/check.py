@@ -161,8 +161,21 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
             f"{counted(rows, 'row')} of {counted(seeds, 'seed')}: {counted(rows * seeds, 'training')} in full",
         ),
         ("jobs", counted(expected.jobs, "job") + (guess if guessed else "")),
-        *(("note", sentence) for sentence in notes_on(config)),
+        *(("note", sentence) for sentence in [*notes_on(config), *_idle_share(config, found)]),
     ]
+
+
+def _idle_share(config: Mapping[str, Any], found: "Available") -> list[str]:
+    """Says that a changed share of test images does nothing, since there are some apart."""
+    from pipeline.common.settings import defaults_of
+    from pipeline.workflow.config.default import default_config
+    from pipeline.workflow.settings import DatasetSettings
+
+    fraction = config["dataset"]["test_fraction"]
+    usual = {default_config()["dataset"]["test_fraction"], defaults_of(DatasetSettings)["test_fraction"]}
+    if found.aside or fraction in usual:  # which 'init' writes too
+        return []
+    return [f"dataset.test_fraction ({fraction:g}) has no effect, since the images have a test set of their own"]
 
 
 def _cost(counting: "Counting", uniform: "NetworkSpec") -> str:

@@ -61,8 +61,10 @@ def test_everything_is_exported_with_its_cost(archive, capsys, tmp_path, flags, 
         assert float(row["relative_flops"]) == pytest.approx(relative_flops(spec))
         assert float(row["fitness"]) == pytest.approx(fitness(top1, relative_flops(spec), 2.0), abs=1e-6)
     assert main(["archive", "exp", "--csv", str(tmp_path / "all.csv")]) == 0
-    assert "8 candidates in" in capsys.readouterr().out
+    assert "8 of 8 candidates in" in capsys.readouterr().out
     assert len(list(csv.DictReader((tmp_path / "all.csv").open()))) == 8
+    assert main(["archive", "exp", "--status", "diverged", "--csv", str(tmp_path / "some.csv")]) == 0
+    assert "1 of 8 candidates in" in capsys.readouterr().out, "what is left out, other settings too, is counted"
 
 
 def test_filters(archive, capsys):

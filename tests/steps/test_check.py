@@ -127,6 +127,16 @@ def test_as_many_images_as_are_needed_are_enough(tmp_path, capsys):
     assert "8 for validation and at least 1 to learn from" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("fraction", "apart", "said"), [(0.3, True, True), (0.3, False, False), (0.2, True, False)])
+def test_a_share_of_test_images_that_does_nothing_is_named(tmp_path, capsys, fraction, apart, said):
+    images(tmp_path / "train" if apart else tmp_path, cat=10, dog=10)
+    if apart:
+        images(tmp_path / "test", cat=3, dog=3)
+    assert check(*of_folder(tmp_path, 3, 3, fraction)) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert ("test_fraction (0.3) has no effect, since the images have a test set of their own" in words) == said
+
+
 def test_images_that_are_held_out_are_needed_too(tmp_path, capsys):
     folder = images(tmp_path / "images", cat=20, dog=10)
     assert check(*of_folder(folder, 3, 3, held_out=2)) == 0
