@@ -25,6 +25,7 @@ rule measure_inference:
         mem_mb=machine.memory(4000),
         cpus_per_task=config["inference"]["threads"],
     params:
+        **flags.network_source(),
         networks=lambda wildcards, input: labelled("--networks", config["models"], input.weights),
         evaluations=lambda wildcards, input: labelled("--evaluations", config["models"], input.evaluations),
         packed=lambda wildcards, output: labelled("--packed", config["models"], output.packed),

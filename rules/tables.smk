@@ -35,6 +35,7 @@ rule tables:
     conda:
         "../envs/pipeline.yaml"
     params:
+        **flags.network_source(),
         measurements=lambda wildcards: flags.measurements(),
         asked=lambda wildcards, output: flags.asked_of_rows(),
         controls=lambda wildcards, output: labelled("--chosen", *files.chosen),
@@ -77,6 +78,7 @@ rule figures:
     conda:
         "../envs/pipeline.yaml"
     params:
+        **flags.network_source(),
         measurements=lambda wildcards: flags.measurements(),
         asked=lambda wildcards, output: flags.asked_of_rows(),
         controls=lambda wildcards, output: labelled("--chosen", *files.chosen),

@@ -26,6 +26,7 @@ def depends() -> dict[str, object]:
         "prepare": flags.dataset_source(),
         "train": flags.training_method,
         "count": flags.counting_method,
+        "show costs": flags.network_source(),
         "propose by evolution": flags.proposal_method("A"),
         "propose at random": flags.proposal_method("random"),
         "score": flags.objective_identity("A"),
@@ -37,7 +38,7 @@ def depends() -> dict[str, object]:
     [
         (DATASETS, "digits", {"prepare"}),
         (BINARISERS, "dorefa", {"train"}),
-        (ARCHITECTURES, "vgg_small", {"count", "propose by evolution", "propose at random"}),
+        (ARCHITECTURES, "vgg_small", {"count", "show costs", "propose by evolution", "propose at random"}),
         (ALGORITHMS, "evolution", {"propose by evolution"}),
         (ALGORITHMS, "random", {"propose at random"}),
         (OBJECTIVES, "fitness", {"score", "propose by evolution"}),

@@ -119,6 +119,23 @@ def test_another_binariser_trains_again(place):
     assert not {"prepare_dataset", "sample_subset"} & place.planned()
 
 
+def test_another_way_of_counting_a_network_is_shown(place):
+    """Without a search nobody but the tables looks at what networks cost."""
+    config = yaml.safe_load((place.folder / "own.yaml").read_text())
+    config |= {"experiment": "given", "searches": {"mine": None, "A": None, "B": None, "random": None}}
+    found = dict.fromkeys(("full-precision", "found-A", "random-A", "found-B", "random-B"))
+    config |= {"models": {"uniform-1x": {"genome": 1}, **found}}
+    (place.folder / "own.yaml").write_text(yaml.safe_dump(config))
+    place.run()
+    table = place.folder / "results" / "given" / "tables" / "results.csv"
+    before = table.read_text()
+    assert place.planned() == set()
+    place.change("network", 'CONVENTION = "macs"', 'CONVENTION = "everything"')
+    assert {"tables", "figures", "write_report"} == place.planned()
+    place.run()
+    assert table.read_text() != before
+
+
 def test_another_data_set_is_prepared_again(place):
     place.change("images", "integers(0, 128", "integers(1, 128")
     assert "prepare_dataset" in place.planned()

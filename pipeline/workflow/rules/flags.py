@@ -117,6 +117,13 @@ class Flags:
             parts.append((OBJECTIVES, section.get("objective", OBJECTIVE)))
         return _with_sources(self.counting_method, *parts)
 
+    def network_source(self) -> dict[str, str]:
+        """Returns a parameter for all that a network's module says, such as what is counted of it, for rules that show
+        costs: if that has changed since results began to carry it.
+        """
+        changed = ARCHITECTURES.changed(self._config["network"]["name"])
+        return {"source": changed} if changed else {}
+
     def dataset_source(self) -> dict[str, str]:
         """Returns a parameter for how images are read, if that has changed since results began to carry it."""
         changed = DATASETS.changed(self._config["dataset"]["name"])
