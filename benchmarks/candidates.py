@@ -46,7 +46,7 @@ from pipeline.networks.spec import NetworkSpec
 from pipeline.report.proxy import RESAMPLES, kendall_tau, partial_tau
 from pipeline.report.rows import Interval, Measurement, sample_of
 from pipeline.report.statistics import Interval95, compare
-from pipeline.search.costs import DEFAULT, relative_column
+from pipeline.search.costs import relative_column
 from pipeline.search.tables import POPULATION, population_row, read_new_scores, read_population
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.rows import rows_asked_for
@@ -197,7 +197,7 @@ def _sampled(layout: Layout, config: Mapping[str, Any]) -> Sampled:
     trained = [read_new_scores(sample.trained(number)) for number in range(config["proxy"]["trainings"])]
     genomes = [row["genome"] for row in population]
     known = [genome for genome in genomes if all(one[genome] is not None for one in trained)]
-    costs = pd.read_csv(sample.population).set_index("genome")[relative_column(DEFAULT)]
+    costs = pd.read_csv(sample.population).set_index("genome")[relative_column(config["search"]["cost"])]
     return Sampled(
         known,
         [float(costs[format_genome(genome)]) for genome in known],
@@ -228,6 +228,7 @@ class Scorer:
             channels=info.channels,
             size=info.size,
             classes=len(info.classes),
+            binariser=network["binariser"],
         )
         specs = map(spec.with_genome, genomes)
         write_csv(self._population, POPULATION, [population_row(slot, one, "sample") for slot, one in enumerate(specs)])

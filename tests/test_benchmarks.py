@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import inference, rows
+from benchmarks import candidates, inference, rows
 from benchmarks.trainings import Trainings
-from pipeline.common.files import write_json
+from pipeline.common.files import write_csv, write_json
 from pipeline.networks.spec import NetworkSpec, uniform_genome
 from pipeline.report.rows import Measurement
+from pipeline.search.costs import Counting
+from pipeline.search.tables import POPULATION, columns_for, population_row
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.saved_config import save_config
-from tests.support.measured import write_experiment
+from tests.support.measured import sample_line, write_experiment
 from tests.support.workflow import ROOT
 
 
@@ -213,6 +215,19 @@ def test_rows_have_the_trainings_that_their_experiment_asks_for(tmp_path, monkey
     write_json(file, {**json.loads(file.read_text()), "training": {"settings": {"epochs": 3}}})
     with pytest.raises(SystemExit, match="seed 0 of row 'uniform-1x' was trained otherwise than now \\(epochs 3 in"):
         rows.measurements(layout.folder, "uniform-1x")
+
+
+@pytest.mark.parametrize("cost", ["flops", "memory"])
+def test_a_sample_has_the_cost_that_its_experiment_weighs(tmp_path, cost):
+    layout, genomes = Layout(tmp_path), [(0.5,) * 6, (2.0,) * 6]
+    counting = Counting(cost)
+    rows_of = [population_row(i, uniform_1x().with_genome(one), "sample", counting) for i, one in enumerate(genomes)]
+    write_csv(layout.sample.population, columns_for(POPULATION, cost), rows_of)
+    lines = [sample_line(i, one, 80.0 + i) for i, one in enumerate(genomes)]
+    write_csv(layout.sample.trained(0), tuple(lines[0]), lines)
+    sampled = candidates._sampled(layout, {"search": {"ratios": [0.5, 2], "cost": cost}, "proxy": {"trainings": 1}})
+    expected = [counting.relative(uniform_1x().with_genome(genome)) for genome in genomes]
+    assert sampled.genomes == genomes and sampled._costs.tolist() == pytest.approx(expected, rel=1e-6)
 
 
 @pytest.mark.parametrize("burst", [1, 3])
