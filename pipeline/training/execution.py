@@ -76,6 +76,8 @@ class Execution:
         if self.device_type == "cuda":
             # All batches of a training have one shape, so timing a few algorithms for each layer pays.
             torch.backends.cudnn.benchmark = True
+            # By default torch rounds what float32 convolutions multiply to ten bits (TF32).
+            torch.backends.cudnn.allow_tf32 = self.precision != "float32"
         if self.device_type == "cpu":
             keep_freed_memory()
             self._choose_kernels()

@@ -121,6 +121,17 @@ def test_a_processor_that_was_told_to_flush_denormal_numbers_is_told(record, cap
     assert arithmetic_of(settle(plain, record)) == before
 
 
+@pytest.mark.parametrize(("precision", "rounded"), [("float32", False), ("bfloat16", True)])
+def test_float32_on_a_gpu_is_not_rounded_to_tf32(monkeypatch, precision, rounded):
+    """As torch's convolutions are by default: the network would answer otherwise wherever else it runs."""
+    threads = torch.get_num_threads()
+    for name in ("allow_tf32", "benchmark"):
+        monkeypatch.setattr(torch.backends.cudnn, name, not rounded if name == "allow_tf32" else False)
+    execution.Execution("cuda", precision, threads).apply()
+    assert torch.backends.cudnn.allow_tf32 is rounded
+    assert not torch.backends.cuda.matmul.allow_tf32
+
+
 def test_changed_settings_are_settled_anew(record):
     assert settle(ExecutionSettings("cpu", "float32", 1, "torch"), record).precision == "float32"
     assert settle(ExecutionSettings("cpu", "bfloat16", 2, "torch"), record).precision == "bfloat16"
