@@ -40,7 +40,10 @@ def read_yaml(path: Path) -> Any:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(MOST_CHARACTERS + 1)
     except OSError as error:
-        raise UserError(f"cannot read the configuration {path}", error.strerror or str(error)) from None
+        why = error.strerror or str(error)
+        if isinstance(error, FileNotFoundError) and "=" in path.name:
+            why += "; a setting (KEY=VALUE) is given behind --config, not among the files"
+        raise UserError(f"cannot read the configuration {path}", why) from None
     except UnicodeDecodeError:
         raise UserError(f"the configuration {path} is no text in UTF-8") from None
     except ValueError as error:  # a name with a null in it

@@ -107,6 +107,13 @@ def test_aliases_and_merges_are_welcome():
     assert value["retrain"] == {"epochs": 5, "batch_size": 4} and value["list"] == [value["base"]] * 2
 
 
+def test_a_setting_among_the_files_is_called_one(tmp_path):
+    with pytest.raises(UserError, match="No such file or directory; a setting .KEY=VALUE. is given behind --config"):
+        read_yaml(tmp_path / "seed=3")
+    with pytest.raises(UserError, match="No such file or directory$"):
+        read_yaml(tmp_path / "mine.yaml")
+
+
 def test_files_that_are_none(tmp_path):
     with pytest.raises(UserError, match="cannot read the configuration .*: Is a directory"):
         read_yaml(tmp_path)
