@@ -129,8 +129,8 @@ FAULTS = (
     Fault(
         "flips with probability a quarter",
         _CROPS,
-        "torch.rand(count, 1, generator=generator) < 0.5",
-        "torch.rand(count, 1, generator=generator) < 0.25",
+        "torch.rand(count, generator=generator) < 0.5",
+        "torch.rand(count, generator=generator) < 0.25",
         _SHIFTS,
     ),
     Fault(
