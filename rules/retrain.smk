@@ -84,6 +84,7 @@ rule evaluate:
         asked=lambda wildcards, output: flags.asked_of_row(wildcards.model),
         best=lambda wildcards, output: optional_flag("--best", map(str, files.found_genome(wildcards))),
         learnt=lambda wildcards, output: optional_flag("--train-images", [str(layout.train)]),
+        **flags.answered_in(),
     shell:
         "python -m pipeline evaluate --weights {input.weights:q} --images {input.images:q} {params.execution}"
         " {params.asked} {params.best} {params.learnt}"

@@ -135,8 +135,8 @@ def load_classifier(
     Args:
         file: ``weights.h5`` or a packed network; of a row of an experiment, what
             ``pipeline.workflow.rows.find_network`` gives.
-        engine: what computes. 'auto' is the compiled runtime; where the network was evaluated in another precision than
-            the runtime's float32, or has a binariser that this does not know, torch in the precision of then.
+        engine: what computes, in float32. 'auto' is the compiled runtime; where the network has a binariser that this
+            does not know, torch.
         images: see :func:`pipeline.export.trained.read_trained`.
         threads: of the computation.
 
@@ -156,8 +156,7 @@ def load_classifier(
     from pipeline.export.packing import can_pack, pack
 
     trained = read_trained(file, images)
-    by_runtime = trained.precision == "float32" and can_pack(trained.network.spec)
-    if engine == "torch" or (engine == "auto" and not by_runtime):
+    if engine == "torch" or (engine == "auto" and not can_pack(trained.network.spec)):
         return _of_torch(trained, threads)
     return _of_packed(file, pack(trained.network, trained.about), engine, threads)
 
@@ -208,8 +207,7 @@ def _of_torch(trained: TrainedNetwork, threads: int) -> Classifier:
 
     @torch.inference_mode()
     def logits(pixels: np.ndarray) -> np.ndarray:
-        with torch.autocast("cpu", torch.bfloat16, enabled=trained.precision == "bfloat16"):
-            answer: torch.Tensor = network(trained.preprocessing.normalised(pixels))
-        return answer.float().numpy()
+        answer: torch.Tensor = network(trained.preprocessing.normalised(pixels))
+        return answer.numpy()
 
     return Classifier(trained.classes, trained.preprocessing, "torch", logits)

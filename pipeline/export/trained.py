@@ -28,14 +28,12 @@ class TrainedNetwork:
         network: in evaluation mode, on the CPU.
         classes: their names, in the order of the logits.
         preprocessing: how an image becomes its input.
-        precision: in which it was trained and evaluated, 'float32' or 'bfloat16'.
         provenance: JSON values: what made it.
     """
 
     network: "Network"
     classes: tuple[str, ...]
     preprocessing: Preprocessing
-    precision: str = "float32"
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -90,7 +88,7 @@ def read_trained(weights: Path, images: Path | None = None) -> TrainedNetwork:
             f"{weights} contradicts itself: its network is for other images than its classes", "train again"
         )
     provenance = {key: attributes[key] for key in _PROVENANCE if key in attributes}
-    return TrainedNetwork(network, classes, preprocessing, attributes.get("precision", "float32"), provenance)
+    return TrainedNetwork(network, classes, preprocessing, provenance)
 
 
 def _from_images(weights: Path, digest: str | None, images: Path | None) -> tuple[tuple[str, ...], Preprocessing]:

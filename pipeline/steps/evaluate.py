@@ -1,11 +1,11 @@
-"""Scores trained networks on the test set. No other step sees a test image."""
+"""Scores trained networks on the test set, in float32. No other step sees a test image."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.steps.options import add_asked, add_execution, output, path, read_settings
-from pipeline.training.settings import ExecutionSettings
+from pipeline.training.settings import ANSWERED_IN, ExecutionSettings
 
 if TYPE_CHECKING:
     from pipeline.data.batches import ImageSource
@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Writes top-1, top-5, loss, the answers, the surest mistakes' pictures and the network's shape for each."""
+    from dataclasses import replace
+
     from pipeline.common.errors import UserError
     from pipeline.data.loading import load_images
     from pipeline.data.prepared import read_info, verify_images
@@ -51,7 +53,9 @@ def run(arguments: argparse.Namespace) -> None:
     for repetition, weights in enumerate(arguments.weights):
         _check(weights, repetition, arguments)
         _check_prepared(weights, info, arguments.images)
-    execution = settle(read_settings(arguments, ExecutionSettings), arguments.arithmetic)
+    # In what every format computes in which a network is handed over, whatever it was trained in.
+    settled = settle(read_settings(arguments, ExecutionSettings), arguments.arithmetic)
+    execution = replace(settled, precision=ANSWERED_IN)
     execution.apply()
     images = load_images(arguments.images, execution.device, workers=arguments.loaders)
     for weights, written in zip(arguments.weights, arguments.output, strict=True):

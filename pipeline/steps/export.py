@@ -18,8 +18,6 @@ _FORMATS = {
     "qonnx": "for FINN, hls4ml and qonnx-exec",
     "c": "a folder of sources with CMakeLists.txt, without dependencies",
 }
-#: By every format.
-_COMPUTED_IN = "float32"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,12 +62,6 @@ def run(arguments: argparse.Namespace) -> None:
     file = find_network(arguments.network)
     check_apart(arguments.output, [file])
     network = read_exported(file, storage, arguments.train_images or train_images_of(file))
-    precision = network.packed.information.get("provenance", {}).get("precision", _COMPUTED_IN)
-    if precision != _COMPUTED_IN:
-        log(
-            f"note: {file} was trained and evaluated in {precision}, and what is exported computes in {_COMPUTED_IN}: "
-            "some of its answers, and so its accuracy, can differ from those in the table"
-        )
     if storage != Storage.FLOAT32:
         _print_cost(network, file, arguments)
     files = {"": FORMATS[arguments.format](network)} if arguments.format != "c" else c_sources(network.packed)

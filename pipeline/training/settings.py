@@ -105,6 +105,10 @@ OFF: Mapping[str, Any] = {
 OF_BINARY = ("binary_weight_decay", "real_weight_epochs")
 
 
+#: The precision in which test images are answered: that of every format in which a network is handed over.
+ANSWERED_IN = "float32"
+
+
 @dataclass(frozen=True)
 class ExecutionSettings:
     """How a training runs where it runs. All of it can change the last digits of a result."""

@@ -52,6 +52,12 @@ def test_a_changed_part_reruns_what_is_made_of_it(monkeypatch, registry, name, a
     assert {what for what in before if before[what] != after[what]} == again
 
 
+@pytest.mark.parametrize(("precision", "said"), [("float32", {}), ("auto", {"answered_in": "float32"})])
+def test_what_earlier_versions_answered_in_another_precision_is_answered_again(precision, said):
+    execution = {"execution": {"precision": precision}}
+    assert Flags(read_config([ROOT / "config.yaml"], execution)).answered_in() == said
+
+
 def costs(**search: object) -> tuple[Flags, Files]:
     config = read_config([ROOT / "config.yaml"], {"inference": {"measure": False}, "search": search})
     return Flags(config), Files(config)

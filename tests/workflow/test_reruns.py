@@ -158,3 +158,23 @@ def test_a_comment_in_the_code_reruns_nothing(finished, tmp_path):
     network.write_text(network.read_text().replace("kernel=2, stride=2", "kernel=3, stride=2, padding=1"))
     done = run(words, checkout)
     assert re.search(r"^pretrain_supernet +1$", done.stdout + done.stderr, re.MULTILINE)
+
+
+def test_what_an_earlier_version_answered_in_bfloat16_is_answered_again_and_not_trained(tmp_path):
+    """Its record lacks the precision of the answers, which was the training's then."""
+    rows = dict.fromkeys(("full-precision", "found-A", "found-B", "random-A", "random-B", "uniform-2x"))
+    small = {"searches": dict.fromkeys(("A", "B", "random")), "models": rows, "controls": []}
+    config = overlay(tmp_path, small | {"execution": {"precision": "bfloat16"}, "retrain": {"seeds": 1}})
+    folder = tmp_path / "work"
+    folder.mkdir()
+    scores = "results/tiny/evaluation/uniform-1x/seed_0.json"
+    complete(resume("--cores", 2, scores, config=config), folder)
+    assert not {"retrain", "evaluate"} & set(planned(folder, scores, config=config))
+    shutil.rmtree(folder / ".snakemake")
+    records = folder / "results" / "tiny" / "made_with.jsonl"
+    *earlier, last = map(json.loads, records.read_text().splitlines())
+    assert last["record"]["rule"] == "evaluate" and last["record"]["params"].count("'float32'") == 1
+    last["record"]["params"].remove("'float32'")
+    records.write_text("".join(json.dumps(line) + "\n" for line in (*earlier, last)))
+    jobs = planned(folder, scores, config=config)
+    assert "evaluate" in jobs and "retrain" not in jobs

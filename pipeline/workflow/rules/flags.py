@@ -24,7 +24,7 @@ from pipeline.search.early_stopping import EarlyStopping
 from pipeline.search.objectives import DEFAULT as OBJECTIVE
 from pipeline.search.objectives import OBJECTIVES, configured, objective_flags
 from pipeline.search.space import Budget
-from pipeline.training.settings import OFF, ExecutionSettings, TrainingSettings
+from pipeline.training.settings import ANSWERED_IN, OFF, ExecutionSettings, TrainingSettings
 from pipeline.workflow.asked import asked_of_row, asked_of_rows, asked_of_supernet
 from pipeline.workflow.counting import cost_words
 from pipeline.workflow.layout import Layout
@@ -212,6 +212,12 @@ class Flags:
     def execution(self) -> str:
         """Returns device, precision, kernels and threads, which can change a result's last digits."""
         return flags(ExecutionSettings, self._config["execution"])
+
+    def answered_in(self) -> dict[str, str]:
+        """Returns a parameter for the precision in which test images are answered, where that may be another one than
+        the trainings': earlier versions answered in theirs.
+        """
+        return {} if self._config["execution"]["precision"] == ANSWERED_IN else {"answered_in": ANSWERED_IN}
 
     def shared_execution(self) -> str:
         """Returns the same for a training whose steps several processes can take together; one process needs no
