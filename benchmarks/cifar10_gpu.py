@@ -29,7 +29,7 @@ from tempfile import TemporaryDirectory
 import torch
 
 from benchmarks.timing import execution_on, heading, synchronise, table
-from benchmarks.trainings import Trained, Trainings, described, differences
+from benchmarks.trainings import Trained, Trainings, described, differences, trained_or_kept
 from benchmarks.workloads import published_recipe
 from pipeline.__main__ import main as step
 from pipeline.common.log import log, progress
@@ -107,12 +107,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--quick", action="store_true", help="a sixteenth of the width, two epochs")
     arguments = parser.parse_args()
-    kept = Trainings(arguments.output / "trainings.npz")
-    if arguments.images is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        _train_missing(arguments, kept)
-    elif not kept.found:
-        parser.error(f"{kept.file} has no trainings; name the --images to train on")
+    kept = trained_or_kept(parser, arguments, _train_missing)
     if arguments.beside is not None and arguments.beside not in kept.found:
         parser.error(f"{kept.file} has no row '{arguments.beside}', but {', '.join(kept.found)}")
     print(_text(kept, arguments.beside))

@@ -28,7 +28,7 @@ from benchmarks.cifar10_gpu import (
     training_of,
 )
 from benchmarks.timing import execution_on, heading, table
-from benchmarks.trainings import Trainings, described, differences
+from benchmarks.trainings import Trainings, described, differences, trained_or_kept
 from benchmarks.workloads import published_recipe
 from pipeline.common.log import log, progress
 from pipeline.data.loading import load_images
@@ -75,12 +75,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"), help="that all of it may take")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     arguments = parser.parse_args()
-    kept = Trainings(arguments.output / "trainings.npz")
-    if arguments.images is not None:
-        arguments.output.mkdir(parents=True, exist_ok=True)
-        _train_missing(arguments, kept)
-    elif not kept.found:
-        parser.error(f"{kept.file} has no trainings; name the --images to train on")
+    kept = trained_or_kept(parser, arguments, _train_missing)
     print(_text(kept))
 
 

@@ -1,8 +1,9 @@
 """Trainings of a benchmark, kept so that it goes on from there and its table can be printed anew without a device."""
 
+import argparse
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, astuple, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -107,6 +108,23 @@ class Trainings:
                 epochs = [Epoch(int(epoch), *rest) for epoch, *rest in arrays[f"{name}/epochs"].tolist()]
                 trained = Trained(float(100 * right.mean()), float(arrays[f"{name}/seconds"]), epochs, right)
                 self.found.setdefault(row, {})[int(seed)] = trained
+
+
+def trained_or_kept(
+    parser: argparse.ArgumentParser,
+    arguments: argparse.Namespace,
+    train_missing: Callable[[argparse.Namespace, Trainings], None],
+) -> Trainings:
+    """Returns the trainings of the folder ``--output``; where ``--images`` are named, with what was missing. Exits
+    where there are neither.
+    """
+    kept = Trainings(arguments.output / "trainings.npz")
+    if arguments.images is not None:
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        train_missing(arguments, kept)
+    elif not kept.found:
+        parser.error(f"{kept.file} has no trainings; name the --images to train on")
+    return kept
 
 
 def _unlike(keys: Iterable[str], kept: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
