@@ -153,7 +153,8 @@ class Overview:
         by_slurm = first[0] if first and first[0].startswith(_SLURM) else ""
         words = f"error: {by_slurm or _WORDLESS}"
         for file in filter(Path.is_file, map(Path, logs)):
-            if not last_words(file):
+            # Who started a training's processes may have more to say after the error of one of them.
+            if not last_words(file) and not any("error" in line.lower() for line in _lines(file)[-_LOG:]):
                 _add(file, words)
         written = {
             path: lines for path in logs if (lines := _lines(Path(path))) and not (by_slurm and lines == [words])

@@ -100,6 +100,14 @@ def test_a_step_that_was_killed_is_said_to_be_there_and_in_its_log(said, tmp_pat
     assert path.read_text() == again, "a step that said why is believed"
 
 
+def test_an_error_is_believed_though_others_have_spoken_after_it(said, tmp_path):
+    """As torchrun does, of a training with several processes."""
+    path = tmp_path / "uniform-1x_0.log"
+    path.write_text("error: images.h5 is damaged: delete it\nfailed (exitcode: 1) local_rank: 0\n")
+    before = path.read_text()
+    assert "killed" not in said([*START, failure(None, path)], 1) and path.read_text() == before
+
+
 def test_what_slurm_says_of_a_job_is_found_in_its_log(said, tmp_path):
     path = tmp_path / "uniform-1x_0.log"
     path.write_text("2026-11-23 14:28:31  retraining: binary VGG-small\n")
