@@ -78,13 +78,13 @@ rule evaluate:
         cpus_per_task=machine.cpus,
         gpu=machine.gpus(),
     params:
+        **flags.answered_in(),
         execution=flags.execution(),
         method=flags.training_method,
         # By these it notices weights that are another training's; they name outputs, so that results made before stay.
         asked=lambda wildcards, output: flags.asked_of_row(wildcards.model),
         best=lambda wildcards, output: optional_flag("--best", map(str, files.found_genome(wildcards))),
         learnt=lambda wildcards, output: optional_flag("--train-images", [str(layout.train)]),
-        **flags.answered_in(),
     shell:
         "python -m pipeline evaluate --weights {input.weights:q} --images {input.images:q} {params.execution}"
         " {params.asked} {params.best} {params.learnt}"
