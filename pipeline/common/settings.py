@@ -88,6 +88,9 @@ def check_declared(cls: Any, owner: str) -> None:
                 f"{where} has the type {_named(hints[f.name])}, which no setting can have",
                 "take int, float, bool or str, one of these | None, a Literal or a tuple[…, ...]",
             ) from None
+        if f.default is not None and _is_value(None, hints[f.name], {}):
+            # Null in a configuration leaves a setting out, so that it has its default.
+            raise UserError(f"{where} may be null and has another default, or none", "make null its default")
         if f.default is not MISSING and not _is_value(f.default, hints[f.name], f.metadata["limits"]):
             limits = "".join(f", {name} {limit}" for name, limit in f.metadata["limits"].items())
             raise UserError(

@@ -99,18 +99,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _archive_of(word: str) -> "tuple[Path, Layout | None]":
     """Returns the folder of entries that is meant, and the experiment that it belongs to, where that is known."""
-    from pipeline.common.errors import UserError
     from pipeline.search.archive import archive_files
     from pipeline.workflow.layout import layout_of_archive
-    from pipeline.workflow.status.experiment import find_experiments
+    from pipeline.workflow.status.experiment import find_experiment
 
     if next(archive_files(Path(word)), None):
         return Path(word), layout_of_archive(Path(word))
-    found = find_experiments(word)
-    if len(found) > 1:
-        names = ", ".join(layout.experiment for layout in found)
-        raise UserError(f"{word} holds several experiments", f"name one of {names}")
-    return found[0].archive, found[0]
+    layout = find_experiment(word)
+    return layout.archive, layout
 
 
 def _count_as(layout: "Layout | None", arguments: argparse.Namespace) -> None:

@@ -1,7 +1,6 @@
 """Measures on this machine how long an experiment's networks take to answer, and prints it beside what is counted."""
 
 import argparse
-from pathlib import Path
 
 from pipeline.steps.options import add_setting
 from pipeline.workflow.settings import InferenceSettings
@@ -9,7 +8,7 @@ from pipeline.workflow.settings import InferenceSettings
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("experiment", type=Path, help="an experiment's folder (results/EXPERIMENT)")
+    parser.add_argument("experiment", help="an experiment's name or results folder")
     add_setting(parser, InferenceSettings, "threads")
 
 
@@ -20,13 +19,14 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.report.inference import inference_markdown
     from pipeline.steps.measure_inference import ROUNDS, measure_rows, pack_row
     from pipeline.training.execution import describe_machine
-    from pipeline.workflow.layout import Layout, trained_seeds
+    from pipeline.workflow.layout import trained_seeds
     from pipeline.workflow.rows import check_trained, rows_asked_for
+    from pipeline.workflow.status.experiment import find_experiment
 
-    layout = Layout(arguments.experiment)
+    layout = find_experiment(arguments.experiment)
     rows = rows_asked_for(layout)
     if not rows:
-        raise UserError(f"{arguments.experiment} has no trained network", "name an experiment's folder that has some")
+        raise UserError(f"{layout.folder} has no trained network", "name an experiment that has some")
     networks = {}
     for row in rows:
         seeds = trained_seeds(layout.retrainings / row)

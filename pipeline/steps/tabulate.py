@@ -18,7 +18,7 @@ _SAID_LATER = ("images", "seed", "supernet", "binariser")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("experiment", metavar="RESULTS/EXPERIMENT", type=Path, help="the experiment's folder")
+    parser.add_argument("experiment", help="an experiment's name or results folder")
     output(parser, "--output", "the table to write (NPZ); `search` reads it")
     path(
         parser,
@@ -44,14 +44,14 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.costs import DEFAULT as FLOPS
     from pipeline.search.tables import read_early, read_individuals
     from pipeline.search.tabular import LEARNED_FROM, Table, read_table, write_table
-    from pipeline.workflow.layout import Layout
     from pipeline.workflow.made_with import about_outdated, outdated_files
     from pipeline.workflow.saved_config import read_saved_config
+    from pipeline.workflow.status.experiment import find_experiment
 
-    layout = Layout(arguments.experiment)
+    layout = find_experiment(arguments.experiment)
     saved = read_saved_config(layout)
     if saved is None:
-        raise UserError(f"there is no experiment in {layout.folder}", "name a folder under results/")
+        raise UserError(f"{layout.folder} has no configuration", "run the experiment first")
     config = saved.config
     info = read_info(layout.train, "train")
     network, search = config["network"], config["search"]

@@ -142,6 +142,7 @@ HEAD = (
         ("heat: str = setting('How hot.', default=7)", "default of field 'heat' .* is 7, .*: take one .*str"),
         ("heat: bool = setting('How hot.', default=1)", "default of field 'heat' .* is 1,"),
         ("heat: int = setting('How hot.', default=True)", "default of field 'heat' .* is True,"),
+        ("heat: int | None = setting('How hot.', default=3)", "field 'heat' .* may be null and has another default"),
         ("heat: float = setting('How hot.', default=None)", "default of field 'heat' .* is None,"),
         ("heat: float = setting('How hot.', default=float('nan'))", "default of field 'heat' .* is nan,"),
         ("heat: int = setting('How hot.', limits={'minimum': 3}, default=2)", "default .* is 2, .*int, minimum 3"),
@@ -179,7 +180,7 @@ def test_settings_that_are_made_so_are_taken_and_are_a_dataclass(shelf, tmp_path
     (tmp_path / "mine.py").write_text(f"{HEAD}class Settings:\n    heat: float = 0.3\n")
     with pytest.raises(UserError, match="Settings of module mine is no dataclass"):
         _ = opened()["mine:own"]
-    right = "heat: float | None = setting('How hot.', default=0.3)"
+    right = "heat: float | None = setting('How hot.', default=None)"
     more = "class Settings(Base):\n    cold: float = setting('How cold.', default=0.1)\n"
     base = f"{HEAD}@dataclass(frozen=True)\nclass Base:\n    {right}\n"
     (tmp_path / "mine.py").write_text(f"{base}{more}")
@@ -188,9 +189,9 @@ def test_settings_that_are_made_so_are_taken_and_are_a_dataclass(shelf, tmp_path
     (tmp_path / "mine.py").write_text(f"{base}@dataclass(frozen=True)\n{more}")
     assert opened()["mine:own"].Settings().cold == 0.1
     (tmp_path / "mine.py").write_text(f"{base}class Settings(Base):\n    'The same.'\n")
-    assert opened()["mine:own"].Settings().heat == 0.3
+    assert opened()["mine:own"].Settings().heat is None
     (tmp_path / "mine.py").write_text(f"{HEAD}@dataclass\nclass Settings:\n    {right}\n")
-    assert opened()["mine:own"].Settings().heat == 0.3
+    assert opened()["mine:own"].Settings().heat is None
 
 
 @pytest.mark.parametrize(

@@ -66,8 +66,12 @@ def test_bench_prints_the_rows_of_an_experiment(home: Path, tmp_path: Path, caps
     assert main(["bench", str(home)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith("uniform-1x ") for line in lines) and max(map(len, lines)) <= 80
-    assert main(["bench", str(tmp_path)]) == 1
-    assert "has no trained network" in sentence(capsys)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results").symlink_to(home.parent)
+    assert main(["bench", home.name]) == 0
+    assert "uniform-1x " in capsys.readouterr().out
+    assert main(["bench", "other"]) == 1
+    assert f"there is no experiment 'other': experiments under results/: {home.name}" in sentence(capsys)
     assert main(["bench", str(home), "--threads", "0"]) == 2
     assert "argument --threads: 0 is not at least 1" in sentence(capsys)
 

@@ -193,7 +193,7 @@ def test_an_experiment_without_scores_is_told(experiment, tmp_path, capsys):
     assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 1
     assert "has no scores yet" in capsys.readouterr().err
     assert main(["tabulate", str(tmp_path / "nothing"), "--output", str(tmp_path / "t.npz")]) == 1
-    assert "there is no experiment in" in capsys.readouterr().err
+    assert "there is no experiment '" in capsys.readouterr().err
 
 
 def test_a_table_is_given_what_candidates_have_early(experiment, tmp_path, monkeypatch):

@@ -41,6 +41,19 @@ def find_experiments(word: str | None) -> list[Layout]:
     raise UserError(f"there is no experiment '{word}'", f"experiments under {RESULTS}/: {names}")
 
 
+def find_experiment(word: str) -> Layout:
+    """Returns the one experiment that is meant, by its name or folder.
+
+    Raises:
+        UserError: there is none, or the folder holds several.
+    """
+    found = find_experiments(word)
+    if len(found) > 1:
+        names = ", ".join(layout.experiment for layout in found)
+        raise UserError(f"{word} holds several experiments", f"name one of {names}")
+    return found[0]
+
+
 def known_facts(layout: Layout) -> dict[str, Any] | None:
     """Returns what is known of the facts of an experiment's current candidates; None if it has no configuration yet."""
     return Experiment(layout).expected
