@@ -7,7 +7,7 @@ The networks are those of an experiment's rows, or, with ``--sample``, the rando
 A way is IMAGESxEPOCHS: of each class, and of a candidate's training. Whatever else is as the experiment has it. For
 each number of images a supernet is trained, for as many epochs as show it ``--supernet-images`` images in all;
 candidates inherit from it, as in a search. All are scored ``--repeats`` times, from other seeds, and all ways on the
-same validation images.
+same validation images. With ``--supernets`` there are several of each, from other seeds, taken in turn by repeats.
 
 Prints for each way, and for SynFlow of untrained networks (a judge that looks at no image, benchmarks/judges.py), how
 many images a candidate sees, and the seconds it takes. Of rows, how well one score of each agrees with the accuracies
@@ -70,11 +70,14 @@ def main() -> None:
     those.add_argument("--rows", nargs="+", help="of which to score the networks; all binary ones without it")
     those.add_argument("--sample", action="store_true", help="score the random genomes of its proxy")
     parser.add_argument("--repeats", type=int, default=3, help="scores of each network, from other seeds")
+    parser.add_argument("--supernets", type=int, default=1, help="of each number of images, which repeats take in turn")
     parser.add_argument("--validation", type=int, default=500, help="images of each class to score on")
     parser.add_argument("--supernet-images", type=int, default=100_000, help="that each supernet's training shows it")
     parser.add_argument("--cores", type=int, default=1, help="to score candidates side by side on")
     parser.add_argument("--output", type=Path, required=True, help="folder for supernets and scores")
     arguments = parser.parse_args()
+    if not 1 <= arguments.supernets <= arguments.repeats:
+        raise SystemExit(f"error: {arguments.supernets} supernets: take at least 1, and as many --repeats at least")
     layout = Layout(arguments.experiment)
     saved = read_saved_config(layout)
     if saved is None:
@@ -218,6 +221,7 @@ class Scorer:
         self._config, self._train = config, layout.train
         self._output: Path = arguments.output
         self._cores: int = arguments.cores
+        self._supernets: int = arguments.supernets
         self._validation_per_class, self._supernet_images = arguments.validation, arguments.supernet_images
         self._population = self._output / "population.csv"
         info, network = read_info(layout.train, "train"), config["network"]
@@ -241,6 +245,7 @@ class Scorer:
         """Returns the top-1 of each genome as a candidate, in percent, and the mean seconds of one."""
         flags = self._flags(way)
         subset, validation = self._split(way, flags)
+        supernet = self._supernet(way, flags, subset, repetition % self._supernets)
         evaluations = self._output / f"{way.images}x{way.epochs}-{repetition}.csv"
         timing = evaluations.with_name(f"{evaluations.stem}-timing.csv")
         _call(
@@ -248,7 +253,7 @@ class Scorer:
             f"{flags.training('candidate')} {flags.recalibrate()} {flags.execution()}",
             "--ratios", *self._ratios, "--population", self._population, "--images", self._train,
             "--subset", subset, "--validation", validation,
-            "--supernet", self._supernet(way, flags, subset), "--archive", self._output / "archive",
+            "--supernet", supernet, "--archive", self._output / "archive",
             "--title", f"{way.images}x{way.epochs}", "--cores", self._cores, "--seed", self._config["seed"],
             "--repetition", repetition, "--output", evaluations, "--timing", timing,
         )  # fmt: skip
@@ -282,15 +287,17 @@ class Scorer:
             )
         return subset, validation
 
-    def _supernet(self, way: Way, flags: Flags, subset: Path) -> Path:
+    def _supernet(self, way: Way, flags: Flags, subset: Path, number: int) -> Path:
         recipe = f"{flags.network()} {flags.training('supernet')}"
-        supernet = self._output / f"supernet-{way.images}-{self._key(f'{recipe} {flags.split()}')}.h5"
+        which = f"-{number}" if number else ""
+        supernet = self._output / f"supernet-{way.images}-{self._key(f'{recipe} {flags.split()}')}{which}.h5"
         if not supernet.exists():
             history, timing = supernet.with_suffix(".csv"), supernet.with_suffix(".json")
             _call(
                 f"pretrain-supernet {recipe} {flags.shared_execution()}",
                 "--images", self._train, "--subset", subset, "--ratio", self._widest,
-                "--seed", self._config["seed"], "--supernet", supernet, "--history", history, "--timing", timing,
+                "--seed", self._config["seed"] + number, "--supernet", supernet,
+                "--history", history, "--timing", timing,
             )  # fmt: skip
         return supernet
 

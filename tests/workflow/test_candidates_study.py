@@ -52,6 +52,11 @@ def test_the_experiments_own_way_gives_the_searchs_own_scores(finished, tmp_path
     resumed = called(experiment, tmp_path, "--ways", "10x1")
     assert resumed.returncode == 0 and "0 to train" in resumed.stderr
     assert {file: file.stat().st_mtime_ns for file in kept} == kept
+    two = called(experiment, tmp_path, "--ways", "10x1", "--supernets", "2")
+    again, from_other = (pd.read_csv(tmp_path / f"10x1-{number}.csv").set_index("genome") for number in (0, 1))
+    assert two.returncode == 0 and len(list(tmp_path.glob("supernet-10-*-1.h5"))) == 1
+    assert list(again["loss"]) == list(first["loss"]) and list(from_other["loss"]) != list(second["loss"])
+    next(tmp_path.glob("supernet-10-*-1.h5")).unlink()
     other = called(experiment, tmp_path, "--ways", "10x1", "--validation", "5", "--supernet-images", "100")
     assert other.returncode == 0 and "0 to train" not in other.stderr, "nothing is taken from other settings"
     assert len(list(tmp_path.glob("supernet-10-*.h5"))) == len(list(tmp_path.glob("validation-10-*.csv"))) == 2
@@ -62,6 +67,7 @@ def test_ways_and_rows_that_are_none_are_refused(finished, tmp_path):
     experiment = finished / "results" / "tiny"
     assert "'10' is not IMAGESxEPOCHS" in called(experiment, tmp_path, "--ways", "10").stderr
     assert "two are the least" in called(experiment, tmp_path, "--ways", "10x1", "--rows", "uniform-1x").stderr
+    assert "error: 3 supernets" in called(experiment, tmp_path, "--ways", "10x1", "--supernets", "3").stderr
     assert "there is no experiment" in called(tmp_path / "none", tmp_path, "--ways", "10x1").stderr
 
 
