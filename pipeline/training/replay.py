@@ -5,66 +5,24 @@ a GPU ends them. All steps of a training are the same kernels on tensors of the 
 and the learning rate change, and these are copied to where the recorded kernels read them.
 """
 
-import weakref
-from collections.abc import Callable, Hashable
-from functools import cache
-from typing import Generic, TypeVar
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
 from pipeline.common.log import log
 from pipeline.training.memory import in_one_line, ran_out_of_memory
+from pipeline.training.streams import STREAMS, borrow_stream
 
 #: Steps that are launched one kernel at a time before one is recorded: libraries choose algorithms and allocate then.
 WARM_UP = 3
-#: torch.cuda.Stream() hands out this many streams in turns, and then the first one again.
-_STREAMS = 32
-
-Lent = TypeVar("Lent", bound=Hashable)
-
-
-class Lender(Generic[Lent]):
-    """Lends things so that no two borrowers have the same, and those that came back before new ones.
-
-    Args:
-        make: returns a thing; it may return one that it has returned before.
-        most: calls of ``make`` after which there is no other thing to be had.
-    """
-
-    def __init__(self, make: Callable[[], Lent], most: int) -> None:
-        self._make, self._most = make, most
-        self._lent: set[Lent] = set()
-        self._back: list[Lent] = []
-
-    def borrow(self, borrower: object) -> Lent | None:
-        """Returns what nobody has, until ``borrower`` is gone; None if all there is has been lent."""
-        lent = self._back.pop() if self._back else self._new()
-        if lent is not None:
-            self._lent.add(lent)
-            weakref.finalize(borrower, self._take_back, lent)
-        return lent
-
-    def _new(self) -> Lent | None:
-        made = (self._make() for _ in range(self._most))
-        return next((one for one in made if one not in self._lent), None)
-
-    def _take_back(self, lent: Lent) -> None:
-        self._lent.discard(lent)
-        self._back.append(lent)
-
-
-@cache
-def _streams(device: torch.device) -> Lender[torch.cuda.Stream]:
-    # cuBLAS keeps some 32 MiB of workspace for every stream it has ever seen: streams are used again.
-    return Lender(lambda: torch.cuda.Stream(device), _STREAMS)  # type: ignore[no-untyped-call]
 
 
 class ReplayedStep:
     """Calls ``step`` a few times, records it, and from then on replays the record.
 
-    A record holds the address of the workspace that cuBLAS has for the stream on which it was recorded, and two records
-    that are replayed at once must not share it (pytorch/pytorch#193402). So each has a stream that no other has.
+    A record holds the address of the workspace that cuBLAS has for the stream on which it was recorded, and nothing
+    that is computed beside it may use that (pytorch/pytorch#193402). So each has a stream that no other work has.
 
     Args:
         step: a function of a batch's images (B, C, H, W) and labels (B,), on the GPU. It reads and writes nothing else
@@ -81,11 +39,9 @@ class ReplayedStep:
     def __call__(self, x: Tensor, y: Tensor) -> None:
         """Takes one step. ``x`` and ``y`` have the same shapes every time."""
         if not self._taken:
-            self._stream = _streams(x.device).borrow(self)
+            self._stream = borrow_stream(x.device, self)
             if self._stream is None:
-                log(f"note: steps are launched one by one, since {_STREAMS} other trainings are recorded")
-            # What had the stream before may not be over on the device.
-            torch.cuda.synchronize(x.device)
+                log(f"note: steps are launched one by one, since other trainings have all {STREAMS} streams")
         self._taken += 1
         if self._stream is None:
             self._step(x, y)

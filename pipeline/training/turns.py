@@ -28,7 +28,8 @@ def in_turns(works: Iterable[Iterator[None]], execution: "Execution", together: 
     if together is None:
         works = list(works)
         together = len(works)
-    waiting, free = iter(works), [_stream(execution) for _ in range(together)]
+    turns = [_Turn() for _ in range(together)]
+    waiting, free = iter(works), [_stream(execution, turn) for turn in turns]
     going: list[tuple[Iterator[None], torch.cuda.Stream | None]] = []
     while True:
         while free and (work := next(waiting, None)) is not None:
@@ -57,14 +58,17 @@ def to_the_end(work: Generator[None, None, Value]) -> Value:
             return value
 
 
-def _stream(execution: "Execution") -> "torch.cuda.Stream | None":
+class _Turn:
+    """A turn. While it is there, no other one has its stream, nor a step that is recorded."""
+
+
+def _stream(execution: "Execution", turn: _Turn) -> "torch.cuda.Stream | None":
     if execution.device_type != "cuda":
         return None
-    import torch
+    from pipeline.training.streams import borrow_stream
 
-    # What the works share may not have arrived on the device yet, and a stream waits for no other.
-    torch.cuda.synchronize(execution.device)
-    return torch.cuda.Stream(execution.device)  # type: ignore[no-untyped-call]
+    # It waits for all that was begun: what the works share may not have arrived, and a stream waits for no other.
+    return borrow_stream(execution.device, turn)
 
 
 def _on(stream: "torch.cuda.Stream | None") -> "AbstractContextManager[object]":

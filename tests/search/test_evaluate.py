@@ -71,7 +71,7 @@ class OnGpu(Task):
 
 @pytest.fixture
 def gpu_task(task, monkeypatch) -> Task:
-    monkeypatch.setattr("pipeline.training.turns._stream", lambda execution: None)
+    monkeypatch.setattr("pipeline.training.turns._stream", lambda execution, turn: None)
     monkeypatch.setattr(Execution, "device", torch.device("cpu"))
     values = {field.name: getattr(task, field.name) for field in fields(Task)}
     return OnGpu(**(values | {"execution": Execution("cuda", "float32", 1)}))
