@@ -90,8 +90,7 @@ def training_flops(macs: int, first_macs: int) -> float:
 
 def synchronise(execution: Execution) -> None:
     """Waits for the GPU, where there is one."""
-    if execution.device_type == "cuda":
-        torch.cuda.synchronize()
+    execution.wait()
 
 
 def execution_on(device: str) -> Execution:

@@ -227,6 +227,7 @@ def _in_turns(
         if evaluator is None:
             with enough_memory(f"loading {task.images}", "give the job more memory"):
                 evaluator = task.prepare()
+            task.execution.wait()  # it was made on this candidate's stream, for which those of the others do not wait
         outcome = yield from _attempt(evaluator, genome)
         done.append((genome, outcome))
 

@@ -82,6 +82,13 @@ class Execution:
             keep_freed_memory()
             self._choose_kernels()
 
+    def wait(self) -> None:
+        """Waits until a GPU has done all that it was given, on whatever stream; elsewhere all is done at once."""
+        if self.device_type == "cuda":
+            import torch
+
+            torch.cuda.synchronize(self.device)
+
     def _choose_kernels(self) -> None:
         from pipeline.kernels import library
         from pipeline.kernels.build import CompilationError

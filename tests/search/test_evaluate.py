@@ -73,6 +73,7 @@ class OnGpu(Task):
 def gpu_task(task, monkeypatch) -> Task:
     monkeypatch.setattr("pipeline.training.turns._stream", lambda execution, turn: None)
     monkeypatch.setattr(Execution, "device", torch.device("cpu"))
+    monkeypatch.setattr(Execution, "wait", lambda self: None)
     values = {field.name: getattr(task, field.name) for field in fields(Task)}
     return OnGpu(**(values | {"execution": Execution("cuda", "float32", 1)}))
 
@@ -97,6 +98,15 @@ def test_on_a_gpu_as_many_take_turns_as_asked(gpu_task, archive, monkeypatch):
     monkeypatch.setattr("pipeline.search.evaluate.in_turns", noted)
     evaluate_all(gpu_task, GENOMES, archive, 2, "A")
     assert asked == [2]
+
+
+def test_on_a_gpu_what_candidates_share_has_arrived_before_one_of_them_uses_it(gpu_task, archive, monkeypatch):
+    done, prepare, steps = [], OnGpu.prepare, Evaluator.steps
+    monkeypatch.setattr(OnGpu, "prepare", lambda self: done.append("prepared") or prepare(self))
+    monkeypatch.setattr(Execution, "wait", lambda self: done.append("arrived"))
+    monkeypatch.setattr(Evaluator, "steps", lambda *words: done.append("begun") or steps(*words))
+    evaluate_all(gpu_task, GENOMES[:2], archive, 2, "A")
+    assert done == ["prepared", "arrived", "begun", "begun"]
 
 
 def test_on_a_gpu_one_that_fails_does_not_stop_the_others(gpu_task, archive, monkeypatch):

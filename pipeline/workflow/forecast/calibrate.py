@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -137,7 +137,6 @@ def _measure(probe: Probe, together: int, asked: float) -> _Report:
         moments = ((0.5,) * spec.channels, (0.25,) * spec.channels)
         return ImagesInMemory(pixels, labels, Normalisation(*moments), device)
 
-    wait: Callable[[], None] = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     for spec in sorted(probe.specs, key=lambda spec: workload(spec).macs):
         work = workload(spec)
         batch = probe.settings.batch_size
@@ -156,13 +155,13 @@ def _measure(probe: Probe, together: int, asked: float) -> _Report:
         steps = in_turns(trainings, probe.execution)
         for _ in range(WARM_UP + 1 if device.type == "cuda" else 1):  # on a GPU, until a step has been recorded
             next(steps)
-        wait()
+        probe.execution.wait()
         first = time.perf_counter() - started
         started, done = time.perf_counter(), 0
         while done < 2 or time.perf_counter() - started < _PATIENCE:
             next(steps)
             done += 1
-        wait()
+        probe.execution.wait()
         seconds = (time.perf_counter() - started) / done
         setups.append(first - seconds)
         training.append(Timed(work, batch, seconds))
@@ -172,7 +171,7 @@ def _measure(probe: Probe, together: int, asked: float) -> _Report:
         started = time.perf_counter()
         for network in networks:
             score(network, some, probe.execution)
-        wait()
+        probe.execution.wait()
         scoring.append(Timed(work, count, time.perf_counter() - started))
         process_bytes = process_bytes or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     gpus = torch.cuda.device_count() if device.type == "cuda" else 0
