@@ -272,6 +272,15 @@ def test_candidates_that_take_turns_on_a_gpu_are_one_process(tmp_path):
     assert candidates[4].process_bytes > candidates[1].process_bytes
 
 
+def test_candidates_that_take_turns_on_a_gpu_start_with_their_job(tmp_path):
+    """No process of theirs has to start behind it."""
+    starts = replace(HERE, light_start=64.0, gpus=1)
+    config = default(tmp_path, search="{candidates_per_gpu: 4}")
+    jobs = [jobs_of(config, DIGITS, IMAGES, here, cores=8) for here in (starts, replace(starts, light_start=0.0))]
+    longer = {one.rule for one, other in zip(*jobs, strict=True) if one.seconds > other.seconds}
+    assert "propose_generation" in longer and "evaluate_generation" not in longer
+
+
 @pytest.mark.parametrize("together", [1, 3])
 def test_as_many_trainings_are_timed_in_turns_as_will_take_them(monkeypatch, together):
     taken, scored = [], []

@@ -327,9 +327,10 @@ class _Jobs:
         loads = [0.0] * max(1, min(self._workers, len(genomes)))
         for genome in genomes:
             heapq.heapreplace(loads, loads[0] + seconds(genome))
-        # The processes of several workers import torch themselves.
         threads = self._workers * self._threads
-        starts = self._start(threads) if len(loads) == 1 else self._light + self._here.heavy_start
+        # The processes of several workers import torch themselves; on a GPU they take turns in the job's own.
+        alone = len(loads) == 1 or bool(self._here.gpus)
+        starts = self._start(threads) if alone else self._light + self._here.heavy_start
         return self._add(stage, starts + max(loads), threads, needs, priority, gpus=1, rule=rule, of=of)
 
     def _judge_proxy(self, prepared: int, first: tuple[int, ...], held_out: tuple[int, ...]) -> tuple[int, ...]:
