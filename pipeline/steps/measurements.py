@@ -205,8 +205,9 @@ def _with_origins(best: "Best", scores: Sequence[OfSearch]) -> "Best":
 
     runs = {best.search, *(one.run for one in best.runs)}
     rows = [row for file in scores if file.search in runs for row in read_csv(file.path, ("generation",))]
-    failed = len({row.get("genome") for row in rows if row.get("status") == _FAILED})
-    return replace(best, undirected={row.get("origin") for row in rows} == {_AT_RANDOM}, failed=failed)
+    failed = {row.get("genome") for row in rows if row.get("status") == _FAILED}
+    failed -= {row.get("genome") for row in rows if row.get("status") != _FAILED}  # another run had the memory
+    return replace(best, undirected={row.get("origin") for row in rows} == {_AT_RANDOM}, failed=len(failed))
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":

@@ -14,7 +14,8 @@ from pipeline.data.census import Census
 from pipeline.networks.genome import parse_genome
 from pipeline.networks.latency import read_latency
 from pipeline.search.costs import Counting
-from pipeline.search.tables import Best, write_best
+from pipeline.search.tables import Best, RunBest, write_best
+from pipeline.steps.measurements import OfSearch, _with_origins
 from pipeline.workflow.layout import Layout, TableFiles
 from tests.support.latencies import made_up, table_file
 from tests.support.measured import FOUND, RANDOM, ROWS, SEARCHES, SPEC, timing, write_experiment
@@ -130,6 +131,16 @@ def test_candidates_that_failed_are_counted(tmp_path):
     text = " ".join((tmp_path / "tables/results.md").read_text().split())
     assert f"Of the 4 candidates of evolution 2 {words}" in text
     assert f"Of the 4 candidates of random search 1 {words}" in text
+
+
+def test_a_candidate_that_another_run_could_train_has_a_score(tmp_path):
+    lines = {"A": [("1,1", "failed"), ("2,2", "failed")], "A-2": [("1,1", "ok"), ("4,4", "diverged")]}
+    for run, candidates in lines.items():
+        rows = [{"generation": 0, "genome": genome, "status": status} for genome, status in candidates]
+        write_csv(tmp_path / run, tuple(rows[0]), rows)
+    runs = tuple(RunBest(run, (1.0, 1.0), 80.0) for run in lines)
+    best = Best("A", (1.0, 1.0), 80.0, 1.0, 80.0, 0, 0, 3, runs=runs)
+    assert _with_origins(best, [OfSearch(run, tmp_path / run) for run in lines]).failed == 1
 
 
 def test_table_columns_are_aligned(tmp_path):
