@@ -138,31 +138,39 @@ def _train_missing(arguments: argparse.Namespace, kept: Trainings) -> None:
         row: replace(base.with_genome(genome), binary=row != FULL_PRECISION)
         for row, genome in dict(arguments.rows).items()
     }
+
+    def of_epochs(epochs: int) -> TrainingSettings:
+        """Returns the recipe over so many epochs, by which these trainings are those that are kept, if any are."""
+        settled = scaled(recipe, epochs) if recipe.milestones else replace(recipe, epochs=epochs)
+        kept.expect(
+            {"base width": width, "train": len(images), "test": len(unseen), **described(settled)},
+            {
+                row: f"{format_genome(spec.genome)}{'' if spec.binary else ', full precision'}"
+                for row, spec in specs.items()
+            },
+        )
+        return settled
+
+    if kept.found:
+        settled = of_epochs(kept.common["epochs"])
     lacking = kept.missing(specs, wanted)
     if not lacking:
         log(f"note: {kept.file} has all of these trainings")
         return
-    pace = _seconds_of_an_epoch(specs.values(), images, recipe, execution)
+    some = {row for rows in lacking.values() for row in rows}
+    pace = _seconds_of_an_epoch([specs[row] for row in specs if row in some], images, recipe, execution)
     left = arguments.seconds - (time.monotonic() - started)
-    log(f"an epoch of all {len(specs)} rows takes {pace:.2f} s; {left:.0f} s are left")
+    log(f"an epoch of {len(some)} rows takes {pace:.2f} s; {left:.0f} s are left")
     if kept.found:
-        epochs = kept.common["epochs"]
-        seeds = min(int((1 - _SPARE) * left / (pace * epochs)), len(lacking))
-        log(f"going on from {kept.file}: {seeds} of {len(lacking)} seeds have the time for {epochs} epochs")
+        seeds = min(int((1 - _SPARE) * left / (pace * settled.epochs)), len(lacking))
+        log(f"going on from {kept.file}: {seeds} of {len(lacking)} seeds have the time for {settled.epochs} epochs")
     else:
         seeds, epochs = what_fits(left, pace, most, wanted)
-    recipe = scaled(recipe, epochs) if recipe.milestones else replace(recipe, epochs=epochs)
-    kept.expect(
-        {"base width": width, "train": len(images), "test": len(unseen), **described(recipe)},
-        {
-            row: f"{format_genome(spec.genome)}{'' if spec.binary else ', full precision'}"
-            for row, spec in specs.items()
-        },
-    )
+        settled = of_epochs(epochs)
     todo = list(lacking.items())[:seeds]
     with progress("CIFAR-10", len(todo), "seeds") as bar:
         for seed, rows in todo:
-            trainings = [training_of(specs[row], images, recipe, seed, execution) for row in rows]
+            trainings = [training_of(specs[row], images, settled, seed, execution) for row in rows]
             trained = train_side_by_side(trainings, unseen, execution)
             kept.add(seed, dict(zip(rows, trained, strict=True)), heading(execution))
             (arguments.output / "cifar10.md").write_text(_text(kept))
@@ -234,7 +242,7 @@ def train_side_by_side(trainings: Sequence[Training], unseen: ImageSource, execu
     for _ in in_turns([training.steps() for training in trainings], execution):
         pass
     synchronise(execution)
-    took = (time.perf_counter() - begun) / len(trainings)
+    took = (time.perf_counter() - begun) / max(1, len(trainings))
     scores = [score(training.network, unseen, execution) for training in trainings]
     return [
         Trained(scored.top1, took, training.history, scored.right)

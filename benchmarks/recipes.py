@@ -31,6 +31,7 @@ from benchmarks.timing import execution_on, heading, table
 from benchmarks.trainings import Trainings, described, differences, trained_or_kept
 from benchmarks.workloads import published_recipe
 from pipeline.common.log import log, progress
+from pipeline.common.text import counted
 from pipeline.data.loading import load_images
 from pipeline.data.prepared import read_info
 from pipeline.networks.spec import NetworkSpec, uniform_genome
@@ -106,23 +107,27 @@ def _train_missing(arguments: argparse.Namespace, kept: Trainings) -> None:
         log(f"note: {kept.file} has all of these trainings")
         return
     real = replace(spec, binary=False)
-    teachers = {seed: training_of(real, images, usual, seed, execution) for seed in lacking}
-    log(f"{len(teachers)} teachers")
-    taught_by = train_side_by_side(list(teachers.values()), unseen, execution)
+    # A teacher's weights are not kept: where somebody is still to learn from it, it is trained once more.
+    teaching = [seed for seed, rows in lacking.items() if not {TEACHER, *TAUGHT}.isdisjoint(rows)]
+    teachers = {seed: training_of(real, images, usual, seed, execution) for seed in teaching}
+    log(f"training {counted(len(teachers), 'teacher')}")
+    taught_by = dict(zip(teaching, train_side_by_side(list(teachers.values()), unseen, execution), strict=True))
     with progress("recipes", len(lacking), "seeds") as bar:
-        for (seed, rows), teacher in zip(lacking.items(), taught_by, strict=True):
+        for seed, rows in lacking.items():
             begun = time.monotonic()
             students = [row for row in rows if row != TEACHER]
-            taught = Teacher(teachers[seed].network, 1.0)
+            taught = Teacher(teachers[seed].network, 1.0) if seed in teachers else None
             trainings = [
                 training_of(spec, images, wanted[row], seed, execution, taught if row in TAUGHT else None)
                 for row in students
             ]
             trained = dict(zip(students, train_side_by_side(trainings, unseen, execution), strict=True))
-            kept.add(seed, {TEACHER: teacher, **trained}, heading(execution))
+            if TEACHER in rows:
+                trained = {TEACHER: taught_by[seed], **trained}
+            kept.add(seed, trained, heading(execution))
             (arguments.output / "recipes.md").write_text(_text(kept))
             kept.write_epochs(arguments.output / "recipes.csv")
-            bar.advance(note=", ".join(f"{row}: {kept.found[row][seed].top1:.2f} %" for row in (TEACHER, *students)))
+            bar.advance(note=", ".join(f"{row}: {training.top1:.2f} %" for row, training in trained.items()))
             left = arguments.seconds - (time.monotonic() - started)
             if left < time.monotonic() - begun and seed != max(lacking):
                 log(f"note: {left:.0f} s are left, too few for another seed")

@@ -108,6 +108,24 @@ def test_recipes_are_compared_on_real_images(images, tmp_path):
     )
 
 
+@pytest.mark.slow
+def test_a_teacher_is_trained_where_somebody_learns_from_it_and_what_it_scored_stays(images, tmp_path):
+    def trained(*rows):
+        words = [sys.executable, "-m", "benchmarks.recipes", "--images", images, "--output", tmp_path / "out"]
+        words += ["--device", "cpu", "--width", 0.0625, "--epochs", 3, "--seeds", 1, "--rows", *rows]
+        done = subprocess.run(list(map(str, words)), capture_output=True, text=True, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+        return Trainings(tmp_path / "out" / "trainings.npz").found, done.stderr
+
+    first, told = trained("cosine")
+    assert "training 1 teacher" in told
+    more, told = trained("cosine", "no-decay")
+    assert "training 0 teachers" in told and list(more) == ["full precision", "cosine", "no-decay"]
+    taught, told = trained("taught")
+    assert "training 1 teacher" in told and list(taught) == [*more, "taught"]
+    assert len({found["full precision"][0].seconds for found in (first, more, taught)}) == 1
+
+
 def called(program: str, *words: object) -> str:
     """Returns what a benchmark prints."""
     words = (sys.executable, "-m", f"benchmarks.{program}", *words)
@@ -163,6 +181,9 @@ def test_a_table_of_trainings_goes_on_from_what_it_has(images, tmp_path):
     assert (
         "base width: 0.0625, not 0.125" in done.stderr and "first-layer: 0.5,1,1,1,1,1, not 1,1,1,1,1,1" in done.stderr
     )
+    other[-3:] = ["uniform-1x", "--seeds", "1"]  # of which nothing lacks, but for the width
+    done = subprocess.run(list(map(str, other)), capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1 and "base width: 0.0625, not 0.125" in done.stderr
     nothing = subprocess.run([*map(str, other[:3]), "--output", "nowhere"], capture_output=True, text=True, cwd=ROOT)
     assert nothing.returncode == 2 and "name the --images" in nothing.stderr
 
