@@ -428,9 +428,9 @@ def _times(findings: Findings) -> list[Part]:
     ]
     machines = sorted({str(time["machine"]) for time in findings.times if time["machine"]})
     note = (
-        f"On {', '.join(machines) or 'an unknown machine'}. A device-hour is an hour in which one process has a GPU, "
-        "or its threads of a CPU. 'Reused': candidates whose score was in the archive already, and what training them "
-        "again would have taken."
+        f"On {', '.join(machines) or 'an unknown machine'}. A device-hour is an hour in which one process of a "
+        "training has a GPU, or its threads of a CPU; trainings that share a GPU count it once each. 'Reused': "
+        "candidates whose score was in the archive already, and what training them again would have taken."
     )
     return [Part("time", "What it took", table(grid(headers, lines), "Time") + paragraph(note, "muted"))]
 
