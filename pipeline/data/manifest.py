@@ -10,6 +10,9 @@ changed: a new, removed or renamed file changes its folder.
 """
 
 import hashlib
+import os
+import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,9 +22,8 @@ import numpy as np
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import progress
-from pipeline.data.datasets.decoding import digest_of_bytes, read_file
 from pipeline.data.datasets.listing import Files, facts, joined
-from pipeline.data.datasets.sources import CONTENT_BYTES, DamagedImageError
+from pipeline.data.datasets.sources import CONTENT_BYTES
 
 #: So many files are looked at one by one; of more, a sample as long as their folders are unchanged.
 _EACH = 50_000
@@ -73,6 +75,28 @@ def write_manifest(path: Path, manifest: Manifest) -> None:
         tensors["inodes"] = files.inodes
     attributes = {"path": manifest.path, "key": manifest.key, "since": manifest.since}
     write_tensors(path, tensors, attributes)
+
+
+def contents_of(files: Files, images: Sequence[str], contents: np.ndarray) -> np.ndarray:
+    """Returns (F, 16) digests of files; zeros for one that cannot be read, or has changed since it was listed.
+
+    Args:
+        files: as they were listed before images were read.
+        images: what the prepared images are called: by their files, where each has one of its own.
+        contents: (N, 16) digests of the files that they were read from; zeros where that is not known, such as of
+            images that lie together in one file. That one is read here.
+    """
+    known = {name: content for name, content in zip(images, contents, strict=True) if content.any()}
+    digests = np.zeros((len(files.names), CONTENT_BYTES), np.uint8)
+    for place, name in enumerate(files.names):
+        path = files.root / name
+        if str(path) in known:
+            digests[place] = known[str(path)]
+            continue
+        content, seen = _content(path), facts(path)
+        if (seen.size, seen.changed) == (files.sizes[place], files.changed[place]):
+            digests[place] = np.frombuffer(content, np.uint8)
+    return digests
 
 
 def read_manifest(path: Path, root: Path) -> Manifest | None:
@@ -184,8 +208,12 @@ def _same_file(manifest: Manifest, files: Files, place: int) -> bool:
 
 
 def _content(path: Path) -> bytes:
-    with suppress(DamagedImageError):
-        return digest_of_bytes(read_file(path))
+    """Returns the digest of an ordinary file of any size, as that of the images; zeros if it cannot be read."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe could keep a reader waiting
+        with open(descriptor, "rb") as file:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=CONTENT_BYTES)).digest()
     return bytes(CONTENT_BYTES)
 
 

@@ -35,8 +35,8 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.common.log import log
     from pipeline.common.provenance import versions
     from pipeline.common.text import counted
-    from pipeline.data.datasets import open_dataset, resolve_storage
-    from pipeline.data.manifest import Manifest, last_touched, note_sources
+    from pipeline.data.datasets import find_dataset, locate, open_dataset, resolve_storage
+    from pipeline.data.manifest import Manifest, contents_of, last_touched, note_sources
     from pipeline.data.prepare import Preparation, prepare
     from pipeline.data.splits import split_off
 
@@ -46,7 +46,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"image_size is {size}", "it must be at least 1")
     storage = resolve_storage(arguments.storage, size)
     # Before images are read: what is touched from now on is read again.
-    since = None if dataset.files is None else last_touched(dataset.files)
+    module, files = find_dataset(arguments.dataset), dataset.files
+    if files is None and hasattr(module, "list_files"):
+        files = module.list_files(locate(arguments.dataset, arguments.path))
+    since = None if files is None else last_touched(files)
     train, test = dataset.train, dataset.test
     made_with = {"versions": versions(), "storage": storage, "image_size": size}
     if test is None:
@@ -55,10 +58,11 @@ def run(arguments: argparse.Namespace) -> None:
         train, test = train.select(kept), train.select(held_out)
     how = Preparation(size, storage, arguments.damaged_images == "skip", arguments.threads)
     written = prepare(dataset, (train, arguments.train), (test, arguments.test), how, made_with)
-    if dataset.files is not None:
+    if files is not None:
         names = [split.name(index) for split in (train, test) for index in range(len(split.labels))]
-        contents = np.concatenate([written.train_contents, written.test_contents])[np.argsort(names)]
+        read = np.concatenate([written.train_contents, written.test_contents])
         named = "" if arguments.path is None else str(arguments.path)
-        note_sources(arguments.train, Manifest(dataset.files, contents, named, arguments.sources, since))
+        manifest = Manifest(files, contents_of(files, names, read), named, arguments.sources, since)
+        note_sources(arguments.train, manifest)
     counts = f"{counted(written.train.count, 'train image')} and {counted(written.test.count, 'test image')}"
     log(f"{dataset.name}: {counted(len(dataset.classes), 'class', 'classes')}, {counts}")

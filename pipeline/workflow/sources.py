@@ -83,8 +83,8 @@ class Sources:
         if not path.exists():
             return State(named, self._key_without_manifest(module, root))
         manifest = read_manifest(path, root)
-        if manifest is None:
-            return State(named)
+        if manifest is None:  # nobody knows which images they were
+            return State(named, key_of(module.list_files(root)))
         before = State(manifest.path or None, manifest.key)
         if looks_unchanged(manifest):
             return before

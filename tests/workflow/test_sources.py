@@ -11,8 +11,10 @@ import pytest
 import yaml
 from PIL import Image
 
+from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.data import manifest as manifests
+from pipeline.data.datasets import listing
 from pipeline.data.datasets.image_folder import list_files
 from pipeline.data.manifest import looks_unchanged, manifest_beside, read_manifest, same_contents
 from pipeline.workflow.config import read_config
@@ -255,7 +257,7 @@ def test_images_that_were_compared_are_not_read_again(finished, monkeypatch):
     def refuse(path: Path) -> bytes:
         raise AssertionError(f"{path} is read")
 
-    monkeypatch.setattr(manifests, "read_file", refuse)
+    monkeypatch.setattr(manifests, "_content", refuse)
     assert state_of(finished, NAMED, monkeypatch) == (NAMED, "")
 
 
@@ -329,14 +331,79 @@ def test_a_dry_run_does_not_list_what_needs_no_look(finished, monkeypatch):
     assert Sources(config).state == ("my {images} 1", "")
 
 
-@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(b"x"), lambda path: path.unlink()])
-def test_a_manifest_that_cannot_be_read_is_none(finished, monkeypatch, spoil):
-    monkeypatch.chdir(finished)
+def test_images_of_which_the_list_cannot_be_read_are_prepared_again(finished, monkeypatch):
     path = manifest_beside(finished / "results" / "tiny" / "data" / "train.h5")
-    spoil(path)
-    assert read_manifest(path, Path()) is None
-    config = {"experiment": "tiny", "dataset": {"name": "image_folder", "path": "my {images} 1"}}
-    assert Sources(config).state == ("my {images} 1", "")
+    path.write_bytes(b"x")
+    named, key = state_of(finished, NAMED, monkeypatch)
+    assert read_manifest(path, Path()) is None and named == NAMED and len(key) == 16
+    assert state_of(finished, NAMED, monkeypatch) == (named, key), "once"
+
+
+# Data sets from elsewhere
+
+ARCHIVES = """
+import numpy as np
+from pathlib import Path
+from pipeline.data.datasets.listing import Files, facts
+from pipeline.data.datasets.sources import ArraySplit, Dataset
+
+NAME, CHANNELS, CLASSES = "archives", 3, 2
+
+
+def list_files(path):
+    names = ["test.npz", "train.npz"]
+    seen = [facts(path / name) for name in names]
+    columns = [np.array([getattr(one, key) for one in seen]) for key in ("size", "changed", "inode")]
+    folder = np.array(["."], dtype=object), np.array([facts(path).changed])
+    return Files(path, np.array(names, dtype=object), *columns[:2], *folder, columns[2])
+
+
+def open_dataset(path):
+    made = {name: np.load(path / f"{name}.npz") for name in ("train", "test")}
+    splits = [ArraySplit(one["pixels"], one["labels"], name) for name, one in made.items()]
+    return Dataset(NAME, ("cat", "dog"), 3, *splits, natural_size=4, files=FILES)
+"""
+
+
+def write_archives(folder: Path, seed: int) -> None:
+    for name in ("train", "test"):
+        pixels = np.random.default_rng(seed).integers(0, 256, (8, 4, 4, 3), np.uint8)
+        np.savez(folder / f"{name}.npz", pixels=pixels, labels=np.arange(8) % 2)
+
+
+@pytest.mark.parametrize("told", ["list_files(path)", "None"], ids=["files named", "files listed"])
+def test_archives_of_a_data_set_from_elsewhere_that_change_are_noticed(tmp_path, monkeypatch, told):
+    """Each holds many images, of which none has a file of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("pipeline.data.datasets.decoding._LARGEST", 100)
+    module = f"archives_{len(told)}"
+    (tmp_path / f"{module}.py").write_text(ARCHIVES.replace("FILES)", f"{told})"))
+    write_archives(tmp_path, 0)
+    layout, dataset = Layout.of("tiny"), {"name": f"{module}:archives", "path": "."}
+    words = ["--dataset", dataset["name"], "--path", ".", "--train", str(layout.train), "--test", str(layout.test)]
+    assert main(["prepare-dataset", *words]) == 0
+
+    def state() -> tuple[str | None, str]:
+        return Sources({"experiment": "tiny", "dataset": dataset}).state
+
+    assert state() == (".", "")
+    for path in tmp_path.glob("*.npz"):
+        os.utime(path, (time.time() + 100, time.time() + 100))
+    assert state() == (".", ""), "they hold the same"
+    write_archives(tmp_path, 1)
+    assert len(state()[1]) == 16
+
+
+def test_a_file_that_changes_while_images_are_prepared_is_read_again(tmp_path):
+    write_archives(tmp_path, 0)
+    facts = [listing.facts(tmp_path / name) for name in ("test.npz", "train.npz")]
+    sizes, changed = (np.array([getattr(one, key) for one in facts]) for key in ("size", "changed"))
+    folders = np.array(["."], dtype=object), np.zeros(1, np.int64)
+    names = np.array(["test.npz", "train.npz"], dtype=object)
+    files = listing.Files(tmp_path, names, sizes, changed + np.array([0, 1]), *folders)
+    test, train = manifests.contents_of(files, [], np.zeros((0, 16), np.uint8))
+    assert test.any() and not train.any()
 
 
 # Flags

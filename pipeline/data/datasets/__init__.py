@@ -3,9 +3,9 @@
 A data set is a module with ``NAME``, ``CHANNELS``, ``CLASSES`` (how many; None where only the images tell) and
 ``open_dataset(path)``, which gives a :class:`~pipeline.data.datasets.sources.Dataset`: classes, train images and, where
 there is one, a test split of its own. If it has ``list_files(path)`` as well, which gives
-:class:`~pipeline.data.datasets.listing.Files`, their changes are noticed. To add one, put such a file into this folder,
-offer it from a package as an entry point of the group ``binary_nas.datasets``, or name it as ``MODULE:NAME`` in
-``dataset.name``. Those of torchvision are there by ``torchvision:NAME``.
+:class:`~pipeline.data.datasets.listing.Files`, their changes are noticed, of archives of many images too. To add one,
+put such a file into this folder, offer it from a package as an entry point of the group ``binary_nas.datasets``, or
+name it as ``MODULE:NAME`` in ``dataset.name``. Those of torchvision are there by ``torchvision:NAME``.
 
 >>> expect_images({"name": "cifar10"})
 ExpectedImages(channels=3, classes=10)

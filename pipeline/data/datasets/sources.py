@@ -89,7 +89,8 @@ class Dataset:
         train: images to learn from.
         test: images to test on; None where the data set has no such split of its own.
         natural_size: side in pixels that its images are best brought to.
-        files: all its files; None if they are not the user's, and so do not change.
+        files: all its files; None where they are not the user's, and so do not change, or its module lists them
+            (``list_files``).
     """
 
     name: str
