@@ -18,7 +18,7 @@ from pipeline.common.text import counted
 _RANGE, _DEVIATION = 16, 2.0
 _SPLITS = ("train", "test")
 #: Counted by later versions only.
-_ADDED = ("repeated", "contradicting")
+_ADDED = ("repeated", "contradicting", "repeated_test")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Census:
         repeated: train images whose files are copies of others of their class. Those that a search is scored on may
             have been learnt from.
         contradicting: images whose files lie in several classes.
+        repeated_test: test images whose files are copies of others of their class. Each counts in an accuracy, and
+            intervals over images take them for independent ones.
     """
 
     train: int
@@ -42,6 +44,7 @@ class Census:
     shared: int = 0
     repeated: int = 0
     contradicting: int = 0
+    repeated_test: int = 0
 
     @property
     def record(self) -> dict[str, Any]:
@@ -74,9 +77,10 @@ class Census:
         if self.shared:
             one = "is a train image" if self.shared == 1 else "are train images"
             said.append(f"{counted(self.shared, 'test image')} {one} too.")
-        if self.repeated:
-            one = "is a copy of another" if self.repeated == 1 else "are copies of others"
-            said.append(f"{counted(self.repeated, 'train image')} {one}.")
+        for split, repeated in zip(_SPLITS, (self.repeated, self.repeated_test), strict=True):
+            if repeated:
+                one = "is a copy of another" if repeated == 1 else "are copies of others"
+                said.append(f"{counted(repeated, f'{split} image')} {one}.")
         if self.contradicting:
             said.append(f"{counted(self.contradicting, 'image')} {_are(self.contradicting)} in several classes.")
         return said

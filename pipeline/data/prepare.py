@@ -227,6 +227,7 @@ def prepare(
         _shared(*good),
         _repeated(good[0], train[0].labels),
         _contradicting(np.concatenate(good), np.concatenate([train[0].labels, test[0].labels])),
+        _repeated(good[1], test[0].labels),
     )
     _tell(census, [name for each in found for name in each.blank])
     mean, std = _moments(sets[0].histogram())

@@ -34,7 +34,7 @@ def test_one_channel_that_can_be_seen_is_enough():
 def test_it_comes_back_from_its_record():
     census = Census(1000, 1, (3, 0), (1, 2), 1)
     assert Census.from_record(census.record) == census
-    more = Census(1000, 1, repeated=2, contradicting=3)
+    more = Census(1000, 1, repeated=2, contradicting=3, repeated_test=4)
     assert Census.from_record(more.record) == more and set(census.record) < set(more.record)
     for record in ({}, {**census.record, "damaged": [1]}, {**census.record, "train": None}):
         with pytest.raises((KeyError, TypeError, ValueError)):
@@ -54,4 +54,7 @@ def test_sentences_agree_with_their_numbers():
         "1 train image is a copy of another.",
         "2 images are in several classes.",
     ]
-    assert Census(9, 9, repeated=2).sentences() == ["2 train images are copies of others."]
+    assert Census(9, 9, repeated=2, repeated_test=1).sentences() == [
+        "2 train images are copies of others.",
+        "1 test image is a copy of another.",
+    ]

@@ -475,8 +475,24 @@ def test_copies_and_images_in_several_classes_are_counted(folder, tmp_path, caps
     census = Census.from_record(json.loads(read_info(train).census))
     told = capsys.readouterr().err
     assert census.contradicting == 4 and "warning: 4 images are in several classes." in told
-    assert census.repeated + census.shared >= 1  # by where the images were set aside for the test
+    # By where the images were set aside for the test.
+    assert census.repeated + census.shared + census.repeated_test >= 1
     assert ("warning: 1 train image is a copy of another." in told) == (census.repeated == 1)
+
+
+def test_test_images_that_are_copies_of_each_other_are_counted(folder, tmp_path, capsys):
+    """An accuracy counts each of them, and the intervals take them for independent."""
+    (folder / "train").mkdir()
+    for name in ("cat", "dog"):
+        (folder / name).rename(folder / "train" / name)
+        (folder / "test" / name).mkdir(parents=True)
+        image = Image.effect_noise((16, 16), 90)
+        for number in range(3):
+            image.save(folder / "test" / name / f"{number}.png")
+    _, test = prepare(tmp_path, "--dataset", "image_folder", "--path", folder)
+    census = Census.from_record(json.loads(read_info(test).census))
+    assert (census.shared, census.repeated, census.contradicting, census.repeated_test) == (0, 0, 0, 4)
+    assert "warning: 4 test images are copies of others." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("apart", [True, False])
