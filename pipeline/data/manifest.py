@@ -83,10 +83,10 @@ def contents_of(files: Files, images: Sequence[str], contents: np.ndarray) -> np
     Args:
         files: as they were listed before images were read.
         images: what the prepared images are called: by their files, where each has one of its own.
-        contents: (N, 16) digests of the files that they were read from; zeros where that is not known, such as of
-            images that lie together in one file. That one is read here.
+        contents: (N, 16) digests of the files that they were read from, zeros for one that could not be read. A file
+            that is none of these, such as an archive of many images, is read here.
     """
-    known = {name: content for name, content in zip(images, contents, strict=True) if content.any()}
+    known = dict(zip(images, contents, strict=True))
     digests = np.zeros((len(files.names), CONTENT_BYTES), np.uint8)
     for place, name in enumerate(files.names):
         path = files.root / name
