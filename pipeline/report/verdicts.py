@@ -276,8 +276,23 @@ def _against_baseline(row: Row, other: Row, one: Comparison | None) -> list[str]
         sentences.append(
             f"The budgets are not equal: {mine.evaluations} candidates against {theirs.evaluations} by {title}."
         )
+    sentences += _fewer_that_count(row.search, other.search)
     sentences.append(_over_runs(mine.runs, theirs.runs, row.search.title, title))
     return [sentence for sentence in sentences if sentence]
+
+
+def _fewer_that_count(search: Search, baseline: Search) -> list[str]:
+    """Says that fewer of a baseline's candidates could be the answer: it draws from the whole space, and a search that
+    looks at scores soon keeps to the part that counts.
+    """
+    mine, theirs = search.best, baseline.best
+    if not (mine and theirs) or mine.admitted is None or theirs.admitted is None or theirs.admitted >= mine.admitted:
+        return []
+    return [
+        f"Only {theirs.admitted} of the {theirs.evaluations} candidates of {baseline.title} could be that network, and "
+        f"{mine.admitted} of those of {search.title}. A limit on what is proposed (search.max_flops, max_memory or "
+        "max_latency) keeps both within."
+    ]
 
 
 def _over_runs(mine: Sequence[RunBest], theirs: Sequence[RunBest], title: str, baseline: str) -> str:

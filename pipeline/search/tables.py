@@ -71,6 +71,7 @@ class Best:
         chosen_by: by what it, or the finalists, were chosen from the candidates.
         undirected: whether all candidates were drawn at random; not in its record, but seen in the search's tables.
         failed: candidates without a score since something failed that is of the machine, such as its memory; likewise.
+        admitted: scored candidates that could be the answer to what was asked, where not all can; likewise.
     """
 
     search: str
@@ -90,6 +91,7 @@ class Best:
     chosen_by: ChosenBy = SCORE
     undirected: bool = False
     failed: int = 0
+    admitted: int | None = None
 
 
 def needed(columns: Sequence[str]) -> tuple[str, ...]:
@@ -346,7 +348,7 @@ def write_best(path: Path, best: Best) -> None:
     """Writes what a search found."""
     runs = [{**asdict(run), "genome": format_genome(run.genome)} for run in best.runs]
     record = {**asdict(best), "genome": format_genome(best.genome), "runs": runs}
-    del record["cost"], record["undirected"], record["failed"]
+    del record["cost"], record["undirected"], record["failed"], record["admitted"]
     if best.chosen_by == SCORE:
         del record["chosen_by"]
     write_record(path, {relative_column(best.cost) if key == "relative_cost" else key: record[key] for key in record})

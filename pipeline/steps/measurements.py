@@ -179,7 +179,11 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     from pipeline.report.rows import ControlOf, Given, Search
     from pipeline.search.tables import read_best, read_genome
 
-    found = {model: _with_origins(read_best(path), arguments.scores) for model, path in arguments.found}
+    searches = dict(arguments.models)
+    found = {
+        model: _with_candidates(read_best(path), searches.get(model), arguments.scores)
+        for model, path in arguments.found
+    }
     models: dict[str, Search | ControlOf | Given | None] = {
         model: search and replace(search, name=getattr(found.get(model), "search", model), best=found.get(model))
         for model, search in arguments.models
@@ -194,20 +198,29 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
     return collect_rows(models, measurements, published, width, counting, arguments.asked)
 
 
-def _with_origins(best: "Best", scores: Sequence[OfSearch]) -> "Best":
-    """Returns what a search found, with whether any of its candidates came from others' scores, and how many failed.
+def _with_candidates(best: "Best", search: "Search | None", scores: Sequence[OfSearch]) -> "Best":
+    """Returns what a search found, with whether any of its candidates came from others' scores, how many failed, and
+    how many could be the answer to what was asked.
 
     Args:
         best: as its record says it.
+        search: that it was found by, or for; None where that is not known.
         scores: the candidates of every run of every search, as far as they are there.
     """
     from pipeline.common.files import read_csv
+    from pipeline.search.tables import read_individuals
 
     runs = {best.search, *(one.run for one in best.runs)}
-    rows = [row for file in scores if file.search in runs for row in read_csv(file.path, ("generation",))]
+    files = [file.path for file in scores if file.search in runs]
+    rows = [row for file in files for row in read_csv(file, ("generation",))]
     failed = {row.get("genome") for row in rows if row.get("status") == _FAILED}
     failed -= {row.get("genome") for row in rows if row.get("status") != _FAILED}  # another run had the memory
-    return replace(best, undirected={row.get("origin") for row in rows} == {_AT_RANDOM}, failed=len(failed))
+    admitted = None
+    if search is not None and files and search.objective.admits_some:
+        scored = (one for file in files for one in read_individuals(file) if one.top1 is not None)
+        admitted = len({one.genome for one in scored if search.objective.admits(one)})
+    undirected = {row.get("origin") for row in rows} == {_AT_RANDOM}
+    return replace(best, undirected=undirected, failed=len(failed), admitted=admitted)
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":

@@ -198,6 +198,25 @@ def test_one_run_each_and_unequal_budgets():
     )
 
 
+def test_fewer_of_a_baselines_candidates_may_count():
+    """It draws from the whole space, of which most is beyond a budget that only the choice knows."""
+    within = configured({"objective": "most_accurate", "max_cost": 1})
+
+    def said(mine, theirs):
+        searches = [
+            replace(one, objective=within, best=replace(one.best, admitted=number))
+            for one, number in ((found_by("A", "evolution", 4, (87.0,)), mine), (BASELINE.search, theirs))
+        ]
+        found = row("found", VGG_A, 92.1, 92.2, 92.3, search=searches[0])
+        return " ".join(sentences_on("found", replace(BASELINE, search=searches[1]), found))
+
+    assert "Only 7 of the 96 candidates of random search could be that network, and 40 of those of evolution." in said(
+        40, 7
+    )
+    for mine, theirs in ((40, 40), (7, 40), (None, None), (None, 7), (40, None)):
+        assert "could be that network" not in said(mine, theirs)
+
+
 def test_a_baseline_of_another_penalty_is_none():
     found = row("found", VGG_A, 92.1, 92.2, 92.3, search=found_by("A", "evolution", 0.2, (87.0, 87.2)))
     assert sentences_on("found", BASELINE, found)[1].startswith("No row comes from a baseline search of the same λ")

@@ -21,6 +21,7 @@ from tests.support.latencies import made_up, table_file
 from tests.support.measured import FOUND, RANDOM, ROWS, SEARCHES, SPEC, timing, write_experiment
 from tests.support.tables import forget_seals
 
+OBJECTIVE, RANDOM_OBJECTIVE = (f"={name}|most_accurate|--max-cost 1" for name in ("evolution", "random"))
 OUTPUTS = [path.name for path in TableFiles(Path()).all]
 
 
@@ -140,7 +141,23 @@ def test_a_candidate_that_another_run_could_train_has_a_score(tmp_path):
         write_csv(tmp_path / run, tuple(rows[0]), rows)
     runs = tuple(RunBest(run, (1.0, 1.0), 80.0) for run in lines)
     best = Best("A", (1.0, 1.0), 80.0, 1.0, 80.0, 0, 0, 3, runs=runs)
-    assert _with_origins(best, [OfSearch(run, tmp_path / run) for run in lines]).failed == 1
+    assert _with_candidates(best, None, [OfSearch(run, tmp_path / run) for run in lines]).failed == 1
+
+
+def test_candidates_that_can_be_the_answer_are_counted(tmp_path):
+    """Those with a score and within the cost that was asked for, each once."""
+    arguments = write_experiment(tmp_path)["tables"]
+    words = [word.replace("=evolution:4", OBJECTIVE).replace("=random:4", RANDOM_OBJECTIVE) for word in arguments]
+    assert words != arguments
+    for search, costs in (("A", (0.5, 1.0, 0.5, 1.2)), ("random-A", (0.5, 2, 0.5, 4))):
+        history = Layout(tmp_path).search(search).history
+        lines = list(csv.DictReader(history.open()))
+        lines = [{**line, "relative_flops": cost} for line, cost in zip(lines, costs, strict=True)]
+        lines.append({**lines[0], "genome": "4,4,4,4,4,4", "status": "diverged", "top1": "", "reason": "nan"})
+        write_csv(history, tuple(lines[0]), lines)
+    assert main(["tables", *words, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = " ".join((tmp_path / "tables/results.md").read_text().split())
+    assert "Only 1 of the 4 candidates of random search could be that network, and 2 of those of evolution." in text
 
 
 def test_table_columns_are_aligned(tmp_path):

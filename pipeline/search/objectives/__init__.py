@@ -69,6 +69,11 @@ class Objective:
         return admits is None or bool(admits(individual, self.settings))
 
     @property
+    def admits_some(self) -> bool:
+        """Returns whether some individuals cannot be the answer, however good they are."""
+        return hasattr(OBJECTIVES[self.name], "admits")
+
+    @property
     def title(self) -> str:
         """Returns what to call it in tables and figures."""
         return str(OBJECTIVES[self.name].title(self.settings))
