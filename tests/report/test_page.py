@@ -23,11 +23,12 @@ from pipeline.report.mixture import MIXED
 from pipeline.report.page.build import Findings, build_page
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.mistakes import mistakes_body
-from pipeline.report.rows import Interval, Row
+from pipeline.report.rows import Interval, Row, Search
 from pipeline.report.statistics import Sample
 from pipeline.search.costs import Counting
 from pipeline.search.facts import training_settings
 from pipeline.search.individual import Individual
+from pipeline.search.objectives import configured
 from pipeline.search.tables import read_best, write_best
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import COMPARISON, Layout
@@ -103,6 +104,27 @@ def test_the_papers_claims_stand_where_its_table_is_asked_for(page):
     shown = build_page(Findings({**CONFIG, "published": "table1"}, "", rows, {}, {}))
     assert "a searched network beats Uniform-1x for less" in shown and "not trained here" in shown
     assert "The paper&#39;s claims" in shown and "The paper&#39;s claims" not in page
+
+
+def test_a_search_that_has_tried_all_there_is_has_looked_at_no_more():
+    config = {**CONFIG, "search": {**CONFIG["search"], "generations": 3, "population": 4}}
+    searches = {name: Search(name, "evolution", configured({"lambda": 4})) for name in ("A", "B")}
+
+    def asked(*generations, note=""):
+        found = [
+            [[Individual((1.0, 2.0, 1.0, 1.0, 1.0, 0.1 + g), 60.0, 1.0) for g in range(size)] for size in sizes]
+            for sizes in generations
+        ]
+        found = dict(zip(searches, found, strict=False))
+        shown = build_page(Findings(config, "", [], searches, found, note=note))
+        return re.search(r"2 searches [^<]*? looked at (.*?)\.", shown)[1]
+
+    whole = "3 generations of 4 candidates each"
+    assert asked((4, 4, 4), (4, 4, 4)) == asked((4, 4, 4)) == asked() == whole
+    why = "of 12 asked for, since no more genomes can be proposed"
+    assert asked((4, 2), (4, 2)) == f"6 candidates each, {why}"
+    assert asked((4, 4, 4), (4, 2)) == f"6 to 12 candidates each, {why}"
+    assert asked((4, 2), note="The run is not finished.") == whole
 
 
 def test_what_a_recipe_gives_is_told():

@@ -133,14 +133,14 @@ def _summary(findings: Findings) -> list[Part]:
 
 def _glance(findings: Findings) -> Markup:
     """Returns question, find, worth and use, each in a line or two."""
-    search, searches = findings.config["search"], findings.searches
+    searches = findings.searches
     title = find_architecture(findings.config["network"]["name"]).TITLE
     asked = f"How accurate are these binary networks of the form {title}? {_BINARY}"
     if searches:
         asked = (
             f"Which width of every layer makes a binary {title} most accurate for its cost "
             f"({findings.counting.title})? {_BINARY} {_listed_searches(list(searches.values()))} looked at "
-            f"{search['generations']} generations of {search['population']} candidates each."
+            f"{_looked_at(findings)}."
         )
     answers = [("Asked", [asked])]
     rows = {row.model: row for row in findings.rows}
@@ -155,6 +155,17 @@ def _glance(findings: Findings) -> Markup:
         command = next(iter(findings.commands.values())).splitlines()[0]
         items += Markup('<dt>Use it</dt><dd><code>{}</code> (<a href="#made">more</a>)</dd>').format(command)
     return Markup('<dl class="glance">{}</dl>').format(items)
+
+
+def _looked_at(findings: Findings) -> str:
+    """Returns at how many candidates searches looked: as many as asked for, unless one had tried all that there are."""
+    search = findings.config["search"]
+    asked = search["generations"] * search["population"]
+    totals = sorted({sum(map(len, one)) for one in findings.generations.values()})
+    if findings.note or not totals or totals[0] >= asked:  # of a run in progress nobody knows
+        return f"{search['generations']} generations of {search['population']} candidates each"
+    several = f"{totals[0]:,} to {totals[-1]:,}" if len(totals) > 1 else f"{totals[0]:,}"
+    return f"{several} candidates each, of {asked:,} asked for, since no more genomes can be proposed"
 
 
 #: For whoever has never heard of one.
