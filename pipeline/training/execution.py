@@ -1,5 +1,6 @@
 """The device and precision that a training runs with, resolved from what the user asked for and what is there."""
 
+import os
 import platform
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.log import log
 from pipeline.kernels import cpu
 from pipeline.kernels.build import SOURCES
-from pipeline.training.memory import keep_freed_memory
+from pipeline.training.memory import in_one_line, keep_freed_memory
 from pipeline.training.settings import ExecutionSettings
 
 if TYPE_CHECKING:
@@ -116,6 +117,12 @@ def resolve(settings: ExecutionSettings, process: int | None = None) -> Executio
     device = "cpu" if settings.device == "cpu" or not _has_gpu() else "cuda"
     if settings.device == "cuda" and device != "cuda":
         raise UserError("execution.device is 'cuda', but torch finds no GPU here", "set it to 'auto' or 'cpu'")
+    if device == "cpu" and settings.device == "auto" and _shows_gpu():
+        log(
+            f"warning: torch cannot use the GPU that is here ({_why_not()}): the CPU computes instead, for an "
+            "experiment until its end; if that is not meant, end it, mend this, delete the experiment's results and "
+            "run it again; if it is, set execution.device to cpu"
+        )
     precision = settings.precision
     if precision == "auto":
         precision = "bfloat16" if _computes_bfloat16(device) else "float32"
@@ -226,6 +233,25 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def _shows_gpu() -> bool:
+    """Returns whether there is a GPU that nobody has hidden from this process, whatever torch makes of it."""
+    hidden = [os.environ.get(f"{name}_VISIBLE_DEVICES", "0").strip() for name in ("CUDA", "HIP", "ROCR")]
+    return platform.system() == "Linux" and _has_gpu_driver() and not {"", "-1", "NoDevFiles"} & {*hidden}
+
+
+def _why_not() -> str:
+    """Returns why torch finds no GPU, in one line."""
+    import torch
+
+    if not (torch.version.cuda or torch.version.hip):
+        return "it was built for none"
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except (RuntimeError, AssertionError) as error:
+        return in_one_line(error)
+    return "its driver names none"
 
 
 def _has_gpu_driver() -> bool:

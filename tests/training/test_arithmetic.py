@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -83,6 +84,28 @@ def test_a_gpu_that_came_later_is_not_used(record, monkeypatch, capsys):
         monkeypatch.setattr(execution, name, lambda: True)
     assert settle(anywhere, record).device_type == "cpu"
     assert "the GPU of this machine is not used" in capsys.readouterr().err
+
+
+def test_a_gpu_that_torch_cannot_use_is_told(record, compiler, monkeypatch, capsys):
+    """As after a machine has slept, or a driver was installed anew: the experiment would stay on the CPU for ever."""
+    compiler("exit 1")
+    said = "warning: torch cannot use the GPU that is here (it was built for none): the CPU computes instead"
+    monkeypatch.setattr(execution, "_has_gpu", lambda: False)
+    monkeypatch.setattr(execution.platform, "system", lambda: "Linux")
+    monkeypatch.setattr("torch.version.cuda", None)
+    anywhere = replace(AUTO, device="auto")
+    monkeypatch.setattr(execution, "_has_gpu_driver", lambda: False)
+    settle(anywhere, None)
+    assert said not in capsys.readouterr().err, "there is none"
+    monkeypatch.setattr(execution, "_has_gpu_driver", lambda: True)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    settle(anywhere, record)
+    assert capsys.readouterr().err.count(said) == 1
+    settle(anywhere, record)
+    settle(AUTO, None)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    settle(anywhere, None)
+    assert said not in capsys.readouterr().err, "it is settled, or meant so"
 
 
 def test_another_processor_or_torch_is_told(record, monkeypatch, capsys):
