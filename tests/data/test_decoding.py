@@ -2,6 +2,8 @@
 
 import io
 import os
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -73,6 +75,39 @@ def test_one_transparent_grey_lies_on_white():
     seen = grey(png(Image.fromarray((RAMP * 257).astype(np.uint16)), transparency=0))
     assert seen[0, 0] == 255
     assert (seen.ravel()[1:] == RAMP.ravel()[1:]).all()
+
+
+def raw_png(bits: int, kind: int, row: bytes, width: int, transparent: bytes) -> bytes:
+    """A PNG file of one row."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, 1, bits, kind, 0, 0, 0))
+    rest = chunk(b"tRNS", transparent) + chunk(b"IDAT", zlib.compress(b"\0" + row)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + head + rest
+
+
+@pytest.mark.parametrize(
+    ("bits", "row", "transparent", "seen"),
+    [
+        (2, b"\x1b", 1, [0, 255, 170, 255]),
+        (4, b"\x03\x7f", 7, [0, 51, 255, 255]),
+        (8, bytes([0, 7, 8, 255]), 7, [0, 255, 8, 255]),
+        (4, b"\x03\x7f", 0xFFF7, [0, 51, 255, 255]),
+    ],
+    ids=["2 bits", "4 bits", "8 bits", "the lowest bits count"],
+)
+def test_one_transparent_grey_of_few_bits_lies_on_white(bits, row, transparent, seen):
+    """As programs that make files small write drawings with a transparent ground."""
+    assert grey(raw_png(bits, 0, row, 4, struct.pack(">H", transparent))).tolist() == [seen]
+
+
+def test_one_transparent_colour_of_16_bits_is_refused():
+    """It could be told from others by its lower bits alone, which Pillow does not give."""
+    colours = struct.pack(">6H", 1000, 20000, 65535, 1001, 20000, 65535)
+    with pytest.raises(DamagedImageError, match="one of its colours of 16 bits is transparent"):
+        decode(raw_png(16, 2, colours, 2, colours[:6]))
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 
+#: Where a PNG file says how many bits each of its numbers has.
+_PNG_BITS = 24
 #: Formats of which the first picture is the one that is meant: cameras append previews to it, Photoshop its layers.
 _ONE_OF_MANY = ("MPO", "PSD")
 #: The tag that says what a page of a TIFF file is, and the bits of a smaller copy of another page or a mask for it.
@@ -96,6 +98,7 @@ def decode(data: bytes) -> Picture:
             _check_readable(image)
             image.load()
             _check_whole(image, data)
+            _settle_transparency(image, data)
             orientation = _orientation(image)
             # Cameras append further pictures to some JPEG files (MPO); those are not kept as they are.
             own = image.format == "JPEG" and image.mode == "RGB" and orientation == _UPRIGHT
@@ -163,6 +166,23 @@ def _check_readable(image: Image.Image) -> None:
         raise DamagedImageError("its first picture is a small copy of another one within it, as in cameras' raw files")
     if any(by == "libtiff" and kind.endswith((";16BS", ";32BS", ";32BF")) for by, kind in ways):
         raise DamagedImageError("its numbers are compressed and big-endian: save it uncompressed or little-endian")
+
+
+def _settle_transparency(image: Image.Image, data: bytes) -> None:
+    """Brings the one colour of a PNG file that is not to be seen to 8 bits, as Pillow does with the pixels alone.
+
+    Raises:
+        DamagedImageError: of a colour of 16 bits the lower ones are lost, by which it could be told from others.
+    """
+    transparent = image.info.get("transparency")
+    if image.format != "PNG" or transparent is None:
+        return
+    bits = data[_PNG_BITS]
+    if image.mode == "L" and bits <= 8:
+        most = 2**bits - 1
+        image.info["transparency"] = (transparent & most) * 255 // most
+    if image.mode == "RGB" and bits > 8:
+        raise DamagedImageError("one of its colours of 16 bits is transparent: save it with an alpha channel")
 
 
 def upright(image: Image.Image, orientation: int | None = None) -> Image.Image:
