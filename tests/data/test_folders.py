@@ -45,6 +45,23 @@ def test_usual_names_of_split_folders(tmp_path, train, test):
     assert layout.classes == layout.test_classes == ("cat", "dog")
 
 
+def test_split_folders_in_folders_of_their_names(tmp_path):
+    """As some archives unpack; whoever names the inner folder is told of the test images."""
+    train, test = tmp_path / "training_set" / "training_set", tmp_path / "test_set" / "test_set"
+    put(tmp_path, *under("training_set/training_set"), *under("test_set/test_set"))
+    layout = find_layout(tmp_path)
+    assert (layout.train, layout.test) == (train, test)
+    assert len(open_dataset("image_folder", tmp_path).test.labels) == 2
+    assert find_layout(train).notes[-1].startswith(f"warning: {tmp_path / 'test_set'} is not used; name {tmp_path} to")
+    put(tmp_path, "test_set/more/cat/0.png")
+    assert "class 'more' is in" in refusal(tmp_path)
+
+
+def test_one_folder_of_another_name_is_no_split_folder_again(tmp_path):
+    put(tmp_path, *under("train/test"), *under("test"))
+    assert refusal(tmp_path) == "HERE/train has only one folder, 'test': name HERE/train/test"
+
+
 def test_folders_beside_that_are_not_used_are_told(tmp_path, capsys):
     put(tmp_path, *under("Train"), *under("val"), "extra/0.png", "docs/", *under("holdout"))
     (tmp_path / "docs" / "notes.txt").write_text("what these are")

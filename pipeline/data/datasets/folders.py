@@ -1,7 +1,8 @@
 """Which folders hold the train images, the test images and each class: how a folder of images is laid out.
 
 Either ``PATH/train/CLASS/*`` with ``PATH/test/CLASS/*`` or ``PATH/val/CLASS/*``, under any usual spelling of these
-names, or just ``PATH/CLASS/*``. Whatever could be meant in two ways is refused with a sentence.
+names, each perhaps in a folder of its own name (``PATH/train/train/CLASS/*``), or just ``PATH/CLASS/*``. Whatever could
+be meant in two ways is refused with a sentence.
 """
 
 import errno
@@ -73,15 +74,17 @@ def find_layout(path: Path) -> Layout:
     """
     _check_folder(path)
     top = look_into(path)
-    home = _train_folder(top)
+    part = _train_folder(top)
+    home = part if part == path else _unwrapped(part)
     inside = top if home == path else look_into(home)
     classes = _classes(inside)
     names = (*_notes_on_names(classes), *_notes_on_litter(inside), *_notes_on_pictures(inside))
     if home == path:
         return Layout(path, path, None, classes, notes=(*names, *_notes_on_other_part(path)))
-    test, notes = _test_folder(top, home)
+    test, notes = _test_folder(top, part)
     if test is None:
         return Layout(path, home, None, classes, notes=(*names, *notes))
+    test = _unwrapped(test)
     inside_test = look_into(test)
     test_classes = _matching(inside_test, inside)
     notes = (f"the test images are those in {test}", *notes, *_notes_on_pictures(inside_test))
@@ -204,6 +207,17 @@ def _train_folder(top: _Folder) -> Path:
             f"put train images into {top.path / 'train'}/CLASS (if these are classes, give them other names)",
         )
     return top.path
+
+
+def _unwrapped(part: Path) -> Path:
+    """Returns the folder with a part's class folders: the one in it that is called as it is, as some archives unpack
+    (``training_set/training_set/CLASS``), where that is all there is; else the part itself.
+    """
+    found, role = look_into(part, links=False), _role(part.name)
+    if len(found.folders) != 1 or found.pictures or role is None:
+        return part
+    inner = part / found.folders[0]
+    return inner if _role(inner.name) == role and look_into(inner, links=False).folders else part
 
 
 def _test_folder(top: _Folder, train: Path) -> tuple[Path | None, tuple[str, ...]]:
@@ -335,6 +349,8 @@ def _notes_on_other_part(path: Path) -> tuple[str, ...]:
     mine = _role(named.name)
     if mine is None:
         return ()
+    if _role(named.parent.name) == mine:  # train/train
+        named = named.parent
     try:
         beside = look_into(named.parent, links=False)
         roles = {name: role for name in beside.folders if (role := _role(name)) and role[0] != mine[0]}
