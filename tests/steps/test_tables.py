@@ -15,7 +15,7 @@ from pipeline.networks.genome import parse_genome
 from pipeline.networks.latency import read_latency
 from pipeline.search.costs import Counting
 from pipeline.search.tables import Best, RunBest, write_best
-from pipeline.steps.measurements import OfSearch, _with_origins
+from pipeline.steps.measurements import OfSearch, _with_candidates
 from pipeline.workflow.layout import Layout, TableFiles
 from tests.support.latencies import made_up, table_file
 from tests.support.measured import FOUND, RANDOM, ROWS, SEARCHES, SPEC, timing, write_experiment
