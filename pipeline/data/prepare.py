@@ -23,8 +23,9 @@ from PIL import Image
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import log, progress
+from pipeline.common.text import counted
 from pipeline.data.census import Census, is_blank
-from pipeline.data.datasets.sources import CONTENT_BYTES, DamagedImageError, Dataset, Picture, Split
+from pipeline.data.datasets.sources import CONTENT_BYTES, ArraySplit, DamagedImageError, Dataset, Picture, Split
 from pipeline.data.prepared import ImagesInfo, Storage, write_images
 from pipeline.data.preprocessing import JPEG_QUALITY, centred, encoded, fitted
 
@@ -205,7 +206,7 @@ def prepare(
             written, or the data set gives labels or images that are none.
     """
     for split, _ in (train, test):
-        _check_labels(dataset, split.labels)
+        _check_given(dataset, split)
     sets = [_Parts(split, output, dataset.channels, how) for split, output in (train, test)]
     for parts in sets:
         parts.remove(stale=True)
@@ -254,9 +255,21 @@ def prepare(
     return Prepared(written[0], written[1], contents[0], contents[1])
 
 
-def _check_labels(dataset: Dataset, labels: np.ndarray) -> None:
-    """Raises UserError for labels that are no classes of the data set, as a module from elsewhere may give them."""
-    given = np.asarray(labels)
+def _check_given(dataset: Dataset, split: Split) -> None:
+    """Raises UserError for what a module from elsewhere must not give: two classes of one name, labels that are no
+    classes of the data set, more images than labels or fewer.
+    """
+    if twice := [name for name in dict.fromkeys(dataset.classes) if dataset.classes.count(name) > 1]:
+        raise UserError(
+            f"the data set '{dataset.name}' has two classes that are called '{twice[0]}'", "give each its own name"
+        )
+    given = np.asarray(split.labels)
+    if isinstance(split, ArraySplit) and len(split.pixels) != len(given):
+        raise UserError(
+            f"{split.title} of the data set '{dataset.name}' are {counted(len(split.pixels), 'image')}, "
+            f"with {counted(len(given), 'label')}",
+            "give one label for each image",
+        )
     most = len(dataset.classes) - 1
     if given.dtype.kind not in "iu" or (len(given) and not (given.min() >= 0 and given.max() <= most)):
         raise UserError(

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -591,6 +592,7 @@ def test_neither_step_pays_for_torch(tmp_path):
         (np.array([0.0, 0.9] * 6), "L", "labels of type float64 that are not the numbers of its classes: give whole"),
         (np.array([1, 2] * 6), "L", "give whole numbers from 0 to 1"),
         (np.array([-1, 1] * 6), "L", "give whole numbers from 0 to 1"),
+        (np.array([0, 1] * 5), "L", "strange of the data set 'strange:images' are 12 images, with 10 labels"),
         (np.array([0, 1] * 6), "P", "is an image of mode 'P', and its data set has 1 channel: convert it to 'L'"),
         (np.array([0, 1] * 6), "RGB", "is an image of mode 'RGB', and its data set has 1 channel"),
     ],
@@ -607,3 +609,7 @@ def test_what_a_data_set_from_elsewhere_must_not_give(labels, mode, sentence, tm
     how = preparation.Preparation(8, "pixels")
     with pytest.raises(UserError, match=re.escape(sentence)):
         preparation.prepare(dataset, (split, tmp_path / "a.h5"), (split, tmp_path / "b.h5"), how, {})
+    with pytest.raises(UserError, match="has two classes that are called 'a': give each its own name"):
+        preparation.prepare(
+            replace(dataset, classes=("a", "b", "a")), (split, tmp_path / "a.h5"), (split, tmp_path / "b.h5"), how, {}
+        )
