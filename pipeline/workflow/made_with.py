@@ -8,7 +8,8 @@ along; those that lie here, of whatever lay here before, give way to them. So do
 file: Snakemake writes in place, and a copy of its folder by hard links is written along with it.
 
 A part of another experiment may be copied into this one, such as its search. Of such files no record tells here, or
-one that knows another content: they are made again.
+one that knows another content: they are made again. So are tables and figures that are others than those that were
+made, such as an older copy, one of another experiment, one that was edited or cut: no step reads them that could tell.
 
 A file of which the inputs have been made again since, by their contents, is made again too (:mod:`made_from`).
 
@@ -124,13 +125,17 @@ def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
     def is_strange(file: Path) -> bool:
         name = file.relative_to(layout.folder).as_posix()
         if name in digests:
-            # What was changed by hand or cut off is told by the step that reads it.
             found = _digest(layout, file)
-            return found not in (None, digests[name]) and (file in layout.prepared or is_whole(file))
+            # What was changed by hand or cut off is told by the step that reads it, if there is one.
+            told = not (file in layout.prepared or _is_shown(layout, file) or is_whole(file))
+            return found not in (None, digests[name]) and not told
         return name not in known and not any(_record(folder, file).exists() for folder in (METADATA, INCOMPLETE))
 
     files = layout.results_of(config.get("searches", ()), config.get("models", ()))
     strangers = [file for file in files if is_strange(file)]
+    # Of those of an earlier version that nobody has noted, nothing is known.
+    shown = (layout.folder / name for name in digests)
+    strangers += [file for file in shown if _is_shown(layout, file) and is_strange(file)]
     try:
         for file in strangers:
             _put(_record(INCOMPLETE, file), _UNKNOWN_JOB)
@@ -285,16 +290,21 @@ def _line(
 
 
 def _digest(layout: Layout, file: Path) -> str | None:
-    """Returns the digest of a table's or a record's content, or that which prepared images carry; None for other files,
-    and for what cannot be read.
+    """Returns the digest of a table's, a record's or a figure's content, or that which prepared images carry; None for
+    other files, and for what cannot be read.
     """
     if file in layout.prepared:
         with suppress(UserError):
             return read_info(file).digest
-    elif file.suffix in _NOTED:
+    elif file.suffix in _NOTED or _is_shown(layout, file):
         with suppress(OSError):
             return hashlib.sha256(file.read_bytes()).hexdigest()
     return None
+
+
+def _is_shown(layout: Layout, file: Path) -> bool:
+    """Returns whether a file is a table or figure to be looked at, which no step reads."""
+    return file.parent in (layout.tables.folder, layout.figures)
 
 
 def _plain(record: Any) -> dict[str, Any] | None:

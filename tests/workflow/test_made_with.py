@@ -358,6 +358,28 @@ def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came
     assert "warning: 2 files have been made by no run of this experiment" in capsys.readouterr().err
 
 
+def test_tables_and_figures_that_are_others_than_those_made_are_made_again(came, capsys):
+    """An older copy, one of another experiment, one that was edited or cut: a run would print it as its own."""
+    config = read_config([ROOT / "config.yaml", TINY])
+    note(came.train, rule="prepare_dataset")
+    shown = [came.tables.results, came.tables.results_csv, came.tables.results_tex, came.figure("accuracy", "png")]
+    kept = came.tables.timing
+    for file in (*shown, kept):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{file.name}\nuniform-1x: 90.0\n")
+    keep_records(workflow(persistence := Persistence()), came)
+    asyncio.run(persistence.finished(job(*shown, kept)))
+    for file in (*shown, kept):
+        note(file, rule="of this experiment", params=[])
+    bring_records(came, config)
+    assert known(INCOMPLETE) == {} and "made by no run" not in capsys.readouterr().err
+    for file, content in zip(shown, ("uniform-1x: 91.0\n", "uniform", "", "another"), strict=True):
+        file.write_text(content)
+    bring_records(came, config)
+    assert set(known(INCOMPLETE)) == {file.as_posix() for file in shown}
+    assert "warning: 4 files have been made by no run of this experiment" in capsys.readouterr().err
+
+
 def images(path: Path, brightness: int, split: str) -> None:
     """One prepared image."""
     info = ImagesInfo("some", "pixels", ("a", "b"), 1, 1, 1, (0.5,), (0.25,), split)
