@@ -79,12 +79,15 @@ class Overview:
                 self._take(json.loads(line))
 
     def listen(self, lines: Iterable[str]) -> None:
-        """Keeps the last lines of Snakemake's text until it ends, and shows what our own rules say there."""
+        """Keeps the last lines of Snakemake's text until it ends, and shows what our own rules say there, and warn of."""
         for line in lines:
             self._last.append(line.rstrip("\n"))
             if line.startswith(DECISION):
                 with suppress(OSError):
                     log(line.rstrip("\n"))
+            elif found := _WARNING.match(line):  # of the rules' own beginning
+                with suppress(OSError):
+                    log(found[1])
 
     def watch(self, over: threading.Event) -> None:
         """Passes on how far long steps are, until the run is over."""

@@ -142,8 +142,8 @@ def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
     except OSError as error:
         raise UserError(f"cannot write {error.filename}", error.strerror or str(error)) from None
     if strangers:
-        these = counted(len(strangers), "file has", "files have")
-        log(f"warning: {these} been made by no run of this experiment, such as {strangers[0]}; made again")
+        these, them = counted(len(strangers), "file is", "files are"), "it" if len(strangers) == 1 else "them"
+        log(f"warning: {these} not as this experiment's runs left {them}, such as {strangers[0]}; made again")
 
 
 def _distrust_outlived(layout: Layout) -> None:

@@ -125,6 +125,12 @@ def test_whether_jobs_ask_for_gpus_is_told(said):
     assert said(START, 0, decision).splitlines()[0].endswith(decision.strip())
 
 
+def test_warnings_of_the_rules_beginning_are_shown(said):
+    text = "2026-11-28 07:11:00  warning: 2 files are not as they were\nBuilding DAG of jobs...\n"
+    first, *others = said(START, 0, text).splitlines()
+    assert first.endswith("  warning: 2 files are not as they were") and not any("DAG" in line for line in others)
+
+
 def test_it_reads_on_where_nothing_can_be_shown_any_more(monkeypatch):
     def gone(*_: object, **__: object) -> None:
         raise BrokenPipeError

@@ -313,7 +313,7 @@ def test_what_no_job_of_the_experiment_has_made_is_made_again(came, capsys):
         file.touch()
     bring_records(came, config)
     assert set(known(INCOMPLETE)) == {file.as_posix() for file in copied}
-    assert f"warning: {len(copied)} files have been made by no run of this experiment" in capsys.readouterr().err
+    assert f"warning: {len(copied)} files are not as this experiment's runs left them" in capsys.readouterr().err
     # Of those that a job has made, or begun to make, or that came with their records, nothing is said.
     for path in INCOMPLETE.iterdir():
         path.unlink()
@@ -323,7 +323,7 @@ def test_what_no_job_of_the_experiment_has_made_is_made_again(came, capsys):
     (came.folder.parent.parent / ".snakemake/binary-nas").mkdir(exist_ok=True)
     capsys.readouterr()
     bring_records(came, config)
-    assert "made by no run" not in capsys.readouterr().err
+    assert "runs left" not in capsys.readouterr().err
 
 
 def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came, tmp_path, capsys):
@@ -347,7 +347,7 @@ def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came
     assert incomplete() == set()
     # Another run takes over what is known of them.
     keep_records(workflow(Persistence()), came)
-    assert incomplete() == set() and "made by no run" not in capsys.readouterr().err
+    assert incomplete() == set() and "runs left" not in capsys.readouterr().err
     for file in (scores, best):  # as in another experiment, seal, place and all
         file.unlink()
         file.with_name(f".{file.name}.sha256").unlink(missing_ok=True)
@@ -355,7 +355,7 @@ def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came
     write_record(best, {"score": 2})
     population.write_text(population.read_text() + "2\n")  # by hand, which the step that reads it tells
     assert incomplete() == {scores.as_posix(), best.as_posix()}
-    assert "warning: 2 files have been made by no run of this experiment" in capsys.readouterr().err
+    assert "warning: 2 files are not as this experiment's runs left them" in capsys.readouterr().err
 
 
 def test_tables_and_figures_that_are_others_than_those_made_are_made_again(came, capsys):
@@ -372,12 +372,12 @@ def test_tables_and_figures_that_are_others_than_those_made_are_made_again(came,
     for file in (*shown, kept):
         note(file, rule="of this experiment", params=[])
     bring_records(came, config)
-    assert known(INCOMPLETE) == {} and "made by no run" not in capsys.readouterr().err
+    assert known(INCOMPLETE) == {} and "runs left" not in capsys.readouterr().err
     for file, content in zip(shown, ("uniform-1x: 91.0\n", "uniform", "", "another"), strict=True):
         file.write_text(content)
     bring_records(came, config)
     assert set(known(INCOMPLETE)) == {file.as_posix() for file in shown}
-    assert "warning: 4 files have been made by no run of this experiment" in capsys.readouterr().err
+    assert "warning: 4 files are not as this experiment's runs left them" in capsys.readouterr().err
 
 
 def images(path: Path, brightness: int, split: str) -> None:
@@ -401,7 +401,7 @@ def test_images_of_another_preparation_are_made_again(came, capsys):
     images(came.test, 3, "test")
     bring_records(came, config)
     assert set(known(INCOMPLETE)) == {came.test.as_posix()}
-    assert "1 file has been made by no run of this experiment, such as results/tiny/data/test.h5" in (
+    assert "1 file is not as this experiment's runs left it, such as results/tiny/data/test.h5" in (
         capsys.readouterr().err
     )
     # What is damaged is told by the step that reads it.
