@@ -79,7 +79,7 @@ class Overview:
                 self._take(json.loads(line))
 
     def listen(self, lines: Iterable[str]) -> None:
-        """Keeps the last lines of Snakemake's text until it ends, and shows what our own rules say there, and warn of."""
+        """Keeps the last lines of Snakemake's text until it ends; shows what our own rules say there, and warn of."""
         for line in lines:
             self._last.append(line.rstrip("\n"))
             if line.startswith(DECISION):

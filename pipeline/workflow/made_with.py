@@ -136,6 +136,8 @@ def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
     # Of those of an earlier version that nobody has noted, nothing is known.
     shown = (layout.folder / name for name in digests)
     strangers += [file for file in shown if _is_shown(layout, file) and is_strange(file)]
+    # Whoever calls `report` makes the page anew, by right: its content is not noted.
+    strangers += [page for page in (layout.report,) if _is_cut(page)]
     try:
         for file in strangers:
             _put(_record(INCOMPLETE, file), _UNKNOWN_JOB)
@@ -305,6 +307,13 @@ def _digest(layout: Layout, file: Path) -> str | None:
 def _is_shown(layout: Layout, file: Path) -> bool:
     """Returns whether a file is a table or figure to be looked at, which no step reads."""
     return file.parent in (layout.tables.folder, layout.figures)
+
+
+def _is_cut(page: Path) -> bool:
+    """Returns whether a page is there without its end."""
+    with suppress(OSError):
+        return not page.read_bytes().rstrip().endswith(b"</html>")
+    return False
 
 
 def _plain(record: Any) -> dict[str, Any] | None:

@@ -380,6 +380,18 @@ def test_tables_and_figures_that_are_others_than_those_made_are_made_again(came,
     assert "warning: 4 files are not as this experiment's runs left them" in capsys.readouterr().err
 
 
+def test_a_page_that_was_cut_is_made_again(came, capsys):
+    """A page that `report` has made since is another one, and whole."""
+    config = read_config([ROOT / "config.yaml", TINY])
+    note(came.train, rule="prepare_dataset")
+    for content, again in (("<html>other</html>\n", set()), ("<html>ot", {came.report.as_posix()})):
+        came.report.write_text(content)
+        note(came.report, rule="write_report")
+        bring_records(came, config)
+        assert set(known(INCOMPLETE)) == again
+    assert "warning: 1 file is not as this experiment's runs left it" in capsys.readouterr().err
+
+
 def images(path: Path, brightness: int, split: str) -> None:
     """One prepared image."""
     info = ImagesInfo("some", "pixels", ("a", "b"), 1, 1, 1, (0.5,), (0.25,), split)
