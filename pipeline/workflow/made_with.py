@@ -137,7 +137,8 @@ def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
     shown = (layout.folder / name for name in digests)
     strangers += [file for file in shown if _is_shown(layout, file) and is_strange(file)]
     # Whoever calls `report` makes the page anew, by right: its content is not noted.
-    strangers += [page for page in (layout.report,) if _is_cut(page)]
+    if _is_cut(layout.report):
+        strangers.append(layout.report)
     try:
         for file in strangers:
             _put(_record(INCOMPLETE, file), _UNKNOWN_JOB)
