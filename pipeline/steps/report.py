@@ -107,6 +107,7 @@ def read_findings(layout: "Layout") -> "Findings":
     from pipeline.workflow.counting import counting_of
     from pipeline.workflow.made_with import about_outdated, outdated_files, outlived_files
     from pipeline.workflow.saved_config import read_saved_config
+    from pipeline.workflow.sources import about_changed, have_changed
 
     saved = read_saved_config(layout)
     if saved is None:
@@ -119,6 +120,8 @@ def read_findings(layout: "Layout") -> "Findings":
     timed = measured.exists() and measured not in {*outdated, *outlived_files(layout)}
     if measured.exists() and not timed:
         notes.append("How fast packed networks are was measured of other networks than these, and is left out.")
+    if have_changed(saved.config, layout):
+        notes.insert(0, about_changed(saved.config))
     notes.insert(0, _about_missing(saved.models, saved.seeds, rows))
     found = next((row.model for row in rows if row.search), rows[0].model if rows else None)
     folder = layout.retrainings

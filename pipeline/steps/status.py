@@ -61,8 +61,11 @@ def run(arguments: argparse.Namespace) -> None:
     """Prints the status once, or again and again."""
     from pipeline.workflow.status.experiment import find_experiments
 
+    # Each look takes one at every image: not every few seconds.
+    once = arguments.watch is None
+
     def look() -> str:
-        return _look(find_experiments(arguments.experiment), as_json=arguments.json)
+        return _look(find_experiments(arguments.experiment), as_json=arguments.json, look_at_images=once)
 
     def look_or_wait() -> str:
         try:
@@ -70,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         except UserError as error:
             return _wrapped(f"waiting for a run to begin: {error}")
 
-    if arguments.watch is None:
+    if once:
         print(look())
         return
     try:
@@ -79,11 +82,12 @@ def run(arguments: argparse.Namespace) -> None:
         return
 
 
-def _look(layouts: "Sequence[Layout]", *, as_json: bool) -> str:
+def _look(layouts: "Sequence[Layout]", *, as_json: bool, look_at_images: bool) -> str:
     from pipeline.workflow.status.reader import read_experiment
     from pipeline.workflow.status.summary import summarise
 
-    summaries = [summarise(read_experiment(layout), time.time()) for layout in layouts]
+    readings = [read_experiment(layout, look_at_images=look_at_images) for layout in layouts]
+    summaries = [summarise(reading, time.time()) for reading in readings]
     if as_json:
         return json.dumps([as_record(summary) for summary in summaries], indent=2, allow_nan=False)
     if len(summaries) == 1:
@@ -208,6 +212,8 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
         lines.append(("", f"and {len(summary.failed) - _PROBLEMS} more (--json names them)"))
     if summary.outdated:
         lines.append(("outdated", about_outdated(summary.outdated)))
+    if summary.other_images:
+        lines.append(("images", summary.other_images))
     if not summary.planned:
         lines.append(("plan", "unknown: the workflow has left no config.yaml here yet"))
     if summary.clock_ahead is not None:

@@ -61,11 +61,18 @@ class FlagWords(str):
 
 
 class Sources:
-    """The images that a configuration names, compared with those that were prepared."""
+    """The images that a configuration names, compared with those that were prepared.
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    Args:
+        config: as checked.
+        layout: where they were prepared, if not where a run of the configuration would do it.
+        note: write down what was compared, only to be faster next time.
+    """
+
+    def __init__(self, config: Mapping[str, Any], layout: Layout | None = None, *, note: bool = True) -> None:
         self._section = config["dataset"]
-        self._layout = Layout.of(config["experiment"])
+        self._layout = Layout.of(config["experiment"]) if layout is None else layout
+        self._note = note
 
     @cached_property
     def state(self) -> State:
@@ -91,7 +98,7 @@ class Sources:
         files = module.list_files(root)
         if not same_contents(manifest, files):
             return State(named, key_of(files))
-        if not same_listing(manifest.files, files) or touched_since(manifest, files).any():
+        if self._note and not (same_listing(manifest.files, files) and not touched_since(manifest, files).any()):
             with suppress(UserError):  # only to be faster next time
                 write_manifest(path, replace(manifest, files=files, since=last_touched(files)))
         return before
@@ -122,3 +129,25 @@ class Sources:
             return ""
         files = module.list_files(root)
         return "" if len(files.names) == count else files.key()
+
+
+def have_changed(config: Mapping[str, Any], layout: Layout) -> bool:
+    """Returns whether there are other images now than those that an experiment was made with; not where there are none
+    to be compared. It writes nothing.
+    """
+    section = config["dataset"]
+    try:
+        if not (layout.train.exists() and locate(section["name"], section.get("path")).exists()):
+            return False
+    except UserError:
+        return False
+    try:
+        return Sources(config, layout, note=False).changed
+    except UserError:  # they are not laid out any more as they have to be
+        return True
+
+
+def about_changed(config: Mapping[str, Any]) -> str:
+    """Returns a sentence about images that have changed since an experiment was made with them."""
+    named = config["dataset"].get("path") or f"of {config['dataset']['name']}"
+    return f"The images {named} are not those any more that this is about: run the experiment to see what they give."

@@ -1,5 +1,6 @@
 """Images that change after they were prepared: what depends on them runs again, and nothing else does."""
 
+import json
 import os
 import shutil
 import time
@@ -105,6 +106,14 @@ def edit(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[-20] ^= 1
     path.write_bytes(data)
+
+
+def edit_one(folder: Path) -> None:
+    edit(folder / "cat" / "00.png")
+
+
+def add_an_empty_class(folder: Path) -> None:
+    (folder / "fox").mkdir()
 
 
 def exchange(folder: Path) -> None:
@@ -234,6 +243,32 @@ def test_other_images_are_noticed(finished, monkeypatch, change):
             shutil.rmtree(finished / NAMED / name)
     path, key = state_of(finished, NAMED, monkeypatch)
     assert path == NAMED and len(key) == 16
+
+
+@pytest.mark.parametrize("change", [edit_one, add_an_empty_class], ids=["edited", "new class without images"])
+def test_status_and_report_say_that_images_have_changed(finished, monkeypatch, capsys, change):
+    """They show the tables and pages of before: whoever reads these shall know."""
+    monkeypatch.chdir(finished)
+    sentence, page = "are not those any more that this is about", finished / "results" / "tiny" / "report.html"
+
+    def shown() -> tuple[bool, bool, bool]:
+        assert main(["status"]) == 0 and main(["report"]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert main(["status", "--json"]) == 0
+        [record] = json.loads(capsys.readouterr().out)
+        return sentence in said, sentence in page.read_text(), sentence in record["other_images"]
+
+    manifest = manifest_beside(Layout.of("tiny").train)
+    before = manifest.read_bytes()
+    for path in (finished / NAMED).rglob("*.png"):
+        os.utime(path, (0, 0))
+    assert shown() == (False, False, False)
+    change(finished / NAMED)
+    assert shown() == (True, True, True)
+    same = manifest.read_bytes() == before
+    assert same, "whoever looks on writes nothing"
+    shutil.rmtree(finished / NAMED)
+    assert shown() == (False, False, False), "nobody knows"
 
 
 def test_touched_and_copied_images_are_the_same(finished, monkeypatch):

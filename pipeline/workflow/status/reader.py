@@ -20,8 +20,13 @@ from pipeline.workflow.status.search_files import Searches
 from pipeline.workflow.status.training_files import Trainings
 
 
-def read_experiment(layout: Layout) -> Reading:
-    """Reads all that the summary needs. Fails on nothing that lies in the folder."""
+def read_experiment(layout: Layout, *, look_at_images: bool = False) -> Reading:
+    """Reads all that the summary needs. Fails on nothing that lies in the folder.
+
+    Args:
+        layout: of the experiment.
+        look_at_images: compare them with those that were prepared, which takes a look at each file.
+    """
     experiment = Experiment(layout)
     trainings, searches, repeated = Trainings(experiment), Searches(experiment), Repeated(experiment)
     # The trainings first, the archive last: what is done by then is seen, and nothing twice.
@@ -51,7 +56,17 @@ def read_experiment(layout: Layout) -> Reading:
         problems=experiment.files.problems,
         outdated=_outdated(experiment),
         failed=failures(layout.logs, run),
+        other_images=_other_images(experiment) if look_at_images else "",
     )
+
+
+def _other_images(experiment: Experiment) -> str:
+    if experiment.config is None:
+        return ""
+    from pipeline.workflow.sources import about_changed, have_changed
+
+    config = experiment.config.config
+    return about_changed(config) if have_changed(config, experiment.layout) else ""
 
 
 def _data(experiment: Experiment) -> tuple[Path, ...]:

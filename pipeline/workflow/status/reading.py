@@ -155,6 +155,7 @@ class Reading:
         problems: what could not be read, in sentences.
         outdated: files of other settings or images, of each stage that has yet to make some again.
         failed: steps with which the last run has ended.
+        other_images: a sentence about images that have changed since; empty if they have not, or were not looked at.
     """
 
     name: str
@@ -176,3 +177,4 @@ class Reading:
     problems: tuple[str, ...] = ()
     outdated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     failed: tuple[Failure, ...] = ()
+    other_images: str = ""

@@ -43,7 +43,7 @@ class Summary:
     ``stage`` is the first one that is not finished; ``begun_stages`` are all of which something is done and not all, as
     several are in work at a time. ``rows_seconds_left`` is what the missing trainings of rows need, at the pace of the
     finished ones. ``outdated`` are files of other settings or images than the experiment's, ``failed`` the steps with
-    which the last run has ended.
+    which the last run has ended, ``other_images`` is a sentence about images that have changed since.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Summary:
     problems: tuple[str, ...] = field(default=())
     outdated: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
+    other_images: str = ""
 
 
 def summarise(reading: Reading, now: float) -> Summary:
@@ -103,6 +104,7 @@ def summarise(reading: Reading, now: float) -> Summary:
         problems=reading.problems,
         outdated=tuple(file for files in reading.outdated.values() for file in files),
         failed=reading.failed,
+        other_images=reading.other_images,
     )
 
 
