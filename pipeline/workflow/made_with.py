@@ -19,8 +19,10 @@ are files that a run of single targets has made with other settings than those o
 """
 
 import hashlib
+import html
 import json
 import os
+import re
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,6 +58,8 @@ _SHOWN = 3
 #: Kinds of files whose content is noted, beside prepared images. Others, such as weights, say themselves of which
 #: training they are.
 _NOTED = (".csv", ".json")
+#: How a page calls its experiment.
+_TITLE = re.compile("<title>(.*): binary networks searched</title>")
 #: Under which name a line holds the files that are to be made again.
 _OUTDATED = "outdated"
 #: What the line of a file says that was made with other settings than the experiment's.
@@ -137,7 +141,7 @@ def _distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
     shown = (layout.folder / name for name in digests)
     strangers += [file for file in shown if _is_shown(layout, file) and is_strange(file)]
     # Whoever calls `report` makes the page anew, by right: its content is not noted.
-    if _is_cut(layout.report):
+    if _is_no_page_of(layout):
         strangers.append(layout.report)
     try:
         for file in strangers:
@@ -310,10 +314,13 @@ def _is_shown(layout: Layout, file: Path) -> bool:
     return file.parent in (layout.tables.folder, layout.figures)
 
 
-def _is_cut(page: Path) -> bool:
-    """Returns whether a page is there without its end."""
+def _is_no_page_of(layout: Layout) -> bool:
+    """Returns whether a page is there without its end, or is another experiment's."""
     with suppress(OSError):
-        return not page.read_bytes().rstrip().endswith(b"</html>")
+        page = layout.report.read_text(encoding="utf-8", errors="replace").rstrip()
+        title = _TITLE.search(page)
+        named = html.unescape(title[1]) if title else layout.experiment
+        return named != layout.experiment or not page.endswith("</html>")
     return False
 
 

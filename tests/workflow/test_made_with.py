@@ -238,6 +238,10 @@ def test_an_experiment_under_another_name(layout):
 # --- results without records, as of an earlier version ---
 
 
+def page_of(name: str) -> str:
+    return f"<html><title>{name}: binary networks searched</title></html>\n"
+
+
 @pytest.fixture
 def came(layout: Layout) -> Layout:
     """Results that came without records, made with the tiny experiment's settings."""
@@ -380,16 +384,23 @@ def test_tables_and_figures_that_are_others_than_those_made_are_made_again(came,
     assert "warning: 4 files are not as this experiment's runs left them" in capsys.readouterr().err
 
 
-def test_a_page_that_was_cut_is_made_again(came, capsys):
-    """A page that `report` has made since is another one, and whole."""
+@pytest.mark.parametrize("strange", ["<html>ot", page_of("other")], ids=["cut", "another experiment's"])
+def test_a_page_that_is_not_its_own_is_made_again(came, capsys, strange):
+    """A page that `report` has made since is another one, whole and of the experiment."""
     config = read_config([ROOT / "config.yaml", TINY])
     note(came.train, rule="prepare_dataset")
-    for content, again in (("<html>other</html>\n", set()), ("<html>ot", {came.report.as_posix()})):
+    for content, again in ((page_of(came.experiment), set()), (strange, {came.report.as_posix()})):
         came.report.write_text(content)
         note(came.report, rule="write_report")
         bring_records(came, config)
         assert set(known(INCOMPLETE)) == again
     assert "warning: 1 file is not as this experiment's runs left it" in capsys.readouterr().err
+
+
+def test_a_page_is_known_by_its_title():
+    """As long as pages are called what is looked for."""
+    template = (ROOT / "pipeline" / "report" / "page" / "template.html.j2").read_text()
+    assert page_of("{{ name }}").removesuffix("</html>\n").removeprefix("<html>") in template
 
 
 def images(path: Path, brightness: int, split: str) -> None:
