@@ -18,7 +18,9 @@ from pipeline.common.text import counted
 _RANGE, _DEVIATION = 16, 2.0
 _SPLITS = ("train", "test")
 #: Counted by later versions only.
-_ADDED = ("repeated", "contradicting", "repeated_test")
+_ADDED = ("repeated", "contradicting", "repeated_test", "dark")
+#: Brightness that some pixel of some train image has, unless all of them are dark.
+_HALF = 128
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Census:
         contradicting: images whose files lie in several classes.
         repeated_test: test images whose files are copies of others of their class. Each counts in an accuracy, and
             intervals over images take them for independent ones.
+        dark: the brightest value of all train images, of 255, if they are dark throughout; 0 otherwise. So are those of
+            files that hold fewer bits than they claim.
     """
 
     train: int
@@ -45,6 +49,7 @@ class Census:
     repeated: int = 0
     contradicting: int = 0
     repeated_test: int = 0
+    dark: int = 0
 
     @property
     def record(self) -> dict[str, Any]:
@@ -74,6 +79,10 @@ class Census:
         for split, blank in zip(_SPLITS, self.blank, strict=True):
             if blank:
                 said.append(f"{counted(blank, f'{split} image')} {_are(blank)} of one brightness or nearly so.")
+        if self.dark:
+            said.append(
+                f"No train image is brighter than {self.dark} of 255: do the files hold fewer bits than they claim?"
+            )
         if self.shared:
             one = "is a train image" if self.shared == 1 else "are train images"
             said.append(f"{counted(self.shared, 'test image')} {one} too.")
@@ -100,6 +109,19 @@ def is_blank(histogram: np.ndarray) -> bool:
         if present[-1] - present[0] >= _RANGE and variance >= _DEVIATION**2:
             return False
     return True
+
+
+def brightest_if_dark(histogram: np.ndarray) -> int:
+    """Returns the brightest value that occurs, if there is none of the brighter half; 0 otherwise.
+
+    Args:
+        histogram: (C, 256) how often each brightness occurs in each channel.
+
+    >>> brightest_if_dark(np.bincount([3, 63], minlength=256)[None])
+    63
+    """
+    brightest = int(np.nonzero(histogram.any(axis=0))[0][-1])
+    return brightest if brightest < _HALF else 0
 
 
 def _were(number: int) -> str:

@@ -24,7 +24,7 @@ from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import Arrays, read_attributes, read_tensors, write_tensors
 from pipeline.common.log import log, progress
 from pipeline.common.text import counted
-from pipeline.data.census import Census, is_blank
+from pipeline.data.census import Census, brightest_if_dark, is_blank
 from pipeline.data.datasets.sources import CONTENT_BYTES, ArraySplit, DamagedImageError, Dataset, Picture, Split
 from pipeline.data.prepared import ImagesInfo, Storage, write_images
 from pipeline.data.preprocessing import JPEG_QUALITY, centred, encoded, fitted
@@ -219,6 +219,7 @@ def prepare(
         refuse_damaged([name for each in found for name in each.damaged])
     for parts, name in zip(sets, ("train", "test"), strict=True):
         check_classes(np.bincount(parts.labels(), minlength=len(dataset.classes)).tolist(), name, dataset.classes)
+    histogram = sets[0].histogram()
     contents, good = [parts.contents() for parts in sets], [parts.good_contents() for parts in sets]
     census = Census(
         found[0].images,
@@ -229,9 +230,10 @@ def prepare(
         _repeated(good[0], train[0].labels),
         _contradicting(np.concatenate(good), np.concatenate([train[0].labels, test[0].labels])),
         _repeated(good[1], test[0].labels),
+        brightest_if_dark(histogram),
     )
     _tell(census, [name for each in found for name in each.blank])
-    mean, std = _moments(sets[0].histogram())
+    mean, std = _moments(histogram)
     written = []
     for parts, (_, output), name, each in zip(sets, (train, test), ("train", "test"), found, strict=True):
         info = ImagesInfo(

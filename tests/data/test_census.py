@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.data.census import Census, is_blank
+from pipeline.data.census import Census, brightest_if_dark, is_blank
 
 
 def histogram(*values: int, channels: int = 1) -> np.ndarray:
@@ -31,10 +31,18 @@ def test_one_channel_that_can_be_seen_is_enough():
     assert not is_blank(np.concatenate([histogram(*[9] * 64), histogram(*range(64))]))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_dark_is_what_has_no_pixel_of_the_brighter_half(channels):
+    assert brightest_if_dark(histogram(0, 63, 3, channels=channels)) == 63
+    assert brightest_if_dark(histogram(127, channels=channels)) == 127
+    assert brightest_if_dark(histogram(0, 128, channels=channels)) == 0
+    assert brightest_if_dark(np.concatenate([histogram(9), histogram(200)])) == 0
+
+
 def test_it_comes_back_from_its_record():
     census = Census(1000, 1, (3, 0), (1, 2), 1)
     assert Census.from_record(census.record) == census
-    more = Census(1000, 1, repeated=2, contradicting=3, repeated_test=4)
+    more = Census(1000, 1, repeated=2, contradicting=3, repeated_test=4, dark=5)
     assert Census.from_record(more.record) == more and set(census.record) < set(more.record)
     for record in ({}, {**census.record, "damaged": [1]}, {**census.record, "train": None}):
         with pytest.raises((KeyError, TypeError, ValueError)):
@@ -53,6 +61,9 @@ def test_sentences_agree_with_their_numbers():
     assert Census(9, 9, repeated=1, contradicting=2).sentences() == [
         "1 train image is a copy of another.",
         "2 images are in several classes.",
+    ]
+    assert Census(9, 9, dark=63).sentences() == [
+        "No train image is brighter than 63 of 255: do the files hold fewer bits than they claim?"
     ]
     assert Census(9, 9, repeated=2, repeated_test=1).sentences() == [
         "2 train images are copies of others.",

@@ -445,6 +445,23 @@ def test_blank_images_are_named_and_counted(folder, tmp_path, capsys):
     assert (census.train, census.test) == (read_info(train).count, read_info(test).count)
 
 
+@pytest.mark.parametrize(("bits", "brightest"), [(14, 63), (15, 127), (16, 0)])
+def test_images_of_fewer_bits_than_their_files_claim_are_told(tmp_path, capsys, bits, brightest):
+    generator = np.random.default_rng(0)
+    for number in range(8):
+        path = tmp_path / "images" / ("cat", "dog")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = generator.integers(0, 2**bits, (16, 16), dtype=np.uint16)
+        values[0, 0] = 2**bits - 1
+        Image.fromarray(values).save(path)
+    train, _ = prepare(tmp_path, "--dataset", "image_folder", "--path", tmp_path / "images", "--image-size", 16)
+    assert Census.from_record(json.loads(read_info(train).census)).dark == brightest
+    told = f"warning: No train image is brighter than {brightest} of 255: do the files hold fewer bits" in (
+        capsys.readouterr().err
+    )
+    assert told == (brightest > 0)
+
+
 def test_a_message_of_blank_images_does_not_grow_without_end(folder, tmp_path, capsys):
     for number in range(30):
         Image.new("L", (16, 16), number).save(folder / "cat" / f"blank {number}.png")
