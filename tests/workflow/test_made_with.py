@@ -20,14 +20,13 @@ from pipeline.data.prepared import ImagesInfo, write_images
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.made_with import (
-    INCOMPLETE,
-    METADATA,
     about_outdated,
     bring_records,
     keep_records,
     note_up_to_date,
     outdated_files,
 )
+from pipeline.workflow.made_with.snakemake_records import INCOMPLETE, METADATA
 from pipeline.workflow.saved_config import save_config
 from tests.support.workflow import ROOT, TINY
 
