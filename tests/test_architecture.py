@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.workflow import ROOT
 
-PAGES = ["docs/architecture.md", "docs/testing.md", "CONTRIBUTING.md"]
+PAGES = ["docs/architecture.md", "docs/testing.md", "docs/robustness.md", "CONTRIBUTING.md"]
 NAMED = re.compile(r"`((?:pipeline|rules|tests|schemas|profiles|docs|benchmarks|configs)/[^`\s:]*)(?::([\w.]+))?`")
 
 
