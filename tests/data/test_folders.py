@@ -115,6 +115,36 @@ def test_a_class_may_be_called_train_or_test(tmp_path):
     assert find_layout(put(tmp_path / "a", "train/0.png", "bicycle/0.png")).classes == ("bicycle", "train")
     assert find_layout(put(tmp_path / "b", "control/0.png", "test/0.png")).classes == ("control", "test")
     assert find_layout(put(tmp_path / "c", "train/train/0.png", "train/test/0.png")).classes == ("test", "train")
+    assert find_layout(put(tmp_path / "d", "freight_train/0.png", "test_tube/0.png")).notes == ()
+    assert find_layout(put(tmp_path / "e", "trainer/0.png", "tester/0.png", "latest/0.png")).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("train", "test1"),
+        ("seg_train", "seg_test"),
+        ("train2017", "val2017"),
+        ("flowers-Train", "flowers-Valid"),
+        ("DIV2K_train_HR", "DIV2K_valid_HR"),
+        ("train_2", "test_2"),
+    ],
+)
+def test_parts_of_a_data_set_are_no_classes(tmp_path, train, test):
+    """As public data sets unpack: networks would learn which part an image is of."""
+    said = f"HERE has the folders '{test}' and '{train}', which are called as the parts of one data set"
+    assert refusal(put(tmp_path / "flat", f"{train}/0.png", f"{test}/1.png", "other/0.png")).startswith(said)
+    if train != "train":  # which is found with its classes, and says that the other one is not used
+        assert refusal(put(tmp_path / "nested", *under(train), *under(test))).startswith(said)
+
+
+def test_a_class_that_is_called_as_a_part_is_told(tmp_path):
+    """Unlabelled images that lie beside the classes would be one more class."""
+    layout = find_layout(put(tmp_path, *CLASSES, "test_images/0.png"))
+    assert layout.classes == ("cat", "dog", "test_images")
+    assert layout.notes == (
+        f"warning: {tmp_path / 'test_images'} is taken for a class; if its images are of several, move it elsewhere",
+    )
 
 
 @pytest.mark.parametrize(

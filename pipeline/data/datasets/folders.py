@@ -25,6 +25,8 @@ _TRAIN = ("train", "training")
 _TEST = ("test", "testing", "val", "valid", "validation", "eval", "evaluation")
 #: What may stand behind such a name: train_images, TestSet.
 _BEHIND = re.compile(r"(images|image|imgs|img|set|data|dataset|split)$")
+#: One of these names within a longer one, perhaps with a number: test1, seg_train, val2017.
+_WITHIN = re.compile(rf"(?<![a-z])(?:(?P<train>{'|'.join(_TRAIN)})|{'|'.join(_TEST)})[\W_]*\d*(?![a-z])")
 #: Names in a message before it becomes too long to read.
 SHOWN = 5
 
@@ -78,8 +80,14 @@ def find_layout(path: Path) -> Layout:
     home = part if part == path else _unwrapped(part)
     inside = top if home == path else look_into(home)
     classes = _classes(inside)
-    names = (*_notes_on_names(classes), *_notes_on_litter(inside), *_notes_on_pictures(inside))
+    names = (
+        *_notes_on_names(classes),
+        *_notes_on_parts(inside),
+        *_notes_on_litter(inside),
+        *_notes_on_pictures(inside),
+    )
     if home == path:
+        _refuse_parts(path, classes)
         return Layout(path, path, None, classes, notes=(*names, *_notes_on_other_part(path)))
     test, notes = _test_folder(top, part)
     if test is None:
@@ -290,6 +298,37 @@ def _matching(test: _Folder, train: _Folder) -> tuple[str, ...]:
     for mine_, theirs in zip(train.folders, names, strict=True):
         _check_distinct([train.path / mine_, test.path / theirs], "test images must be others than train images")
     return names
+
+
+def _refuse_parts(path: Path, classes: Sequence[str]) -> None:
+    """Raises UserError for folders whose names differ in nothing but that one is for training and one for the test.
+
+    Such as ``train`` and ``test1``, or ``seg_train`` and ``seg_test``: networks would learn which part an image is of.
+    """
+    trains: dict[str, str] = {}
+    tests: dict[str, str] = {}
+    for name in classes:
+        small = name.casefold()
+        if found := _WITHIN.search(small):
+            part = tests if found["train"] is None else trains
+            part[small[: found.start()] + "/" + small[found.end() :]] = name
+    if common := sorted(trains.keys() & tests.keys()):
+        train, test = trains[common[0]], tests[common[0]]
+        raise UserError(
+            f"{path} has the folders {listed([test, train])}, which are called as the parts of one data set, not as "
+            "classes",
+            "call them 'train' and 'test', with a folder for each class in both (if they are classes, give them other "
+            "names)",
+        )
+
+
+def _notes_on_parts(home: _Folder) -> tuple[str, ...]:
+    """Warns of classes that are called as train or test images are, such as images of no class beside the classes."""
+    return tuple(
+        f"warning: {home.path / name} is taken for a class; if its images are of several, move it elsewhere"
+        for name in home.folders
+        if _role(name)
+    )
 
 
 def _composed(name: str) -> str:
