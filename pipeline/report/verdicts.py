@@ -101,7 +101,8 @@ def verdicts(rows: Sequence[Row]) -> list[Verdict]:
 def _verdict(row: Row, made: Sequence[Comparison], baselines: Sequence[Row]) -> Verdict:
     search = row.search
     assert search is not None
-    sentences = [*_undirected(search), *_failed(search), *_worth_nothing(search), *_below_asked(search)]
+    sentences = [*_undirected(search), *_failed(search), *_alike(search), *_worth_nothing(search)]
+    sentences += _below_asked(search)
     sentences.append(_against_uniform(row, made))
     sentences += [_against_first_layer(one) for one in made if _control(one) == "first-layer"]
     for other in baselines:
@@ -136,6 +137,17 @@ def _failed(search: Search) -> list[str]:
     return [
         f"Of the {best.evaluations} candidates of {search.title} {best.failed} failed for want of memory or another "
         "reason of the machine, and have no score: what they are worth it does not know. Its table of scores says why."
+    ]
+
+
+def _alike(search: Search) -> list[str]:
+    """Says that all candidates of a search have one score, as networks have that give one answer to all images."""
+    if search.best is None or search.best.alike is None:
+        return []
+    chosen = "the finalists were chosen" if search.best.finalists else "it was chosen"
+    return [
+        f"All candidates of {search.title} have the same score, {search.best.alike:.2f} %: {chosen} by cost alone. "
+        "Longer trainings of candidates, or more images, may tell them apart."
     ]
 
 

@@ -72,6 +72,7 @@ class Best:
         undirected: whether all candidates were drawn at random; not in its record, but seen in the search's tables.
         failed: candidates without a score since something failed that is of the machine, such as its memory; likewise.
         admitted: scored candidates that could be the answer to what was asked, where not all can; likewise.
+        alike: the score, in percent, that all candidates have, of two at least; None where they differ; likewise.
     """
 
     search: str
@@ -92,6 +93,7 @@ class Best:
     undirected: bool = False
     failed: int = 0
     admitted: int | None = None
+    alike: float | None = None
 
 
 def needed(columns: Sequence[str]) -> tuple[str, ...]:
@@ -348,7 +350,7 @@ def write_best(path: Path, best: Best) -> None:
     """Writes what a search found."""
     runs = [{**asdict(run), "genome": format_genome(run.genome)} for run in best.runs]
     record = {**asdict(best), "genome": format_genome(best.genome), "runs": runs}
-    del record["cost"], record["undirected"], record["failed"], record["admitted"]
+    del record["cost"], record["undirected"], record["failed"], record["admitted"], record["alike"]
     if best.chosen_by == SCORE:
         del record["chosen_by"]
     write_record(path, {relative_column(best.cost) if key == "relative_cost" else key: record[key] for key in record})

@@ -199,8 +199,8 @@ def read_rows(arguments: argparse.Namespace) -> "list[Row]":
 
 
 def _with_candidates(best: "Best", search: "Search | None", scores: Sequence[OfSearch]) -> "Best":
-    """Returns what a search found, with whether any of its candidates came from others' scores, how many failed, and
-    how many could be the answer to what was asked.
+    """Returns what a search found, with whether any of its candidates came from others' scores, how many failed, how
+    many could be the answer to what was asked, and whether all have one score.
 
     Args:
         best: as its record says it.
@@ -220,7 +220,9 @@ def _with_candidates(best: "Best", search: "Search | None", scores: Sequence[OfS
         scored = (one for file in files for one in read_individuals(file) if one.top1 is not None)
         admitted = len({one.genome for one in scored if search.objective.admits(one)})
     undirected = {row.get("origin") for row in rows} == {_AT_RANDOM}
-    return replace(best, undirected=undirected, failed=len(failed), admitted=admitted)
+    known = {row["genome"]: float(row["top1"]) for row in rows if row.get("top1")}
+    alike = next(iter(known.values())) if len(known) > 1 and len({*known.values()}) == 1 else None
+    return replace(best, undirected=undirected, failed=len(failed), admitted=admitted, alike=alike)
 
 
 def read_searches(arguments: argparse.Namespace) -> "dict[str, Search]":

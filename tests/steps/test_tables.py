@@ -117,6 +117,21 @@ def test_a_search_that_looked_at_no_score_is_told(tmp_path):
     assert text.count(words) == 1 and f"1,1,1,0.5) - {words}" in text
 
 
+def test_candidates_that_all_have_one_score_are_told(tmp_path):
+    """As networks that were trained so shortly that they give every image the same class: cost alone has chosen."""
+    words = "have the same score, 20.00 %"
+    assert words not in make_tables(tmp_path, tmp_path / "tables")["results.md"]
+    arguments, history = write_experiment(tmp_path)["tables"], Layout(tmp_path).search("A").history
+    lines = list(csv.DictReader(history.open()))
+    write_csv(history, tuple(lines[0]), [{**line, "top1": 20.0} for line in lines])
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    text = " ".join((tmp_path / "tables/results.md").read_text().split())
+    assert text.count(words) == 1 and f"All candidates of evolution {words}: it was chosen by cost alone." in text
+    write_csv(history, tuple(lines[0]), [{**line, "top1": 20.0} for line in lines[:1]])
+    assert main(["tables", *arguments, "--output-folder", str(tmp_path / "tables")]) == 0
+    assert words not in (tmp_path / "tables/results.md").read_text(), "one candidate says nothing"
+
+
 def test_candidates_that_failed_are_counted(tmp_path):
     """The widest of a search, say, on a machine of too little memory: it goes on without them."""
     words = "failed for want of memory or another reason of the machine"
