@@ -106,6 +106,9 @@ def test_a_part_that_is_named_alone_is_told(tmp_path, capsys, monkeypatch):
         (note,) = find_layout(find).notes
         assert note.startswith(f"warning: {tmp_path / 'data' / other} is not used; name {tmp_path / 'data'} to learn")
     assert find_layout(tmp_path / "alone" / "train").notes == ()
+    put(tmp_path, *under("seg/seg_train/seg_train"), *under("seg/seg_test/seg_test"), *under("seg/other_test"))
+    (note,) = find_layout(tmp_path / "seg" / "seg_train" / "seg_train").notes
+    assert note.startswith(f"warning: {tmp_path / 'seg' / 'seg_test'} is not used")
     with monkeypatch.context() as forbidden:
         forbidden.setattr("os.scandir", lambda _: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
         assert _notes_on_other_part(tmp_path / "data" / "train") == ()

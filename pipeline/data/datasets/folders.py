@@ -178,6 +178,30 @@ def _role(name: str) -> tuple[str, int] | None:
     return None
 
 
+def _part_within(name: str) -> tuple[str, str] | None:
+    """Returns 'train' or 'test', where a folder's name has such a word within it, and the rest of the name.
+
+    >>> _part_within("seg_train"), _part_within("Val2017"), _part_within("trainer")
+    (('train', 'seg_/'), ('test', '/'), None)
+    """
+    small = name.casefold()
+    if (found := _WITHIN.search(small)) is None:
+        return None
+    return "test" if found["train"] is None else "train", small[: found.start()] + "/" + small[found.end() :]
+
+
+def _same_part(name: str, other: str) -> bool:
+    return (_role(name) or _part_within(name)) == (_role(other) or _part_within(other))
+
+
+def _other_part(name: str, other: str) -> bool:
+    """Returns whether two folders are called as the train and the test images of one data set."""
+    roles, parts = (_role(name), _role(other)), (_part_within(name), _part_within(other))
+    if roles[0] and roles[1]:
+        return roles[0][0] != roles[1][0]
+    return bool(parts[0] and parts[1] and parts[0][0] != parts[1][0] and parts[0][1] == parts[1][1])
+
+
 def _train_folder(top: _Folder) -> Path:
     """Returns the folder with the train images' class folders: ``top`` itself if its folders are the classes."""
     roles = {name: role for name in top.folders if (role := _role(name))}
@@ -308,10 +332,9 @@ def _refuse_parts(path: Path, classes: Sequence[str]) -> None:
     trains: dict[str, str] = {}
     tests: dict[str, str] = {}
     for name in classes:
-        small = name.casefold()
-        if found := _WITHIN.search(small):
-            part = tests if found["train"] is None else trains
-            part[small[: found.start()] + "/" + small[found.end() :]] = name
+        if found := _part_within(name):
+            role, rest = found
+            (trains if role == "train" else tests)[rest] = name
     if common := sorted(trains.keys() & tests.keys()):
         train, test = trains[common[0]], tests[common[0]]
         raise UserError(
@@ -385,15 +408,14 @@ def _notes_on_pictures(home: _Folder) -> tuple[str, ...]:
 def _notes_on_other_part(path: Path) -> tuple[str, ...]:
     """Warns where one part of a data set is named, of train and test images, and the other one lies beside it."""
     named = path.absolute()
-    mine = _role(named.name)
-    if mine is None:
+    if _role(named.name) is None and _part_within(named.name) is None:
         return ()
-    if _role(named.parent.name) == mine:  # train/train
+    if _same_part(named.parent.name, named.name):  # train/train
         named = named.parent
     try:
         beside = look_into(named.parent, links=False)
-        roles = {name: role for name in beside.folders if (role := _role(name)) and role[0] != mine[0]}
-        others = sorted(name for name in roles if look_into(named.parent / name, links=False).folders)
+        names = [name for name in beside.folders if _other_part(name, named.name)]
+        others = sorted(name for name in names if look_into(named.parent / name, links=False).folders)
     except UserError:  # nobody has asked for these folders
         return ()
     return tuple(
