@@ -10,6 +10,9 @@ from pipeline.report.answers import Mistake
 from pipeline.report.results import interval_cells
 from pipeline.report.rows import Interval, Row
 
+#: Share of the test images, beyond an equal one, from which a class is worth a word.
+_FAR_MORE = 0.1
+
 CLASSES = ("model", "class", "images", "seeds", "top1_mean", "top1_std", "taken_for", "taken_for_share")
 
 
@@ -75,6 +78,23 @@ def class_accuracies(row: Row) -> list[ClassAccuracy]:
             )
         )
     return lines
+
+
+def largest_class(rows: Iterable[Row]) -> str:
+    """Says what one answer to all test images would be right on, where a class has far more of them than an equal
+    share; '' where none has, or that is not known.
+    """
+    answered = next((row.answered[0] for row in rows if row.answered), None)
+    if answered is None or not len(answered.labels):
+        return ""
+    counts = np.bincount(answered.labels, minlength=len(answered.classes))
+    most, share = int(counts.argmax()), float(counts.max() / counts.sum())
+    if share - 1 / len(counts) < _FAR_MORE:
+        return ""
+    return (
+        f"{100 * share:.2f} % of the test images are of the class '{answered.classes[most]}': so accurate is who says "
+        "nothing else."
+    )
 
 
 def class_table(rows: Iterable[Row]) -> list[dict[str, Any]]:

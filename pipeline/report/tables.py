@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.common.log import duration
 from pipeline.common.text import counted
 from pipeline.report.claims import claims_held, why_not_alike
-from pipeline.report.classes import class_sentence, missing_classes
+from pipeline.report.classes import class_sentence, largest_class, missing_classes
 from pipeline.report.fronts import COSTS, hypervolumes
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import LATER, find_table
@@ -120,7 +120,7 @@ def _images_note(rows: Sequence[Row]) -> list[str]:
     if census is None:
         return []
     counts = f"{counted(census.train, 'train image')} and {counted(census.test, 'test image')}."
-    return [wrap(" ".join([f"Images: {counts}", *census.sentences()]))]
+    return [wrap(" ".join([f"Images: {counts}", *census.sentences(), largest_class(rows)]).rstrip())]
 
 
 def _cost_note(rows: Sequence[Row]) -> str:

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.__main__ import main
@@ -13,6 +14,7 @@ from pipeline.common.files import write_csv, write_json
 from pipeline.data.census import Census
 from pipeline.networks.genome import parse_genome
 from pipeline.networks.latency import read_latency
+from pipeline.report.answers import pack_answers, pack_classes
 from pipeline.search.costs import Counting
 from pipeline.search.tables import Best, RunBest, write_best
 from pipeline.steps.measurements import OfSearch, _with_candidates
@@ -75,6 +77,24 @@ def test_damaged_images_stand_in_the_table(tmp_path):
         "Images: 1,000 train images and 450 test images. 3 damaged train images were left out. "
         "1 test image is of one brightness or nearly so." in text
     )
+
+
+def test_a_class_of_most_test_images_stands_in_the_table(tmp_path):
+    """Such as the sound parts beside few that are broken: an accuracy is to be read beside its share."""
+    arguments = write_experiment(tmp_path)["tables"]
+    tables = ["tables", *arguments, "--output-folder", str(tmp_path / "tables")]
+    paths = list(tmp_path.glob("evaluation/*/*.json"))
+    classes = [f"class {number}" for number in range(10)]
+    for mostly, told in ((0, False), (900, True)):
+        labels = np.arange(1000) % len(classes)
+        labels[:mostly] = 3
+        for path in paths:
+            known = pack_answers(labels, labels == labels) | pack_classes(classes, labels, np.ones(1000), [])
+            replace_json(path, images=1000, top1=100.0, census=Census(1000, 1000).record, **known)
+        assert main(tables) == 0
+        text = " ".join((tmp_path / "tables" / "results.md").read_text().split())
+        assert (f"1,000 test images. 91.00 % of the test images are of the class '{classes[3]}'" in text) == told
+        assert "so accurate is" in text if told else "so accurate is" not in text
 
 
 def test_sampled_genomes_that_diverged_are_counted(tmp_path):
