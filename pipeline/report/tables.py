@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline.common.log import duration
-from pipeline.common.text import counted
 from pipeline.report.claims import claims_held, why_not_alike
-from pipeline.report.classes import class_sentence, largest_class, missing_classes
+from pipeline.report.classes import class_sentence, missing_classes
 from pipeline.report.fronts import COSTS, hypervolumes
+from pipeline.report.images import about_images
 from pipeline.report.proxy import ProxyPoint, proxy_sentences
 from pipeline.report.published import LATER, find_table
 from pipeline.report.recipes import recipe_sentences
@@ -97,7 +97,7 @@ def results_markdown(
         diverged: random genomes that are not among the points, see :func:`~pipeline.report.proxy.proxy_sentences`.
     """
     parts = ["# Results", markdown(_results_grid(rows)), wrap(_RESULT_NOTE + _width_note(rows) + _cost_note(rows))]
-    parts += _images_note(rows)
+    parts += [wrap(images)] if (images := about_images(rows)) else []
     parts += _verdict_section(rows)
     parts += _recipes_section(rows)
     parts += [
@@ -110,17 +110,6 @@ def results_markdown(
     parts += _classes_section(rows)
     parts += _published_section(rows, published) if published else []
     return "\n\n".join(parts) + "\n"
-
-
-def _images_note(rows: Sequence[Row]) -> list[str]:
-    """Returns how many images the table is about, and what was wrong with some of them; nothing where that is not
-    known.
-    """
-    census = next((row.census for row in rows if row.census is not None), None)
-    if census is None:
-        return []
-    counts = f"{counted(census.train, 'train image')} and {counted(census.test, 'test image')}."
-    return [wrap(" ".join([f"Images: {counts}", *census.sentences(), largest_class(rows)]).rstrip())]
 
 
 def _cost_note(rows: Sequence[Row]) -> str:

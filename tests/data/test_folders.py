@@ -131,6 +131,8 @@ def test_a_class_may_be_called_train_or_test(tmp_path):
         ("flowers-Train", "flowers-Valid"),
         ("DIV2K_train_HR", "DIV2K_valid_HR"),
         ("train_2", "test_2"),
+        ("trainA", "testA"),
+        ("trainA", "testB"),
     ],
 )
 def test_parts_of_a_data_set_are_no_classes(tmp_path, train, test):
@@ -141,13 +143,12 @@ def test_parts_of_a_data_set_are_no_classes(tmp_path, train, test):
         assert refusal(put(tmp_path / "nested", *under(train), *under(test))).startswith(said)
 
 
-def test_a_class_that_is_called_as_a_part_is_told(tmp_path):
-    """Unlabelled images that lie beside the classes would be one more class."""
-    layout = find_layout(put(tmp_path, *CLASSES, "test_images/0.png"))
-    assert layout.classes == ("cat", "dog", "test_images")
-    assert layout.notes == (
-        f"warning: {tmp_path / 'test_images'} is taken for a class; if its images are of several, move it elsewhere",
-    )
+@pytest.mark.parametrize("name", ["test_images", "Masks", "ground_truth"])
+def test_a_class_that_is_called_as_what_is_none_is_told(tmp_path, name):
+    """Unlabelled images that lie beside the classes, or pictures of what is where, would be one more class."""
+    layout = find_layout(put(tmp_path, *CLASSES, f"{name}/0.png"))
+    assert set(layout.classes) == {"cat", "dog", name}
+    assert layout.notes == (f"warning: {tmp_path / name} is taken for a class; if it is none, move it elsewhere",)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import yaml
 
 from pipeline.__main__ import main
 from pipeline.common.files import read_csv, read_json, write_csv, write_json
+from pipeline.data.census import Census
 from pipeline.report.answers import Answered, Mistake
 from pipeline.report.figures import accuracies_figure
 from pipeline.report.inference import INFERENCE_COLUMNS, MeasuredInference, inference_table
@@ -125,6 +126,13 @@ def test_a_search_that_has_tried_all_there_is_has_looked_at_no_more():
     assert asked((4, 2), (4, 2)) == f"6 candidates each, {why}"
     assert asked((4, 4, 4), (4, 2)) == f"6 to 12 candidates each, {why}"
     assert asked((4, 2), note="The run is not finished.") == whole
+
+
+def test_what_is_wrong_with_the_images_is_told(page):
+    row = Row("row", SPEC, Interval(90.0, 0.5, 3), census=Census(9, 8, shared=2))
+    shown = build_page(Findings(CONFIG, "", [row], {}, {}))
+    assert "<p>Images: 9 train images and 8 test images. 2 test images are train images too.</p>" in shown
+    assert "Images: " not in page, "an earlier version's record has none"
 
 
 def test_what_a_recipe_gives_is_told():

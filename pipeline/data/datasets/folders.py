@@ -25,8 +25,10 @@ _TRAIN = ("train", "training")
 _TEST = ("test", "testing", "val", "valid", "validation", "eval", "evaluation")
 #: What may stand behind such a name: train_images, TestSet.
 _BEHIND = re.compile(r"(images|image|imgs|img|set|data|dataset|split)$")
-#: One of these names within a longer one, perhaps with a number: test1, seg_train, val2017.
-_WITHIN = re.compile(rf"(?<![a-z])(?:(?P<train>{'|'.join(_TRAIN)})|{'|'.join(_TEST)})[\W_]*\d*(?![a-z])")
+#: One of these names within a longer one, perhaps with a number or a letter: test1, seg_train, val2017, trainB.
+_WITHIN = re.compile(rf"(?<![a-z])(?:(?P<train>{'|'.join(_TRAIN)})|{'|'.join(_TEST)})[\W_]*\d*[ab]?(?![a-z])")
+#: Pictures that say where something is on others.
+_OF_OTHERS = {"masks", "labels", "annotations", "segmentations", "groundtruth", "ground_truth", "ground-truth"}
 #: Names in a message before it becomes too long to read.
 SHOWN = 5
 
@@ -346,11 +348,13 @@ def _refuse_parts(path: Path, classes: Sequence[str]) -> None:
 
 
 def _notes_on_parts(home: _Folder) -> tuple[str, ...]:
-    """Warns of classes that are called as train or test images are, such as images of no class beside the classes."""
+    """Warns of classes that are called as train or test images are, such as images of no class beside the classes, or
+    as pictures that say where something is on others.
+    """
     return tuple(
-        f"warning: {home.path / name} is taken for a class; if its images are of several, move it elsewhere"
+        f"warning: {home.path / name} is taken for a class; if it is none, move it elsewhere"
         for name in home.folders
-        if _role(name)
+        if _role(name) or name.casefold() in _OF_OTHERS
     )
 
 

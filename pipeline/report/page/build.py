@@ -18,6 +18,7 @@ from pipeline.networks.architectures import find_architecture
 from pipeline.networks.genome import format_genome
 from pipeline.report.claims import claims_held, why_not_alike
 from pipeline.report.figures import Curve, accuracy_figure, channels_figure, curves_figure, fitness_figure, proxy_figure
+from pipeline.report.images import about_images
 from pipeline.report.inference import times_shown
 from pipeline.report.mixture import MEANING, MIXED
 from pipeline.report.page.cloud import cloud_figure
@@ -230,7 +231,10 @@ def _results(findings: Findings) -> list[Part]:
         "1/64. 'As trained' is the cost of the network that was trained. The last columns are the width ratios of the "
         "genes. The speedup is counted from operations, not measured."
     )
-    body = table(grid(headers, lines), "Results") + paragraph(note, "muted") + _mixture(findings.arithmetic)
+    body = table(grid(headers, lines), "Results") + paragraph(note, "muted")
+    if images := about_images(findings.rows):
+        body += paragraph(images)
+    body += _mixture(findings.arithmetic)
     return [Part("table", "The networks", body)]
 
 
