@@ -42,6 +42,7 @@ CLASSIFY = _CPP / "classify"
 #: What compilers, assemblers and linkers say when something around them failed: killed, or out of memory or room.
 _PASSING = (
     "killed",
+    "signal terminated program",  # SIGTERM, and limits of time and of file sizes
     "terminated with signal",
     "due to signal",
     "no space left",

@@ -215,6 +215,8 @@ def test_two_libraries_at_once_are_two(sources, tmp_path):
         "kill -TERM $$",
         "exit 137",
         "echo 'g++: fatal error: Killed signal terminated program cc1plus'; exit 1",
+        "echo 'g++: fatal error: Terminated signal terminated program cc1plus'; exit 1",
+        "echo 'g++: internal compiler error: File size limit exceeded signal terminated program as'; exit 4",
         "echo 'collect2: fatal error: ld terminated with signal 7 [Bus error]'; exit 1",
         "echo '/tmp/x.s: fatal error: error writing to /tmp/x.s: No space left on device'; exit 1",
         "echo 'cc1plus: out of memory allocating 65536 bytes'; exit 1",
