@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
@@ -420,6 +421,20 @@ def test_what_is_saved_is_the_same_experiment(settings, tmp_path):
         }
     assert as_saved(again) == as_saved(config)
     assert [*again["searches"]] == [*config["searches"]] and [*again["models"]] == [*config["models"]], "in their order"
+
+
+def test_entries_that_are_dropped_and_named_again_are_as_snakemake_has_them(tmp_path):
+    """Overlays first, then all of them over the default: else a run and what looks at it would read different rows."""
+    files = [ROOT / "config.yaml", tmp_path / "first.yaml", tmp_path / "second.yaml"]
+    files[1].write_text("models: {random-A: null, random-B: null}\n")
+    files[2].write_text("models: {random-A: {search: random}}\n")
+    settings = {"models": {"random-B": {"search": "random"}}}
+    overlays: dict = {}
+    for overlay in (*map(read_yaml, files[1:]), settings):
+        update_config(overlays, overlay)
+    by_snakemake = copy.deepcopy(DEFAULT)
+    update_config(by_snakemake, overlays)
+    assert read_config(files, settings)["models"] == check_config(by_snakemake)["models"]
 
 
 def test_overlays_drop_keys_of_entries_with_null():

@@ -25,20 +25,25 @@ from pipeline.workflow.sections import with_defaults
 def read_config(paths: list[Path], settings: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
     """Reads YAML files, each laid over the ones before, key by key, and checks the outcome.
 
+    As Snakemake has it: overlays and settings are laid over each other first. So an entry that one of them drops and a
+    later one names again still has those keys of the first file that neither names.
+
     Args:
-        paths: of the files.
+        paths: of the files, the one that all others are laid over first.
         settings: laid over all of them.
 
     Raises:
         UserError: a file is missing or no YAML mapping, or ``check_config`` objects.
     """
     merged: dict[str, Any] = {}
-    for path in paths:
+    overlays: dict[str, Any] = {}
+    for number, path in enumerate(paths):
         values = read_yaml(path)
         if not isinstance(values, dict):
             raise UserError(f"{path} holds no keys and values")
-        lay_over(merged, values)
-    lay_over(merged, settings)
+        lay_over(overlays if number else merged, values)
+    lay_over(overlays, settings)
+    lay_over(merged, overlays)
     return check_config(merged)
 
 
