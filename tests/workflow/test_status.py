@@ -23,6 +23,7 @@ import yaml
 from pipeline.__main__ import main
 from pipeline.common import hdf5
 from pipeline.common.errors import UserError
+from pipeline.common.files import write_record
 from pipeline.common.hdf5 import read_attributes
 from pipeline.common.processes import birth
 from pipeline.search.facts import agree, expected_facts
@@ -227,6 +228,22 @@ def test_any_file_can_be_garbage(folder, capsys, number):
         path.write_bytes(GARBAGE[number])
     assert summary(folder).problems
     assert "cannot be read: " in status(capsys, "exp")
+
+
+def test_an_accuracy_that_was_edited_or_is_another_rows_counts_for_nothing(folder, capsys):
+    layout = Layout(folder.relative_to(Path.cwd()))  # as steps are called, which note where a record lies
+    own, other = (layout.measurement(model, 0) for model in ("uniform-1x", "found-A"))
+    for path, top1 in (own, 20.0), (other, 90.0):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_record(path, {"top1": top1})
+    assert [row.top1_mean for row in summary(folder).rows] == [20.0, 90.0]
+    text = own.read_text()
+    own.write_text(text.replace("20.0", "70.0"))
+    assert summary(folder).rows[0].scored == 0 and "was changed after it was written" in status(capsys)
+    own.write_text(other.read_text())
+    assert summary(folder).rows[0].scored == 0 and "is none of its own" in status(capsys)
+    own.write_text(text)
+    assert summary(folder).problems == ()
 
 
 def test_any_file_can_be_missing(folder):

@@ -1,6 +1,5 @@
 """Reading the files of an experiment as they come: what is missing is not there yet, what is damaged is noted."""
 
-import json
 import math
 import os
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.common.errors import UserError
-from pipeline.common.files import read_csv
+from pipeline.common.files import read_csv, read_record
 
 #: What files of another shape than expected raise.
 MALFORMED = (UserError, OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, RecursionError)
@@ -30,14 +29,13 @@ class TolerantReader:
         """Notes what could not be read, as a sentence."""
         self._problems[str(problem)] = None
 
-    def record(self, path: Path) -> Any:
-        """Returns a record; None where it is not there or cannot be read."""
+    def record(self, path: Path) -> dict[str, Any] | None:
+        """Returns a record; None where it is not there (yet), was changed or exchanged, or cannot be read."""
         try:
-            return json.loads(path.read_bytes())
-        except FileNotFoundError:
-            return None
+            return read_record(path) if path.exists() else None
         except MALFORMED as error:
-            self.complain(f"{path} cannot be read: {error}")
+            if path.exists():  # else it is being made again
+                self.complain(error)
             return None
 
     def table(self, path: Path, columns: tuple[str, ...]) -> list[dict[str, str]] | None:

@@ -83,8 +83,7 @@ class Trainings:
         if files.weights in self._experiment.outdated:  # begun anew, it would have none; its log is of the one before
             return TrainingState(epochs=epochs)
         if size(files.weights):
-            record = self._files.record(files.timing) or {}
-            seconds = record.get("seconds") if isinstance(record, dict) else None
+            seconds = (self._files.record(files.timing) or {}).get("seconds")
             known = seconds if isinstance(seconds, int | float) and 0 < seconds < math.inf else None
             return TrainingState(True, True, epochs, seconds=known, ended=modified(files.weights))
         progress, state = log_progress(log), state_file(files.weights)
