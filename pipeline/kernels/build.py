@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 from pipeline.common.log import log
 from pipeline.kernels import cpu
@@ -408,11 +409,21 @@ def _run(commands: list[list[str]]) -> list[tuple[int | None, str]]:
     return [ended[number] for number in range(len(commands))]
 
 
+def _scratch() -> TextIO:
+    """Returns a file without a name for what a compiler says: in memory, where the system has such files.
+
+    Else a full temporary folder, of which compilers complain, would keep their complaint out.
+    """
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("compiler"), "w+", errors="replace")
+    return tempfile.TemporaryFile("w+", errors="replace")
+
+
 class _Running:
     """A compiler at work."""
 
     def __init__(self, command: list[str]) -> None:
-        self._said = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - open as long as it works
+        self._said = _scratch()
         self._until = time.monotonic() + _PATIENCE
         environment = {**os.environ, "LC_ALL": "C"}
         self._process = subprocess.Popen(

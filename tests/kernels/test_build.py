@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -234,6 +235,22 @@ def test_a_failure_that_can_pass_is_not_remembered(sources, cache, tmp_path, mon
     build.check(sources)  # it may be tried
     monkeypatch.delenv("CXX")
     assert build.load(build.compiled(sources)).answer() == 42
+
+
+def test_a_full_temporary_folder_can_pass(sources, cache, tmp_path, monkeypatch):
+    """A compiler says so, which has to be heard though nothing can be written there."""
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", folder], capture_output=True).returncode:
+        pytest.skip("no small disk can be mounted here")
+    try:
+        monkeypatch.setattr(tempfile, "tempdir", str(folder))
+        monkeypatch.setenv("TMPDIR", str(folder))
+        with pytest.raises(PassingCompilationError, match="No space left"):
+            build.compiled(sources)
+        assert not list(cache.iterdir())
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_can_pass(sources, monkeypatch):
