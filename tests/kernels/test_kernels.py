@@ -486,6 +486,14 @@ def test_without_a_compiler_torch_does_the_work_and_it_is_said(fresh, tmp_path, 
     assert Network(SIMPLE)(torch.randn(2, 3, 16, 16)).shape == (2, 10)
 
 
+def test_a_compiler_that_fails_when_arithmetic_is_settled_is_a_warning_which_the_run_shows(fresh, monkeypatch, capsys):
+    monkeypatch.setenv("CXX", "false")
+    assert settle() == "torch"
+    assert "  warning: trainings on this CPU take" in capsys.readouterr().err
+    assert settle() == "torch"
+    assert "  note: trainings on this CPU take" in capsys.readouterr().err, "known by now, and said before a run"
+
+
 def test_without_a_compiler_what_an_equal_machine_compiled_is_used(kept, tmp_path, monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
