@@ -222,16 +222,17 @@ def _show(
 
     of_cost = Counting(arguments.cost)
     if len(rows):
+        numbers = rows[["top1", "fitness", "loss", "seconds"]].astype(float)  # a column may be None throughout
         columns = {
             "genome": rows["genome"],
             "status": rows["status"],
-            "top-1 %": rows["top1"].map("{:.2f}".format),
-            "fitness": rows["fitness"].map("{:.2f}".format),
+            "top-1 %": numbers["top1"].map("{:.2f}".format),
+            "fitness": numbers["fitness"].map("{:.2f}".format),
             "FLOPs": rows["flops"].map(lambda flops: f"{flops / 1e6:.4g}M"),
             f"{of_cost.title} / 1x": rows[of_cost.column].map("{:.3f}".format),
             "memory": rows["memory_bytes"].map(lambda size: f"{size / 1024:.1f} KiB"),
-            "loss": rows["loss"].map("{:.4f}".format),
-            "seconds": rows["seconds"].map("{:.1f}".format),
+            "loss": numbers["loss"].map("{:.4f}".format),
+            "seconds": numbers["seconds"].map("{:.1f}".format),
         }
         if rows["micro_batch"].notna().any():
             columns["micro-batch"] = rows["micro_batch"].astype("string").fillna("-")

@@ -123,6 +123,14 @@ def test_the_list_is_for_people(archive, capsys):
     assert "2 of 8 candidates, by top1; fitness for λ 4, costs at base width 1" in lines
 
 
+def test_the_list_of_an_archive_without_times(archive, capsys):
+    """Such as one that was copied without them: a column of nothing is no numbers to pandas."""
+    for file in archive.rglob("*.timing"):
+        file.unlink()
+    assert main(["archive", "exp"]) == 0
+    assert "99.00" in capsys.readouterr().out
+
+
 def test_micro_batches_are_shown(archive, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     assert main(["archive", "exp"]) == 0
