@@ -214,7 +214,7 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
         lines.append(("outdated", about_outdated(summary.outdated)))
     if summary.other_images:
         lines.append(("images", summary.other_images))
-    if not summary.planned:
+    if not (summary.planned or any("config.yaml" in problem for problem in summary.problems)):
         lines.append(("plan", "unknown: the workflow has left no config.yaml here yet"))
     if summary.clock_ahead is not None:
         lines.append(("clock", f"the newest file is {_duration(summary.clock_ahead)} ahead of this machine's clock"))

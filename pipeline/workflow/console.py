@@ -2,17 +2,18 @@
 
 Snakemake tells of every job in a dozen lines. Here they become a bar, or in a log a line now and then; the log of a
 step that failed is shown as it is, and so are the warnings of one that did not, and how far one is that takes long.
-What happens is told by a logger plugin
-of Snakemake's, event by event (see :mod:`pipeline.workflow.plugins.snakemake_logger_plugin_binary_nas`); of its text,
-only the last lines are shown if a run fails without an event that says why.
+What happens is told by a logger plugin of Snakemake's, event by event (see
+:mod:`pipeline.workflow.plugins.snakemake_logger_plugin_binary_nas`); of its text, only the last lines are shown if a
+run fails without an event that says why.
 """
 
 import json
 import os
 import re
+import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ _WARNINGS = 3
 #: Lines kept to explain a failure for which no event said why, and lines shown of a failed step's log.
 _KEPT = 25
 _LOG = 40
+#: Bytes that are free on a disk which is not full.
+_ROOM = 2**16
 #: Seconds between two looks at the logs of running steps.
 LOOK_EVERY = 10.0
 
@@ -165,7 +168,7 @@ class Overview:
         if by_slurm:
             log(f"failed: {by_slurm}")
         elif not written:
-            log(f"failed: {rule}, without a word in {', '.join(logs) or 'a log'}")
+            log(f"failed: {rule}, without a word in {', '.join(logs) or 'a log'}{_about_disk(logs)}")
         for path, lines in written.items():
             log(f"failed: {path}:")
             for line in lines[-_LOG:]:
@@ -192,6 +195,15 @@ def _strike_out(path: Path) -> None:
     with replacing(path) as partial:
         partial.write_text("".join("\t".join(line) + "\n" for line in (header, *known)), encoding="utf-8")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _about_disk(logs: Sequence[str]) -> str:
+    """Says of a disk with no room for a step's words that it is full; '' if it is not."""
+    with suppress(OSError, StopIteration):
+        folder = next(parent for path in logs for parent in Path(path).absolute().parents if parent.is_dir())
+        if shutil.disk_usage(folder).free < _ROOM:
+            return f": the disk of {folder} is full; free some space and run the same command again"
+    return ""
 
 
 def _add(path: Path, line: str) -> None:

@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,6 +85,12 @@ def test_why_slurm_refused_a_job_is_shown_and_nothing_else(said, tmp_path, text)
 def test_a_step_that_left_no_word_is_named(said, tmp_path):
     (line,) = said([failure(None, tmp_path / "none.log")], 1).splitlines()
     assert line.endswith(f"failed: retrain, without a word in {tmp_path / 'none.log'}")
+
+
+def test_a_full_disk_that_took_no_words_is_named(said, tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=100 if path == tmp_path else 10**9))
+    (line,) = said([failure(None, tmp_path / "logs" / "none.log")], 1).splitlines()
+    assert line.endswith(f"none.log: the disk of {tmp_path} is full; free some space and run the same command again")
 
 
 @pytest.mark.parametrize("text", ["", "2026-11-23 14:28:31  retraining: binary VGG-small\n"])

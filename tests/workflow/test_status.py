@@ -209,6 +209,9 @@ def test_without_a_configuration_it_shows_what_is_there(folder, capsys):
     text = status(capsys, str(folder))
     assert re.search(r"^plan +unknown", text, re.MULTILINE)
     assert re.search(r"^expected end  .*search not known yet$", text, re.MULTILINE)
+    (folder / "config.yaml").write_text("[1, 2]")
+    text = status(capsys, str(folder))
+    assert "holds no configuration" in text and not re.search(r"^plan ", text, re.MULTILINE), "it is there"
 
 
 GARBAGE = [b"", b"\x00\xff\x00", b"{", b"[]", b"a,b\n1\n", b"\x89HDF\r\n\x1a\n" + b"\x00" * 50]
