@@ -96,6 +96,22 @@ def test_images_beside_class_folders_are_told(tmp_path, capsys, split):
     assert f"warning: 2 images beside the class folders of {home} are left out, such as 1.png" in said
 
 
+@pytest.mark.parametrize(
+    ("masks", "said"),
+    [
+        (["cat/0_mask.png"], "1 image is called a mask of others beside, such as {}/cat/0_mask.png: move"),
+        (["cat/0-seg.png", "dog/0_Mask_1.png"], "2 images are called masks of others beside, such as {}/cat/0-seg.png"),
+        (["cat/7_mask.png", "dog/mask.png"], None),
+    ],
+    ids=["one", "two", "of no image that is there"],
+)
+def test_images_that_are_masks_of_others_are_told(tmp_path, capsys, masks, said):
+    """As some sets of medical images have them in their class folders."""
+    open_dataset("image_folder", put(tmp_path, *CLASSES, *masks))
+    told = capsys.readouterr().err
+    assert "mask" not in told if said is None else f"warning: {said.format(tmp_path)}" in told
+
+
 def test_a_part_that_is_named_alone_is_told(tmp_path, capsys, monkeypatch):
     """Else a part of the train images would be the test, or the other way round, and nobody would notice."""
     put(tmp_path, *under("data/train"), *under("data/test"), *under("alone/train"), "alone/test/0.png")

@@ -5,6 +5,8 @@ How it may be laid out says :mod:`pipeline.data.datasets.folders`.
 
 import hashlib
 import io
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from PIL import Image
 
 from pipeline.common.errors import UserError
 from pipeline.common.log import Progress, log
+from pipeline.common.text import counted
 from pipeline.data.datasets.decoding import decode, digest_of_bytes, read_file
 from pipeline.data.datasets.folders import PICTURES, SHOWN, Layout, find_layout, listed, look_into
 from pipeline.data.datasets.listing import Facts, Files, facts
@@ -22,6 +25,10 @@ NAME = "image_folder"
 CHANNELS = 3
 CLASSES = None
 
+#: An image that says where something is on another one: 7_mask.png, 7_mask_1.png, 7-seg.png.
+_MASK = re.compile(
+    r"(?P<of>.+?)[ _.-](masks?|seg|segmentation|labels?|annotations?|gt|ground[ _-]?truth)([ _-]?\d+)?", re.DOTALL
+)
 #: Images that are looked at to learn the natural size.
 _LOOK_AT = 100
 #: The largest natural size that is taken as it is; larger images are photographs, prepared for the usual crop.
@@ -96,7 +103,24 @@ def open_dataset(path: Path) -> Dataset:
     for note in layout.notes:
         log(note)
     train, test, files = _list(layout, quiet=False)
+    if masks := _masks(files.names.tolist()):
+        these = "is called a mask" if len(masks) == 1 else "are called masks"
+        log(
+            f"warning: {counted(len(masks), 'image')} {these} of others beside, such as {layout.root / masks[0]}: move "
+            "elsewhere what is none of its class"
+        )
     return Dataset(NAME, layout.classes, CHANNELS, train, test, _natural_size(train), files)
+
+
+def _masks(names: Sequence[str]) -> list[str]:
+    """Returns the images that by their names are masks or the like of others beside them.
+
+    >>> _masks(["a/1.png", "a/1_mask.png", "a/1_mask_2.png", "a/2-seg.png", "b/mask.png"])
+    ['a/1_mask.png', 'a/1_mask_2.png']
+    """
+    stems = {name.rpartition(".")[0].casefold() for name in names}
+    found = ((name, _MASK.fullmatch(name.rpartition(".")[0].casefold())) for name in names)
+    return [name for name, mask in found if mask and mask["of"] in stems]
 
 
 def list_files(path: Path) -> Files:
