@@ -47,7 +47,8 @@ def test_the_first_step_writes_it_down_and_the_next_keeps_to_it(record, compiler
     first = settle(AUTO, record)
     assert first.kernels == "torch"
     written = record.read_bytes()
-    monkeypatch.setattr(build, "compiled", lambda sources: sources)  # now there would be kernels
+    for found in ("check", "compiled"):  # now there would be kernels
+        monkeypatch.setattr(build, found, lambda sources: sources)
     monkeypatch.setattr(execution, "_computes_bfloat16", lambda device: True)
     assert settle(AUTO, record) == first
     assert settle(AUTO, None) != first, "without a record it is another one"
