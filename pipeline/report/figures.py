@@ -421,13 +421,13 @@ def curves_figure(curves: Sequence[Curve], tested: Mapping[str, float] | None = 
     if not curves:
         return _empty_figure("There are no training curves.")
     figure, panels = _panels(len(curves), 4, 2.6, 2.2, sharey=True)
-    means = [_over_seeds(curve, fmean) for curve in curves]
+    means = [over_seeds(curve, fmean) for curve in curves]
     for axes, curve, mean in zip(panels, curves, means, strict=True):
         epochs = range(1, len(mean) + 1)
         for other in means:
             if len(other) == len(mean):
                 axes.plot(epochs, other, color="#cccccc", linewidth=0.8)
-        axes.fill_between(epochs, _over_seeds(curve, min), _over_seeds(curve, max), color=BLUE, alpha=0.3, linewidth=0)
+        axes.fill_between(epochs, over_seeds(curve, min), over_seeds(curve, max), color=BLUE, alpha=0.3, linewidth=0)
         axes.plot(epochs, mean, color=BLUE, linewidth=1.8)
         if curve.name in tested:
             axes.plot(len(mean), tested[curve.name], "D", color=VERMILLION, markersize=5, clip_on=False, zorder=3)
@@ -439,7 +439,7 @@ def curves_figure(curves: Sequence[Curve], tested: Mapping[str, float] | None = 
     return figure
 
 
-def _over_seeds(curve: Curve, reduce: Callable[[Sequence[float]], float]) -> list[float]:
+def over_seeds(curve: Curve, reduce: Callable[[Sequence[float]], float]) -> list[float]:
     """Returns one value for each epoch that every seed has."""
     return [reduce(values) for values in zip(*curve.seeds, strict=False)]
 

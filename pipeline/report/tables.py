@@ -332,8 +332,8 @@ def _timing_grid(times: Iterable[Mapping[str, Any]]) -> Grid:
 
 
 def _balance_sentence(balance: Sequence[Mapping[str, Any]]) -> str:
-    if not balance:
-        return "Every generation was evaluated in one job."
+    if not balance:  # so it is, too, of shards that found all scores in the archive
+        return "Every generation in which a candidate was trained was evaluated in one job."
     values = [line["longest_over_mean"] for line in balance]
     return (
         f"Shards: the longest trained {statistics.median(values):.2f} times as long as the mean of its generation "

@@ -18,7 +18,7 @@ from pipeline.__main__ import main
 from pipeline.common.files import read_csv, read_json, write_csv, write_json
 from pipeline.data.census import Census
 from pipeline.report.answers import Answered, Mistake
-from pipeline.report.figures import accuracies_figure
+from pipeline.report.figures import Curve, accuracies_figure
 from pipeline.report.inference import INFERENCE_COLUMNS, MeasuredInference, inference_table
 from pipeline.report.mixture import MIXED
 from pipeline.report.page.build import Findings, build_page
@@ -98,6 +98,12 @@ def page(tmp_path_factory) -> str:
             versions={"torch": "2"},
         )
     )
+
+
+def test_the_words_of_the_curves_are_of_what_is_drawn():
+    curves = [Curve("m", [[50, 60, 90], [55, 65]]), Curve("n", [[40, 70]]), Curve("cut", [[1], []]), Curve("none", [])]
+    shown = build_page(Findings(CONFIG, "", [], {}, {}, curves=curves))
+    assert "m ends at 62.5 %; n ends at 70.0 %<" in shown, "the mean over seeds, and not the first of them"
 
 
 def test_the_papers_claims_stand_where_its_table_is_asked_for(page):

@@ -12,7 +12,7 @@ from pipeline.report.collect import collect_rows
 from pipeline.report.results import RESULT_COLUMNS, results_columns, results_table
 from pipeline.report.rows import ControlOf, Given, Interval, Measurement, Row, Search, pareto_front
 from pipeline.report.statistics import Sample
-from pipeline.report.tables import results_markdown
+from pipeline.report.tables import results_markdown, timing_markdown
 from pipeline.report.timing import BALANCE, TIMING, CandidateTime, TrainingTime, balance_table, timing_table
 from pipeline.search.costs import Counting
 from pipeline.search.objectives import configured
@@ -386,6 +386,12 @@ def test_balance_of_shards():
     lines = balance_table([*times, time(5, 2, 1, reused=True)])
     assert [tuple(line) for line in lines] == [BALANCE]
     assert tuple(lines[0].values()) == ("A", 0, 2, 1.5)
+
+
+def test_shards_that_trained_nothing_are_not_called_one_job():
+    times = [CandidateTime("A", VGG_A, 5, True, "EPYC", 0, shard) for shard in range(2)]
+    text = timing_markdown(timing_table({}, times), balance_table(times))
+    assert text.endswith("Every generation in which a candidate was trained was evaluated in one job.\n")
 
 
 def test_every_process_of_a_training_counts_its_hours():

@@ -17,7 +17,15 @@ from pipeline.common.text import counted
 from pipeline.networks.architectures import find_architecture
 from pipeline.networks.genome import format_genome
 from pipeline.report.claims import claims_held, why_not_alike
-from pipeline.report.figures import Curve, accuracy_figure, channels_figure, curves_figure, fitness_figure, proxy_figure
+from pipeline.report.figures import (
+    Curve,
+    accuracy_figure,
+    channels_figure,
+    curves_figure,
+    fitness_figure,
+    over_seeds,
+    proxy_figure,
+)
 from pipeline.report.images import about_images
 from pipeline.report.inference import times_shown
 from pipeline.report.mixture import MEANING, MIXED
@@ -355,10 +363,11 @@ def _proxy(findings: Findings) -> list[Part]:
 def _curves(findings: Findings) -> list[Part]:
     if not findings.curves:
         return []
+    drawn = [curve for curve in findings.curves if curve.seeds and all(curve.seeds)]
     svg = inline_svg(
         curves_figure(findings.curves, {row.model: row.top1.mean for row in findings.rows}),
         "Training curves",
-        "; ".join(f"{curve.name} ends at {curve.seeds[0][-1]:.1f} %" for curve in findings.curves if curve.seeds),
+        "; ".join(f"{curve.name} ends at {over_seeds(curve, fmean)[-1]:.1f} %" for curve in drawn),
     )
     caption = (
         "Top-1 on the training images by epoch: the mean over seeds, and from the lowest seed to the highest. Diamond: "
