@@ -72,7 +72,7 @@ class Classifier:
         Raises:
             UserError: an image cannot be read, or this is one image and no list of them.
         """
-        _check_several(images)
+        _check_several(images, self.preprocessing.channels)
         found = []
         for image, answer in zip(images, self.answers(images), strict=True):
             if answer.probabilities is None:
@@ -91,7 +91,7 @@ class Classifier:
         Raises:
             UserError: an array is no image, or one image and no list of them.
         """
-        _check_several(images)
+        _check_several(images, self.preprocessing.channels)
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, len(images), _BATCH):
                 read = list(pool.map(self._read, images[start : start + _BATCH]))
@@ -108,10 +108,21 @@ class Classifier:
             return str(error)
 
 
-def _check_several(images: Sources) -> None:
-    """Raises UserError for one image: its rows, or the letters of its name, would be taken for images."""
+def _check_several(images: Sources, channels: int) -> None:
+    """Raises UserError for one image: its rows, its colours or the letters of its name would be taken for images.
+
+    Args:
+        images: that somebody has given.
+        channels: of the images that the network knows. For one that knows colours, three greys are an image whose
+            colours come first, as torch has them; whoever means three grey images gives a list.
+    """
     if isinstance(images, np.ndarray) and (images.ndim < 3 or (images.ndim == 3 and images.shape[2] <= _COLOURS)):
         raise UserError(f"an array of shape {images.shape} is one image", "give a list of images: [pixels]")
+    if isinstance(images, np.ndarray) and channels > 1 and images.ndim == 3 and images.shape[0] == channels:
+        raise UserError(
+            f"an array of shape {images.shape} may be one image, its colours first",
+            "give [pixels.transpose(1, 2, 0)] for that, or list(images) for several grey images",
+        )
     if isinstance(images, (str, Path)):
         raise UserError(f"{images} is one image", "give a list of images: [path]")
 

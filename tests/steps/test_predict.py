@@ -17,7 +17,8 @@ from pipeline.__main__ import main
 from pipeline.common.errors import UserError
 from pipeline.common.hdf5 import read_attributes
 from pipeline.data.loading import load_images
-from pipeline.export.classifier import Answer, load_classifier
+from pipeline.data.preprocessing import Preprocessing
+from pipeline.export.classifier import Answer, Classifier, load_classifier
 from pipeline.export.packing import pack
 from pipeline.export.trained import read_trained
 from pipeline.networks.weights import load_network
@@ -125,6 +126,20 @@ def test_a_packed_file_an_array_and_several_paths(digits_row: Path, tmp_path: Pa
             classify.probabilities(alone)
     for several in (np.stack([pixels, pixels.T]), np.stack([rgb, rgb.transpose(1, 0, 2)])):
         assert np.array_equal(classify.probabilities(several), classify.probabilities([pixels, pixels.T]))
+
+
+def test_an_image_whose_colours_come_first_is_not_taken_for_three_grey_ones() -> None:
+    def knowing(channels: int) -> Classifier:
+        how = Preprocessing("pixels", channels, 8, (0.5,) * channels, (0.5,) * channels)
+        return Classifier(("a", "b"), how, "none", lambda pixels: np.zeros((len(pixels), 2), np.float32))
+
+    colours = knowing(3)
+    image = np.arange(3 * 8 * 9, dtype=np.uint8).reshape(3, 8, 9)
+    with pytest.raises(UserError, match=r"may be one image, its colours first: give \[pixels\.transpose\(1, 2, 0\)\]"):
+        colours.probabilities(image)
+    assert colours.probabilities([image.transpose(1, 2, 0)]).shape == (1, 2)
+    assert colours.probabilities(list(image)).shape == knowing(1).probabilities(image).shape == (3, 2)
+    assert colours.probabilities(image[:2]).shape == (2, 2), "no image has two colours"
 
 
 def test_files_are_named_by_strings_as_well(digits_row: Path, tmp_path: Path, capsys, monkeypatch) -> None:
