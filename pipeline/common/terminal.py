@@ -14,7 +14,7 @@ from pipeline.common.text import printable
 USUAL = 100
 _GAP = 2
 #: What is broken behind a comma, and nowhere else; and the columns that others must have where one is.
-_GENOME = re.compile(r"[\d.]+(,[\d.]+)+")
+_GENOME = re.compile(r"(?!\d{1,3}(,\d{3})+$)[\d.]+(,[\d.]+)+")  # and not 13,573, which is one number
 _LEAST = 4
 
 

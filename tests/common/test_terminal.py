@@ -53,6 +53,15 @@ def test_genomes_are_broken_behind_commas_alone(columns):
     assert "".join(pieces) == genome and all(piece.endswith(",") for piece in pieces[:-1])
 
 
+@pytest.mark.parametrize("columns", [60, 80, 100])
+def test_numbers_of_thousands_are_no_genomes(columns):
+    rows = [("found-A", "runtime, avx512", "13,573", "0.0111", "7.5×"), ("two", "runtime", "1,135,753", "2.22", "1.3×")]
+    header = ("model", "engine", "bytes", "ms", "speedup (theoretical, of networks as they were trained)")
+    lines = draw(header, rows, left={"engine"}, columns=columns).splitlines()
+    assert max(map(len, lines)) <= columns
+    assert any(" 13,573 " in line for line in lines) and any(" 1,135,753 " in line for line in lines)
+
+
 @pytest.mark.parametrize("columns", [40, 60, 80, 100, 120])
 def test_no_letter_is_lost_however_long_names_of_lines_are(columns):
     header = ("the paper's claim", "networks", "the paper", "here")
