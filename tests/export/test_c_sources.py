@@ -2,9 +2,11 @@
 
 import csv
 import ctypes
+import io
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,10 @@ import pytest
 from PIL import Image
 
 from pipeline.__main__ import main
+from pipeline.data.augmentation import centre_box
 from pipeline.data.datasets.decoding import decode
-from pipeline.data.preprocessing import centred, fitted
+from pipeline.data.photographs import centre
+from pipeline.data.preprocessing import fitted
 from pipeline.export.classifier import load_classifier
 from pipeline.kernels.build import CLASSIFY
 from tests.support.exported import export_digits, sentence, train_digits
@@ -271,29 +275,50 @@ def test_brightness_is_scaled_as_in_training(library, tmp_path: Path, white: int
     assert np.array_equal(found.reshape(32, 48, channels), np.asarray(decode(data).image)[:, :, :channels])
 
 
-def test_images_become_what_the_network_sees(library: ctypes.CDLL) -> None:
-    """Byte for byte as Pillow resizes them: rows first, or columns first, as Pillow does with some tall images."""
+@pytest.fixture(scope="module")
+def bring(library: ctypes.CDLL) -> Callable[..., np.ndarray]:
+    """Brings pixels (height, width, 3) to a size, with so many channels and in one of the two ways."""
     function = library.image_bring
     function.restype = ctypes.c_char_p
 
-    def bring(pixels: np.ndarray, size: int, channels: int, way: int) -> np.ndarray:
+    def call(pixels: np.ndarray, size: int, channels: int, way: int) -> np.ndarray:
         found = np.empty((size, size, channels), np.uint8)
         pixels = np.ascontiguousarray(pixels)
         image = _Image(pixels.shape[1], pixels.shape[0], 3, pixels.ctypes.data)
         assert function(ctypes.byref(image), size, channels, way, found.ctypes.data_as(ctypes.c_void_p)) is None
         return found
 
+    return call
+
+
+def _cut(image: Image.Image, size: int) -> Image.Image:
+    return image.crop(centre_box(*image.size, size)).resize((size, size), Image.Resampling.BILINEAR)
+
+
+def test_images_become_what_the_network_sees(bring: Callable[..., np.ndarray]) -> None:
+    """Byte for byte as Pillow resizes them: rows first, or columns first, as Pillow does with some tall images."""
     draw = np.random.default_rng(0)
     sizes = [(8, 8), (1, 1), (3, 50), (50, 3), (31, 33), (224, 224), (301, 200), (97, 640)]
     for (height, width), size in ((pair, size) for pair in sizes for size in (8, 32, 33)):
         pixels = draw.integers(0, 256, (height, width, 3), dtype=np.uint8)
         for channels, mode in ((3, "RGB"), (1, "L")):
-            for way, python in ((0, fitted), (1, centred)):
+            for way, python in ((0, fitted), (1, _cut)):
                 wanted = np.asarray(python(Image.fromarray(pixels).convert(mode), size)).reshape(size, size, channels)
                 found = [bring(pixels, size, channels, way)]
                 if height > width:
                     found.append(bring(pixels.transpose(1, 0, 2), size, channels, way).transpose(1, 0, 2))
                 assert any(np.array_equal(one, wanted) for one in found), (height, width, size, mode, way)
+
+
+@pytest.mark.parametrize("size", [33, 64, 224])
+def test_photographs_become_what_the_network_sees(bring: Callable[..., np.ndarray], size: int) -> None:
+    """But for a grey level that torch, which resizes these, rounds otherwise; at the edge of the part as well."""
+    draw, stored = np.random.default_rng(0), io.BytesIO()
+    image = Image.fromarray(draw.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    image.save(stored, "JPEG", quality=95)
+    decoded = np.asarray(Image.open(stored))
+    wanted = centre(stored.getvalue(), size).numpy()
+    assert np.abs(bring(decoded, size, 3, 1).astype(int) - wanted).max() <= 1
 
 
 def test_an_output_that_is_a_file(digits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

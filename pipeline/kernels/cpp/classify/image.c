@@ -175,8 +175,13 @@ const char *image_bring(const image *source, int size, int channels, image_way w
     } else {
         int side = (int)nearbyint((double)shorter * size / nearbyint(size * (256.0 / 224.0)));
         if (side < 1) side = 1;
-        const int left = (width - side) / 2, top = (height - side) / 2;
-        const float box[4] = {(float)left, (float)top, (float)(left + side), (float)(top + side)};
+        /* The centre is cut out first, in place, so that nothing beside it is mixed into its edge. */
+        const size_t left = (size_t)((width - side) / 2), top = (size_t)((height - side) / 2);
+        const size_t row = (size_t)side * (size_t)channels;
+        for (size_t y = 0; y < (size_t)side; ++y)
+            memmove(own.pixels + y * row, own.pixels + ((top + y) * (size_t)width + left) * (size_t)channels, row);
+        own.width = own.height = side;
+        const float box[4] = {0, 0, (float)side, (float)side};
         const filter how = {1, bilinear};
         problem = resize(&own, box, how, size, pixels);
     }
