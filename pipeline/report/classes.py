@@ -122,7 +122,9 @@ def class_sentence(row: Row) -> str:
     worst, accuracy = min(known, key=lambda one: one[1].mean)
     best, most = max(known, key=lambda one: one[1].mean)
     if isclose(accuracy.mean, most.mean):
-        return f"{row.model}: {accuracy.mean:.2f} % on every class"
+        # Seeds whose networks each give one answer to all images are alike in the mean, and in nothing else.
+        differ = any(top1.std for _, top1 in known)
+        return f"{row.model}: {accuracy.mean:.2f} % on every class" + " in the mean, not with each seed" * differ
     taken = f", taken for '{worst.taken_for}' in {worst.share:.1f} % of cases" if worst.taken_for else ""
     return f"{row.model}: worst on '{worst.name}' ({accuracy} %{taken}), best on '{best.name}' ({most} %)"
 

@@ -53,6 +53,9 @@ def test_the_table_and_the_sentence():
     )
     half = Answered(("a", "b"), np.array([0, 0, 1, 1]), np.array([0, 1, 1, 0]), np.ones(4), ())
     assert class_sentence(replace(ROW, answered=(half, half))) == "r: 50.00 % on every class"
+    always = [half._replace(answers=np.full(4, answer)) for answer in (0, 1)]
+    sentence = class_sentence(replace(ROW, answered=tuple(always)))
+    assert sentence == "r: 50.00 % on every class in the mean, not with each seed"
     assert missing_classes([ROW]) == "" and missing_classes([ROW, OLD]).startswith("Not known by class: old, ")
 
 
