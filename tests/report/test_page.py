@@ -22,6 +22,7 @@ from pipeline.report.figures import Curve, accuracies_figure
 from pipeline.report.inference import INFERENCE_COLUMNS, MeasuredInference, inference_table
 from pipeline.report.mixture import MIXED
 from pipeline.report.page.build import Findings, build_page
+from pipeline.report.page.grid import millions_cell
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.mistakes import mistakes_body
 from pipeline.report.rows import Interval, Row, Search
@@ -98,6 +99,11 @@ def page(tmp_path_factory) -> str:
             versions={"torch": "2"},
         )
     )
+
+
+def test_millions_are_no_powers_of_ten():
+    values = (0.0, 1_234_567.0, 9_999_400_000.0, 9_999_600_000.0, 27_123_400_000.0)
+    assert [millions_cell(value).shown for value in values] == ["0", "1.235", "9999", "10000", "27123"]
 
 
 def test_the_words_of_the_curves_are_of_what_is_drawn():

@@ -42,8 +42,9 @@ def interval_cell(value: Interval | None) -> Cell:
 
 
 def millions_cell(value: float) -> Cell:
-    """Returns a number of operations or bits in millions, with four significant digits."""
-    return Cell(f"{value / 1e6:.4g}", value)
+    """Returns a number of operations or bits in millions, with at least four digits and never a power of ten."""
+    millions = value / 1e6
+    return Cell(f"{millions:.4g}" if millions < 9999.5 else f"{millions:.0f}", value)
 
 
 def seconds_cell(value: float | None) -> Cell:
