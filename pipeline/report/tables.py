@@ -116,7 +116,8 @@ def _cost_note(rows: Sequence[Row]) -> str:
     """Says what counted as cost if it was not FLOPs, and where latencies are from."""
     counting, note = rows[0].counting, ""
     if counting.cost != COST:
-        note += f" Searches weighed {counting.title} against accuracy, and controls have equal {counting.title}."
+        controls = f", and controls have equal {counting.title}" * any(row.control_of for row in rows)
+        note += f" Searches weighed {counting.title} against accuracy{controls}."
     if counting.table is not None:
         machine = counting.table.made_with.get("machine", "an unknown machine")
         note += (

@@ -121,7 +121,8 @@ def test_the_papers_claims_stand_where_its_table_is_asked_for(page):
 
 def test_a_search_that_has_tried_all_there_is_has_looked_at_no_more():
     config = {**CONFIG, "search": {**CONFIG["search"], "generations": 3, "population": 4}}
-    searches = {name: Search(name, "evolution", configured({"lambda": 4})) for name in ("A", "B")}
+    objective = configured({"lambda": 4})
+    searches = {name: Search(name, "evolution", objective) for name in ("A", "B")}
 
     def asked(*generations, note=""):
         found = [
@@ -130,6 +131,9 @@ def test_a_search_that_has_tried_all_there_is_has_looked_at_no_more():
         ]
         found = dict(zip(searches, found, strict=False))
         shown = build_page(Findings(config, "", [], searches, found, note=note))
+        for name, generations in found.items():
+            scored = [objective.value(one) for generation in generations for one in generation]
+            assert f"{name}: a fitness of {max(scored):.2f} at best, of {len(scored)} candidates" in shown
         return re.search(r"2 searches [^<]*? looked at (.*?)\.", shown)[1]
 
     whole = "3 generations of 4 candidates each"

@@ -236,6 +236,10 @@ def test_controls_of_equal_cost_come_first_in_the_verdict(tmp_path):
     assert main(["tables", *arguments, *controls, "--output-folder", str(tmp_path / "tables")]) == 0
     text = " ".join((tmp_path / "tables/results.md").read_text().split())
     assert "Against uniform-iso-A, the uniform network of equal cost (" in text
+    by_memory = [*controls, "--cost-width", "1", "--cost", "memory", "--output-folder", str(tmp_path / "memory")]
+    assert main(["tables", *arguments, *by_memory]) == 0
+    text = " ".join((tmp_path / "memory/results.md").read_text().split())
+    assert "Searches weighed memory against accuracy, and controls have equal memory." in text
 
 
 @pytest.mark.parametrize("control", ["x", "x=same:y", "x=uniform"])
@@ -386,7 +390,7 @@ def test_tables_count_by_the_cost_that_was_meant_and_show_latencies(tmp_path, co
     share = counting.value(spec.with_genome(RANDOM)) / counting.value(found)
     assert f"({share:.2f} times its {counting.title}, " in plain
     assert "- over latency: " in plain and "measured on a board (digest " in plain
-    weighed = f"Searches weighed {counting.title} against accuracy, and controls have equal {counting.title}."
+    weighed = f"Searches weighed {counting.title} against accuracy."  # and there are no controls
     assert (weighed in plain) is (cost != "flops")
     for line in csv.DictReader(written["candidates.csv"].splitlines()):
         network = spec.with_genome(parse_genome(line["genome"]))

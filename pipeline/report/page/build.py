@@ -325,10 +325,19 @@ def _course(findings: Findings) -> list[Part]:
     searches = [search for search in findings.searches.values() if findings.generations.get(search.name)]
     if not searches:
         return []
-    description = "; ".join(
-        f"{search.name} found fitness {search.best.fitness:.2f} in {search.best.evaluations} candidates"
+    values = {
+        search.name: [
+            search.objective.value(individual)
+            for generation in findings.generations[search.name]
+            for individual in generation
+            if individual.top1 is not None
+        ]
         for search in searches
-        if search.best
+    }
+    description = "; ".join(
+        f"{name}: a fitness of {max(found):.2f} at best, of {counted(len(found), 'candidate')}"
+        for name, found in values.items()
+        if found
     )
     svg = inline_svg(fitness_figure(searches, findings.generations), "Fitness over generations", description)
     caption = (
