@@ -70,7 +70,8 @@ class Classifier:
         """Returns (N, classes) float64 of files or arrays.
 
         Raises:
-            UserError: an image cannot be read, or this is one image and no list of them.
+            UserError: an image cannot be read, is neither a file nor an array, or this is one image and no list of
+                them.
         """
         _check_several(images, self.preprocessing.channels)
         found = []
@@ -89,7 +90,8 @@ class Classifier:
             threads: images that are decoded at a time.
 
         Raises:
-            UserError: an array is no image, or one image and no list of them.
+            UserError: an array is no image, an image neither a file nor an array, or this is one image and no list of
+                them.
         """
         _check_several(images, self.preprocessing.channels)
         with ThreadPoolExecutor(threads) as pool:
@@ -101,6 +103,11 @@ class Classifier:
                     yield Answer(next(logits)) if isinstance(image, np.ndarray) else Answer(None, image)
 
     def _read(self, image: Source) -> np.ndarray | str:
+        if not isinstance(image, (str, Path, np.ndarray)):
+            raise UserError(
+                f"an image of type {type(image).__name__} is neither a file nor an array",
+                "give its path, or bytes (height, width, 3) such as numpy.asarray(image.convert('RGB'))",
+            )
         try:
             picture = picture_of(image) if isinstance(image, np.ndarray) else read_picture(Path(image))
             return self.preprocessing.pixels(picture)
@@ -125,6 +132,8 @@ def _check_several(images: Sources, channels: int) -> None:
         )
     if isinstance(images, (str, Path)):
         raise UserError(f"{images} is one image", "give a list of images: [path]")
+    if isinstance(images, bytes) or not isinstance(images, (Sequence, np.ndarray)):
+        raise UserError(f"images of type {type(images).__name__} are no list", "give a list: [image], or list(images)")
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -128,11 +128,23 @@ def test_a_packed_file_an_array_and_several_paths(digits_row: Path, tmp_path: Pa
         assert np.array_equal(classify.probabilities(several), classify.probabilities([pixels, pixels.T]))
 
 
-def test_an_image_whose_colours_come_first_is_not_taken_for_three_grey_ones() -> None:
-    def knowing(channels: int) -> Classifier:
-        how = Preprocessing("pixels", channels, 8, (0.5,) * channels, (0.5,) * channels)
-        return Classifier(("a", "b"), how, "none", lambda pixels: np.zeros((len(pixels), 2), np.float32))
+def knowing(channels: int) -> Classifier:
+    how = Preprocessing("pixels", channels, 8, (0.5,) * channels, (0.5,) * channels)
+    return Classifier(("a", "b"), how, "none", lambda pixels: np.zeros((len(pixels), 2), np.float32))
 
+
+def test_what_is_neither_a_file_nor_an_array_is_told() -> None:
+    image, classify = Image.new("RGB", (9, 8)), knowing(3)
+    for each in (image, b"\x89PNG", None):
+        with pytest.raises(UserError, match=rf"of type {type(each).__name__} is neither .*: give its path, or"):
+            classify.probabilities([each])
+    for several in (image, b"\x89PNG", iter([Path("a.png")]), None):
+        with pytest.raises(UserError, match=rf"images of type {type(several).__name__} are no list: give a list"):
+            classify.probabilities(several)
+    assert classify.probabilities([np.asarray(image)]).shape == (1, 2)
+
+
+def test_an_image_whose_colours_come_first_is_not_taken_for_three_grey_ones() -> None:
     colours = knowing(3)
     image = np.arange(3 * 8 * 9, dtype=np.uint8).reshape(3, 8, 9)
     with pytest.raises(UserError, match=r"may be one image, its colours first: give \[pixels\.transpose\(1, 2, 0\)\]"):
