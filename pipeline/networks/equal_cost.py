@@ -56,7 +56,9 @@ def _widest(found: NetworkSpec, cost: Cost, fixed: int) -> NetworkSpec:
     # From the widest down, since measured costs need not grow with every channel.
     limit = cost(found)
     within = (wide for wide in map(control, reversed(ratios)) if cost(wide) <= limit)
-    return next(within, control(ratios[0]))
+    chosen = next(within, control(ratios[0]))
+    # Where ratios make no whole channels, the very same network would stand there by other ratios, at another cost.
+    return found if chosen.widths == found.widths else chosen
 
 
 def _whole(bases: tuple[int, ...], ratio: float) -> Genome:

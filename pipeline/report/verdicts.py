@@ -68,19 +68,24 @@ def _rivals(row: Row, rows: Sequence[Row]) -> list[Row]:
     itself = len(set(row.spec.genome)) == 1
     if not itself and not any(one.control_of and one.control_of.control == "uniform" for one in controls):
         controls = [*_dearest_within(row, rows), *controls]
-    return [*controls, *(other for other in _baselines(row, rows) if other.spec != row.spec)]
+    return [*controls, *(other for other in _baselines(row, rows) if not _same_network(other, row))]
+
+
+def _same_network(one: Row, other: Row) -> bool:
+    """Returns whether two rows are of one network: narrow layers can have as many channels by other ratios."""
+    return (one.spec.widths, one.spec.binary) == (other.spec.widths, other.spec.binary)
 
 
 def _controls(row: Row, rows: Sequence[Row]) -> list[Row]:
     mine = [other for other in rows if other.control_of and other.control_of.model == row.model]
     # The uniform one first. A control that is the network itself, such as of a uniform one, says nothing.
     ordered = sorted(mine, key=lambda other: other.control_of is None or other.control_of.control != "uniform")
-    return [other for other in ordered if other.spec != row.spec]
+    return [other for other in ordered if not _same_network(other, row)]
 
 
 def _dearest_within(row: Row, rows: Sequence[Row]) -> list[Row]:
     within = [other for other in rows if other.kind == "uniform" and other.weighed_cost <= row.weighed_cost]
-    within = [other for other in within if other.spec != row.spec and other.recipe == row.recipe]
+    within = [other for other in within if not _same_network(other, row) and other.recipe == row.recipe]
     return [max(within, key=lambda other: other.weighed_cost)] if within else []
 
 

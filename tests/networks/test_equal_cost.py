@@ -19,8 +19,8 @@ def flops_at_published_width(spec):
 
 
 def drawn(network, seed, **shape):
-    genes = len(uniform_genome(network, 1))
-    return NetworkSpec(network, tuple(random.Random(seed).choice(RATIOS) for _ in range(genes)), **shape)
+    genes, one = len(uniform_genome(network, 1)), random.Random(seed)
+    return NetworkSpec(network, tuple(one.choice(RATIOS) for _ in range(genes)), **shape)
 
 
 SHAPES = [
@@ -54,10 +54,13 @@ def test_one_channel_more_anywhere_would_cost_more(network, shape, cost, make, s
 
 
 @pytest.mark.parametrize("ratio", RATIOS)
-def test_the_control_of_a_uniform_network_is_itself(ratio):
-    found = NetworkSpec("vgg_small", uniform_genome("vgg_small", ratio), base_width=0.0625)
-    assert uniform_control(found, flops) == found
-    assert first_layer_control(found, flops) == found
+@pytest.mark.parametrize("base_width", [0.0625, 0.1, 0.15])
+@pytest.mark.parametrize("cost", [flops, flops_at_published_width])
+def test_the_control_of_a_uniform_network_is_itself(ratio, base_width, cost):
+    """Also where the ratio makes no whole channels: by those that do, it would be the same network at another cost."""
+    found = NetworkSpec("vgg_small", uniform_genome("vgg_small", ratio), base_width=base_width)
+    assert uniform_control(found, cost) == found
+    assert first_layer_control(found, cost) == found
 
 
 def test_the_published_network_a_saves_in_its_first_layer_alone():

@@ -150,6 +150,23 @@ def test_a_search_that_found_a_uniform_network():
     assert sentences_on("found", control, ONE, found)[0].startswith("It is itself a uniform network")
 
 
+def test_a_network_is_not_compared_with_itself_by_other_ratios():
+    """Of narrow layers: 3 of 12 channels and 6 of 25 are a quarter of them, and 0.24 of 25 are 6 too."""
+    same = (0.25, 0.25, 0.24, 0.24, 0.25, 0.25)
+    found, control, random = (
+        replace(one, spec=replace(one.spec, base_width=0.1))
+        for one in (
+            row("found", 0.25, 90.0, 90.1, search=EVOLUTION),
+            row("iso", same, 90.0, 90.1, control_of=ControlOf("found", "uniform")),
+            row("random", same, 90.0, 90.1, search=Search("random", "random", EVOLUTION.objective)),
+        )
+    )
+    first, second, *_ = sentences_on("found", control, found, random)
+    assert first.startswith("It is itself a uniform network")
+    assert second == "random, found by random search for the same λ, is the same network."
+    assert worth_it([control, found, random]) == ["found: no. It is itself a uniform network."]
+
+
 def test_one_seed_each_never_says_better():
     control = row("iso", 1.4, 80.0, control_of=ControlOf("found", "uniform"))
     first = sentences_on("found", control, row("found", BETWEEN, 95.0, search=EVOLUTION))[0]
