@@ -22,6 +22,7 @@ from pipeline.report.figures import Curve, accuracies_figure
 from pipeline.report.inference import INFERENCE_COLUMNS, MeasuredInference, inference_table
 from pipeline.report.mixture import MIXED
 from pipeline.report.page.build import Findings, build_page
+from pipeline.report.page.comparison import build_comparison
 from pipeline.report.page.grid import millions_cell
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.mistakes import mistakes_body
@@ -521,6 +522,24 @@ def test_other_arithmetic_by_the_same_settings(experiment, tmp_path):
         page = (tmp_path / "both.html").read_text()
         both = "not computed in the same way (measured: cpu float32, EPYC; measured (2): cuda bfloat16, H100)"
         assert (both in page) == said and ("not computed in the same way" in page) == said
+
+
+def test_networks_whose_published_tables_count_otherwise():
+    """The paper counts one batch norm of VGG-small, and all batch norms and poolings of ResNet-18."""
+    genomes = {"vgg_small": SPEC.genome, "resnet18": (1.0,) * 12}
+    vgg, resnet = (
+        Findings(
+            config={**CONFIG, "experiment": name, "network": {**CONFIG["network"], "name": name}},
+            config_text="",
+            rows=[Row("a", replace(SPEC, network=name, genome=genome, size=32), Interval(50.0, 1.0, 2))],
+            searches={},
+            generations={},
+        )
+        for name, genome in genomes.items()
+    )
+    said = "by different conventions (VGG-small: &#39;table1&#39;, ResNet-18: &#39;table2&#39;)"
+    assert build_comparison([vgg, resnet]).count(said) == 2, "under the table and under the figure"
+    assert "conventions" not in build_comparison([vgg, vgg])
 
 
 def test_one_experiment_stands_beside_nothing(experiment, capsys):

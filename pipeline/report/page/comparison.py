@@ -9,12 +9,14 @@ from markupsafe import Markup
 
 import pipeline
 from pipeline.common.text import counted
+from pipeline.networks.architectures import find_architecture
 from pipeline.networks.genome import format_genome
 from pipeline.report.figures import accuracies_figure
 from pipeline.report.page.build import Findings, Part, subtitle
 from pipeline.report.page.grid import Cell, Heading, Line, grid, interval_cell, millions_cell
 from pipeline.report.page.inline import inline_svg
 from pipeline.report.page.pieces import figure, load_template, paragraph, paragraphs, table
+from pipeline.report.rows import Row
 from pipeline.report.verdicts import verdicts, worth_it
 
 #: Settings that are listed.
@@ -161,11 +163,24 @@ def _caution(experiments: Sequence[Findings]) -> str:
     if len(widths) > 1:
         listed = ", ".join(f"{width:g}" for width in sorted(widths))
         said += f" Their costs are counted at different base widths ({listed}) and do not compare."
+    said += _counted_otherwise(rows)
     ways = {findings.rows_arithmetic for findings in experiments if findings.rows_arithmetic}
     if len(ways) > 1:
         listed = "; ".join(f"{_name(one)}: {' and '.join(one.rows_arithmetic) or 'not known'}" for one in experiments)
         said += f" They were not computed in the same way ({listed}), and a difference can be one between these."
     return said
+
+
+def _counted_otherwise(rows: Sequence[Row]) -> str:
+    """Says that FLOPs of different networks are each counted as its own published table does it, if they are."""
+    networks = [find_architecture(name) for name in dict.fromkeys(row.spec.network for row in rows)]
+    if len({network.CONVENTION for network in networks}) < 2:
+        return ""
+    listed = ", ".join(f"{network.TITLE}: '{network.CONVENTION}'" for network in networks)
+    return (
+        f" Their FLOPs are counted by different conventions ({listed}), which take in other batch norms and poolings; "
+        "`python -m pipeline cost --convention` counts any network by any of them."
+    )
 
 
 def _accuracies(experiments: Sequence[Findings]) -> list[Part]:
