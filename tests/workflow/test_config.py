@@ -250,6 +250,9 @@ def test_a_mistake_gets_one_sentence(changes, sentence):
         ({"searches.A": {"algorithm": "evolution", "objective": "most_accurate", "max_cost": 8}}, []),
         ({"searches.F": {"algorithm": "nsga2"}, "models.good": {"search": "F", "min_top1": 0.9}},
          ["models.good.min_top1 is 0.9 %, which every network has: it is in percent"]),
+        ({"searches.A-7": {"algorithm": "evolution", "lambda": 8}},
+         ["searches.A-7 is called as runs of searches.A are: figures draw it as one of them; give it another name"]),
+        ({"searches.A-": {"algorithm": "evolution"}, "searches.B2-3": {"algorithm": "evolution"}}, []),
         ({"search.ratios": [0.5, 0.6, 1]},
          ["search.ratios 0.5 and 0.6 both make 4 channels of conv1 at network.base_width 0.0625: they are trained "
           "alike, whatever they cost at search.cost_width"]),

@@ -56,6 +56,7 @@ def notes_on(config: Mapping[str, Any]) -> list[str]:
     if config["searches"]:
         notes += [
             *_seeds_left_as_they_are(config),
+            *_called_as_runs(config),
             *_asked_for_nothing(config),
             *_alike(config),
             *_looking_at_nothing(config),
@@ -119,6 +120,17 @@ def _seeds_left_as_they_are(config: Mapping[str, Any]) -> Iterator[str]:
             "first genomes, and all of a random search, are those of an experiment with another seed; give each its "
             "seed, or null for the experiment's"
         )
+
+
+def _called_as_runs(config: Mapping[str, Any]) -> Iterator[str]:
+    """Yields searches whose names are those that another one's runs have, by which figures tell runs."""
+    for name, run in config["searches"].items():
+        first, _, number = name.rpartition("-")
+        if run.get("run_of", name) == name and number.isdecimal() and first in config["searches"]:
+            yield (
+                f"searches.{name} is called as runs of searches.{first} are: figures draw it as one of them; give it "
+                "another name"
+            )
 
 
 def _published_of_others(config: Mapping[str, Any]) -> Iterator[str]:
