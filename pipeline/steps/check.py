@@ -91,8 +91,9 @@ def _damaged(config: Mapping[str, Any], found: "Available") -> list[tuple[str, s
 
 def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed: bool) -> list[tuple[str, str]]:
     from pipeline.common.log import duration
-    from pipeline.common.text import counted
+    from pipeline.common.text import counted, printable
     from pipeline.data.datasets import expect_images, resolve_storage
+    from pipeline.data.datasets.folders import listed
     from pipeline.networks.spec import NetworkSpec, uniform_genome
     from pipeline.search.costs import DEFAULT as COST
     from pipeline.training.execution import gpu_is_used
@@ -146,6 +147,7 @@ def _lines(config: Mapping[str, Any], found: "Available", cores: int, *, guessed
             f"{counted(classes, 'class', 'classes')}, {counted(images.train, 'train image')} and "
             f"{counted(images.test, 'test image')}{apart}, brought to {size}×{size} pixels",
         ),
+        *([("classes", printable(listed(found.classes)))] if found.classes else []),
         (
             "searches",
             f"{counted(searches, 'search', 'searches')} of {counted(search['generations'], 'generation')} of "

@@ -216,7 +216,9 @@ def test_without_a_search_no_images_are_divided(tmp_path, capsys):
     assert check(*of_folder(home, 2, 3)) == 1
     assert "the configuration needs 5 of each class" in capsys.readouterr().err
     assert check(few, *of_folder(home, 2, 3)) == 0
-    assert "4 train images and 2 test images (set aside)" in " ".join(capsys.readouterr().out.split())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "4 train images and 2 test images (set aside)" in said
+    assert "classes 'cat' and 'dog'" in said  # and not, say, the names of a camera's folders
 
 
 def test_a_subset_larger_than_the_data(capsys):
