@@ -159,12 +159,59 @@ def test_parts_of_a_data_set_are_no_classes(tmp_path, train, test):
         assert refusal(put(tmp_path / "nested", *under(train), *under(test))).startswith(said)
 
 
-@pytest.mark.parametrize("name", ["test_images", "Masks", "ground_truth"])
+@pytest.mark.parametrize("name", ["test_images", "Masks", "ground_truth", "Thumbnails", "unlabeled", "cat - Copy"])
 def test_a_class_that_is_called_as_what_is_none_is_told(tmp_path, name):
     """Unlabelled images that lie beside the classes, or pictures of what is where, would be one more class."""
     layout = find_layout(put(tmp_path, *CLASSES, f"{name}/0.png"))
     assert set(layout.classes) == {"cat", "dog", name}
     assert layout.notes == (f"warning: {tmp_path / name} is taken for a class; if it is none, move it elsewhere",)
+
+
+@pytest.mark.parametrize("portion", ["fold_{}", "HAM10000_images_part_{}", "images_00{}", "Batch{}"])
+def test_portions_of_one_set_of_images_are_told(tmp_path, portion):
+    """As large data sets are packed, and as folds are: networks would learn which portion an image is of."""
+    names = [portion.format(number) for number in (1, 2)]
+    layout = find_layout(put(tmp_path, *(f"{name}/0.png" for name in names)))
+    (note,) = layout.notes
+    assert note.startswith(f"warning: '{names[0]}' and '{names[1]}' in {tmp_path} are taken for classes; if they are ")
+
+
+@pytest.mark.parametrize("names", [("Class 1", "Class 2"), ("0", "1", "10"), ("sign_1", "sign_2"), ("part_1", "arm")])
+def test_numbered_classes_are_no_portions(tmp_path, names):
+    assert find_layout(put(tmp_path, *(f"{name}/0.png" for name in names))).notes == ()
+
+
+def test_archives_that_nobody_has_unpacked_are_told(tmp_path):
+    """One may hold a class more."""
+    put(tmp_path, *CLASSES)
+    for name in ("cat.zip", f"{tmp_path.name}.tar.gz", "train.csv"):
+        (tmp_path / name).touch()
+    assert find_layout(tmp_path).notes == ()
+    (tmp_path / "eel.tar.gz").touch()
+    said = f"warning: {tmp_path / 'eel.tar.gz'} is an archive, and left out; if images are missing, unpack it"
+    assert find_layout(tmp_path).notes == (said,)
+
+
+@pytest.mark.parametrize("name", ["test.zip", "ILSVRC2012_img_val.tar", "test.txt", "validation.csv"])
+def test_test_images_that_are_packed_or_listed_are_told(tmp_path, name):
+    """Else some of the train images would be the test ones, where the user has others in mind."""
+    put(tmp_path, *under("split/train"), *under("flat"))
+    for home in (tmp_path / "split", tmp_path / "flat"):
+        (home / name).touch()
+        (note,) = find_layout(home).notes
+        assert note.startswith(f"warning: {home / name} is not used; a part of the train images is set aside for the")
+    put(tmp_path, *under("split/test"))
+    assert find_layout(tmp_path / "split").notes == (f"the test images are those in {tmp_path / 'split' / 'test'}",)
+
+
+def test_images_that_are_altered_copies_are_told_where_test_images_are_drawn(tmp_path, capsys):
+    put(tmp_path, *CLASSES, "cat/0_aug1.png", "cat/0.webp", "dog/1_jpg.rf.0a.png", "dog/1_jpg.rf.0b.png")
+    open_dataset("image_folder", tmp_path)
+    said = f"warning: 3 images are called altered copies of others beside, such as {tmp_path / 'cat/0.webp'}: where one"
+    assert said in " ".join(capsys.readouterr().err.split())
+    put(tmp_path / "apart", *under("train"), *under("test"), "train/cat/0_aug1.png")
+    open_dataset("image_folder", tmp_path / "apart")
+    assert "altered copy" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +29,17 @@ _BEHIND = re.compile(r"(images|image|imgs|img|set|data|dataset|split)$")
 _WITHIN = re.compile(rf"(?<![a-z])(?:(?P<train>{'|'.join(_TRAIN)})|{'|'.join(_TEST)})[\W_]*\d*[ab]?(?![a-z])")
 #: Pictures that say where something is on others.
 _OF_OTHERS = {"masks", "labels", "annotations", "segmentations", "groundtruth", "ground_truth", "ground-truth"}
+#: Pictures that are others once more, or of which nobody has said yet what they show.
+_OF_NO_CLASS = {"thumbnails", "thumbs", "originals", "resized", "augmented", "backup", "new folder", "untitled folder"}
+_OF_NO_CLASS |= {"unlabeled", "unlabelled", "unlabeled_images", "unlabelled_images", "unsup", "unsorted"}
+#: What stands behind the name of a folder that was copied, or altered.
+_COPIED = re.compile(r"(?P<of>.+?)(?: ?- ?copy| copy|[ _-]aug(?:mented)?| ?\(\d+\)|[ _-]thumb(?:nail)?s)+", re.DOTALL)
+#: One of several folders that a set of images was divided into, of whatever class: fold_1, HAM10000_images_part_2.
+_PORTION = re.compile(
+    r"(?P<of>(?:.*[^a-z])?(?:part|fold|batch|chunk|shard|split|subset|images?|imgs?|dataset|set))[\W_]*\d+", re.DOTALL
+)
+#: Files that may list the test images.
+_LISTS = (".txt", ".csv", ".tsv", ".json", ".lst")
 #: Names in a message before it becomes too long to read.
 SHOWN = 5
 
@@ -87,17 +98,20 @@ def find_layout(path: Path) -> Layout:
         *_notes_on_parts(inside),
         *_notes_on_litter(inside),
         *_notes_on_pictures(inside),
+        *_notes_on_archives(inside),
     )
     if home == path:
         _refuse_parts(path, classes)
-        return Layout(path, path, None, classes, notes=(*names, *_notes_on_other_part(path)))
+        notes = (*_notes_on_other_part(path), *_notes_on_test_files(top))
+        return Layout(path, path, None, classes, notes=(*names, *notes))
     test, notes = _test_folder(top, part)
     if test is None:
-        return Layout(path, home, None, classes, notes=(*names, *notes))
+        return Layout(path, home, None, classes, notes=(*names, *notes, *_notes_on_test_files(top)))
     test = _unwrapped(test)
     inside_test = look_into(test)
     test_classes = _matching(inside_test, inside)
-    notes = (f"the test images are those in {test}", *notes, *_notes_on_pictures(inside_test))
+    own = (*_notes_on_pictures(inside_test), *_notes_on_archives(inside_test))
+    notes = (f"the test images are those in {test}", *notes, *own)
     return Layout(path, home, test, classes, test_classes, (*names, *notes))
 
 
@@ -284,7 +298,7 @@ def _test_folder(top: _Folder, train: Path) -> tuple[Path | None, tuple[str, ...
 def _classes(home: _Folder) -> tuple[str, ...]:
     names = home.folders
     if not names:
-        archives = [name for name in home.files if name.lower().endswith(_ARCHIVES)]
+        archives = [name for name in home.files if _is_archive(name)]
         remedy = f"unpack {archives[0]}" if archives else "put the images of each class into a folder of its own"
         raise UserError(f"{home.path} has no class folders", remedy)
     if len(names) == 1:
@@ -348,14 +362,83 @@ def _refuse_parts(path: Path, classes: Sequence[str]) -> None:
 
 
 def _notes_on_parts(home: _Folder) -> tuple[str, ...]:
-    """Warns of classes that are called as train or test images are, such as images of no class beside the classes, or
-    as pictures that say where something is on others.
+    """Warns of classes that are called as train or test images are, such as images of no class beside the classes, as
+    pictures that say where something is on others, as copies, or as portions of all images.
     """
-    return tuple(
-        f"warning: {home.path / name} is taken for a class; if it is none, move it elsewhere"
-        for name in home.folders
-        if _role(name) or name.casefold() in _OF_OTHERS
+    plain = {name: name.casefold() for name in home.folders}
+    portions: dict[str, list[str]] = {}
+    for name, small in plain.items():
+        if found := _PORTION.fullmatch(small):
+            portions.setdefault(found["of"], []).append(name)
+    several = tuple(
+        f"warning: {listed(names)} in {home.path} are taken for classes; if they are portions of one set of images, "
+        "put the images of each class into a folder of its own"
+        for names in portions.values()
+        if len(names) > 1
     )
+    return several + tuple(
+        f"warning: {home.path / name} is taken for a class; if it is none, move it elsewhere"
+        for name, small in plain.items()
+        if _role(name) or small in _OF_OTHERS | _OF_NO_CLASS or _is_copy(small, plain.values())
+    )
+
+
+def _is_copy(name: str, others: Collection[str]) -> bool:
+    """Returns whether a folder is called as a copy of another one.
+
+    >>> _is_copy("cat - copy", ["cat", "cat - copy"]), _is_copy("cat (2)", ["cat (1)", "cat (2)"])
+    (True, False)
+    """
+    found = _COPIED.fullmatch(name)
+    return found is not None and found["of"] in others
+
+
+def _notes_on_archives(home: _Folder) -> tuple[str, ...]:
+    """Warns of archives beside class folders, which may be classes that nobody has unpacked; not of those that were."""
+    return tuple(
+        f"warning: {home.path / name} is an archive, and left out; if images are missing, unpack it"
+        for name in home.files
+        if _is_archive(name) and not _is_unpacked(name, home) and not _is_of_test(name)
+    )
+
+
+def _is_unpacked(name: str, home: _Folder) -> bool:
+    """Returns whether an archive is called as a folder beside it, or as the one that it lies in."""
+    return _stem(name) in {folder.casefold() for folder in (*home.folders, home.path.absolute().name)}
+
+
+def _notes_on_test_files(top: _Folder) -> tuple[str, ...]:
+    """Warns, where there is no folder of test images, of archives of such, and of lists that may say which they are."""
+    return tuple(
+        f"warning: {top.path / name} is not used; a part of the train images is set aside for the test. Test images of "
+        f"your own belong into {top.path / 'test'}/CLASS, those for training into {top.path / 'train'}/CLASS"
+        for name in top.files
+        if _is_of_test(name) and not (_is_archive(name) and _is_unpacked(name, top))
+    )
+
+
+def _is_of_test(name: str) -> bool:
+    """Returns whether a file is called as an archive of test images, or as a list of them.
+
+    >>> [_is_of_test(name) for name in ("test.zip", "ILSVRC2012_img_val.tar", "validation.csv")]
+    [True, True, True]
+    >>> [_is_of_test(name) for name in ("train.zip", "train_val.tar", "test_results.txt", "test.py", "cats.tar.gz")]
+    [False, False, False, False, False]
+    """
+    stem, role = _stem(name), _role(_stem(name))
+    if _is_archive(name):
+        part = role or _part_within(stem)
+        return part is not None and part[0] == "test"
+    return name.lower().endswith(_LISTS) and role is not None and role[0] == "test"
+
+
+def _is_archive(name: str) -> bool:
+    return name.lower().endswith(_ARCHIVES)
+
+
+def _stem(name: str) -> str:
+    """Returns a file's name without all of its endings, in small letters."""
+    return name.casefold().partition(".")[0]
 
 
 def _composed(name: str) -> str:

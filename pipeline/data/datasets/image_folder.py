@@ -29,6 +29,19 @@ CLASSES = None
 _MASK = re.compile(
     r"(?P<of>.+?)[ _.-](masks?|seg|segmentation|labels?|annotations?|gt|ground[ _-]?truth)([ _-]?\d+)?", re.DOTALL
 )
+#: What programs add to the name of an image that they have altered: 7_aug_2.jpg, 7-150x150.jpg, 7_rot90.jpg.
+_ALTERED = re.compile(
+    r"(?P<of>.+?)(?:[ _.-](?:copy|augmented|aug|flipped|flip\w{0,2}|mirrored|rotated|rot|noise|bright|dark|blurred|"
+    r"blur|crop(?:ped)?|resized|scaled|small|thumb(?:nail)?|edited|gr[ae]y(?:scale)?|\d+x\d+|\d+deg)[ _-]?\d*)+",
+    re.DOTALL,
+)
+#: What they put before it: aug_7.jpg, flipped_7.jpg.
+_ALTERED_FRONT = re.compile(
+    r"(?:aug(?:mented)?|flip(?:ped)?|mirror(?:ed)?|rot(?:ated)?|resized|cropped|thumb)\d*[ _-](?:\d+[ _-])?(?P<of>.+)",
+    re.DOTALL,
+)
+#: Roboflow's: one name for each altered copy of 7.jpg.
+_ROBOFLOW = re.compile(r"(?P<of>.+)\.rf\.[0-9a-z]+", re.DOTALL)
 #: Images that are looked at to learn the natural size.
 _LOOK_AT = 100
 #: The largest natural size that is taken as it is; larger images are photographs, prepared for the usual crop.
@@ -109,6 +122,13 @@ def open_dataset(path: Path) -> Dataset:
             f"warning: {counted(len(masks), 'image')} {these} of others beside, such as {layout.root / masks[0]}: move "
             "elsewhere what is none of its class"
         )
+    if test is None and (altered := _altered(files.names.tolist())):
+        these = "is called an altered copy" if len(altered) == 1 else "are called altered copies"
+        log(
+            f"warning: {counted(len(altered), 'image')} {these} of others beside, such as {layout.root / altered[0]}: "
+            "where one of the two is a test image and the other is learnt from, accuracies are too high; make folders "
+            "train and test with such images in one of them, or keep one of each"
+        )
     return Dataset(NAME, layout.classes, CHANNELS, train, test, _natural_size(train), files)
 
 
@@ -121,6 +141,35 @@ def _masks(names: Sequence[str]) -> list[str]:
     stems = {name.rpartition(".")[0].casefold() for name in names}
     found = ((name, _MASK.fullmatch(name.rpartition(".")[0].casefold())) for name in names)
     return [name for name, mask in found if mask and mask["of"] in stems]
+
+
+def _altered(names: Sequence[str]) -> list[str]:
+    """Returns the images that by their names are altered or converted copies of others in their folder.
+
+    >>> _altered(["a/1.jpg", "a/1.png", "a/2.jpg", "a/2_aug_0.jpg", "a/aug_0_2.jpg", "b/1.jpg", "b/3_aug_0.jpg"])
+    ['a/1.png', 'a/2_aug_0.jpg', 'a/aug_0_2.jpg']
+    >>> _altered(["a/7_jpg.rf.03af.jpg", "a/7_jpg.rf.fe02.jpg", "a/8_jpg.rf.99.jpg", "a/cat (1).jpg", "a/cat (2).jpg"])
+    ['a/7_jpg.rf.fe02.jpg']
+    """
+    stems = [name.rpartition(".")[0].casefold() for name in names]
+    known, seen, found = set(stems), set[tuple[str, str]](), list[str]()
+    for name, stem in zip(names, stems, strict=True):
+        if not name.lower().endswith(PICTURES):
+            continue
+        folder, _, own = stem.rpartition("/")
+        original = own
+        if roboflow := _ROBOFLOW.fullmatch(own):
+            original = roboflow["of"]
+        elif any(
+            (altered := form.fullmatch(own)) and f"{folder}/{altered['of']}" in known
+            for form in (_ALTERED, _ALTERED_FRONT)
+        ):
+            found.append(name)
+            continue
+        if (folder, original) in seen:
+            found.append(name)
+        seen.add((folder, original))
+    return found
 
 
 def list_files(path: Path) -> Files:
