@@ -111,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 0
     _show(layout)
+    _tell_changed(config, layout)
     return 0
 
 
@@ -122,6 +123,14 @@ def _is_of(layout: Layout, config: Mapping[str, Any]) -> bool:
     from pipeline.workflow.saved_config import as_saved, read_saved_values
 
     return read_saved_values(layout) == as_saved(config)
+
+
+def _tell_changed(config: Mapping[str, Any], layout: Layout) -> None:
+    """Says so if images were changed while the run went on: it has learnt from those that it began with."""
+    from pipeline.workflow.sources import about_changed, have_changed
+
+    if have_changed(config, layout):
+        log(f"warning: {about_changed(config)}")
 
 
 def _show(layout: Layout) -> None:

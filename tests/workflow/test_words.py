@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from snakemake.cli import get_argument_parser, parse_config
 from snakemake.utils import update_config
 
 from pipeline.__main__ import main
 from pipeline.common.errors import UserError
+from pipeline.data.datasets.image_folder import list_files
+from pipeline.data.datasets.sources import CONTENT_BYTES
+from pipeline.data.manifest import Manifest, contents_of, manifest_beside, write_manifest
 from pipeline.steps import COMMANDS, STEPS, run
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
@@ -85,6 +89,29 @@ def test_the_table_is_of_the_settings_that_were_given(tmp_path, monkeypatch, cap
     assert main(["run", "seed=5"]) == 0
     said = capsys.readouterr()
     assert "the old ones" not in said.out and "is not of the settings that were given here" in said.err
+
+
+def test_the_table_is_of_other_images_where_some_were_changed_meanwhile(tmp_path, monkeypatch, capsys):
+    """A run goes on with those that it began with; its table is read, and nothing else, the next morning."""
+    _old_table(tmp_path, monkeypatch)
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        (tmp_path / "pets" / name / "1.png").write_text(name)
+    settings = {"dataset": {"name": "image_folder", "path": "pets"}}
+    save_config(read_config([ROOT / "config.yaml"], settings), _DIGITS)
+    _DIGITS.train.parent.mkdir(parents=True)
+    _DIGITS.train.touch()
+    files = list_files(Path("pets"))
+    contents = contents_of(files, [], np.zeros((0, CONTENT_BYTES), np.uint8))
+    write_manifest(manifest_beside(_DIGITS.train), Manifest(files, contents, "pets", "", None))
+    line = ["run", "dataset={name: image_folder, path: pets}"]
+    assert main(line) == 0
+    said = capsys.readouterr()
+    assert "the old ones" in said.out and "not those any more" not in said.err
+    (tmp_path / "pets" / "cat" / "1.png").write_text("another cat")
+    assert main(line) == 0
+    said = capsys.readouterr()
+    assert "the old ones" in said.out and "warning: The images pets are not those any more that this is" in said.err
 
 
 _DIGITS = Layout.of("digits")
