@@ -105,7 +105,14 @@ def read_findings(layout: "Layout") -> "Findings":
     from pipeline.common.provenance import versions
     from pipeline.report.page.build import Findings
     from pipeline.workflow.counting import counting_of
-    from pipeline.workflow.made_with import about_outdated, outdated_files, outlived_files
+    from pipeline.workflow.made_with import (
+        about_config,
+        about_outdated,
+        about_strange,
+        outdated_files,
+        outlived_files,
+        strange_files,
+    )
     from pipeline.workflow.saved_config import read_saved_config
     from pipeline.workflow.sources import about_changed, have_changed
 
@@ -115,7 +122,8 @@ def read_findings(layout: "Layout") -> "Findings":
     arguments = _measured(layout, saved.config)
     rows = read_rows(arguments) if arguments.evaluations else []
     outdated, measured = outdated_files(layout), layout.tables.inference_csv
-    notes = [about_outdated(outdated), _about_latencies(rows)]
+    strange = sorted(strange_files(layout) - set(outdated))
+    notes = [about_config(layout), about_outdated(outdated), about_strange(strange), _about_latencies(rows)]
     # Not made again if measuring has been switched off since.
     timed = measured.exists() and measured not in {*outdated, *outlived_files(layout)}
     if measured.exists() and not timed:
@@ -175,7 +183,7 @@ def _about_latencies(rows: "Sequence[Row]") -> str:
 
 def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     """Returns the flags that the workflow would give to tables and figures, of the files that are there."""
-    from pipeline.workflow.made_with import outdated_files
+    from pipeline.workflow.made_with import outdated_files, strange_files
     from pipeline.workflow.rules import Files, Flags
 
     files, flags = Files(config), Flags(config)
@@ -187,7 +195,7 @@ def _measured(layout: "Layout", config: dict[str, Any]) -> argparse.Namespace:
     # evaluations are still there.
     genomes = {**found, **chosen}
     evaluated -= {model for model in evaluated if _is_stale(layout, config, model, genomes.get(model))}
-    outdated = set(outdated_files(layout))  # maybe on other images
+    outdated = {*outdated_files(layout), *strange_files(layout)}  # maybe on other images, or another's
     evaluated -= {model for model, seed in trainings if layout.measurement(model, seed) in outdated}
     parser = argparse.ArgumentParser()
     add_measurements(parser, complete=False)

@@ -194,7 +194,7 @@ def _most_accurate(summary: "Summary") -> str:
 
 
 def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
-    from pipeline.workflow.made_with import about_outdated
+    from pipeline.workflow.made_with import about_outdated, about_strange
     from pipeline.workflow.status.summary import STAGES
 
     repeated = _repeated_of(summary)
@@ -210,8 +210,13 @@ def _head(summary: "Summary", now: datetime) -> list[Sequence[str]]:
     ]
     if len(summary.failed) > _PROBLEMS:
         lines.append(("", f"and {len(summary.failed) - _PROBLEMS} more (--json names them)"))
-    if summary.outdated:
-        lines.append(("outdated", about_outdated(summary.outdated)))
+    noted = [file for file in summary.outdated if file not in summary.strange]
+    if noted:
+        lines.append(("outdated", about_outdated(noted)))
+    if summary.strange:
+        lines.append(("others", about_strange(summary.strange)))
+    if summary.other_config:
+        lines.append(("config", summary.other_config))
     if summary.other_images:
         lines.append(("images", summary.other_images))
     if not (summary.planned or any("config.yaml" in problem for problem in summary.problems)):

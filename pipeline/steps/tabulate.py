@@ -44,7 +44,13 @@ def run(arguments: argparse.Namespace) -> None:
     from pipeline.search.costs import DEFAULT as FLOPS
     from pipeline.search.tables import read_early, read_individuals
     from pipeline.search.tabular import LEARNED_FROM, Table, read_table, write_table
-    from pipeline.workflow.made_with import about_outdated, outdated_files
+    from pipeline.workflow.made_with import (
+        about_config,
+        about_outdated,
+        about_strange,
+        outdated_files,
+        strange_files,
+    )
     from pipeline.workflow.saved_config import read_saved_config
     from pipeline.workflow.status.experiment import find_experiment
 
@@ -78,9 +84,13 @@ def run(arguments: argparse.Namespace) -> None:
             values[places[genome]] = top1
         return values
 
-    outdated = outdated_files(layout)
-    if outdated:
-        log(f"note: left out: {about_outdated(outdated)}")
+    noted = outdated_files(layout)
+    strange = sorted(strange_files(layout) - set(noted))
+    if other := about_config(layout):
+        log(f"warning: {other}")
+    for about in filter(None, (about_outdated(noted), about_strange(strange))):
+        log(f"note: left out: {about}")
+    outdated = {*noted, *strange}
     scores: dict[Genome, float] = {}
     partial: dict[Genome, float] = {}
     early = search["early_stop_epochs"]

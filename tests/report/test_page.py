@@ -358,6 +358,22 @@ def test_what_is_of_the_settings_before_is_told(experiment):
     assert "The run is not finished: there is no accuracy yet of found-A. 1 file is" in experiment.report.read_text()
 
 
+def test_what_lies_there_of_another_copy_of_the_experiment_is_told(experiment):
+    """As after a copy of its folder, from another machine, that was broken off: of other settings, at its own place."""
+    found, history, config = experiment.measurement("found-A", 0), experiment.search("A").history, "0" * 64
+    lines = [{"run": "a", "folder": str(experiment.folder)}, {"config": config}]
+    lines += [
+        {"file": str(one.relative_to(experiment.folder)), "record": {}, "digest": "0"} for one in (found, history)
+    ]
+    experiment.made_with.write_text("\n".join(map(json.dumps, lines)))
+    assert main(["report", "measured"]) == 0
+    page = experiment.report.read_text()
+    assert f"{experiment.config} is not the configuration that the other files here were made with" in page
+    said = "2 files are not as this experiment&#39;s runs left them, or made from others than lie here now, such as"
+    assert f"{said} {found}" in page
+    assert "there is no accuracy yet of found-A." in page
+
+
 def test_latencies_by_another_table_than_the_searches_looked_at_are_told(experiment, tmp_path):
     table = table_file(tmp_path / "board.json")
     search = {**CONFIG["search"], "cost": "latency", "latency_table": str(table)}

@@ -1,5 +1,6 @@
 """An exhaustive experiment's files become a table."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -96,6 +97,18 @@ def test_scores_of_the_settings_before_are_left_out(experiment, tmp_path, capsys
     table = read_table(tmp_path / "t.npz")
     first = table.genomes.index((1.0,) * 6)
     assert (table.scores[first].tolist(), table.trained[first].tolist()) == ([40], [80])
+
+
+def test_scores_of_another_copy_of_the_experiment_are_left_out(experiment, tmp_path, capsys):
+    """As after a copy of its folder, from another machine, that was broken off."""
+    file = experiment.generation("all", 1).scores.relative_to(experiment.folder)
+    lines = [{"run": "a", "folder": str(experiment.folder)}, {"config": "0" * 64}]
+    lines += [{"file": str(file), "record": {}, "digest": "0"}]
+    experiment.made_with.write_text("\n".join(map(json.dumps, lines)))
+    assert main(["tabulate", str(experiment.folder), "--output", str(tmp_path / "t.npz")]) == 0
+    said = capsys.readouterr().err
+    assert "warning: " in said and "is not the configuration that the other files here were made with" in said
+    assert "note: left out: 1 file is not as this experiment's runs left it" in said and "33 of 64 genomes" in said
 
 
 def test_what_candidates_had_early_stands_there_too(experiment, tmp_path):

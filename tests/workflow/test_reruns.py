@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.made_with import outdated_files
+from pipeline.workflow.made_with import about_config, outdated_files
 from pipeline.workflow.saved_config import save_config
 from tests.support.workflow import (
     ROOT,
@@ -109,6 +109,10 @@ def test_settings_that_are_taken_back_before_anything_was_made(copied, tmp_path)
     assert layout.config.read_text() != config and outdated_files(layout)
     complete(command("--cores", 2), copied)
     assert layout.config.read_text() == config and not outdated_files(layout)
+    # What is saved is noted with the files.
+    assert '"config"' in layout.made_with.read_text() and about_config(layout) == ""
+    save_config(read_config([ROOT / "config.yaml", TINY], {"candidate": {"epochs": 7}}), layout)
+    assert about_config(layout) != ""
 
 
 def test_a_training_is_there_again_after_other_settings_were_interrupted_and_taken_back(copied):

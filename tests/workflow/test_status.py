@@ -1,6 +1,7 @@
 """How far an experiment is: the arithmetic, and the files it is read from, whole, half-written, missing and wrong."""
 
 import copy
+import hashlib
 import json
 import os
 import pty
@@ -22,6 +23,7 @@ import yaml
 
 from pipeline.__main__ import main
 from pipeline.common import hdf5
+from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
 from pipeline.common.files import write_record
 from pipeline.common.hdf5 import read_attributes
@@ -32,7 +34,7 @@ from pipeline.steps.status import _end, _most_accurate, _title
 from pipeline.workflow.config import check_config, read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS, Run
-from pipeline.workflow.saved_config import read_saved_config, save_config
+from pipeline.workflow.saved_config import read_saved_config, read_saved_values, save_config
 from pipeline.workflow.status.experiment import find_experiments, known_facts
 from pipeline.workflow.status.pace import pace, working_seconds
 from pipeline.workflow.status.reader import read_experiment
@@ -47,7 +49,7 @@ from pipeline.workflow.status.reading import (
     TrainingState,
 )
 from pipeline.workflow.status.searches import best, planned_candidates, summarise_searches
-from pipeline.workflow.status.summary import begun_stages, summarise
+from pipeline.workflow.status.summary import begun_stages, finished_stages, summarise
 from pipeline.workflow.status.trainings import rows_seconds_left
 from tests.support.examples import NIGHTLY
 from tests.support.mid_search import CHANGES, configuration, folder, made  # noqa: F401 - fixtures
@@ -247,6 +249,33 @@ def test_an_accuracy_that_was_edited_or_is_another_rows_counts_for_nothing(folde
     assert summary(folder).rows[0].scored == 0 and "is none of its own" in status(capsys)
     own.write_text(text)
     assert summary(folder).problems == ()
+
+
+def test_what_lies_there_of_another_copy_of_the_experiment_counts_for_nothing(folder, capsys):
+    """As after a copy of its folder, from another machine, that was broken off: whole records, at their own places."""
+    layout = Layout(folder.relative_to(Path.cwd()))
+    accuracy = layout.measurement("uniform-1x", 0)
+    accuracy.parent.mkdir(parents=True, exist_ok=True)
+    write_record(accuracy, {"top1": 20.0})
+    config, name = digest_of(read_saved_values(layout)), accuracy.relative_to(layout.folder).as_posix()
+    lines = [{"run": "a", "folder": str(layout.folder)}, {"config": config}]
+    lines += [{"file": name, "record": {}, "digest": hashlib.sha256(accuracy.read_bytes()).hexdigest()}]
+    layout.made_with.write_text("\n".join(map(json.dumps, lines)))
+    whole = summary(folder)
+    assert whole.rows[0].top1_mean == 20.0 and whole.strange == () and whole.other_config == ""
+    write_record(accuracy, {"top1": 90.0})
+    after = summary(layout.folder)
+    assert after.rows[0].scored == 0 and after.strange == after.outdated == (str(accuracy),)
+    said = status(capsys)
+    assert "others        1 file is not as this experiment's runs left it" in said and "outdated " not in said
+    write_record(accuracy, {"top1": 20.0})
+    save_config({**read_saved_config(layout).config, "seed": 7}, layout)
+    assert "is not the configuration that" in summary(folder).other_config
+    assert "config        results/" in status(capsys)
+    everything = {"data": True, "rows": (RowState("a", (TrainingState(True),), (20.0,), 1),), "tables": True}
+    finished = Reading("tiny", True, searches=(SearchState("A", None, None, 1, 1, (), True),), **everything)
+    assert "tables" in finished_stages(finished)
+    assert "tables" not in finished_stages(replace(finished, other_config=after.name))
 
 
 def test_any_file_can_be_missing(folder):

@@ -9,17 +9,22 @@ file: Snakemake writes in place, and a copy of its folder by hard links is writt
 """
 
 from pipeline.workflow.made_with.bring import bring_records
+from pipeline.workflow.made_with.configured import about_config, note_config
 from pipeline.workflow.made_with.differences import changes
 from pipeline.workflow.made_with.keep import keep_records
 from pipeline.workflow.made_with.outdated import about_outdated, note_up_to_date, outdated_files
-from pipeline.workflow.made_with.strangers import outlived_files
+from pipeline.workflow.made_with.strangers import about_strange, outlived_files, strange_files
 
 __all__ = [
+    "about_config",
     "about_outdated",
+    "about_strange",
     "bring_records",
     "changes",
     "keep_records",
+    "note_config",
     "note_up_to_date",
     "outdated_files",
     "outlived_files",
+    "strange_files",
 ]

@@ -23,6 +23,8 @@ _NOTED = (".csv", ".json")
 OUTDATED = "outdated"
 #: What the line of a file says that was made with other settings than the experiment's.
 APART = "apart"
+#: Under which name a line holds a digest of the configuration that the files are of.
+CONFIG = "config"
 
 
 class Journal(NamedTuple):
@@ -35,6 +37,7 @@ class Journal(NamedTuple):
         digests: of what a job wrote into a file, where that was noted.
         made_from: digests of what a file was made from, where they were noted.
         outdated: files that the last run was to make again, and has not yet; and those that were made apart.
+        config: digest of the configuration that was saved last; None in what earlier versions wrote.
     """
 
     run: str
@@ -43,6 +46,7 @@ class Journal(NamedTuple):
     digests: dict[str, str]
     made_from: dict[str, dict[str, str]]
     outdated: set[str]
+    config: str | None = None
 
 
 def read_journal(path: Path) -> Journal | None:
@@ -59,6 +63,9 @@ def read_journal(path: Path) -> Journal | None:
             if OUTDATED in entry:
                 kept.outdated.clear()
                 kept.outdated.update(map(str, entry[OUTDATED]))
+                continue
+            if CONFIG in entry:
+                kept = kept._replace(config=str(entry[CONFIG]))
                 continue
             file = str(entry["file"])
             (kept.outdated.add if entry.get(APART) else kept.outdated.discard)(file)

@@ -10,7 +10,7 @@ A file of which the inputs have been made again since, by their contents, is mad
 import html
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,10 +49,7 @@ def distrust_strangers(layout: Layout, config: Mapping[str, Any]) -> None:
     def is_strange(file: Path) -> bool:
         name = file.relative_to(layout.folder).as_posix()
         if name in digests:
-            found = digest_of(layout, file)
-            # What was changed by hand or cut off is told by the step that reads it, if there is one.
-            told = not (file in layout.prepared or is_shown(layout, file) or is_whole(file))
-            return found not in (None, digests[name]) and not told
+            return _is_exchanged(layout, file, digests[name])
         return name not in known and not any(record_path(folder, file).exists() for folder in (METADATA, INCOMPLETE))
 
     files = layout.results_of(config.get("searches", ()), config.get("models", ()))
@@ -96,6 +93,36 @@ def outlived_files(layout: Layout) -> set[Path]:
     """Returns the files of an experiment that were made from others than those that are there now."""
     kept = read_journal(layout.made_with)
     return set(outlived(layout, kept.made_from)) if kept else set()
+
+
+def strange_files(layout: Layout) -> set[Path]:
+    """Returns the files of an experiment that the next run makes again since they are others than its jobs have left
+    here, or were made from others: for whoever looks on before.
+    """
+    kept = read_journal(layout.made_with)
+    if kept is None:
+        return set()
+    noted = ((layout.folder / name, digest) for name, digest in kept.digests.items())
+    exchanged = {file for file, digest in noted if file.is_file() and _is_exchanged(layout, file, digest)}
+    return exchanged | set(outlived(layout, kept.made_from))
+
+
+def about_strange(files: Sequence[Path | str]) -> str:
+    """Returns a sentence about such files; nothing if there are none."""
+    if not files:
+        return ""
+    these, again = counted(len(files), "file is", "files are"), "it" if len(files) == 1 else "them"
+    return (
+        f"{these} not as this experiment's runs left {again}, or made from others than lie here now, such as "
+        f"{files[0]}; run the experiment to its end to make {again} again."
+    )
+
+
+def _is_exchanged(layout: Layout, file: Path, digest: str) -> bool:
+    """Returns whether a file holds something else than what its job wrote, which no step that reads it would tell."""
+    # What was changed by hand or cut off is told by the step that reads it, if there is one.
+    told = not (file in layout.prepared or is_shown(layout, file) or is_whole(file))
+    return digest_of(layout, file) not in (None, digest) and not told
 
 
 def _is_no_page_of(layout: Layout) -> bool:

@@ -18,7 +18,7 @@ from pipeline.workflow.interrupt import say_when_interrupted
 from pipeline.workflow.launch import step_environment
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import check_apart, hold
-from pipeline.workflow.made_with import bring_records, changes, keep_records, note_up_to_date
+from pipeline.workflow.made_with import bring_records, changes, keep_records, note_config, note_up_to_date
 from pipeline.workflow.saved_config import as_saved, read_saved_values, save_config
 from pipeline.workflow.sources import Sources
 from pipeline.workflow.words import check_given_once
@@ -82,6 +82,7 @@ def _save_config(workflow: Any, config: Mapping[str, Any], layout: Layout) -> No
     """Saves the configuration, unless only a part of the files is made of it, and there is one of all of them."""
     if not layout.config.exists() or _is_whole(workflow):
         save_config(config, layout)
+        note_config(layout)
 
 
 def _is_whole(workflow: Any) -> bool:

@@ -9,7 +9,7 @@ from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
 from pipeline.search.facts import expected_facts
 from pipeline.workflow.layout import RESULTS, Layout, find_layouts
-from pipeline.workflow.made_with import outdated_files
+from pipeline.workflow.made_with import outdated_files, strange_files
 from pipeline.workflow.saved_config import SavedConfig, read_saved_config
 from pipeline.workflow.status.files import MALFORMED, TolerantReader
 
@@ -74,7 +74,10 @@ class Experiment:
         self.layout = layout
         self.files = TolerantReader()
         #: Files of other settings or images, which are to be made again: what stands in them is nothing that was done.
-        self.outdated = frozenset(outdated_files(layout))
+        noted = frozenset(outdated_files(layout))
+        #: Of them, those that no run has noted: they are others than its jobs left there.
+        self.strange = frozenset(strange_files(layout)) - noted
+        self.outdated = noted | self.strange
 
     @cached_property
     def config(self) -> SavedConfig | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.workflow.layout import FIGURE_FORMS, FIGURES, Layout
 from pipeline.workflow.lock import last_run
+from pipeline.workflow.made_with import about_config
 from pipeline.workflow.status.archive_folder import ArchiveFolder
 from pipeline.workflow.status.experiment import Experiment
 from pipeline.workflow.status.failures import failures
@@ -55,6 +56,8 @@ def read_experiment(layout: Layout, *, look_at_images: bool = False) -> Reading:
         newest=newest(layout.folder),
         problems=experiment.files.problems,
         outdated=_outdated(experiment),
+        strange=tuple(map(str, sorted(experiment.strange))),
+        other_config=about_config(layout),
         failed=failures(layout.logs, run),
         other_images=_other_images(experiment) if look_at_images else "",
     )

@@ -154,6 +154,8 @@ class Reading:
         newest: time of the newest file.
         problems: what could not be read, in sentences.
         outdated: files of other settings or images, of each stage that has yet to make some again.
+        strange: of them, those that are others than the experiment's jobs left there.
+        other_config: a sentence about a saved configuration that is not that of the files; empty if it is.
         failed: steps with which the last run has ended.
         other_images: a sentence about images that have changed since; empty if they have not, or were not looked at.
     """
@@ -176,5 +178,7 @@ class Reading:
     newest: float | None = None
     problems: tuple[str, ...] = ()
     outdated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    strange: tuple[str, ...] = ()
+    other_config: str = ""
     failed: tuple[Failure, ...] = ()
     other_images: str = ""

@@ -42,8 +42,10 @@ class Summary:
 
     ``stage`` is the first one that is not finished; ``begun_stages`` are all of which something is done and not all, as
     several are in work at a time. ``rows_seconds_left`` is what the missing trainings of rows need, at the pace of the
-    finished ones. ``outdated`` are files of other settings or images than the experiment's, ``failed`` the steps with
-    which the last run has ended, ``other_images`` is a sentence about images that have changed since.
+    finished ones. ``outdated`` are files of other settings or images than the experiment's, ``strange`` those of them
+    that are others than its jobs left there, ``other_config`` is a sentence about a configuration that is not that of
+    the files, ``failed`` the steps with which the last run has ended, ``other_images`` a sentence about images that
+    have changed since.
     """
 
     name: str
@@ -69,6 +71,8 @@ class Summary:
     rows_seconds_left: float | None
     problems: tuple[str, ...] = field(default=())
     outdated: tuple[str, ...] = ()
+    strange: tuple[str, ...] = ()
+    other_config: str = ""
     failed: tuple[Failure, ...] = ()
     other_images: str = ""
 
@@ -104,6 +108,8 @@ def summarise(reading: Reading, now: float) -> Summary:
         problems=reading.problems,
         outdated=tuple(file for files in reading.outdated.values() for file in files),
         failed=reading.failed,
+        strange=reading.strange,
+        other_config=reading.other_config,
         other_images=reading.other_images,
     )
 
@@ -131,7 +137,7 @@ def finished_stages(reading: Reading) -> tuple[Stage, ...]:
     found = searched and all(state.complete for state in reading.finalists)
     # What a run with other settings had begun to make again, before it was interrupted and taken back, is gone, and no
     # run makes it again that finds all up to date that was made from it.
-    settled = scored and searched and reading.tables and not reading.outdated
+    settled = scored and searched and reading.tables and not reading.outdated and not reading.other_config
     complete: dict[Stage, bool] = {
         "data": reading.data or settled,
         "supernet": (reading.supernet.done if reading.supernet else reading.planned) or settled,
@@ -140,7 +146,7 @@ def finished_stages(reading: Reading) -> tuple[Stage, ...]:
         "proxy": found and (settled or all(state.complete for state in reading.sample)),
         "retraining": trained,
         "evaluation": scored,
-        "tables": scored and reading.tables,
+        "tables": scored and reading.tables and not reading.other_config,
     }
     return tuple(stage for stage in STAGES if complete[stage] and stage not in reading.outdated)
 

@@ -1,0 +1,53 @@
+"""The configuration that an experiment's files are of, noted with their records.
+
+``config.yaml`` lies beside the files, and says what all of them were made with. A copy that was broken off, or of a
+single file, can leave another one there, such as that of the same experiment on another machine.
+"""
+
+import json
+
+from pipeline.common.digests import digest_of
+from pipeline.common.errors import UserError
+from pipeline.common.files import make_own
+from pipeline.workflow.layout import Layout
+from pipeline.workflow.made_with.journal import CONFIG, read_journal
+from pipeline.workflow.saved_config import read_saved_values
+
+
+def note_config(layout: Layout) -> None:
+    """Notes that the saved configuration is the one that the experiment's files are of, or are about to be.
+
+    Raises:
+        UserError: it cannot be read, or the folder cannot be written.
+    """
+    kept, now = read_journal(layout.made_with), _digest(layout)
+    if kept is None or now is None or kept.config == now:
+        return
+    try:
+        make_own(layout.made_with)
+        with open(layout.made_with, "a", encoding="utf-8") as lines:
+            lines.write(f"\n{json.dumps({CONFIG: now})}")
+    except OSError as error:
+        raise UserError(f"cannot write {layout.made_with}", error.strerror or str(error)) from None
+
+
+def about_config(layout: Layout) -> str:
+    """Returns a sentence about a configuration that is another than the files are of; nothing if it is theirs, or if
+    that is not known.
+    """
+    kept = read_journal(layout.made_with)
+    try:
+        now = _digest(layout) if kept and kept.config else None
+    except UserError:
+        return ""  # which whoever reads it is told
+    if now is None or kept is None or now == kept.config:
+        return ""
+    return (
+        f"{layout.config} is not the configuration that the other files here were made with; bring theirs, or run the "
+        "experiment to its end with this one."
+    )
+
+
+def _digest(layout: Layout) -> str | None:
+    values = read_saved_values(layout)
+    return None if values is None else digest_of(values)
