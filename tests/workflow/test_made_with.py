@@ -363,8 +363,15 @@ def test_a_table_of_another_experiment_at_the_very_same_place_is_made_again(came
     population.write_text(population.read_text() + "2\n")  # by hand, which the step that reads it tells
     assert incomplete() == {scores.as_posix(), best.as_posix()}
     assert "warning: 2 files are not as this experiment's runs left them" in capsys.readouterr().err
-    # Who looks on before that run knows it too, and that a job is about to write one of them.
+    # Who looks on before that run knows it too, of what a run makes again, and that a job is about to write one.
+    assert strange_files(came) == set(), "of an earlier version, which has not noted what a run makes"
+    note_config(workflow(Persistence(), job(scores, best, needrun=False)), came)
     assert strange_files(came) == {scores, best}
+    keep_records(workflow(Persistence()), came)
+    assert strange_files(came) == {scores, best}, "another run takes over what is known"
+    note_config(workflow(Persistence(), job(best, needrun=False)), came)
+    assert strange_files(came) == {best}, "the other is from when there were more generations"
+    note_config(workflow(Persistence(), job(scores, best, needrun=False)), came)
     assert about_strange(sorted(map(str, (scores, best)))).startswith("2 files are not as this experiment's runs left")
     persistence.started(job(scores))
     assert strange_files(came) == {best}
@@ -374,12 +381,12 @@ def test_another_configuration_than_the_files_are_of_is_told(came):
     """As after a copy of the folder that was broken off, or of this file alone."""
     other = read_config([ROOT / "config.yaml", TINY], {"searches": {"A": {"lambda": 60}}})
     own = came.config.read_text()
-    note_config(came)
+    note_config(workflow(Persistence()), came)
     assert about_config(came) == "" and not came.made_with.exists(), "nobody has noted what is made here"
     keep_records(workflow(Persistence()), came)
     assert about_config(came) == "", "of an earlier version, which noted nothing"
-    note_config(came)
-    note_config(came)
+    note_config(workflow(Persistence()), came)
+    note_config(workflow(Persistence()), came)
     assert about_config(came) == "" and came.made_with.read_text().count('"config"') == 1
     came.config.write_bytes(own.replace("\n", "\r\n").encode())
     assert about_config(came) == "", "an editor's ends of lines are no settings"
@@ -387,7 +394,7 @@ def test_another_configuration_than_the_files_are_of_is_told(came):
     assert about_config(came).startswith("results/tiny/config.yaml is not the configuration that the other files here")
     keep_records(workflow(Persistence()), came)  # another run takes over what is known
     assert about_config(came) != ""
-    note_config(came)
+    note_config(workflow(Persistence()), came)
     assert about_config(came) == "", "it is this run's"
     came.config.write_text("[")
     assert about_config(came) == "", "whoever reads it is told that it is none"
@@ -494,6 +501,7 @@ def test_what_was_made_from_others_is_made_again_whatever_the_clock_says(came):
 
     def incomplete() -> dict[str, dict]:
         keep_records(workflow(Persistence()), came)  # another run takes over what is known
+        note_config(workflow(Persistence(), job(weights, scores, best, inference)), came)
         bring_records(came, config)
         assert {file.as_posix() for file in strange_files(came)} == set(known(INCOMPLETE))
         return known(INCOMPLETE)

@@ -5,28 +5,40 @@ single file, can leave another one there, such as that of the same experiment on
 """
 
 import json
+from pathlib import Path
+from typing import Any
 
 from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
 from pipeline.common.files import make_own
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.made_with.journal import CONFIG, read_journal
+from pipeline.workflow.made_with.journal import config_line, read_journal
 from pipeline.workflow.saved_config import read_saved_values
 
 
-def note_config(layout: Layout) -> None:
+def note_config(workflow: Any, layout: Layout) -> None:
     """Notes that the saved configuration is the one that the experiment's files are of, or are about to be.
 
+    And which of those that were made before are not: of further seeds, say, that no run makes anew.
+
+    Args:
+        workflow: Snakemake's, whose graph of jobs makes all files of this configuration.
+        layout: of the experiment.
+
     Raises:
-        UserError: it cannot be read, or the folder cannot be written.
+        UserError: the configuration cannot be read, or the folder cannot be written.
     """
     kept, now = read_journal(layout.made_with), _digest(layout)
-    if kept is None or now is None or kept.config == now:
+    if kept is None or now is None:
+        return
+    asked = {Path(output) for job in workflow.dag.jobs for output in job.output}
+    beside = frozenset(name for name in kept.files if layout.folder / name not in asked)
+    if (kept.config, kept.beside) == (now, beside):
         return
     try:
         make_own(layout.made_with)
         with open(layout.made_with, "a", encoding="utf-8") as lines:
-            lines.write(f"\n{json.dumps({CONFIG: now})}")
+            lines.write(f"\n{json.dumps(config_line(now, beside))}")
     except OSError as error:
         raise UserError(f"cannot write {layout.made_with}", error.strerror or str(error)) from None
 

@@ -6,6 +6,7 @@ counts.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +26,8 @@ OUTDATED = "outdated"
 APART = "apart"
 #: Under which name a line holds a digest of the configuration that the files are of.
 CONFIG = "config"
+#: Under which name the same line holds the files that were made with configurations before, and are none of its own.
+BESIDE = "beside"
 
 
 class Journal(NamedTuple):
@@ -38,6 +41,7 @@ class Journal(NamedTuple):
         made_from: digests of what a file was made from, where they were noted.
         outdated: files that the last run was to make again, and has not yet; and those that were made apart.
         config: digest of the configuration that was saved last; None in what earlier versions wrote.
+        beside: files that were made with configurations before and that this one does not ask for.
     """
 
     run: str
@@ -47,6 +51,7 @@ class Journal(NamedTuple):
     made_from: dict[str, dict[str, str]]
     outdated: set[str]
     config: str | None = None
+    beside: frozenset[str] = frozenset()
 
 
 def read_journal(path: Path) -> Journal | None:
@@ -65,7 +70,7 @@ def read_journal(path: Path) -> Journal | None:
                 kept.outdated.update(map(str, entry[OUTDATED]))
                 continue
             if CONFIG in entry:
-                kept = kept._replace(config=str(entry[CONFIG]))
+                kept = kept._replace(config=str(entry[CONFIG]), beside=frozenset(map(str, entry.get(BESIDE, ()))))
                 continue
             file = str(entry["file"])
             (kept.outdated.add if entry.get(APART) else kept.outdated.discard)(file)
@@ -87,6 +92,11 @@ def journal_line(
     line = {"file": file, "record": record}
     line |= {} if digest is None else {"digest": digest}
     return line | ({"made_from": made_from} if made_from else {})
+
+
+def config_line(config: str, beside: Iterable[str]) -> dict[str, Any]:
+    """Returns the line of the configuration that the files are of."""
+    return {CONFIG: config, BESIDE: sorted(beside)}
 
 
 def renamed(kept: Journal, layout: Layout) -> dict[str, dict[str, Any] | None]:

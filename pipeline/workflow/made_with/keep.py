@@ -12,8 +12,8 @@ from pipeline.common.files import make_own, write_text
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.made_with.journal import (
     APART,
-    CONFIG,
     OUTDATED,
+    config_line,
     digest_of,
     journal_line,
     note_run_here,
@@ -49,7 +49,7 @@ def keep_records(workflow: Any, layout: Layout, *, apart: bool = False) -> None:
     lines += [journal_line(file, record, digests.get(file), made_from.get(file)) for file, record in files.items()]
     outdated = outdated_now(workflow, layout, kept.outdated if kept else set(), apart=apart)
     lines += [{OUTDATED: sorted(outdated)}] if outdated else []
-    lines += [{CONFIG: kept.config}] if kept and kept.config else []
+    lines += [config_line(kept.config, kept.beside)] if kept and kept.config else []
     write_text(layout.made_with, "\n".join(map(json.dumps, lines)))
     note_run_here(layout, run)
     persistence = workflow.persistence

@@ -97,14 +97,15 @@ def outlived_files(layout: Layout) -> set[Path]:
 
 def strange_files(layout: Layout) -> set[Path]:
     """Returns the files of an experiment that the next run makes again since they are others than its jobs have left
-    here, or were made from others: for whoever looks on before.
+    here, or were made from others: for whoever looks on before. Nothing of what earlier versions left, which do not say
+    what a run makes again.
     """
     kept = read_journal(layout.made_with)
-    if kept is None:
+    if kept is None or kept.config is None:
         return set()
     noted = ((layout.folder / name, digest) for name, digest in kept.digests.items())
     exchanged = {file for file, digest in noted if file.is_file() and _is_exchanged(layout, file, digest)}
-    return exchanged | set(outlived(layout, kept.made_from))
+    return {*exchanged, *outlived(layout, kept.made_from)} - {layout.folder / name for name in kept.beside}
 
 
 def about_strange(files: Sequence[Path | str]) -> str:

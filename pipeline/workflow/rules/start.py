@@ -82,7 +82,8 @@ def _save_config(workflow: Any, config: Mapping[str, Any], layout: Layout) -> No
     """Saves the configuration, unless only a part of the files is made of it, and there is one of all of them."""
     if not layout.config.exists() or _is_whole(workflow):
         save_config(config, layout)
-        note_config(layout)
+    if _is_whole(workflow):
+        note_config(workflow, layout)
 
 
 def _is_whole(workflow: Any) -> bool:
