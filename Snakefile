@@ -28,10 +28,12 @@ include: "rules/inference.smk"
 
 # Snakemake deletes what a job is going to write, and asks for no file again that something up to date was made from. So
 # a run with other settings that was interrupted, and taken back, would leave rows without trainings or evaluations. What
-# is asked for here are small files beside them: weights may have been deleted for want of space.
+# is asked for here are small files beside them: weights may have been deleted for want of space, and prepared images too,
+# unless the images have changed since.
 rule all:
     default_target: True
     input:
+        files.images,
         rules.tables.input.timings,
         rules.tables.input.measurements,
         rules.tables.input.histories,

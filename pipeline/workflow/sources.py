@@ -131,13 +131,27 @@ class Sources:
         return "" if len(files.names) == count else files.key()
 
 
+def are_the_same(config: Mapping[str, Any], layout: Layout) -> bool:
+    """Returns whether images are those that were prepared, by the list of these, which lies beside what may have been
+    deleted since; True where there are none to be prepared again. It writes nothing.
+
+    Raises:
+        UserError: they are not laid out as they should be.
+    """
+    section = config["dataset"]
+    if section.get("path") is not None and not locate(section["name"], section["path"]).exists():
+        return True
+    return manifest_beside(layout.train).exists() and not Sources(config, layout, note=False).changed
+
+
 def have_changed(config: Mapping[str, Any], layout: Layout) -> bool:
     """Returns whether there are other images now than those that an experiment was made with; not where there are none
     to be compared. It writes nothing.
     """
     section = config["dataset"]
     try:
-        if not (layout.train.exists() and locate(section["name"], section.get("path")).exists()):
+        known = layout.train.exists() or manifest_beside(layout.train).exists()
+        if not (known and locate(section["name"], section.get("path")).exists()):
             return False
     except UserError:
         return False

@@ -21,8 +21,9 @@ from pipeline.data.manifest import looks_unchanged, manifest_beside, read_manife
 from pipeline.workflow.config import read_config
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.made_with import bring_records
+from pipeline.workflow.rules.files import Files
 from pipeline.workflow.rules.flags import Flags
-from pipeline.workflow.sources import FlagWords, Sources
+from pipeline.workflow.sources import FlagWords, Sources, have_changed
 from tests.support.workflow import ROOT, TINY, complete, planned, resume
 
 BOTH = {"prepare_dataset": 1, "sample_subset": 1}
@@ -315,6 +316,29 @@ def test_a_workflow_prepares_again_what_has_changed_and_nothing_else(finished):
     (finished / "moved" / "fox").mkdir()
     with pytest.raises(AssertionError, match=r"class 'fox' has no images in moved/fox: add images or remove"):
         to_do(finished, config)
+
+
+@pytest.mark.parametrize("gone", ["images", "folder"])
+def test_images_that_changed_after_the_prepared_ones_were_deleted(finished, monkeypatch, gone):
+    """Snakemake asks for no file again that something up to date was made from, and the table was that of before.
+
+    Deleting the folder is what users are told to do after edits that nothing notices.
+    """
+    monkeypatch.chdir(finished)
+    layout, config = Layout.of("tiny"), read_config([ROOT / "config.yaml", Path("config.yaml")])
+    prepared = [layout.train, layout.test]
+    assert Files(config).images == []
+    if gone == "folder":
+        shutil.rmtree(layout.train.parent)
+    else:  # for want of space; the list of images is still there
+        for path in prepared:
+            path.unlink()
+        assert Files(config).images == [] and not have_changed(config, layout)
+        edit_one(Path(NAMED))
+        assert have_changed(config, layout)
+    assert Files(config).images == prepared
+    shutil.rmtree(NAMED)
+    assert Files(config).images == []
 
 
 def test_images_of_an_earlier_version_are_counted(finished, monkeypatch):

@@ -10,6 +10,7 @@ from pipeline.workflow.layout import Layout
 from pipeline.workflow.models import chosen_anew, runs_of, searched
 from pipeline.workflow.proxy import samples, trains_supernet
 from pipeline.workflow.recipes import teacher_of
+from pipeline.workflow.sources import are_the_same
 
 
 class Files:
@@ -109,6 +110,17 @@ class Files:
     def searched(self) -> list[str]:
         """The rows whose genome a search found."""
         return searched(self._config)
+
+    @property
+    def images(self) -> list[Path]:
+        """The prepared images, where they have to be made again though all that comes of them is there.
+
+        They may have been deleted for want of space, or since the images were edited: Snakemake asks for no file again
+        that something up to date was made from.
+        """
+        prepared = [self._layout.train, self._layout.test]
+        gone = not all(path.exists() for path in prepared)
+        return prepared if gone and not are_the_same(self._config, self._layout) else []
 
     @property
     def found(self) -> list[Path]:
