@@ -11,6 +11,7 @@ if __name__ == "__main__":
 
 import argparse
 import difflib
+import errno
 import sys
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,7 @@ from typing import Any, NoReturn
 
 from pipeline import __version__
 from pipeline.common.errors import StoppedError, UserError
-from pipeline.common.processes import collect_rarely, end_with_workflow, leave
+from pipeline.common.processes import collect_rarely, end_with_workflow, forget_output, leave
 from pipeline.common.terminal import complain, fit
 from pipeline.common.untouched import are_untouched
 from pipeline.steps import COMMANDS, STEPS
@@ -88,7 +89,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal's number after one.
     """
     try:
-        return _run(list(sys.argv[1:] if argv is None else argv))
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        if sys.stdout is not None:
+            sys.stdout.flush()  # while what goes wrong can be said
+        return code
     except _UsageError as error:
         complain(f"error: {error}")
         return 2
@@ -111,6 +115,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(str(stopped))
         return stopped.exit_code
     except BrokenPipeError:
+        forget_output()
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # What goes into a file has its name said by whoever writes it.
+        complain(f"error: the output cannot be written ({error.strerror}): make room and call it again")
+        forget_output()
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

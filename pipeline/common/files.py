@@ -81,10 +81,13 @@ def replacing(path: Path, *, sealed: bool = False) -> Iterator[Path]:
             exchanged.
 
     Raises:
-        UserError: the folder cannot be written, or the disk is full.
+        UserError: the folder cannot be written, the disk is full, or there is something else than a file.
     """
     # The process id keeps two jobs that happen to write the same artifact out of each other's way.
     temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.partial")
+    if not (path.is_file() or path.is_dir()) and path.exists():
+        # Such as /dev/null, which would be a file from now on, for every program of this machine.
+        raise UserError(f"{path} is a device or a pipe, which would be replaced", "name a file to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

@@ -81,6 +81,11 @@ def collect_rarely() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+def forget_output() -> None:
+    """Leads what is still to be printed nowhere, so that Python does not complain at its end that it cannot be."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def leave(code: int) -> None:
     """Ends this process with everything written and closed, but without taking its libraries down one by one."""
     atexit._run_exitfuncs()

@@ -1,9 +1,11 @@
-"""Tables: what is read is what was written, and a spreadsheet runs none of it."""
+"""Files: what is read is what was written, a spreadsheet runs none of it, and nothing but a file is replaced."""
+
+import os
 
 import pytest
 
 from pipeline.common.errors import UserError
-from pipeline.common.files import read_csv, read_json, write_csv
+from pipeline.common.files import read_csv, read_json, write_csv, write_text
 
 #: Begin with what a spreadsheet takes for a formula.
 FORMULAS = ['=HYPERLINK("http://example.org")', "+1+1", "-cmd", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''-x"]
@@ -27,3 +29,18 @@ def test_records_nested_too_deep(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(UserError, match="deep.json is no record"):
         read_json(tmp_path / "deep.json")
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path, link):
+    """Such as /dev/null, which root may replace."""
+    pipe = path = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    if link:
+        path = tmp_path / "link"
+        path.symlink_to(pipe)
+    for write in (lambda: write_text(path, "text"), lambda: write_csv(path, ("a",), [{"a": 1}])):
+        with pytest.raises(UserError, match=f"{path} is a device or a pipe"):
+            write()
+    assert pipe.is_fifo()
+    assert {entry.name for entry in tmp_path.iterdir()} == {pipe.name, path.name}

@@ -65,6 +65,23 @@ def test_output_that_cannot_be_written_is_no_trace(output, code):
     assert (done.returncode, done.stderr) == (code, "")
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_that_output_goes_to_is_said_in_a_sentence(unbuffered):
+    shell = f"{sys.executable} -m pipeline cost --network vgg_small --genome 1,1,1,1,1,1 > /dev/full"
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, cwd=ROOT, env=environment)
+    sentence = "error: the output cannot be written (No space left on device): make room and call it again\n"
+    assert (done.returncode, done.stderr) == (1, sentence)
+
+
+def test_whoever_reads_no_further_sees_no_trace():
+    """As head does, which has ended before the table is written."""
+    shell = f"{sys.executable} -m pipeline cost --network vgg_small --genome 1,1,1,1,1,1 | true"
+    environment = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(shell, shell=True, capture_output=True, text=True, cwd=ROOT, env=environment)
+    assert done.stderr == ""
+
+
 def test_a_python_without_the_packages_is_told_so(tmp_path):
     """Such as the system's own, after make run has installed them in .venv."""
     bare = tmp_path / "bare"
