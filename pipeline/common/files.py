@@ -85,10 +85,10 @@ def replacing(path: Path, *, sealed: bool = False) -> Iterator[Path]:
     """
     # The process id keeps two jobs that happen to write the same artifact out of each other's way.
     temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.partial")
-    if not (path.is_file() or path.is_dir()) and path.exists():
-        # Such as /dev/null, which would be a file from now on, for every program of this machine.
-        raise UserError(f"{path} is a device or a pipe, which would be replaced", "name a file to write")
     try:
+        if not (path.is_file() or path.is_dir()) and path.exists():
+            # Such as /dev/null, which would be a file from now on, for every program of this machine.
+            raise UserError(f"{path} is a device or a pipe, which would be replaced", "name a file to write")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with open(temporary, "rb") as file:
