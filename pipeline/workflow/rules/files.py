@@ -113,14 +113,14 @@ class Files:
 
     @property
     def images(self) -> list[Path]:
-        """The prepared images, where they have to be made again though all that comes of them is there.
+        """The prepared train images, with which the test images come, where both have to be made again though all
+        that comes of them is there.
 
         They may have been deleted for want of space, or since the images were edited: Snakemake asks for no file again
         that something up to date was made from.
         """
-        prepared = [self._layout.train, self._layout.test]
-        gone = not all(path.exists() for path in prepared)
-        return prepared if gone and not are_the_same(self._config, self._layout) else []
+        gone = not (self._layout.train.exists() and self._layout.test.exists())
+        return [self._layout.train] if gone and not are_the_same(self._config, self._layout) else []
 
     @property
     def found(self) -> list[Path]:
