@@ -4,15 +4,13 @@
 single file, can leave another one there, such as that of the same experiment on another machine.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 from pipeline.common.digests import digest_of
 from pipeline.common.errors import UserError
-from pipeline.common.files import make_own
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.made_with.journal import config_line, read_journal
+from pipeline.workflow.made_with.journal import add_line, config_line, read_journal
 from pipeline.workflow.saved_config import read_saved_values
 
 
@@ -35,12 +33,7 @@ def note_config(workflow: Any, layout: Layout) -> None:
     beside = frozenset(name for name in kept.files if layout.folder / name not in asked)
     if (kept.config, kept.beside) == (now, beside):
         return
-    try:
-        make_own(layout.made_with)
-        with open(layout.made_with, "a", encoding="utf-8") as lines:
-            lines.write(f"\n{json.dumps(config_line(now, beside))}")
-    except OSError as error:
-        raise UserError(f"cannot write {layout.made_with}", error.strerror or str(error)) from None
+    add_line(layout.made_with, config_line(now, beside))
 
 
 def about_config(layout: Layout) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.common.errors import UserError
-from pipeline.common.files import write_text
+from pipeline.common.files import make_own, write_text
 from pipeline.data.prepared import read_info
 from pipeline.workflow.layout import Layout
 from pipeline.workflow.lock import RECORDS
@@ -92,6 +92,20 @@ def journal_line(
     line = {"file": file, "record": record}
     line |= {} if digest is None else {"digest": digest}
     return line | ({"made_from": made_from} if made_from else {})
+
+
+def add_line(path: Path, line: dict[str, Any]) -> None:
+    """Adds a line to an experiment's journal.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        make_own(path)
+        with open(path, "a", encoding="utf-8") as lines:
+            lines.write(f"\n{json.dumps(line)}")
+    except OSError as error:
+        raise UserError(f"cannot write {path}", error.strerror or str(error)) from None
 
 
 def config_line(config: str, beside: Iterable[str]) -> dict[str, Any]:

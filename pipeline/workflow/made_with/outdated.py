@@ -5,17 +5,14 @@ it has. So whoever looks on meanwhile, or after the run was interrupted, knows t
 are files that a run of single targets has made with other settings than those of the whole experiment.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline.common.errors import UserError
-from pipeline.common.files import make_own
 from pipeline.common.text import counted
 from pipeline.workflow.layout import Layout
-from pipeline.workflow.made_with.journal import OUTDATED, read_journal
+from pipeline.workflow.made_with.journal import OUTDATED, add_line, read_journal
 
 
 def note_up_to_date(workflow: Any, layout: Layout) -> None:
@@ -27,13 +24,7 @@ def note_up_to_date(workflow: Any, layout: Layout) -> None:
     kept = read_journal(layout.made_with)
     if kept is None or not kept.outdated:
         return
-    line = {OUTDATED: sorted(outdated_now(workflow, layout, kept.outdated))}
-    try:
-        make_own(layout.made_with)
-        with open(layout.made_with, "a", encoding="utf-8") as lines:
-            lines.write(f"\n{json.dumps(line)}")
-    except OSError as error:
-        raise UserError(f"cannot write {layout.made_with}", error.strerror or str(error)) from None
+    add_line(layout.made_with, {OUTDATED: sorted(outdated_now(workflow, layout, kept.outdated))})
 
 
 def outdated_now(workflow: Any, layout: Layout, before: set[str], *, apart: bool = False) -> set[str]:
